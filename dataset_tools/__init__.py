@@ -1,1 +1,1 @@
-"""To be described."""
+"""Writing nnU-Net raw data sets: sparse ones from a dense base, and phantoms."""

@@ -39,30 +39,40 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, sort_keys: bool = True) -> None:
     """Write :func:`canonical_json` of ``content`` in one step."""
-    write_text(path, canonical_json(content))
+    write_text(path, canonical_json(content, sort_keys))
 
 
-def canonical_json(content: Any) -> str:
+def canonical_json(content: Any, sort_keys: bool = True) -> str:
     """Format JSON so that equal content is equal text, and still pleasant to read.
 
-    Keys are sorted, lists without nested containers take one line, floats are written with their
-    shortest exact form.
+    Lists without nested containers take one line, floats are written with their shortest exact
+    form.
+
+    Parameters
+    ----------
+    content
+        What ``json.dumps`` takes.
+    sort_keys
+        Whether keys are sorted. Those of nnU-Net's ``dataset.json`` must not be: the order of its
+        labels is the order of the regions.
 
     Raises
     ------
     ValueError
         If a number is NaN or infinite, which JSON cannot hold.
     """
-    return _format(content, level=0) + "\n"
+    return _format(content, 0, sort_keys) + "\n"
 
 
-def _format(value: Any, level: int) -> str:
+def _format(value: Any, level: int, sort_keys: bool) -> str:
     pad, end = " " * _INDENT * (level + 1), " " * _INDENT * level
     if isinstance(value, dict) and value:
-        items = (f"{json.dumps(str(k))}: {_format(value[k], level + 1)}" for k in sorted(value))
+        keys = sorted(value) if sort_keys else value
+        items = (f"{json.dumps(str(k))}: {_format(value[k], level + 1, sort_keys)}" for k in keys)
         return "{\n" + ",\n".join(pad + item for item in items) + f"\n{end}}}"
     if isinstance(value, list | tuple) and any(isinstance(v, dict | list | tuple) for v in value):
-        return "[\n" + ",\n".join(pad + _format(v, level + 1) for v in value) + f"\n{end}]"
+        items = (_format(v, level + 1, sort_keys) for v in value)
+        return "[\n" + ",\n".join(pad + item for item in items) + f"\n{end}]"
     return json.dumps(value, allow_nan=False)

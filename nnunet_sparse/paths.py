@@ -65,7 +65,7 @@ def configured_paths() -> NnUNetPaths:
 def configured_or_default_paths() -> NnUNetPaths:
     """Configured folders or, where none of the three is set, ``./nnsparse_data``.
 
-    The default folders are created and exported, and the lines that a later shell needs are
+    The default folders are exported, not created, and the lines that a later shell needs are
     logged.
     """
     if any(os.environ.get(name) for name in ENV_NAMES):

@@ -1,0 +1,135 @@
+"""Checks of a dense base data set before anything is made from it."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, Geometry, read_geometry
+from nnunet_sparse.label_io import check_complete, is_nifti, read_label
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+
+
+@dataclass(frozen=True)
+class CheckedCase:
+    """What is known about a volume once it has been checked.
+
+    Attributes
+    ----------
+    geometry
+        Shape and affine of the label.
+    foreground
+        For each array axis, shape (length,), bool: which slices hold foreground.
+    """
+
+    geometry: Geometry
+    foreground: tuple[np.ndarray, ...]
+
+
+def check_dataset(dataset: RawDataset) -> None:
+    """Refuse a base whose ``dataset.json`` or list of cases does not allow a sparse data set.
+
+    Raises
+    ------
+    SparseError
+        If it is a sparse data set itself, has no labels, or labels that nnU-Net does not take.
+    """
+    if (dataset.folder / SELECTION_FILE).exists():
+        raise SparseError(
+            f"{dataset.name} is a sparse data set itself; slices are chosen from a dense one"
+        )
+    if dataset.has_ignore_label:
+        raise SparseError(
+            f"{dataset.name} already has an ignore label; slices are chosen from a dense data set"
+        )
+    if not dataset.training:
+        raise SparseError(f"{dataset.name} has no training cases ({dataset.folder / 'imagesTr'})")
+    if not any(case.label for case in dataset.training.values()):
+        raise SparseError(
+            f"{dataset.name} has no labels ({dataset.folder / 'labelsTr'}), which are needed to "
+            "simulate annotation"
+        )
+    values = dataset.label_values
+    if values != list(range(len(values))) or len(values) < 2:
+        raise SparseError(
+            f"{dataset.name}: nnU-Net needs consecutive labels 0, 1, ..., got {values}"
+        )
+    dataset.reader()
+
+
+def check_cases(
+    dataset: RawDataset, case_ids: list[str], num_processes: int
+) -> dict[str, CheckedCase]:
+    """Check images and labels of many cases.
+
+    Labels are read in full. Of NIfTI images only the header and the length are checked, which
+    finds truncated files without decompressing them; others are only opened.
+
+    Raises
+    ------
+    SparseError
+        If a file is missing or damaged, image and label do not lie on the same voxels, channels
+        are missing, or a label holds values that ``dataset.json`` does not declare.
+    """
+    check = partial(
+        _check_case,
+        reader=dataset.reader(),
+        num_channels=dataset.num_channels,
+        label_values=dataset.label_values,
+    )
+    cases = {case_id: dataset.case(case_id) for case_id in case_ids}
+    return map_cases(check, cases, num_processes, "Checking cases")
+
+
+def _check_case(case: Case, reader: str, num_channels: int, label_values: list[int]) -> CheckedCase:
+    if case.label is None:
+        raise SparseError(f"case {case.case_id} has no label")
+    files = [*case.images, case.label]
+    for file in files:
+        if not file.is_file():
+            raise SparseError(f"{file} (case {case.case_id}) does not exist")
+        if is_nifti(file):
+            check_complete(file)
+    if len(case.images) not in {1, num_channels}:
+        raise SparseError(
+            f"case {case.case_id} has {len(case.images)} images, dataset.json declares "
+            f"{num_channels} channels"
+        )
+    geometries = [read_geometry(file, reader) for file in files]
+    for file, geometry in zip(case.images, geometries, strict=False):
+        _check_same_voxels(case, file, geometry, geometries[-1])
+    label = read_label(case.label, reader)
+    _check_values(case, label, label_values)
+    return CheckedCase(geometries[-1], _foreground_slices(label))
+
+
+def _check_same_voxels(case: Case, image: Path, of_image: Geometry, of_label: Geometry) -> None:
+    if of_image.shape != of_label.shape:
+        raise SparseError(
+            f"{case.label} has shape {of_label.shape} (z, y, x), its image {image.name} "
+            f"{of_image.shape}"
+        )
+    if (shift := of_image.shift_voxels(of_label)) > MAX_SHIFT_VOXELS:
+        raise SparseError(
+            f"{case.label} lies elsewhere than its image {image.name}: origin, spacing or "
+            f"direction differ, by up to {shift:.2g} voxels"
+        )
+
+
+def _check_values(case: Case, label: np.ndarray, label_values: list[int]) -> None:
+    undeclared = label.min(initial=0) < 0 or label.max(initial=0) > label_values[-1]
+    if undeclared:
+        values = [int(v) for v in np.unique(label) if v not in label_values]
+        raise SparseError(
+            f"{case.label} holds label values {values[:5]} that dataset.json does not declare "
+            f"(declared: {label_values})"
+        )
+
+
+def _foreground_slices(label: np.ndarray) -> tuple[np.ndarray, ...]:
+    foreground = label > 0
+    axes = range(label.ndim)
+    return tuple(foreground.any(axis=tuple(o for o in axes if o != a)) for a in axes)

@@ -1,0 +1,201 @@
+"""The command ``nnsparse_make_dataset``."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_sparse.cli import (
+    CommandParser,
+    add_num_processes,
+    non_negative_int,
+    positive_int,
+    run_command,
+)
+from nnunet_sparse.dataset_name import check_id
+from nnunet_sparse.dataset_tools.make_dataset import (
+    DEFAULT_REPEATS,
+    SparseDataset,
+    check_factors,
+    make_dataset,
+)
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths, configured_paths
+from nnunet_sparse.raw_dataset import dense_datasets
+from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.split import DEFAULT_TEST, DEFAULT_VAL, SplitRequest
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    return run_command(_parser(), _run, argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(
+        "nnsparse_make_dataset",
+        "Make a slice-sparse nnU-Net data set: of a share s of the training volumes a share rho of "
+        "the slices keeps its label, everything else is set to the ignore label.",
+        "nnsparse_make_dataset -d 4 --rho 0.2 --s 0.5 --selector random",
+    )
+    parser.add_argument(
+        "-d",
+        dest="base",
+        metavar="ID|NAME",
+        help="dense base data set in nnUNet_raw (default: the only one there is; if there is none, "
+        "a phantom is made)",
+    )
+    parser.add_argument(
+        "--rho", type=float, required=True, help="density: share of a volume's slices, in (0, 1]"
+    )
+    parser.add_argument(
+        "--s",
+        type=float,
+        default=1.0,
+        help="volume fraction: share of the training volumes, in (0, 1] (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--selector",
+        default="fixed",
+        help=f"how slices are chosen: {', '.join(selector_names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--axis",
+        default="auto",
+        metavar="AXIS",
+        help="slice axis: auto (closest to superior-inferior), axial, coronal, sagittal, or array "
+        "axis 0, 1, 2 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--positive_weight",
+        type=float,
+        default=1.0,
+        metavar="W",
+        help="with --selector random: slices with foreground are W times as likely (simulation "
+        "only, it looks at the labels; default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=non_negative_int,
+        default=0,
+        help="seed of volumes and slices (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--id", type=positive_int, dest="dataset_id", help="ID of the new data set (default: free)"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=positive_int,
+        default=DEFAULT_REPEATS,
+        help="number of equal folds, for repeated trainings (default: %(default)s)",
+    )
+    _add_split_arguments(parser)
+    parser.add_argument("--dry_run", action="store_true", help="tell what would be made, and stop")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a data set of the same name that has other content",
+    )
+    add_num_processes(parser)
+    return parser
+
+
+def _add_split_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "split of the base", "made once, by the first call for a base; it never changes afterwards"
+    )
+    group.add_argument(
+        "--val",
+        type=float,
+        metavar="N",
+        help=f"validation cases: a number, or a share below 1 (default: {DEFAULT_VAL})",
+    )
+    group.add_argument(
+        "--test",
+        type=float,
+        metavar="N",
+        help="test cases, likewise; not where the base has its own in imagesTs and labelsTs "
+        f"(default: {DEFAULT_TEST})",
+    )
+    group.add_argument(
+        "--split_file",
+        type=Path,
+        metavar="JSON",
+        help='take the split from a file: {"train": [...], "val": [...], "test": [...]}',
+    )
+    group.add_argument(
+        "--split_seed", type=non_negative_int, metavar="SEED", help="seed of the split (default: 0)"
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    check_factors(args.rho, args.s, args.selector, args.axis, args.positive_weight)
+    paths = configured_paths() if args.base else configured_or_default_paths()
+    base = args.base or _only_base(paths, args)
+    if base is None:
+        return
+    result = make_dataset(
+        paths,
+        base,
+        rho=args.rho,
+        s=args.s,
+        selector=args.selector,
+        axis=args.axis,
+        positive_weight=args.positive_weight,
+        seed=args.seed,
+        split=SplitRequest(args.val, args.test, args.split_file, args.split_seed),
+        repeats=args.repeats,
+        dataset_id=args.dataset_id,
+        num_processes=args.num_processes,
+        dry_run=args.dry_run,
+        overwrite=args.overwrite,
+    )
+    print(_report(result, args))
+
+
+def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
+    """Find the base where none is named; None if a dry run would have to make a phantom."""
+    candidates = dense_datasets(paths.raw)
+    if len(candidates) > 1:
+        raise SparseError(
+            f"{paths.raw} holds several dense data sets, choose one with -d: "
+            + ", ".join(candidates)
+        )
+    if candidates:
+        logger.info("Base: %s, the only dense data set in %s", candidates[0], paths.raw)
+        return candidates[0]
+    if args.dry_run:
+        print(f"No dense data set in {paths.raw}: the lesion phantom would be made and used.")
+        return None
+    if args.dataset_id is not None:
+        check_id(paths, args.dataset_id)
+    logger.info("No dense data set in %s: making the lesion phantom and using it", paths.raw)
+    from nnunet_sparse.dataset_tools.make_phantom import make_phantom
+
+    return make_phantom(paths, "lesion", num_processes=args.num_processes)
+
+
+def _report(result: SparseDataset, args: argparse.Namespace) -> str:
+    selection, split = result.selection, result.split
+    of_all = sum(case.num_slices for case in selection.cases.values())
+    lines = [
+        f"base:       {selection.base} ({len(split.train)} train, {len(split.val)} val, "
+        f"{len(split.test)} test)",
+        f"annotated:  {len(selection.cases)} of {len(split.train)} training volumes, "
+        f"{selection.budget} of their {of_all} slices along axis {selection.axis}",
+    ]
+    if not args.dry_run:
+        assert result.folder is not None
+        made = "made:       " if result.created else "exists:     "
+        next_command = f"nnsparse_plan_and_preprocess -d {result.folder.name}"
+        return "\n".join([*lines, f"{made}{result.folder}", f"next:       {next_command}"])
+    for case_id, case in selection.cases.items():
+        indices = " ".join(str(i) for i in case.slices)
+        lines.append(f"  {case_id}: {len(case.slices)} of {case.num_slices}: {indices}")
+    if result.folder is None:
+        lines.append(f"would make: DatasetXXX_{result.suffix} (nothing was written)")
+    else:
+        lines.append(f"{'would replace' if args.overwrite else 'exists'}: {result.folder}")
+    return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""The content of a sparse data set's folder."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.label_io import (
+    TIFF_READER,
+    label_dtype,
+    read_label,
+    spacing_file,
+    write_label_like,
+)
+from nnunet_sparse.links import link_file
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.selection import Selection
+from nnunet_sparse.split import Split
+
+DATASET_FILE = "dataset.json"
+SPLITS_FILE = "splits_final.json"
+
+
+def sparse_documents(
+    dataset: RawDataset, split: Split, selection: Selection, repeats: int
+) -> dict[str, Any]:
+    """Content of the three JSON files of a sparse data set, by file name.
+
+    ``dataset.json`` declares ``ignore`` (highest label + 1) and refers to the images of the base
+    by paths relative to the data set's folder; ``splits_final.json`` holds one equal fold per
+    repeat; ``selection.json`` says which slices are annotated.
+    """
+    annotated = sorted(selection.cases)
+    sibling = dataset.folder.parent / "sibling"
+    mapping = {
+        case_id: {
+            "images": [os.path.relpath(i, sibling) for i in dataset.training[case_id].images],
+            "label": f"labelsTr/{case_id}{dataset.file_ending}",
+        }
+        for case_id in sorted([*annotated, *split.val])
+    }
+    content = {
+        **dataset.dataset_json,
+        "labels": {**dataset.dataset_json["labels"], "ignore": dataset.label_values[-1] + 1},
+        "numTraining": len(mapping),
+        "dataset": mapping,
+    }
+    fold = {"train": annotated, "val": list(split.val)}
+    return {
+        DATASET_FILE: content,
+        SPLITS_FILE: [fold] * repeats,
+        SELECTION_FILE: selection.to_json(),
+    }
+
+
+def write_sparse_folder(
+    folder: Path, dataset: RawDataset, split: Split, selection: Selection, num_processes: int
+) -> None:
+    """Write labels and links; files that are there already are complete and left as they are.
+
+    Parameters
+    ----------
+    folder
+        Folder beside the base's; its JSON files are not touched.
+    dataset
+        The dense base.
+    split
+        Its split: validation labels are linked to ``labelsTr``, test cases to ``imagesTs`` and
+        ``labelsTs``.
+    selection
+        Annotated slices of the annotated cases.
+    num_processes
+        Number of processes that write labels.
+    """
+    labels, staging = folder / "labelsTr", folder / ".staging"
+    for subfolder in (labels, staging):
+        subfolder.mkdir(exist_ok=True)
+    ending = dataset.file_ending
+    jobs = {}
+    for case_id, case in selection.cases.items():
+        template = dataset.training[case_id].label
+        target = labels / f"{case_id}{ending}"
+        if template is not None and not target.exists():
+            jobs[case_id] = _LabelJob(template, target, case.slices)
+    write = partial(
+        _write_sparse_label,
+        reader=dataset.reader(),
+        axis=selection.axis,
+        ignore_label=dataset.label_values[-1] + 1,
+        staging=staging,
+    )
+    map_cases(write, jobs, num_processes, "Writing labels")
+    shutil.rmtree(staging)  # with what a killed call has left
+    for case_id in split.val:
+        _link_label(dataset, case_id, labels)
+    if split.test:
+        _link_test_cases(folder, dataset, split)
+
+
+@dataclass(frozen=True)
+class _LabelJob:
+    template: Path
+    target: Path
+    slices: tuple[int, ...]
+
+
+def sparse_label(
+    label: np.ndarray, axis: int, slices: tuple[int, ...], ignore_label: int
+) -> np.ndarray:
+    """Keep the annotated slices of a label and set every other voxel to ``ignore``.
+
+    Parameters
+    ----------
+    label
+        (z, y, x) integers.
+    axis
+        Slice axis.
+    slices
+        Indices of the annotated slices.
+    ignore_label
+        Value of voxels that are not annotated.
+
+    Returns
+    -------
+    np.ndarray
+        Same shape; same type, or a larger one if that cannot hold ``ignore_label``.
+    """
+    sparse = np.full(label.shape, ignore_label, dtype=label_dtype(label.dtype, ignore_label))
+    annotated: list[Any] = [slice(None)] * label.ndim
+    annotated[axis] = list(slices)
+    sparse[tuple(annotated)] = label[tuple(annotated)]
+    return sparse
+
+
+def _write_sparse_label(
+    job: _LabelJob, reader: str, axis: int, ignore_label: int, staging: Path
+) -> None:
+    label = read_label(job.template, reader)
+    sparse = sparse_label(label, axis, job.slices, ignore_label)
+    with atomic_path(job.target, staging) as temporary:
+        write_label_like(temporary, sparse, job.template, reader)
+        if reader == TIFF_READER:
+            spacing_file(temporary).replace(spacing_file(job.target))
+
+
+def _link_label(dataset: RawDataset, case_id: str, folder: Path) -> None:
+    label = dataset.case(case_id).label
+    if label is not None:
+        _link(dataset, label, folder / f"{case_id}{dataset.file_ending}")
+
+
+def _link_test_cases(folder: Path, dataset: RawDataset, split: Split) -> None:
+    images, labels = folder / "imagesTs", folder / "labelsTs"
+    for subfolder in (images, labels):
+        subfolder.mkdir(exist_ok=True)
+    for case_id in split.test:
+        _link_label(dataset, case_id, labels)
+        for channel, image in enumerate(dataset.case(case_id).images):
+            _link(dataset, image, images / f"{case_id}_{channel:04d}{dataset.file_ending}")
+
+
+def _link(dataset: RawDataset, source: Path, link: Path) -> None:
+    link_file(source, link)
+    if dataset.reader() == TIFF_READER and spacing_file(source).exists():
+        link_file(spacing_file(source), spacing_file(link))

@@ -1,0 +1,76 @@
+"""Tiny dense data sets that the tests make for themselves."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny import random_label, write_volume
+
+from nnunet_sparse.paths import ENV_NAMES, NnUNetPaths
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:
+    """nnU-Net's three folders, empty, and exported."""
+    result = NnUNetPaths.below(tmp_path / "nnunet")
+    result.make_folders()
+    for name, value in result.environment().items():
+        monkeypatch.setenv(name, value)
+    return result
+
+
+@pytest.fixture
+def no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory on a machine where nothing is set up."""
+    for name in ENV_NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+BaseMaker = Callable[..., Path]
+
+
+@pytest.fixture
+def make_base(paths: NnUNetPaths) -> BaseMaker:
+    """Function that writes a small dense data set into ``nnUNet_raw``."""
+
+    def make(
+        name: str = "Dataset004_Tiny",
+        *,
+        num_train: int = 10,
+        num_test: int = 0,
+        shapes: Sequence[tuple[int, int, int]] = ((10, 6, 5), (7, 6, 5)),
+        ending: str = ".nii.gz",
+        dtype: Any = np.uint8,
+        channels: int = 1,
+        labels: dict[str, Any] | None = None,
+        extra: dict[str, Any] | None = None,
+        **geometry: Any,
+    ) -> Path:
+        folder = paths.raw / name
+        rng = np.random.default_rng(7)
+        labels = labels or {"background": 0, "organ": 1, "lesion": 2}
+        for part, count in (("Tr", num_train), ("Ts", num_test)):
+            for i in range(count):
+                case_id, shape = f"{part.lower()}_{i:02d}", shapes[i % len(shapes)]
+                label = random_label(rng, shape).astype(dtype)
+                write_volume(folder / f"labels{part}" / f"{case_id}{ending}", label, **geometry)
+                for channel in range(channels):
+                    image = rng.normal(size=shape).astype(np.float32)
+                    file = folder / f"images{part}" / f"{case_id}_{channel:04d}{ending}"
+                    write_volume(file, image, **geometry)
+        content = {
+            "channel_names": {str(c): "MR" for c in range(channels)},
+            "labels": labels,
+            "numTraining": num_train,
+            "file_ending": ending,
+            **(extra or {}),
+        }
+        (folder / "dataset.json").write_text(json.dumps(content))
+        return folder
+
+    return make
