@@ -93,12 +93,11 @@ def _check_case(case: Case, reader: str, num_channels: int, label_values: list[i
             raise SparseError(f"{file} (case {case.case_id}) does not exist")
         if is_nifti(file):
             check_complete(file)
-    if len(case.images) not in {1, num_channels}:
-        raise SparseError(
-            f"case {case.case_id} has {len(case.images)} images, dataset.json declares "
-            f"{num_channels} channels"
-        )
     geometries = [read_geometry(file, reader) for file in files]
+    if (found := sum(geometry.num_channels for geometry in geometries[:-1])) != num_channels:
+        raise SparseError(
+            f"case {case.case_id} has {found} image channels, dataset.json declares {num_channels}"
+        )
     for file, geometry in zip(case.images, geometries, strict=False):
         _check_same_voxels(case, file, geometry, geometries[-1])
     label = read_label(case.label, reader)

@@ -6,6 +6,7 @@ in mm, in the LPS frame of ITK and DICOM (x to the left, y to posterior, z to su
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,13 @@ class Geometry:
         Number of voxels along the three array axes.
     affine
         (4, 4) matrix from array indices to LPS positions in mm; None if the format has none.
+    num_channels
+        Number of volumes in the file, which nnU-Net takes for image channels.
     """
 
     shape: tuple[int, ...]
     affine: np.ndarray | None
+    num_channels: int = 1
 
     def axis_of(self, plane: str) -> int:
         """Array axis closest to the normal of ``axial``, ``coronal`` or ``sagittal`` slices.
@@ -107,7 +111,8 @@ def _itk_geometry(path: Path) -> Geometry:
     affine = np.eye(4)
     affine[:3, :3] = direction * np.asarray(reader.GetSpacing()[:3])
     affine[:3, 3] = reader.GetOrigin()[:3]
-    return Geometry(tuple(reversed(reader.GetSize()[:3])), _reverse_columns(affine))
+    shape, num_channels = tuple(reversed(reader.GetSize()[:3])), math.prod(reader.GetSize()[3:])
+    return Geometry(shape, _reverse_columns(affine), num_channels)
 
 
 def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
@@ -119,7 +124,8 @@ def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
     if reorient:
         image = image.as_reoriented(nibabel.io_orientation(image.affine))
     shape = tuple(int(n) for n in reversed(image.shape[:3]))
-    return Geometry(shape, _reverse_columns(_RAS_TO_LPS @ image.affine))
+    affine = _reverse_columns(_RAS_TO_LPS @ image.affine)
+    return Geometry(shape, affine, math.prod(image.shape[3:]))
 
 
 def _tiff_geometry(path: Path) -> Geometry:

@@ -1,7 +1,7 @@
 """Running one function over many cases, in parallel and with a progress bar."""
 
 import multiprocessing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -12,6 +12,12 @@ from nnunet_sparse.errors import SparseError
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+def progress(items: Iterable[_In], total: int, description: str) -> Iterable[_In]:
+    """Show a progress bar on standard error while iterating; none where that is not a terminal."""
+    bar: Iterable[_In] = tqdm(items, desc=description, total=total, leave=False, disable=None)
+    return bar
 
 
 def map_cases(
@@ -45,16 +51,14 @@ def map_cases(
     """
     num_processes = min(num_processes, len(cases))
     if num_processes <= 1:
-        return {c: function(a) for c, a in tqdm(cases.items(), desc=description, leave=False)}
+        return {c: function(cases[c]) for c in progress(cases, len(cases), description)}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
         futures = {pool.submit(function, argument): c for c, argument in cases.items()}
         try:
             results = {
                 futures[future]: future.result()
-                for future in tqdm(
-                    as_completed(futures), total=len(futures), desc=description, leave=False
-                )
+                for future in progress(as_completed(futures), len(futures), description)
             }
         except BrokenProcessPool as error:
             raise SparseError(

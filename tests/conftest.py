@@ -26,7 +26,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:
 def no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory on a machine where nothing is set up."""
     for name in ENV_NAMES:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what a test exports is taken back
+        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

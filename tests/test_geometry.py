@@ -91,3 +91,11 @@ def test_error_of_a_damaged_file_is_one_line_with_its_name(tmp_path: Path) -> No
     file.write_bytes(b"no image")
     with pytest.raises(SparseError, match=r"^[^\n]*a\.nii\.gz[^\n]*$"):
         read_geometry(file, "SimpleITKIO")
+
+
+def test_channels_in_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6, 2), np.uint8), np.eye(4)), file)
+    for reader in ("SimpleITKIO", "NibabelIO"):
+        geometry = read_geometry(file, reader)
+        assert (geometry.shape, geometry.num_channels) == ((6, 5, 4), 2)

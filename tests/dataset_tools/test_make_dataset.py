@@ -356,3 +356,11 @@ def test_seed_of_the_split_is_not_that_of_the_variant(
     first = make_dataset(paths, "4", rho=0.2, seed=1, split=SplitRequest(val=2, test=3))
     second = make_dataset(paths, "4", rho=0.2, seed=2)
     assert first.split == second.split
+
+
+def test_all_channels_in_one_file(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    base = make_base(extra={"channel_names": {"0": "T1", "1": "T2"}})
+    for file in (base / "imagesTr").iterdir():
+        image = sitk.ReadImage(str(file))
+        sitk.WriteImage(sitk.JoinSeries([image, image]), str(file))
+    check_sparse_labels(make_dataset(paths, "4", rho=0.2), base)

@@ -1,0 +1,305 @@
+"""The command, as typed: results, and one line with status 2 for every bad input."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from conftest import BaseMaker
+from tiny import tree, write_volume
+
+from nnunet_sparse.dataset_tools.make_dataset_cli import main
+from nnunet_sparse.paths import ENV_NAMES, NnUNetPaths
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """The one line with which a call is refused."""
+    capsys.readouterr()
+    try:
+        status: object = main([*argv, "-np", "1"])
+    except SystemExit as error:  # from the argument parser
+        status = error.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_reports_what_was_made(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base()
+    assert main(["-d", "4", "--rho", "0.2", "--s", "0.5", "--selector", "random"]) == 0
+    out = capsys.readouterr().out
+    assert "Dataset004_Tiny (7 train, 1 val, 2 test)" in out
+    assert "4 of 7 training volumes" in out
+    folder = paths.raw / "Dataset500_Tiny_rho0.200_s0.500_random_seed0"
+    assert f"made:       {folder}" in out
+    assert (
+        main(["-d", "Dataset004_Tiny", "--rho", "0.2", "--s", "0.5", "--selector", "random"]) == 0
+    )
+    assert f"exists:     {folder}" in capsys.readouterr().out
+
+
+def test_dry_run_lists_the_slices(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base(shapes=[(10, 6, 5)])
+    before = tree(paths.raw.parent)
+    assert main(["-d", "4", "--rho", "0.3", "--dry_run", "-np", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "21 of their 70 slices along axis 0" in out
+    assert out.count(": 3 of 10: 1 5 8\n") == 7
+    assert "would make: DatasetXXX_Tiny_rho0.300_s1.000_fixed_seed0" in out
+    assert tree(paths.raw.parent) == before
+
+
+def test_without_d_the_only_dense_data_set_is_used(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base()
+    make_base("Dataset008_Ignoring", labels={"background": 0, "organ": 1, "ignore": 2})
+    shutil.rmtree(make_base("Dataset009_Unlabelled") / "labelsTr")
+    (paths.raw / "Dataset010_Broken").mkdir()
+    assert main(["--rho", "0.2", "-np", "1"]) == 0
+    assert (
+        main(["--rho", "0.3", "-np", "1"]) == 0
+    )  # the sparse one of the first call does not count
+    assert (paths.raw / "Dataset501_Tiny_rho0.300_s1.000_fixed_seed0").is_dir()
+    make_base("Dataset005_Other")
+    assert "choose one with -d: Dataset004_Tiny, Dataset005_Other" in refused(
+        capsys, "--rho", "0.2"
+    )
+
+
+def test_without_anything_a_phantom_is_made(
+    no_paths: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--rho", "0.2", "--s", "0.5", "--selector", "random"]) == 0
+    raw = no_paths / "nnsparse_data" / "nnUNet_raw"
+    (phantom,) = raw.glob("Dataset*_PhantomLesion")
+    (sparse,) = raw.glob("Dataset*_PhantomLesion_rho0.200_s0.500_random_seed0")
+    assert str(sparse) in capsys.readouterr().out
+    assert json.loads((sparse / "selection.json").read_text())["base"] == phantom.name
+    assert os.environ[ENV_NAMES[0]] == str(raw)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--rho", "1.5"], "rho must lie in (0, 1], got 1.5"),
+        (["--rho", "0"], "rho must lie in (0, 1], got 0"),
+        (["--rho", "nan"], "rho must lie in (0, 1], got nan"),
+        (["--rho", "many"], "argument --rho: invalid float value: 'many'"),
+        ([], "required: --rho"),
+        (["--rho", "0.2", "--s", "-1"], "s must lie in (0, 1], got -1"),
+        (["--rho", "0.2", "--selector", "best"], "unknown selector 'best', choose from fixed,"),
+        (["--rho", "0.2", "--axis", "3"], "unknown axis '3', choose from auto, 0, 1, 2, axial"),
+        (["--rho", "0.2", "--axis", "oblique"], "unknown axis 'oblique'"),
+        (["--rho", "0.2", "--seed", "-1"], "--seed: must be a whole number of at least 0"),
+        (["--rho", "0.2", "--seed", "x"], "--seed: must be a whole number of at least 0"),
+        (["--rho", "0.2", "--positive_weight", "2"], "works with selector random, not with fixed"),
+        (["--rho", "0.2", "--selector", "random", "--positive_weight", "0"], "above 0, got 0"),
+        (["--rho", "0.2", "--selector", "random", "--positive_weight", "inf"], "above 0, got inf"),
+        (["--rho", "0.2", "--id", "4"], "ID 4 is taken by Dataset004_Tiny"),
+        (["--rho", "0.2", "--id", "1000"], "between 1 and 999, got 1000"),
+        (["--rho", "0.2", "--id", "0"], "--id: must be a whole number of at least 1"),
+        (["--rho", "0.2", "--repeats", "0"], "--repeats: must be a whole number of at least 1"),
+        (["--rho", "0.2", "--val", "20"], "no training case is left"),
+        (["--rho", "0.2", "--split_file", "none.json"], "none.json does not exist"),
+        (["--rho", "0.2", "--what"], "unrecognized arguments: --what"),
+    ],
+)
+def test_bad_arguments(
+    paths: NnUNetPaths,
+    make_base: BaseMaker,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    message: str,
+) -> None:
+    make_base()
+    before = tree(paths.raw.parent)
+    assert message in refused(capsys, "-d", "4", *argv)
+    assert tree(paths.raw.parent) == before
+    assert not list(paths.raw.glob(".*"))
+
+
+@pytest.mark.parametrize("argv", [["--rho", "2"], ["--rho", "0.2", "--selector", "x"]])
+def test_bad_arguments_make_no_phantom(
+    no_paths: Path, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    refused(capsys, *argv)
+    assert list(no_paths.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["5", "abc", "Dataset005_None", "-4", "4.0"])
+def test_unknown_data_set(
+    make_base: BaseMaker, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    make_base()
+    message = refused(capsys, f"-d={name}", "--rho", "0.2")
+    assert f"no data set '{name}'" in message
+    assert "there: Dataset004_Tiny" in message
+
+
+def test_paths_unset(no_paths: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nnUNet_raw, nnUNet_preprocessed, nnUNet_results not set" in refused(
+        capsys, "-d", "4", "--rho", "0.2"
+    )
+    assert list(no_paths.iterdir()) == []
+
+
+def test_some_paths_unset(
+    no_paths: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("nnUNet_raw", str(no_paths))
+    assert "nnUNet_preprocessed, nnUNet_results not set" in refused(capsys, "--rho", "0.2")
+
+
+def edit_json(folder: Path, **changes: object) -> None:
+    file = folder / "dataset.json"
+    content = {**json.loads(file.read_text()), **changes}
+    file.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+def edit_label(folder: Path, value: float) -> None:
+    label = np.zeros((10, 6, 5), np.float32)
+    label[3, 3, 3] = value
+    write_volume(folder / "labelsTr" / "tr_00.nii.gz", label)
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+LABELS = {"background": 0, "organ": 1, "lesion": 2}
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no dataset.json": (lambda b: (b / "dataset.json").unlink(), "dataset.json does not exist"),
+    "bad json": (lambda b: (b / "dataset.json").write_text("{"), "dataset.json is not valid JSON"),
+    "no labels key": (lambda b: edit_json(b, labels=None), "dataset.json lacks labels"),
+    "no labels": (lambda b: shutil.rmtree(b / "labelsTr"), "Dataset004_Tiny has no labels"),
+    "no images": (lambda b: shutil.rmtree(b / "imagesTr"), "has no training cases"),
+    "ignore label": (
+        lambda b: edit_json(b, labels={**LABELS, "ignore": 3}),
+        "already has an ignore label",
+    ),
+    "gap in labels": (lambda b: edit_json(b, labels={"background": 0, "b": 2}), "got [0, 2]"),
+    "label no number": (lambda b: edit_json(b, labels={"background": "0"}), "'background' must be"),
+    "other ending": (lambda b: edit_json(b, file_ending=".xyz"), "no training cases"),
+    "undeclared value": (lambda b: edit_label(b, 5), "tr_00.nii.gz holds label values [5]"),
+    "negative value": (lambda b: edit_label(b, -1), "tr_00.nii.gz holds label values [-1]"),
+    "fraction": (lambda b: edit_label(b, 0.5), "tr_00.nii.gz holds the label value 0.5"),
+    "nan": (lambda b: edit_label(b, np.nan), "tr_00.nii.gz holds the label value nan"),
+    "truncated label": (lambda b: truncate(b / "labelsTr/tr_03.nii.gz"), "tr_03.nii.gz is damaged"),
+    "truncated image": (
+        lambda b: truncate(b / "imagesTr/tr_03_0000.nii.gz"),
+        "tr_03_0000.nii.gz is damaged",
+    ),
+    "no nifti": (
+        lambda b: (b / "imagesTr/tr_00_0000.nii.gz").write_text("hello"),
+        "tr_00_0000.nii.gz is damaged or not NIfTI",
+    ),
+    "other shape": (
+        lambda b: write_volume(b / "labelsTr/tr_01.nii.gz", np.zeros((10, 6, 6), np.uint8)),
+        "has shape (10, 6, 6) (z, y, x), its image tr_01_0000.nii.gz (7, 6, 5)",
+    ),
+    "other origin": (
+        lambda b: write_volume(
+            b / "labelsTr/tr_01.nii.gz", np.zeros((7, 6, 5), np.uint8), origin=(0, 0, 0)
+        ),
+        "tr_01.nii.gz lies elsewhere than its image",
+    ),
+    "other spacing": (
+        lambda b: write_volume(
+            b / "labelsTr/tr_01.nii.gz", np.zeros((7, 6, 5), np.uint8), spacing=(1, 1.5, 2.1)
+        ),
+        "tr_01.nii.gz lies elsewhere than its image",
+    ),
+    "missing channel": (
+        lambda b: edit_json(b, channel_names={"0": "T1", "1": "T2"}),
+        "has 1 image channels, dataset.json declares 2",
+    ),
+    "other axis": (
+        lambda b: [
+            write_volume(
+                b / part / name,
+                np.zeros((10, 6, 5), np.uint8),
+                direction=(0, 0, 1.0, 1.0, 0, 0, 0, 1.0, 0),
+            )
+            for part, name in (
+                ("imagesTr", "tr_00_0000.nii.gz"),
+                ("labelsTr", "tr_00.nii.gz"),
+            )
+        ],
+        "axial slices lie along different array axes: axis 0 in tr_0",
+    ),
+    "2D volumes": (
+        lambda b: [
+            sitk.WriteImage(sitk.Image(4, 5, sitk.sitkUInt8), str(file))
+            for file in [*(b / "imagesTr").iterdir(), *(b / "labelsTr").iterdir()]
+        ],
+        "is a 2D image",
+    ),
+    "png": (lambda b: edit_json(b, file_ending=".png"), "no training cases"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bad_bases(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    plant, message = FAULTS[fault]
+    base = make_base()
+    plant(base)
+    before = tree(paths.raw.parent)
+    assert message in refused(capsys, "-d", "4", "--rho", "0.2")
+    assert tree(paths.raw.parent) == before
+    assert not list(paths.raw.glob(".*"))
+
+
+def test_natural_images(make_base: BaseMaker, capsys: pytest.CaptureFixture[str]) -> None:
+    base = make_base()
+    edit_json(base, file_ending=".png")
+    for part, suffix in (("imagesTr", "_0000"), ("labelsTr", "")):
+        for i in range(4):
+            image = sitk.Image(4, 5, sitk.sitkUInt8)
+            sitk.WriteImage(image, str(base / part / f"c{i}{suffix}.png"))
+    assert "2D images (.png): there are no slices to choose" in refused(
+        capsys, "-d", "4", "--rho", "0.2"
+    )
+
+
+def test_single_slices(make_base: BaseMaker, capsys: pytest.CaptureFixture[str]) -> None:
+    make_base(shapes=[(1, 6, 5)])
+    assert "one slice along axis 0" in refused(capsys, "-d", "4", "--rho", "0.2")
+
+
+def test_sparse_base(make_base: BaseMaker, capsys: pytest.CaptureFixture[str]) -> None:
+    make_base()
+    assert main(["-d", "4", "--rho", "0.2", "-np", "1"]) == 0
+    assert "is a sparse data set itself" in refused(capsys, "-d", "500", "--rho", "0.2")
+
+
+def test_output_folder_that_cannot_be_written(
+    paths: NnUNetPaths,
+    make_base: BaseMaker,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_base()
+    before = tree(paths.raw.parent)
+
+    def read_only(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    assert "Permission denied" in refused(capsys, "-d", "4", "--rho", "0.2")
+    monkeypatch.undo()
+    assert tree(paths.raw.parent) == before
