@@ -79,11 +79,13 @@ def read_geometry(path: Path, reader: str) -> Geometry:
         If the file cannot be read or does not hold one volume.
     """
     try:
-        if reader == "SimpleITKIO":
-            return _itk_geometry(path)
+        if reader in {"SimpleITKIO", "SimpleITKIOWithReorient"}:
+            return _itk_geometry(path, reorient=reader.endswith("WithReorient"))
         if reader in {"NibabelIO", "NibabelIOWithReorient"}:
             return _nibabel_geometry(path, reorient=reader.endswith("WithReorient"))
-        return _tiff_geometry(path)
+        if reader == "Tiff3DIO":
+            return _tiff_geometry(path)
+        raise SparseError(f"images of nnU-Net's reader {reader} cannot be handled ({path})")
     except SparseError:
         raise
     except Exception as error:
@@ -97,21 +99,24 @@ def first_line(error: BaseException) -> str:
     return (lines[-1] if lines else type(error).__name__)[:200]
 
 
-def _itk_geometry(path: Path) -> Geometry:
+def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     import SimpleITK as sitk
 
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    reader.ReadImageInformation()
-    dim = reader.GetDimension()
-    if dim < 3 or any(n == 0 for n in reader.GetSize()[:3]):
+    if reorient:
+        image: Any = sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS")
+    else:
+        image = sitk.ImageFileReader()
+        image.SetFileName(str(path))
+        image.ReadImageInformation()
+    dim = image.GetDimension()
+    if dim < 3:
         raise SparseError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
-    direction = np.reshape(reader.GetDirection(), (dim, dim))[:3, :3]
+    direction = np.reshape(image.GetDirection(), (dim, dim))[:3, :3]
     affine = np.eye(4)
-    affine[:3, :3] = direction * np.asarray(reader.GetSpacing()[:3])
-    affine[:3, 3] = reader.GetOrigin()[:3]
-    shape, num_channels = tuple(reversed(reader.GetSize()[:3])), math.prod(reader.GetSize()[3:])
+    affine[:3, :3] = direction * np.asarray(image.GetSpacing()[:3])
+    affine[:3, 3] = image.GetOrigin()[:3]
+    shape, num_channels = tuple(reversed(image.GetSize()[:3])), math.prod(image.GetSize()[3:])
     return Geometry(shape, _reverse_columns(affine), num_channels)
 
 

@@ -1,7 +1,7 @@
 """Running one function over many cases, in parallel and with a progress bar."""
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -12,12 +12,6 @@ from nnunet_sparse.errors import SparseError
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-def progress(items: Iterable[_In], total: int, description: str) -> Iterable[_In]:
-    """Show a progress bar on standard error while iterating; none where that is not a terminal."""
-    bar: Iterable[_In] = tqdm(items, desc=description, total=total, leave=False, disable=None)
-    return bar
 
 
 def map_cases(
@@ -50,21 +44,26 @@ def map_cases(
         If a process dies. Errors of the function are passed on; cases not yet begun are dropped.
     """
     num_processes = min(num_processes, len(cases))
-    if num_processes <= 1:
-        return {c: function(cases[c]) for c in progress(cases, len(cases), description)}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
-        futures = {pool.submit(function, argument): c for c, argument in cases.items()}
-        try:
-            results = {
-                futures[future]: future.result()
-                for future in progress(as_completed(futures), len(futures), description)
-            }
-        except BrokenProcessPool as error:
-            raise SparseError(
-                f"a worker process died during {description!r}, perhaps for lack of memory; "
-                "try a smaller --num_processes"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return {c: results[c] for c in cases}
+    results: dict[str, _Out] = {}
+    # no bar where standard error is not a terminal; closed before an error is printed
+    with tqdm(desc=description, total=len(cases), leave=False, disable=None) as bar:
+        if num_processes <= 1:
+            for case_id, argument in cases.items():
+                results[case_id] = function(argument)
+                bar.update()
+            return results
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
+            futures = {pool.submit(function, argument): c for c, argument in cases.items()}
+            try:
+                for future in as_completed(futures):
+                    results[futures[future]] = future.result()
+                    bar.update()
+            except BrokenProcessPool as error:
+                raise SparseError(
+                    f"a worker process died during {description!r}, perhaps for lack of memory; "
+                    "try a smaller --num_processes"
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
+    return {case_id: results[case_id] for case_id in cases}

@@ -7,6 +7,7 @@ import SimpleITK as sitk
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import Geometry, read_geometry, resolve_axis
+from nnunet_sparse.label_io import find_reader
 
 
 def geometry(directions: list[list[float]], shape: tuple[int, ...] = (4, 5, 6)) -> Geometry:
@@ -64,9 +65,17 @@ def test_reoriented_arrays_are_always_axial_stacks(tmp_path: Path) -> None:
     file = tmp_path / "a.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine), file)
     plain = read_geometry(file, "NibabelIO")
-    reoriented = read_geometry(file, "NibabelIOWithReorient")
     assert (plain.shape, plain.axis_of("axial")) == ((6, 5, 4), 1)
-    assert (reoriented.shape, reoriented.axis_of("axial")) == ((5, 4, 6), 0)
+    for reader in ("NibabelIOWithReorient", "SimpleITKIOWithReorient"):
+        reoriented = read_geometry(file, reader)
+        array, _ = find_reader(reader)().read_seg(str(file))
+        assert (reoriented.shape, reoriented.axis_of("axial")) == (array.shape[1:], 0)
+        assert reoriented.shape == (5, 4, 6)
+
+
+def test_unknown_readers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SparseError, match="reader OtherIO"):
+        read_geometry(tmp_path / "a.xyz", "OtherIO")
 
 
 def test_resolve_axis() -> None:

@@ -1,0 +1,204 @@
+"""Pictures of a sparse data set and of predictions on its test cases.
+
+Labels are drawn in the Okabe-Ito colours, which stay apart for colour-blind readers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.geometry import read_geometry
+from nnunet_sparse.label_io import find_reader, read_label
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.selection import Selection
+
+_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+_OPACITY = 0.6
+_DIMMED = 0.45
+
+
+@dataclass(frozen=True)
+class _Volume:
+    """Image and label with the slice axis first, and voxel sizes in mm along their axes."""
+
+    image: np.ndarray
+    label: np.ndarray
+    spacing_mm: np.ndarray
+
+
+def draw_selection(folder: Path, output: Path, num_cases: int = 3, num_slices: int = 6) -> None:
+    """Show which slices of a sparse data set are annotated.
+
+    Above, side views of some volumes, in which only the annotated planes are bright and carry
+    their labels; in the middle annotated slices of the first one; below, one row per volume with a
+    mark for every annotated slice.
+
+    Parameters
+    ----------
+    folder
+        Folder of the sparse data set.
+    output
+        PNG file to be written.
+    num_cases
+        Number of side views.
+    num_slices
+        Number of slices shown.
+    """
+    dataset = RawDataset.open(folder)
+    selection = Selection.read(folder / SELECTION_FILE)
+    names = sorted(selection.cases)
+    volumes = [
+        _read(dataset, dataset.training[name], dataset.training[name].label, selection.axis)
+        for name in names[:num_cases]
+    ]
+    figure = Figure(figsize=(11, 10), layout="constrained")
+    parts: Any = figure.subfigures(3, 1, height_ratios=[1.1, 0.8, 1.0])
+    top, middle, bottom = parts
+    for axes, name, volume in zip(_row(top, num_cases), names, volumes, strict=False):
+        case = selection.cases[name]
+        _draw_side_view(axes, volume, case.slices)
+        axes.set_title(f"{name}\n{len(case.slices)} of {case.num_slices} slices", fontsize=9)
+    shown = _spread(selection.cases[names[0]].slices, num_slices)
+    for axes, i in zip(_row(middle, num_slices), shown, strict=False):
+        _draw_slice(axes, volumes[0], volumes[0].image[i], volumes[0].label[i])
+        axes.set_title(f"slice {i}", fontsize=9)
+    middle.suptitle(f"Annotated slices of {names[0]}", fontsize=10)
+    _draw_marks(bottom.subplots(), selection)
+    _add_legend(figure, dataset)
+    figure.suptitle(
+        f"{dataset.name}: {selection.budget} annotated slices in {len(names)} volumes", fontsize=11
+    )
+    _save(figure, output)
+
+
+def draw_predictions(folder: Path, predictions: Path, output: Path, num_cases: int = 3) -> None:
+    """Show predictions beside the truth, on one slice of some test cases.
+
+    The slice is the one with most foreground in the truth.
+
+    Parameters
+    ----------
+    folder
+        Folder of a data set with ``imagesTs`` and ``labelsTs``.
+    predictions
+        Folder of predicted labels, named like the test cases.
+    output
+        PNG file to be written.
+    num_cases
+        Number of test cases shown.
+    """
+    dataset = RawDataset.open(folder)
+    selection = Selection.read(folder / SELECTION_FILE)
+    cases = [case for case in dataset.test.values() if case.label is not None][:num_cases]
+    figure = Figure(figsize=(8, 2.7 * len(cases) + 0.8), layout="constrained")
+    grid = figure.subplots(len(cases), 3, squeeze=False)
+    for row, case in zip(grid, cases, strict=True):
+        truth = _read(dataset, case, case.label, selection.axis)
+        file = predictions / f"{case.case_id}{dataset.file_ending}"
+        predicted = _read(dataset, case, file, selection.axis)
+        i = int(np.argmax((truth.label > 0).sum(axis=(1, 2))))
+        for axes, label in zip(row, (None, truth.label[i], predicted.label[i]), strict=True):
+            _draw_slice(axes, truth, truth.image[i], label)
+        row[0].set_ylabel(f"{case.case_id}\nslice {i}", fontsize=9)
+    for axes, title in zip(grid[0], ("image", "truth", "prediction"), strict=True):
+        axes.set_title(title, fontsize=10)
+    _add_legend(figure, dataset)
+    _save(figure, output)
+
+
+def _read(dataset: RawDataset, case: Case, label: Path | None, axis: int) -> _Volume:
+    assert label is not None
+    reader = dataset.reader()
+    image, _ = find_reader(reader)().read_images([str(path) for path in case.images])
+    affine = read_geometry(case.images[0], reader).affine
+    spacing = np.ones(3) if affine is None else np.linalg.norm(affine[:3, :3], axis=0)
+    return _Volume(
+        np.moveaxis(image[0], axis, 0),
+        np.moveaxis(read_label(label, reader), axis, 0),
+        np.array([spacing[axis], *np.delete(spacing, axis)]),
+    )
+
+
+def _row(figure: Any, columns: int) -> Sequence[Any]:
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for one in axes:
+        one.set_axis_off()
+    return list(axes)
+
+
+def _draw_slice(axes: Any, volume: _Volume, image: np.ndarray, label: np.ndarray | None) -> None:
+    height, width = volume.spacing_mm[1:]
+    pixels = _gray(image, volume.image)
+    axes.imshow(pixels if label is None else _overlay(pixels, label), aspect=height / width)
+    axes.set(xticks=[], yticks=[])
+
+
+def _draw_side_view(axes: Any, volume: _Volume, slices: Sequence[int]) -> None:
+    """Draw the plane across the slices that shows most foreground, superior upwards if z rises."""
+    known = np.zeros(len(volume.label), dtype=bool)
+    known[list(slices)] = True
+    foreground = (volume.label > 0) & known[:, None, None]
+    column = int(np.argmax(foreground.sum(axis=(0, 2))))
+    pixels = _gray(volume.image[:, column], volume.image)
+    drawn = _overlay(pixels, np.where(known[:, None], volume.label[:, column], 0))
+    drawn[~known] = pixels[~known] * _DIMMED
+    height, _, width = volume.spacing_mm
+    axes.imshow(drawn, aspect=height / width, origin="lower", interpolation="nearest")
+
+
+def _draw_marks(axes: Any, selection: Selection) -> None:
+    for row, (_, case) in enumerate(sorted(selection.cases.items())):
+        axes.broken_barh([(-0.5, case.num_slices)], (row - 0.4, 0.8), color="#dddddd")
+        axes.broken_barh([(i - 0.5, 1) for i in case.slices], (row - 0.4, 0.8), color=_COLORS[4])
+    names = sorted(selection.cases)
+    step = max(1, len(names) // 12)
+    axes.set_yticks(range(0, len(names), step), names[::step], fontsize=7)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(f"slice along axis {selection.axis} (blue: annotated)", fontsize=9)
+
+
+def _gray(pixels: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """RGB in 0..1 of a slice, windowed to the 1st and 99th percentile of its volume."""
+    low, high = np.percentile(volume, (1, 99))
+    gray = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+    return np.repeat(gray[..., None], 3, axis=-1)
+
+
+def _overlay(pixels: np.ndarray, label: np.ndarray) -> np.ndarray:
+    result = pixels.copy()
+    for value in np.unique(label[label > 0]):
+        color = np.array(mpl.colors.to_rgb(_color(int(value))))
+        mask = label == value
+        result[mask] = (1 - _OPACITY) * result[mask] + _OPACITY * color
+    return result
+
+
+def _color(value: int) -> str:
+    return _COLORS[(value - 1) % len(_COLORS)]
+
+
+def _add_legend(figure: Figure, dataset: RawDataset) -> None:
+    handles = [
+        Patch(color=_color(value), label=name)
+        for name, value in dataset.dataset_json["labels"].items()
+        if isinstance(value, int) and value > 0 and name != "ignore"
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(6, len(handles))))
+
+
+def _spread(slices: Sequence[int], count: int) -> list[int]:
+    """At most ``count`` of the slices, from the first to the last."""
+    chosen = np.linspace(0, len(slices) - 1, min(count, len(slices))).round().astype(int)
+    return [slices[i] for i in chosen]
+
+
+def _save(figure: Figure, output: Path) -> None:
+    with atomic_path(output) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})

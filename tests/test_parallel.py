@@ -1,0 +1,34 @@
+import os
+import time
+
+import pytest
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.parallel import map_cases
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_order_and_results(num_processes: int) -> None:
+    assert map_cases(abs, {"b": -2, "a": 1, "c": -3}, num_processes, "x") == {
+        "b": 2,
+        "a": 1,
+        "c": 3,
+    }
+    assert list(map_cases(abs, {"b": -2, "a": 1}, num_processes, "x")) == ["b", "a"]
+
+
+def test_nothing_to_do() -> None:
+    assert map_cases(abs, {}, 4, "x") == {}
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_errors_are_passed_on_and_the_rest_is_dropped(num_processes: int) -> None:
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="sleep"):
+        map_cases(time.sleep, {"a": -1, **{str(i): 3 for i in range(40)}}, num_processes, "x")
+    assert time.monotonic() - start < 60
+
+
+def test_a_worker_that_dies_is_reported() -> None:
+    with pytest.raises(SparseError, match="worker process died during 'Work'"):
+        map_cases(os._exit, {"a": 1, "b": 1}, 2, "Work")
