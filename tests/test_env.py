@@ -28,12 +28,21 @@ def _unset(monkeypatch, tmp_path):
 )
 def test_folder_is_appended_once(monkeypatch, before, after):
     monkeypatch.setenv(EXT_TRAINER, before)
-    assert training_environment() == {EXT_TRAINER: after}
+    assert training_environment()[EXT_TRAINER] == after
 
 
 def test_paths_are_added(tmp_path):
     paths = NnUNetPaths.below(tmp_path)
-    assert training_environment(paths) == {EXT_TRAINER: OURS} | paths.environment()
+    assert training_environment(paths).items() >= paths.environment().items()
+    assert not training_environment().keys() & paths.environment().keys()
+
+
+def test_what_the_user_set_stays(monkeypatch):
+    monkeypatch.delenv("nnUNet_def_n_proc", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    variables = training_environment()
+    assert "OMP_WAIT_POLICY" not in variables
+    assert int(variables["nnUNet_def_n_proc"]) >= 1
 
 
 def test_folder_holds_the_shim_alone():

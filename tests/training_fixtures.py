@@ -59,6 +59,7 @@ def _use(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
         "nnUNet_n_proc_DA": "0",
         "nnUNet_def_n_proc": "1",
         "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
     for name, value in (paths.environment() | variables).items():
         monkeypatch.setenv(name, value)

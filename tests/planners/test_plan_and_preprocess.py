@@ -1,0 +1,223 @@
+import json
+import shutil
+
+import pytest
+import SimpleITK as sitk
+from training_fixtures import SHORT, TINY
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.planners import steps
+from nnunet_sparse.planners.plan_and_preprocess import main, plan_and_preprocess
+from nnunet_sparse.planners.step_record import StepRecord
+
+
+def run(paths, **options):
+    defaults = {"planner": "SmallPlanner", "configurations": ["2d"], "num_processes": 1}
+    return plan_and_preprocess(paths, "777", **(defaults | options))
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Names of nnU-Net's expensive steps that were run."""
+    names = []
+    for owner, name in (
+        (steps.DatasetFingerprintExtractor, "run"),
+        (steps, "_planned"),
+    ):
+        _log_calls(monkeypatch, owner, name, names)
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+    _log_calls(monkeypatch, DefaultPreprocessor, "run", names)
+    return names
+
+
+def _log_calls(monkeypatch, owner, name, names):
+    original = getattr(owner, name)
+
+    def logged(*args, **kwargs):
+        names.append(f"{owner.__name__.rpartition('.')[2]}.{name}")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, logged)
+
+
+def test_second_call_does_nothing(trainable, calls):
+    before = {f: f.stat().st_mtime_ns for f in trainable.preprocessed.rglob("*") if f.is_file()}
+    run(trainable, settings=SHORT)
+    assert calls == []
+    assert before == {f: f.stat().st_mtime_ns for f in before}
+
+
+def test_everything_that_training_needs(trainable):
+    folder = trainable.preprocessed / TINY
+    raw = trainable.raw / TINY
+    assert json.loads((folder / "splits_final.json").read_text())[2]["val"] == ["case_6", "case_7"]
+    for label in (raw / "labelsTr").iterdir():
+        assert (folder / "gt_segmentations" / label.name).read_bytes() == label.read_bytes()
+    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text())
+    plan = plans["configurations"]["2d"]
+    assert plans["transpose_forward"] == [1, 0, 2]
+    assert plan["nnsparse"] == SHORT | {"optimizer": "adamw", "initial_lr": 2e-3, "save_every": 5}
+    assert plan["preprocessor_name"] == "DefaultPreprocessor"
+    assert not list(folder.rglob(".nnsparse_*/*"))
+
+
+@pytest.mark.slow
+def test_new_settings_share_the_data(trainable, calls):
+    file = run(trainable, plans_name="longer", settings={"num_epochs": 20})
+    plans = json.loads(file.read_text())
+    assert file.name == "longer.json"
+    assert plans["configurations"]["2d"]["data_identifier"] == "nnsparseSmallPlans_2d"
+    assert plans["configurations"]["2d"]["nnsparse"]["num_epochs"] == 20
+    assert calls == ["steps._planned"]
+    assert run(trainable, plans_name="longer", settings={"num_epochs": 20}) == file
+    assert calls == ["steps._planned"]
+
+
+def test_other_settings_under_the_same_name_are_refused(trainable):
+    with pytest.raises(SparseError, match=r"nnsparse of configuration 2d differs.*-p.*--overwrite"):
+        run(trainable, settings={"num_epochs": 3})
+    run(trainable, settings={"num_epochs": 3}, overwrite=True)
+    plans = json.loads((trainable.preprocessed / TINY / "nnsparseSmallPlans.json").read_text())
+    assert plans["configurations"]["2d"]["nnsparse"]["num_epochs"] == 3
+
+
+@pytest.mark.slow
+def test_a_missing_case_is_made_again(trainable, calls):
+    folder = trainable.preprocessed / TINY / "nnsparseSmallPlans_2d"
+    (folder / "case_3.pkl").unlink()
+    run(trainable, settings=SHORT)
+    assert calls == ["DefaultPreprocessor.run"]
+    assert (folder / "case_3.pkl").is_file()
+
+
+@pytest.mark.slow
+def test_a_killed_preprocessing_is_repeated(trainable, calls):
+    record = StepRecord(trainable.preprocessed / TINY)
+    record.start("preprocessed/nnsparseSmallPlans_2d")
+    run(trainable, settings=SHORT)
+    assert calls == ["DefaultPreprocessor.run"]
+
+
+@pytest.mark.slow
+def test_a_changed_label_is_noticed(trainable, calls):
+    label = trainable.raw / TINY / "labelsTr" / "case_0.nii.gz"
+    image = sitk.ReadImage(str(label))
+    sitk.WriteImage(image * 0, str(label))
+    run(trainable, settings=SHORT, overwrite=True)
+    assert "DatasetFingerprintExtractor.run" in calls
+    assert "DefaultPreprocessor.run" in calls
+    copy = trainable.preprocessed / TINY / "gt_segmentations" / "case_0.nii.gz"
+    assert copy.read_bytes() == label.read_bytes()
+
+
+@pytest.mark.slow
+def test_planners_of_nnunet_and_added_configurations(trainable):
+    file = run(trainable, planner="ExperimentPlanner")
+    assert file.name == "nnUNetPlans.json"
+    plans = json.loads(file.read_text())
+    assert "nnsparse" not in plans["configurations"]["2d"]
+    # cut along the axis of largest spacing, not along the slice axis: other data
+    assert plans["configurations"]["2d"]["data_identifier"] == "nnUNetPlans_2d"
+    plans["configurations"]["mine"] = {"inherits_from": "2d", "batch_size": 3}
+    file.write_text(json.dumps(plans))
+    run(trainable, planner="ExperimentPlanner", settings={"num_epochs": 7}, overwrite=True)
+    after = json.loads(file.read_text())["configurations"]
+    assert after["2d"]["nnsparse"] == {"num_epochs": 7}
+    assert after["mine"] == {"inherits_from": "2d", "batch_size": 3}
+
+
+def test_another_split_is_refused(trainable):
+    raw = trainable.raw / TINY / "splits_final.json"
+    copy = trainable.preprocessed / TINY / "splits_final.json"
+    splits = [{"train": ["case_0"], "val": ["case_1"]}]
+    raw.write_text(json.dumps(splits))
+    with pytest.raises(SparseError, match=r"splits_final.json differs.*--overwrite"):
+        run(trainable, settings=SHORT)
+    run(trainable, settings=SHORT, overwrite=True)
+    assert json.loads(copy.read_text()) == splits
+
+
+def test_more_folds_in_the_copy_are_fine(trainable):
+    raw = trainable.raw / TINY / "splits_final.json"
+    raw.write_text(json.dumps(json.loads(raw.read_text())[:1]))
+    run(trainable, settings=SHORT)
+    copy = trainable.preprocessed / TINY / "splits_final.json"
+    assert len(json.loads(copy.read_text())) == 3
+
+
+def test_a_file_that_is_no_plans_stays(trainable):
+    file = trainable.preprocessed / TINY / "notes.json"
+    file.write_text("[1, 2]")
+    with pytest.raises(SparseError, match="holds other plans"):
+        run(trainable, plans_name="notes")
+    assert file.read_text() == "[1, 2]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-d", "778"], "no data set '778'"),
+        (["-pl", "SmalPlanner"], "did you mean SmallPlanner"),
+        (["-pl", "join"], "unknown planner 'join'"),
+        (["-p", "a__b"], "a plans name consists"),
+        (["-p", "../x"], "a plans name consists"),
+        (["-p", "dataset"], "'dataset' is taken"),
+        (["-c", "3d"], "'3d' is not planned for this data set (planned: "),
+        (["--set", "num_epochs=0"], "num_epochs must be a whole number of at least 1"),
+        (["--set", "epochs"], "key=value"),
+    ],
+)
+@pytest.mark.usefixtures("trainable")
+def test_bad_arguments_end_with_one_line(capsys, arguments, message):
+    assert main(["-d", "777", "-np", "1", *arguments]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message in error
+
+
+def test_unset_paths(monkeypatch, capsys):
+    monkeypatch.delenv("nnUNet_raw", raising=False)
+    assert main(["-d", "777"]) == 2
+    assert "nnUNet_raw" in capsys.readouterr().err
+
+
+def test_missing_label(tiny_paths):
+    (tiny_paths.raw / TINY / "labelsTr" / "case_2.nii.gz").unlink()
+    with pytest.raises(SparseError, match=r"1 of 8 training labels are missing: case_2"):
+        run(tiny_paths)
+    assert not (tiny_paths.preprocessed / TINY).exists()
+
+
+def test_missing_image(tiny_paths):
+    shutil.rmtree(tiny_paths.raw / "Dataset776_Base")
+    with pytest.raises(SparseError, match=r"8 of 8 training images are missing.*case_0_0000"):
+        run(tiny_paths)
+
+
+def test_broken_dataset_json(tiny_paths):
+    file = tiny_paths.raw / TINY / "dataset.json"
+    file.write_text("{")
+    with pytest.raises(SparseError, match="not valid JSON"):
+        run(tiny_paths)
+    file.write_text("{}")
+    with pytest.raises(SparseError, match="lacks labels, file_ending, channel_names"):
+        run(tiny_paths)
+
+
+@pytest.mark.slow
+def test_an_unreadable_image_ends_with_its_name(tiny_paths):
+    file = tiny_paths.raw / "Dataset776_Base" / "imagesTr" / "case_5_0000.nii.gz"
+    file.write_bytes(b"no image")
+    with pytest.raises(SparseError, match=r"(?s)nnU-Net failed at the fingerprint.*case_5_0000"):
+        run(tiny_paths)
+
+
+@pytest.mark.slow
+def test_command_says_what_to_run_next(trainable, capfd):
+    arguments = [f"{key}={value}" for key, value in SHORT.items()]
+    assert main(["-d", TINY, "-c", "2d", "-pl", "SmallPlanner", "--set", *arguments]) == 0
+    assert capfd.readouterr().out.splitlines() == [
+        f"plans: {trainable.preprocessed / TINY / 'nnsparseSmallPlans.json'}",
+        f"train: nnUNetv2_train {TINY} 2d 0 -tr SparseTrainer -p nnsparseSmallPlans",
+    ]

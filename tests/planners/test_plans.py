@@ -1,0 +1,81 @@
+import pytest
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.planners.plans import (
+    check_configurations,
+    difference,
+    share_preprocessed,
+    with_settings,
+)
+
+
+def plans(identifier="a_2d", spacing=(1, 1), **more):
+    configuration = {"data_identifier": identifier, "spacing": list(spacing), "patch_size": [8, 8]}
+    return {
+        "plans_name": "a",
+        "transpose_forward": [0, 1, 2],
+        "configurations": {"2d": configuration | more},
+    }
+
+
+def identifier_of(result):
+    return result["configurations"]["2d"]["data_identifier"]
+
+
+def test_equally_preprocessed_data_are_shared():
+    others = [plans("other_2d", patch_size=[4, 4])]
+    assert identifier_of(share_preprocessed(plans(), None, others, {"other_2d"})) == "other_2d"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        plans("other_2d", spacing=(1, 2)),
+        plans("other_2d") | {"transpose_forward": [1, 0, 2]},
+        plans("other_2d") | {"foreground_intensity_properties_per_channel": {"0": {"mean": 3}}},
+    ],
+)
+def test_other_data_are_not_shared(other):
+    assert identifier_of(share_preprocessed(plans(), None, [other], {"other_2d"})) == "a_2d"
+
+
+def test_data_of_unknown_origin_are_not_shared():
+    assert identifier_of(share_preprocessed(plans(), None, [plans("other_2d")], set())) == "a_2d"
+
+
+def test_data_that_others_use_are_not_overwritten():
+    user = plans("a_2d", spacing=(1, 2))
+    assert identifier_of(share_preprocessed(plans(), None, [user], {"a_2d"})) == "a_2d_2"
+
+
+def test_own_data_stay_own():
+    own, other = plans("b_2d"), plans("other_2d")
+    assert identifier_of(share_preprocessed(plans(), own, [other], {"other_2d"})) == "b_2d"
+
+
+def test_changed_settings_reach_every_configuration():
+    base = plans(nnsparse={"optimizer": "adamw"})
+    base["configurations"]["heir"] = {"inherits_from": "2d"}
+    changed = with_settings(base, {"num_epochs": 5})["configurations"]
+    assert changed["2d"]["nnsparse"] == {"optimizer": "adamw", "num_epochs": 5}
+    assert changed["heir"] == {"inherits_from": "2d"}
+    assert base["configurations"]["2d"]["nnsparse"] == {"optimizer": "adamw"}
+
+
+def test_difference_names_the_place():
+    assert difference(plans(), plans()) is None
+    assert difference(plans(nnsparse={}), plans()) is None
+    assert difference(plans(), plans(batch_size=3)) == "batch_size of configuration 2d"
+    assert difference(plans() | {"transpose_forward": []}, plans()) == "transpose_forward"
+
+
+def test_added_configurations_are_no_difference():
+    old = plans()
+    old["configurations"]["mine"] = {}
+    assert difference(old, plans()) is None
+    assert difference(plans(), old) == "configuration mine"
+
+
+def test_unknown_configuration():
+    with pytest.raises(SparseError, match=r"'3d' is not planned.*planned: 2d"):
+        check_configurations(plans(), ["2d", "3d"])

@@ -1,0 +1,3 @@
+from training_fixtures import trainable, trainable_once
+
+__all__ = ["trainable", "trainable_once"]

@@ -1,0 +1,63 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+from training_fixtures import TINY
+
+PLANS = "nnsparseSmallPlans"
+
+
+def command(name, *arguments, check=True):
+    script = Path(sys.executable).parent / name
+    result = subprocess.run(
+        [str(script), *map(str, arguments), "-device", "cpu"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if check:
+        assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def train(*options, fold=0, check=True):
+    trainer = ("-tr", "SparseTrainer", "-p", PLANS)
+    return command("nnUNetv2_train", TINY, "2d", fold, *trainer, *options, check=check)
+
+
+@pytest.mark.slow
+def test_stock_commands_train_continue_validate_and_predict(trainable):
+    train()
+    output = trainable.results / TINY / f"SparseTrainer__{PLANS}__2d" / "fold_0"
+    final = output / "checkpoint_final.pth"
+    summary = output / "validation" / "summary.json"
+    assert final.is_file()
+    assert len(json.loads(summary.read_text())["metric_per_case"]) == 2
+
+    summary.unlink()
+    continued = train("--c")
+    assert "Epoch 1" not in continued.stdout
+    assert summary.is_file()
+
+    summary.unlink()
+    train("--val")
+    assert summary.is_file()
+
+    images = trainable.raw / "Dataset776_Base" / "imagesTr"
+    target = trainable.results / "predictions"
+    model = ("-d", TINY, "-c", "2d", "-f", 0, "-tr", "SparseTrainer", "-p", PLANS)
+    command("nnUNetv2_predict", "-i", images, "-o", target, *model, "-npp", 1, "-nps", 1)
+    prediction = sitk.ReadImage(str(target / "case_7.nii.gz"))
+    assert prediction.GetSize() == (24, 24, 16)
+
+
+@pytest.mark.slow
+def test_a_fold_beyond_the_file_ends_before_anything_is_written(trainable):
+    result = train(fold=3, check=False)
+    assert result.returncode != 0
+    assert result.stderr.strip().splitlines()[-1].endswith("splits_final.json")
+    assert "there is no repeat (fold) 3" in result.stderr
+    assert not list(trainable.results.iterdir())

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.trainers.repeats import (
+    check_repeat,
+    missing_message,
+    preprocessed_cases,
+    split_existing,
+)
+
+
+@pytest.fixture
+def splits(tmp_path):
+    file = tmp_path / "splits_final.json"
+    file.write_text(json.dumps([{"train": ["a"], "val": ["b"]}] * 3))
+    return file
+
+
+@pytest.mark.parametrize("fold", [0, 2])
+def test_repeats_of_the_file(splits, fold):
+    check_repeat(fold, splits)
+
+
+@pytest.mark.parametrize(
+    ("fold", "message"),
+    [
+        (3, r"there is no repeat \(fold\) 3; repeats are 0 to 2 in .*splits_final.json"),
+        (-1, "no repeat"),
+        ("all", "would also train on the validation cases; repeats are 0 to 2"),
+    ],
+)
+def test_other_repeats(splits, fold, message):
+    with pytest.raises(SparseError, match=message):
+        check_repeat(fold, splits)
+
+
+def test_without_a_file_there_are_the_folds_that_nnunet_makes(tmp_path):
+    check_repeat(4, tmp_path / "splits_final.json")
+    with pytest.raises(SparseError, match=r"repeats are 0 to 4$"):
+        check_repeat(5, tmp_path / "splits_final.json")
+
+
+def test_complete_cases_have_properties(tmp_path):
+    for name in ("a.b2nd", "a_seg.b2nd", "a.pkl", "b.b2nd", "c.npz", "c.pkl"):
+        (tmp_path / name).touch()
+    assert preprocessed_cases(tmp_path) == {"a", "c"}
+
+
+def test_split_keeps_its_order():
+    assert split_existing(["c", "a", "b"], {"a", "c"}) == (["c", "a"], ["b"])
+
+
+def test_long_lists_are_cut():
+    message = missing_message("training", ["x"], [f"m{i}" for i in range(12)])
+    assert message.startswith("12 of 13 training cases are not preprocessed")
+    assert message.endswith("m9, ...")

@@ -1,0 +1,186 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training_fixtures import CASES, TINY
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+
+
+def make_trainer(paths, fold=0, **block):
+    folder = paths.preprocessed / TINY
+    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text())
+    plans["continue_training"] = False
+    plans["configurations"]["2d"]["nnsparse"] |= block
+    dataset_json = json.loads((folder / "dataset.json").read_text())
+    return SparseTrainer(plans, "2d", fold, dataset_json, torch.device("cpu"))
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
+
+
+def first_batches(trainer, count=3):
+    """Copies of the first training batches, and of the first validation batch."""
+    training, validation = trainer.get_dataloaders()
+    batches = [next(training) for _ in range(count)] + [next(validation)]
+    for loader in (training, validation):
+        if hasattr(loader, "_finish"):
+            loader._finish()
+    return [(list(b["keys"]), b["data"].clone(), b["target"][0].clone()) for b in batches]
+
+
+def same(batches, others):
+    return all(
+        keys == other_keys and torch.equal(data, other_data) and torch.equal(target, other_target)
+        for (keys, data, target), (other_keys, other_data, other_target) in zip(
+            batches, others, strict=True
+        )
+    )
+
+
+def test_settings_come_from_the_plans(trainable):
+    trainer = make_trainer(trainable, num_epochs=7, weight_decay=0.5)
+    trainer.initialize()
+    assert (trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.save_every) == (7, 2, 5)
+    assert isinstance(trainer.optimizer, torch.optim.AdamW)
+    assert trainer.optimizer.param_groups[0]["weight_decay"] == 0.5
+    assert trainer.optimizer.param_groups[0]["lr"] == 2e-3
+
+
+def test_plans_without_a_block_train_as_nnunet_does(trainable):
+    file = trainable.preprocessed / TINY / "nnsparseSmallPlans.json"
+    plans = json.loads(file.read_text())
+    del plans["configurations"]["2d"]["nnsparse"]
+    file.write_text(json.dumps(plans))
+    dataset_json = json.loads((file.parent / "dataset.json").read_text())
+    plans["continue_training"] = False
+    trainer = SparseTrainer(plans, "2d", 0, dataset_json, torch.device("cpu"))
+    trainer.initialize()
+    assert (trainer.num_epochs, trainer.save_every, trainer.initial_lr) == (1000, 50, 1e-2)
+    assert isinstance(trainer.optimizer, torch.optim.SGD)
+    assert trainer.optimizer.param_groups[0]["momentum"] == 0.99
+
+
+@pytest.mark.parametrize("fold", ["all", 3, -1])
+def test_folds_beyond_the_file_are_refused(trainable, fold):
+    with pytest.raises(SparseError, match="repeats are 0 to 2 in "):
+        make_trainer(trainable, fold)
+    assert not list(trainable.results.iterdir())
+
+
+def test_a_bad_block_is_refused(trainable):
+    with pytest.raises(SparseError, match="num_epochs must be"):
+        make_trainer(trainable, num_epochs=-1)
+    assert not list(trainable.results.iterdir())
+
+
+def test_split_keeps_what_exists(trainable):
+    data = trainable.preprocessed / TINY / "nnsparseSmallPlans_2d"
+    for file in data.glob("case_1*"):
+        file.unlink()
+    (data / "case_4.pkl").unlink()
+    trainer = make_trainer(trainable)
+    training, validation = trainer.do_split()
+    assert training == ["case_0", "case_2", "case_3", "case_5"]
+    assert validation == ["case_6", "case_7"]
+    log = Path(trainer.log_file).read_text()
+    assert "2 of 6 training cases are not preprocessed, left out: case_1, case_4" in log
+
+
+@pytest.mark.parametrize(("part", "cases"), [("training", CASES[:6]), ("validation", CASES[6:])])
+def test_split_without_cases_is_refused(trainable, part, cases):
+    for case in cases:
+        (trainable.preprocessed / TINY / "nnsparseSmallPlans_2d" / f"{case}.pkl").unlink()
+    with pytest.raises(SparseError, match=f"repeat 0 has no {part} case"):
+        make_trainer(trainable).do_split()
+
+
+def test_initial_weights_belong_to_the_repeat(trainable):
+    first, again, other = (make_trainer(trainable, fold) for fold in (0, 0, 1))
+    for trainer in (first, again, other):
+        torch.rand(3)
+        trainer.initialize()
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_batches_belong_to_the_repeat(trainable, monkeypatch):
+    by_workers = {}
+    for workers in ("0", "2"):
+        monkeypatch.setenv("nnUNet_n_proc_DA", workers)
+        runs = []
+        for fold in (0, 0, 1):
+            trainer = make_trainer(trainable, fold)
+            trainer.initialize()
+            np.random.rand(5)  # noqa: NPY002 - what was drawn before must not matter
+            runs.append(first_batches(trainer))
+        first, again, other = runs
+        assert same(first, again)
+        assert not same(first[:1], other[:1])
+        assert not same(first[:1], first[1:2])
+        by_workers[workers] = first
+    assert same(by_workers["0"], by_workers["2"])
+
+
+def test_a_resumed_run_goes_on_with_the_batches(trainable):
+    trainer = make_trainer(trainable)
+    trainer.initialize()
+    batches = first_batches(trainer, count=4)[:4]
+    trainer.current_epoch = 1
+    assert same(first_batches(trainer, count=2)[:2], batches[2:])
+
+
+def test_a_killed_save_leaves_the_old_checkpoint(trainable, monkeypatch):
+    trainer = make_trainer(trainable)
+    trainer.initialize()
+    file = Path(trainer.output_folder) / "checkpoint_latest.pth"
+    trainer.save_checkpoint(str(file))
+    before = {p.name: p.read_bytes() for p in file.parent.iterdir()}
+
+    def killed(_, target):
+        Path(target).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.save_checkpoint(str(file))
+    assert before == {p.name: p.read_bytes() for p in file.parent.iterdir()}
+
+
+def test_disabled_checkpoints_write_nothing(trainable):
+    trainer = make_trainer(trainable)
+    trainer.initialize()
+    trainer.disable_checkpointing = True
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_latest.pth"))
+    assert not list(Path(trainer.output_folder).glob("*.pth"))
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_with_the_same_weights(trainable):
+    whole = make_trainer(trainable, num_epochs=3, save_every=1)
+    whole.run_training()
+    interrupted = make_trainer(trainable, num_epochs=3, save_every=1)
+    interrupted.on_epoch_end = lambda: _stop_after_first_epoch(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run_training()
+    latest = Path(interrupted.output_folder) / "checkpoint_latest.pth"
+    leftover = latest.parent / ".nnsparse_killed"
+    leftover.mkdir()
+    resumed = make_trainer(trainable, num_epochs=3, save_every=1)
+    resumed.load_checkpoint(str(latest))
+    assert resumed.current_epoch == 1
+    resumed.run_training()
+    assert torch.equal(weights(whole), weights(resumed))
+    rates = resumed.logger.get_value("lrs", None)
+    assert rates == pytest.approx([2e-3 * (1 - epoch / 3) ** 0.9 for epoch in range(3)])
+    assert not leftover.exists()
+    assert not latest.exists()
+
+
+def _stop_after_first_epoch(trainer):
+    SparseTrainer.on_epoch_end(trainer)
+    raise KeyboardInterrupt
