@@ -165,9 +165,7 @@ def _begin(
     return partial
 
 
-def _find_partial(
-    paths: NnUNetPaths, documents: Documents, dataset_id: int | None
-) -> Path | None:
+def _find_partial(paths: NnUNetPaths, documents: Documents, dataset_id: int | None) -> Path | None:
     """Unfinished folder of the same data set, under the wanted ID if there is one."""
     number = "[0-9][0-9][0-9]" if dataset_id is None else f"{dataset_id:03d}"
     for partial in sorted(paths.raw.glob(PARTIAL_PREFIX + number)):

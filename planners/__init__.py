@@ -1,1 +1,1 @@
-"""To be described."""
+"""Planners: subclasses of nnU-Net's ``ExperimentPlanner``, and the command that runs them."""

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Trainers: subclasses of nnU-Net's ``nnUNetTrainer`` that override single hooks."""

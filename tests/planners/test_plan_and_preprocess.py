@@ -206,11 +206,13 @@ def test_broken_dataset_json(tiny_paths):
 
 
 @pytest.mark.slow
-def test_an_unreadable_image_ends_with_its_name(tiny_paths):
+@pytest.mark.parametrize("content", [b"no image", None])
+def test_damaged_images_are_refused_before_anything_is_made(tiny_paths, content):
     file = tiny_paths.raw / "Dataset776_Base" / "imagesTr" / "case_5_0000.nii.gz"
-    file.write_bytes(b"no image")
-    with pytest.raises(SparseError, match=r"(?s)nnU-Net failed at the fingerprint.*case_5_0000"):
+    file.write_bytes(content or file.read_bytes()[:-200])
+    with pytest.raises(SparseError, match=r"case_5_0000\.nii\.gz is damaged"):
         run(tiny_paths)
+    assert not list(tiny_paths.preprocessed.iterdir())
 
 
 @pytest.mark.slow

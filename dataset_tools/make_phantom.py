@@ -1,0 +1,363 @@
+"""Write a phantom as a raw data set of nnU-Net, and the command ``nnsparse_make_phantom``."""
+
+import argparse
+import functools
+import itertools
+import json
+import logging
+import math
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.cli import (
+    CommandParser,
+    add_num_processes,
+    non_negative_int,
+    positive_int,
+    run_command,
+)
+from nnunet_sparse.dataset_name import (
+    PARTIAL_PREFIX,
+    check_id,
+    dataset_names,
+    reserve_id,
+)
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.label_io import check_complete
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths
+from nnunet_sparse.phantoms import TASKS, PhantomCase, make_case
+from nnunet_sparse.phantoms.case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
+
+logger = logging.getLogger(__name__)
+
+PARAMETERS_KEY = "nnsparse_phantom"
+FILE_ENDING = ".nii.gz"
+MAX_OBLIQUE_DEG = 40.0
+# test cases are numbered from here, so that they do not depend on the number of training cases
+FIRST_TEST_CASE = 100_000
+_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_AXES = ("LR", "PA", "SI")
+
+
+def make_phantom(
+    paths: NnUNetPaths,
+    task: str = "lesion",
+    *,
+    dataset_id: int | None = None,
+    name: str | None = None,
+    num_train: int = 24,
+    num_test: int = 8,
+    shape: tuple[int, int, int] = DEFAULT_SHAPE,
+    spacing_mm: tuple[float, float, float] = DEFAULT_SPACING_MM,
+    orientation: str = "LPS",
+    oblique_deg: float = 0.0,
+    seed: int = 0,
+    num_processes: int = 1,
+    overwrite: bool = False,
+) -> str:
+    """Make a phantom data set, unless the same one exists.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders; missing ones are created.
+    task
+        ``lesion``, ``organ``, ``tree`` or ``subtle``.
+    dataset_id
+        ID of the data set; by default the first free one.
+    name
+        Name after the ID; by default ``PhantomLesion`` and so on.
+    num_train, num_test
+        Number of cases with and without use for training; the latter may be 0. Case k is the same
+        however many there are.
+    shape
+        Voxels (z, y, x) of the axial stack, before ``orientation`` permutes them.
+    spacing_mm
+        Voxel size (z, y, x), likewise.
+    orientation
+        Where the image's axes (x, y, z of its file) lead, one of L R, P A and S I each: ``LPS``
+        has identity direction cosines. Any other one stores the same anatomy with permuted and
+        flipped axes.
+    oblique_deg
+        Tilt of the stack about the left-right axis, in degrees.
+    seed
+        Seed of the data set.
+    num_processes
+        Number of parallel processes; it does not change the result.
+    overwrite
+        Replace a phantom of the same name.
+
+    Returns
+    -------
+    str
+        Full name, as in ``Dataset500_PhantomLesion``.
+
+    Raises
+    ------
+    SparseError
+        If a parameter is out of range, the ID taken, or the name taken by something else.
+    """
+    check_parameters(task, seed, shape, spacing_mm)
+    if num_train < 1 or num_test < 0:
+        raise SparseError(
+            "a data set needs at least 1 training case and no fewer than 0 test cases, "
+            f"got {num_train} and {num_test}"
+        )
+    orientation = _checked_orientation(orientation)
+    if not abs(oblique_deg) <= MAX_OBLIQUE_DEG:
+        raise SparseError(
+            f"oblique angle must lie within {MAX_OBLIQUE_DEG:g} degrees of 0, got {oblique_deg:g} "
+            "(beyond that the stack is no longer axial)"
+        )
+    name = f"Phantom{task.capitalize()}" if name is None else name
+    if not _NAME.fullmatch(name) or re.match(r"Dataset\d{3}_", name):
+        raise SparseError(
+            f"name must be letters, digits, _ . + or -, without DatasetXXX_, got {name!r}"
+        )
+    parameters = {
+        "version": _VERSION,
+        "task": task,
+        "num_train": num_train,
+        "num_test": num_test,
+        "shape": list(shape),
+        "spacing_mm": [float(s) for s in spacing_mm],
+        "orientation": orientation,
+        "oblique_deg": float(oblique_deg),
+        "seed": seed,
+    }
+    existing = _find_existing(paths, dataset_id, name)
+    if existing is not None and not overwrite:
+        if _read_parameters(paths.raw / existing) == parameters:
+            logger.info("%s exists with the same parameters, nothing to do", existing)
+            return existing
+        raise SparseError(
+            f"{paths.raw / existing} exists with other content; give another name, "
+            "or --overwrite to replace a phantom"
+        )
+    if existing is not None and _read_parameters(paths.raw / existing) is None:
+        raise SparseError(f"{paths.raw / existing} is not a phantom, it will not be overwritten")
+    if existing is None and dataset_id is not None:
+        check_id(paths, dataset_id)
+
+    paths.make_folders()
+    with _new_dataset(paths, dataset_id, name, existing) as (folder, full_name):
+        _write_cases(folder, parameters, num_processes)
+        write_json(folder / "dataset.json", _dataset_json(name, parameters))
+    return full_name
+
+
+def _checked_orientation(text: str) -> str:
+    letters = text.upper()
+    used = [[pair for pair in _AXES if letter in pair] for letter in letters]
+    if len(letters) != 3 or sorted(itertools.chain(*used)) != sorted(_AXES):
+        raise SparseError(
+            f"orientation must be three letters, one of L R, one of P A and one of S I "
+            f"(as LPS or RSA), got {text!r}"
+        )
+    return letters
+
+
+def _find_existing(paths: NnUNetPaths, dataset_id: int | None, name: str) -> str | None:
+    """Full name of the data set that has this name, and this ID if one is wanted."""
+    found = [full for full in dataset_names(paths.raw) if full[11:] == name]
+    if dataset_id is not None:
+        found = [full for full in found if int(full[7:10]) == dataset_id]
+    if len(found) > 1:
+        raise SparseError(f"several data sets are called {name}: {', '.join(found)}; give an ID")
+    return found[0] if found else None
+
+
+def _read_parameters(folder: Path) -> dict[str, Any] | None:
+    """Parameters that made a phantom data set; None for any other folder."""
+    try:
+        content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    parameters = content.get(PARAMETERS_KEY) if isinstance(content, dict) else None
+    return parameters if isinstance(parameters, dict) else None
+
+
+@contextmanager
+def _new_dataset(
+    paths: NnUNetPaths, dataset_id: int | None, name: str, replaced: str | None
+) -> Iterator[tuple[Path, str]]:
+    """Folder to build a data set in, renamed at the end, or removed after an error."""
+    if replaced is None:
+        number, partial = reserve_id(paths, dataset_id)
+    else:
+        number = int(replaced[7:10])
+        partial = paths.raw / f"{PARTIAL_PREFIX}{number:03d}"
+        try:
+            partial.mkdir()
+        except FileExistsError:
+            raise SparseError(f"{replaced} is being written by another process") from None
+    target = paths.raw / f"Dataset{number:03d}_{name}"
+    discarded = paths.raw / f".nnsparse_discarded_{number:03d}"
+    try:
+        yield partial, target.name
+        if replaced is not None:
+            target.rename(discarded)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        if discarded.exists() and not target.exists():
+            discarded.rename(target)
+        raise
+    shutil.rmtree(discarded, ignore_errors=True)
+
+
+def _dataset_json(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    task = TASKS[parameters["task"]]
+    return {
+        "name": name,
+        "description": f"Procedural phantom made by nnunet_sparse: {task.description}.",
+        "licence": "CC0-1.0 (computer-generated, shows no person)",
+        "channel_names": {"0": task.channel_name},
+        "labels": task.labels,
+        "numTraining": parameters["num_train"],
+        "file_ending": FILE_ENDING,
+        "overwrite_image_reader_writer": "SimpleITKIO",
+        PARAMETERS_KEY: parameters,
+    }
+
+
+def _write_cases(folder: Path, parameters: dict[str, Any], num_processes: int) -> None:
+    jobs = {}
+    for split, prefix, count, first in (
+        ("Tr", "", parameters["num_train"], 0),
+        ("Ts", "test_", parameters["num_test"], FIRST_TEST_CASE),
+    ):
+        if count:
+            (folder / f"images{split}").mkdir()
+            (folder / f"labels{split}").mkdir()
+        for k in range(count):
+            jobs[f"{parameters['task']}_{prefix}{k:04d}"] = (split, first + k)
+    work = functools.partial(_write_case, folder, parameters)
+    map_cases(
+        work,
+        {case_id: (case_id, *job) for case_id, job in jobs.items()},
+        num_processes,
+        f"phantom {parameters['task']}",
+    )
+
+
+def _write_case(folder: Path, parameters: dict[str, Any], job: tuple[str, str, int]) -> None:
+    case_id, split, number = job
+    z, y, x = parameters["shape"]
+    spacing_z, spacing_y, spacing_x = parameters["spacing_mm"]
+    case = make_case(
+        parameters["task"],
+        parameters["seed"],
+        number,
+        (z, y, x),
+        (spacing_z, spacing_y, spacing_x),
+    )
+    image, label = to_images(case, parameters["orientation"], parameters["oblique_deg"])
+    _write_image(image, folder / f"images{split}" / f"{case_id}_0000{FILE_ENDING}")
+    _write_image(label, folder / f"labels{split}" / f"{case_id}{FILE_ENDING}")
+
+
+def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[sitk.Image]:
+    """Image and label of a case, placed in the patient's coordinates.
+
+    The centre of the volume is the origin of the coordinates, and the stack rises along the
+    patient's superior-inferior axis (tilted by ``oblique_deg`` about the left-right axis)
+    whatever the order of the stored axes.
+    """
+    angle = math.radians(oblique_deg)
+    cos, sin = math.cos(angle), math.sin(angle)
+    direction = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    spacing = np.array(case.spacing_mm[::-1])
+    centre = (np.array(case.image.shape[::-1]) - 1) / 2 * spacing
+    images = []
+    for array in (case.image, case.label):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(spacing.tolist())
+        image.SetDirection(direction.ravel().tolist())
+        image.SetOrigin((-direction @ centre).tolist())
+        images.append(sitk.DICOMOrient(image, orientation))
+    return images
+
+
+def _write_image(image: sitk.Image, path: Path) -> None:
+    try:
+        sitk.WriteImage(image, str(path))
+        check_complete(path)  # on a full disk ITK writes half a file without a word
+    except (RuntimeError, SparseError):
+        raise SparseError(
+            f"cannot write {path}: is the disk full or the folder read-only?"
+        ) from None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command ``nnsparse_make_phantom``."""
+    parser = CommandParser(
+        "nnsparse_make_phantom",
+        "Make a procedural data set, as nnU-Net raw data, to try things out without data.",
+        "nnsparse_make_phantom lesion --num_train 24 --num_test 8",
+    )
+    parser.add_argument(
+        "task",
+        nargs="?",
+        default="lesion",
+        help=f"what it shows: {', '.join(TASKS)} (default: %(default)s)",
+    )
+    parser.add_argument("--id", type=int, help="data set ID, 1 to 999 (default: a free one)")
+    parser.add_argument("--name", help="name after the ID (default: PhantomLesion and so on)")
+    parser.add_argument("--num_train", type=positive_int, default=24, metavar="N")
+    parser.add_argument("--num_test", type=non_negative_int, default=8, metavar="N")
+    parser.add_argument(
+        "--shape", type=int, nargs=3, default=DEFAULT_SHAPE, metavar=("Z", "Y", "X")
+    )
+    parser.add_argument(
+        "--spacing",
+        type=float,
+        nargs=3,
+        default=DEFAULT_SPACING_MM,
+        metavar=("Z", "Y", "X"),
+        help="voxel size in mm (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--orientation",
+        default="LPS",
+        help="where the stored axes x, y, z lead (default: %(default)s, identity)",
+    )
+    parser.add_argument(
+        "--oblique", type=float, default=0.0, metavar="DEG", help="tilt of the axial stack"
+    )
+    parser.add_argument("--seed", type=non_negative_int, default=0)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a phantom of the same name"
+    )
+    add_num_processes(parser)
+    return run_command(parser, _work, argv)
+
+
+def _work(args: argparse.Namespace) -> None:
+    paths = configured_or_default_paths()
+    name = make_phantom(
+        paths,
+        args.task,
+        dataset_id=args.id,
+        name=args.name,
+        num_train=args.num_train,
+        num_test=args.num_test,
+        shape=tuple(args.shape),
+        spacing_mm=tuple(args.spacing),
+        orientation=args.orientation,
+        oblique_deg=args.oblique,
+        seed=args.seed,
+        num_processes=args.num_processes,
+        overwrite=args.overwrite,
+    )
+    print(f"{name}\n{paths.raw / name}")

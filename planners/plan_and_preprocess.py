@@ -1,0 +1,181 @@
+"""Fingerprint, plans and preprocessing with planners of ours, which nnU-Net cannot look up."""
+
+import argparse
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from nnunet_sparse.cli import (
+    CommandParser,
+    add_num_processes,
+    default_num_processes,
+    run_command,
+)
+from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.settings import TrainingSettings, parse_assignment
+
+logger = logging.getLogger(__name__)
+
+CONFIGURATIONS = ("2d", "3d_fullres")
+_PLANS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OTHER_FILES = ("dataset", "dataset_fingerprint", "splits_final")
+
+
+def plan_and_preprocess(
+    paths: NnUNetPaths,
+    dataset: str,
+    *,
+    planner: str = "SparsePlanner",
+    plans_name: str | None = None,
+    configurations: Sequence[str] = CONFIGURATIONS,
+    settings: Mapping[str, Any] | None = None,
+    num_processes: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Make a raw data set ready for training.
+
+    Steps whose output is complete and made from the same files are skipped. Plans that need the
+    same preprocessed data as others of the data set share theirs. Calls for the same data set wait
+    for each other.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders; exported to the environment.
+    dataset
+        Name or ID of a raw data set.
+    planner
+        Name of a planner, of ours or of nnU-Net.
+    plans_name
+        Name of the plans, or None for the planner's own.
+    configurations
+        Configurations to preprocess; all that are planned stand in the plans.
+    settings
+        Training settings that differ from the planner's.
+    num_processes
+        Number of processes, or None for the number of cores.
+    overwrite
+        Whether plans and a split that differ are replaced.
+
+    Returns
+    -------
+    Path
+        The plans file.
+
+    Raises
+    ------
+    SparseError
+        If the data set, planner, a configuration or a setting does not exist or is unusable, if
+        other plans or another split are there, or if nnU-Net fails.
+    """
+    from nnunet_sparse.planners import steps
+    from nnunet_sparse.planners.step_record import StepRecord
+    from nnunet_sparse.planners.training_files import open_for_training
+
+    changes = dict(settings or {})
+    TrainingSettings.from_block(changes)
+    paths.export()
+    plans_name = plans_name or steps.default_plans_name(planner)
+    _check_plans_name(plans_name)
+    raw = open_for_training(paths, dataset)
+    folder = paths.preprocessed / raw.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".nnsparse_lock"):
+        target = steps.PreprocessedDataset(
+            raw, folder, StepRecord(folder), num_processes or default_num_processes()
+        )
+        steps.copy_splits(target, overwrite)
+        steps.extract_fingerprint(target)
+        plans = steps.plan(
+            target,
+            planner,
+            plans_name,
+            configurations=configurations,
+            changes=changes,
+            overwrite=overwrite,
+        )
+        for configuration in dict.fromkeys(configurations):
+            steps.preprocess(target, plans, configuration)
+        steps.copy_labels(target)
+    return folder / f"{plans_name}.json"
+
+
+def _check_plans_name(name: str) -> None:
+    """Refuse names that nnU-Net could not use as part of file and folder names."""
+    if _PLANS_NAME.fullmatch(name) is None or "__" in name:
+        raise SparseError(
+            f"a plans name consists of letters, digits, '.', '-' and single '_', got {name!r}"
+        )
+    if name in _OTHER_FILES or name.startswith("nnsparse_"):
+        raise SparseError(f"the plans name {name!r} is taken by a file of another kind")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``nnsparse_plan_and_preprocess``."""
+    parser = CommandParser(
+        "nnsparse_plan_and_preprocess",
+        "Make a raw data set ready for nnUNetv2_train: fingerprint, plans, preprocessing. Steps "
+        "that are complete are skipped; a killed call is continued by the same call.",
+        "nnsparse_plan_and_preprocess -d 500 -pl SmallPlanner -c 2d --set num_epochs=20",
+    )
+    parser.add_argument("-d", "--dataset", required=True, metavar="ID|NAME", help="raw data set")
+    parser.add_argument(
+        "-c",
+        "--configurations",
+        nargs="+",
+        default=list(CONFIGURATIONS),
+        metavar="CONFIG",
+        help="configurations to preprocess (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-pl",
+        "--planner",
+        default="SparsePlanner",
+        help="SparsePlanner (default), SmallPlanner (trains on a CPU), or one of nnU-Net's",
+    )
+    parser.add_argument(
+        "-p", "--plans_name", metavar="PLANS", help="name of the plans (default: the planner's)"
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        dest="assignments",
+        metavar="KEY=VALUE",
+        help="training settings, e.g. num_epochs=100 optimizer=adamw",
+    )
+    add_num_processes(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace plans and a split that differ"
+    )
+    return run_command(parser, _work, argv)
+
+
+def _work(args: argparse.Namespace) -> None:
+    settings = dict(parse_assignment(text) for text in args.assignments)
+    file = plan_and_preprocess(
+        configured_paths(),
+        args.dataset,
+        planner=args.planner,
+        plans_name=args.plans_name,
+        configurations=args.configurations,
+        settings=settings,
+        num_processes=args.num_processes,
+        overwrite=args.overwrite,
+    )
+    print(f"plans: {file}")
+    for configuration in dict.fromkeys(args.configurations):
+        print(
+            f"train: nnUNetv2_train {file.parent.name} {configuration} 0 -tr SparseTrainer "
+            f"-p {file.stem}"
+        )
+    logger.info(
+        '%s must hold %s (eval "$(nnsparse_env)" sees to it)', EXT_TRAINER, ext_trainers_folder()
+    )

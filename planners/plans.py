@@ -1,0 +1,156 @@
+"""The content of a plans file: comparing it, its settings, and the data that it shares.
+
+Plans are nnU-Net's dictionaries, as JSON gives them back: lists, no tuples.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.settings import BLOCK, TrainingSettings
+
+Plans = dict[str, Any]
+
+_PREPROCESSING = (
+    "preprocessor_name",
+    "spacing",
+    "normalization_schemes",
+    "use_mask_for_norm",
+    "resampling_fn_data",
+    "resampling_fn_data_kwargs",
+    "resampling_fn_seg",
+    "resampling_fn_seg_kwargs",
+)
+_PREPROCESSING_OF_ALL = (
+    "image_reader_writer",
+    "transpose_forward",
+    "label_manager",
+    "foreground_intensity_properties_per_channel",
+)
+
+
+def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
+    """A configuration with what it inherits from others."""
+    configuration: dict[str, Any] = plans["configurations"][name]
+    parent = configuration.get("inherits_from")
+    return (configuration_of(plans, parent) if parent else {}) | configuration
+
+
+def check_configurations(plans: Plans, names: Collection[str]) -> None:
+    """Refuse configurations that the plans do not have."""
+    planned = list(plans["configurations"])
+    for name in names:
+        if name not in planned:
+            raise SparseError(
+                f"configuration {name!r} is not planned for this data set (planned: "
+                f"{', '.join(planned)}; choose with -c)"
+            )
+
+
+def with_settings(plans: Plans, changes: Mapping[str, Any]) -> Plans:
+    """The plans with some training settings changed in all configurations."""
+    if not changes:
+        return plans
+    configurations = {}
+    for name, configuration in plans["configurations"].items():
+        # heirs get the block with everything else
+        if "inherits_from" not in configuration:
+            settings = TrainingSettings.from_block(configuration.get(BLOCK, {}))
+            block = settings.replaced(changes).to_block()
+            configurations[name] = configuration | {BLOCK: block}
+        else:
+            configurations[name] = configuration
+    return plans | {"configurations": configurations}
+
+
+def preprocessing_fields(plans: Plans, configuration: str) -> dict[str, Any]:
+    """Everything in the plans on which the preprocessed data of a configuration depend."""
+    resolved = configuration_of(plans, configuration)
+    return {key: resolved.get(key) for key in _PREPROCESSING} | {
+        key: plans.get(key) for key in _PREPROCESSING_OF_ALL
+    }
+
+
+def share_preprocessed(
+    plans: Plans, own: Plans | None, others: Collection[Plans], recorded: Collection[str]
+) -> Plans:
+    """The plans with the data identifiers of equally preprocessed data, and of no other data.
+
+    Parameters
+    ----------
+    plans
+        New plans.
+    own
+        Plans that now stand in the file of the new ones; their data are taken first.
+    others
+        All other plans of the data set.
+    recorded
+        Data identifiers whose data are known to be ours. The data of others are not shared: we
+        could not tell whether they are complete.
+
+    Returns
+    -------
+    dict
+        Plans in which no data identifier is one that other plans use for other data.
+    """
+    configurations = {}
+    for name, configuration in plans["configurations"].items():
+        if "data_identifier" not in configuration:
+            configurations[name] = configuration
+            continue
+        wanted = preprocessing_fields(plans, name)
+        data = [
+            (i, i in recorded and fields == wanted) for old in others for i, fields in _data(old)
+        ]
+        taken = {i for i, same in data if not same}
+        kept = [i for i, fields in _data(own) if fields == wanted] if own else []
+        shared = sorted(i for i, same in data if same)
+        wishes = chain(kept, shared, _numbered(configuration["data_identifier"]))
+        identifier = next(i for i in wishes if i not in taken)
+        configurations[name] = configuration | {"data_identifier": identifier}
+    return plans | {"configurations": configurations}
+
+
+def difference(old: Plans, new: Plans) -> str | None:
+    """Name of the first part in which plans differ, or None.
+
+    Configurations that only the old plans have are the user's, and no difference.
+    """
+    for key in sorted((old.keys() | new.keys()) - {"configurations"}):
+        if old.get(key) != new.get(key):
+            return key
+    for name, configuration in new["configurations"].items():
+        before = old["configurations"].get(name)
+        if before is None:
+            return f"configuration {name}"
+        for key in sorted(before.keys() | configuration.keys()):
+            # no block and an empty one say the same
+            if (before.get(key) or None) != (configuration.get(key) or None):
+                return f"{key} of configuration {name}"
+    return None
+
+
+def read_plans(file: Path) -> Plans | None:
+    """Content of a plans file, or None if it is none or was written half."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_plans = isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys()
+    return content if is_plans else None
+
+
+def _data(plans: Plans) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in plans["configurations"]:
+        resolved = configuration_of(plans, name)
+        if "data_identifier" in resolved:
+            yield resolved["data_identifier"], preprocessing_fields(plans, name)
+
+
+def _numbered(identifier: str) -> Iterator[str]:
+    yield identifier
+    for number in count(2):
+        yield f"{identifier}_{number}"

@@ -1,0 +1,61 @@
+"""Which cases a repeat trains and validates on.
+
+nnU-Net's fold number k is repeat k. nnU-Net answers a fold number that its split file lacks with a
+random split, and ``all`` with a training on the validation cases, too; both would spoil a
+comparison silently and are refused.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_sparse.errors import SparseError
+
+# folds of the split that nnU-Net makes where there is none
+_NUM_STOCK_FOLDS = 5
+_NUM_NAMED = 10
+
+
+def check_repeat(fold: int | str, splits_file: Path) -> None:
+    """Refuse a fold that the split file does not hold.
+
+    Parameters
+    ----------
+    fold
+        nnU-Net's fold: a number, or ``all``.
+    splits_file
+        ``splits_final.json`` of the preprocessed data set; it need not exist.
+
+    Raises
+    ------
+    SparseError
+        If the fold is ``all`` or beyond the file.
+    """
+    exists = splits_file.is_file()
+    count = len(json.loads(splits_file.read_text())) if exists else _NUM_STOCK_FOLDS
+    valid = f"repeats are 0 to {count - 1}" + (f" in {splits_file}" if exists else "")
+    if fold == "all":
+        raise SparseError(f"fold 'all' would also train on the validation cases; {valid}")
+    if not 0 <= int(fold) < count:
+        raise SparseError(f"there is no repeat (fold) {fold}; {valid}")
+
+
+def preprocessed_cases(folder: Path) -> set[str]:
+    """Cases of a preprocessed configuration that were written completely.
+
+    nnU-Net writes the properties of a case after its images and labels, in either of its formats.
+    """
+    return {path.stem for path in folder.glob("*.pkl")}
+
+
+def split_existing(cases: Sequence[str], existing: set[str]) -> tuple[list[str], list[str]]:
+    """Cases of a split that exist, and those that do not, both in the order of the split."""
+    found = [case for case in cases if case in existing]
+    return found, [case for case in cases if case not in existing]
+
+
+def missing_message(part: str, found: Sequence[str], missing: Sequence[str]) -> str:
+    """What a log says about cases that are left out."""
+    named = ", ".join(missing[:_NUM_NAMED]) + (", ..." if len(missing) > _NUM_NAMED else "")
+    total = len(found) + len(missing)
+    return f"{len(missing)} of {total} {part} cases are not preprocessed, left out: {named}"

@@ -1,0 +1,166 @@
+"""nnU-Net's trainer with settings from the plans, seeded repeats and safe checkpoints."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from nnunetv2.paths import nnUNet_preprocessed
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.settings import BLOCK, TrainingSettings
+from nnunet_sparse.trainers import repeats
+from nnunet_sparse.trainers.seeding import Stream, seed_everything, seeded_batches
+
+_DEFAULT_DEVICE = torch.device("cuda")
+
+
+class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
+    """nnU-Net's training as a seeded repeat.
+
+    It differs from ``nnUNetTrainer`` in this: the settings are read from the block ``"nnsparse"``
+    of the configuration; repeat k (nnU-Net's fold k) fixes the initial weights and every batch;
+    cases that are not preprocessed are left out of the split; a checkpoint replaces its
+    predecessor in one step. Without the block, and with nnU-Net's own plans, it trains as nnU-Net
+    does.
+    """
+
+    # nnU-Net reads the parameters of __init__ by name: there must be no others
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int,
+        dataset_json: dict[str, Any],
+        device: torch.device = _DEFAULT_DEVICE,
+    ) -> None:
+        # refused before nnU-Net makes an output folder
+        block = PlansManager(plans).get_configuration(configuration).configuration.get(BLOCK, {})
+        self.settings = TrainingSettings.from_block(block)
+        if nnUNet_preprocessed.is_set():
+            repeats.check_repeat(fold, _splits_file(plans["dataset_name"]))
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = self.settings.num_epochs
+        self.num_iterations_per_epoch = self.settings.num_iterations_per_epoch
+        self.num_val_iterations_per_epoch = self.settings.num_val_iterations_per_epoch
+        self.initial_lr = self.settings.initial_lr
+        self.weight_decay = self.settings.weight_decay
+        self.oversample_foreground_percent = self.settings.oversample_foreground_percent
+        self.save_every = self.settings.save_every
+
+    def initialize(self) -> None:
+        """Build the network from the weights of this repeat, then everything else."""
+        seed_everything(Stream.WEIGHTS, self.fold)
+        super().initialize()
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Build the optimizer that the settings name, and nnU-Net's learning rate schedule."""
+        if self.settings.optimizer == "sgd":
+            return super().configure_optimizers()  # type: ignore[no-any-return]
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay
+        )
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Cases of this repeat that are preprocessed: training, validation.
+
+        Raises
+        ------
+        SparseError
+            If the split file lacks the repeat, or no training or no validation case is left.
+        """
+        repeats.check_repeat(self.fold, _splits_file(self.plans_manager.dataset_name))
+        training, validation = super().do_split()
+        return self._existing("training", training), self._existing("validation", validation)
+
+    def _existing(self, part: str, cases: list[str]) -> list[str]:
+        folder = Path(self.preprocessed_dataset_folder)
+        found, missing = repeats.split_existing(cases, repeats.preprocessed_cases(folder))
+        if missing:
+            self.print_to_log_file(repeats.missing_message(part, found, missing))
+        if not found:
+            raise SparseError(
+                f"repeat {self.fold} has no {part} case: its split names {len(cases)}, none of "
+                f"them is in {folder} (nnsparse_plan_and_preprocess puts them there)"
+            )
+        return found
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Batches of this repeat, from the current epoch on."""
+        num_workers = get_allowed_n_proc_DA()
+        with _no_workers():
+            loaders = super().get_dataloaders()
+        streams = (Stream.TRAINING_BATCHES, Stream.VALIDATION_BATCHES)
+        lengths = (self.num_iterations_per_epoch, self.num_val_iterations_per_epoch)
+        workers = (num_workers, max(1, num_workers // 2) if num_workers else 0)
+        training, validation = (
+            seeded_batches(
+                augmenter.data_loader,
+                seed=(stream, self.fold, self.local_rank),
+                first=self.current_epoch * length,
+                num_workers=count,
+                pin_memory=self.device.type == "cuda",
+            )
+            for augmenter, stream, length, count in zip(
+                loaders, streams, lengths, workers, strict=True
+            )
+        )
+        return training, validation
+
+    @staticmethod
+    def get_training_transforms(*args: Any, **kwargs: Any) -> Any:
+        """nnU-Net's augmentation, without its choice of a blur by how fast it happens to be."""
+        transforms = nnUNetTrainer.get_training_transforms(*args, **kwargs)
+        for transform in transforms.transforms:
+            inner = getattr(transform, "transform", transform)
+            if hasattr(inner, "benchmark"):
+                inner.benchmark = False
+        return transforms
+
+    def on_train_start(self) -> None:
+        """Remove what a killed run left of a checkpoint, then start as nnU-Net does."""
+        if self.local_rank == 0:
+            for leftover in Path(self.output_folder).glob(".nnsparse_*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+        super().on_train_start()
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what the network draws itself (dropout), so that a resumed run draws the same."""
+        seed_everything(Stream.EPOCHS, self.fold, self.local_rank, self.current_epoch)
+        super().on_train_epoch_start()
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write a checkpoint; a kill leaves the previous one as it was."""
+        if self.local_rank != 0 or self.disable_checkpointing:
+            super().save_checkpoint(filename)
+            return
+        with atomic_path(Path(filename)) as temporary:
+            super().save_checkpoint(str(temporary))
+
+
+def _splits_file(dataset_name: str) -> Path:
+    return Path(nnUNet_preprocessed) / dataset_name / "splits_final.json"
+
+
+@contextmanager
+def _no_workers() -> Iterator[None]:
+    """Make nnU-Net build data loaders that run in this process."""
+    name = "nnUNet_n_proc_DA"
+    before = os.environ.get(name)
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
