@@ -38,6 +38,7 @@ def class_name(pickled: bytes) -> str:
 
 
 def main() -> None:
+    """Run all checks; any failure ends with a traceback."""
     repository = Path(sys.argv[1])
     names = modules(repository)
     for name in names:

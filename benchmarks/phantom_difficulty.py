@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 SCORED_LABEL = {"lesion": "tumour", "organ": "breast", "tree": "tissue", "subtle": "lesion"}
 REQUIRED_GAP = 0.1
-# until neither network gains by more; tumours are found only after the liver is
+# the harder tasks take longer: tumours are found only after the liver is
 NUM_ITERATIONS = {"lesion": 1000, "organ": 400, "tree": 800, "subtle": 800}
 _TEST_CASES_FROM = 100_000
 

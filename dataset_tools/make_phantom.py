@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from filelock import FileLock
 
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.cli import (
@@ -135,6 +136,25 @@ def make_phantom(
         "oblique_deg": float(oblique_deg),
         "seed": seed,
     }
+    if dataset_id is not None and _find_existing(paths, dataset_id, name) is None:
+        check_id(paths, dataset_id)
+    paths.make_folders()
+    # two first calls at once must not make the same phantom twice
+    with FileLock(paths.raw / f".nnsparse_{name}.lock") as lock:
+        try:
+            return _make_or_find(paths, name, dataset_id, parameters, num_processes, overwrite)
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _make_or_find(
+    paths: NnUNetPaths,
+    name: str,
+    dataset_id: int | None,
+    parameters: dict[str, Any],
+    num_processes: int,
+    overwrite: bool,
+) -> str:
     existing = _find_existing(paths, dataset_id, name)
     if existing is not None and not overwrite:
         if _read_parameters(paths.raw / existing) == parameters:
@@ -146,10 +166,6 @@ def make_phantom(
         )
     if existing is not None and _read_parameters(paths.raw / existing) is None:
         raise SparseError(f"{paths.raw / existing} is not a phantom, it will not be overwritten")
-    if existing is None and dataset_id is not None:
-        check_id(paths, dataset_id)
-
-    paths.make_folders()
     with _new_dataset(paths, dataset_id, name, existing) as (folder, full_name):
         _write_cases(folder, parameters, num_processes)
         write_json(folder / "dataset.json", _dataset_json(name, parameters))

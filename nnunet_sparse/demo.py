@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 
 PLANS = "nnsparseSmallPlans"
 TRAINER = "SparseTrainer"
-_PLANNING = (
+PHANTOM = "--shape 32 80 80"
+PLANNING = (
     "-c 2d -pl SmallPlanner --set num_epochs=12 num_iterations_per_epoch=40 "
     "num_val_iterations_per_epoch=4 save_every=2"
 )
@@ -155,7 +156,7 @@ def run_demo(
     runner.run(
         Step(
             "make a phantom",
-            _words("nnsparse_make_phantom {} --shape 32 80 80 --seed {} -np {np}", task, seed),
+            _words(f"nnsparse_make_phantom {{}} {PHANTOM} --seed {{}} -np {{np}}", task, seed),
         )
     )
     base = _find(paths.raw, phantom)
@@ -186,7 +187,7 @@ def training_steps(dataset: str, paths: NnUNetPaths, predictions: Path) -> list[
     return [
         Step(
             "plan and preprocess",
-            _words(f"nnsparse_plan_and_preprocess -d {{}} {_PLANNING} -np {{np}}", dataset),
+            _words(f"nnsparse_plan_and_preprocess -d {{}} {PLANNING} -np {{np}}", dataset),
         ),
         Step(
             "train",
