@@ -2,7 +2,6 @@
 # uv is taken from the PATH or installed into .uv, and brings the rest into .venv.
 
 export OMP_NUM_THREADS ?= 2
-export UV_LINK_MODE ?= copy
 
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen

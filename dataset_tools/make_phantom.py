@@ -46,6 +46,8 @@ MAX_OBLIQUE_DEG = 40.0
 # test cases are numbered from here, so that they do not depend on the number of training cases
 FIRST_TEST_CASE = 100_000
 _VERSION = 1
+# file in an unfinished folder that says whose it is
+_MARK = ".nnsparse_phantom"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _AXES = ("LR", "PA", "SI")
 
@@ -208,19 +210,21 @@ def _new_dataset(
     paths: NnUNetPaths, dataset_id: int | None, name: str, replaced: str | None
 ) -> Iterator[tuple[Path, str]]:
     """Folder to build a data set in, renamed at the end, or removed after an error."""
+    for mark in paths.raw.glob(f"{PARTIAL_PREFIX}*/{_MARK}"):
+        if mark.read_text(encoding="utf-8") == name:  # of a killed call: the lock is ours
+            shutil.rmtree(mark.parent)
     if replaced is None:
         number, partial = reserve_id(paths, dataset_id)
     else:
         number = int(replaced[7:10])
         partial = paths.raw / f"{PARTIAL_PREFIX}{number:03d}"
-        try:
-            partial.mkdir()
-        except FileExistsError:
-            raise SparseError(f"{replaced} is being written by another process") from None
+        partial.mkdir()
+    (partial / _MARK).write_text(name, encoding="utf-8")
     target = paths.raw / f"Dataset{number:03d}_{name}"
     discarded = paths.raw / f".nnsparse_discarded_{number:03d}"
     try:
         yield partial, target.name
+        (partial / _MARK).unlink()
         if replaced is not None:
             target.rename(discarded)
         partial.rename(target)

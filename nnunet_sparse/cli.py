@@ -95,7 +95,7 @@ def run_command(
     except OSError as error:
         return _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
     except KeyboardInterrupt:
-        print("interrupted; the same command continues where it stopped", file=sys.stderr)
+        print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
 

@@ -118,5 +118,6 @@ def check_id(paths: NnUNetPaths, dataset_id: int) -> None:
     if dataset_id in taken_ids(paths):
         folders = (paths.raw, paths.preprocessed, paths.results)
         owners = {n for f in folders for n in dataset_names(f) if int(n[7:10]) == dataset_id}
-        owner = ", ".join(sorted(owners)) or "a data set that is being written"
+        unfinished = f"an unfinished data set ({paths.raw / PARTIAL_PREFIX}{dataset_id:03d})"
+        owner = ", ".join(sorted(owners)) or unfinished
         raise SparseError(f"ID {dataset_id} is taken by {owner}; leave it out to get a free one")

@@ -26,7 +26,7 @@ def test_first_free_id(paths: NnUNetPaths) -> None:
     (paths.results / "Dataset500_A").mkdir()
     assert [reserve_id(paths)[0], reserve_id(paths)[0]] == [501, 502]
     assert reserve_id(paths, 7)[1] == paths.raw / ".nnsparse_partial_007"
-    with pytest.raises(SparseError, match="ID 7 is taken by a data set that is being written"):
+    with pytest.raises(SparseError, match="ID 7 is taken by an unfinished data set"):
         reserve_id(paths, 7)
 
 

@@ -207,3 +207,15 @@ def test_works_on_a_machine_with_nothing_set_up(
     folder = no_paths / "nnsparse_data/nnUNet_raw/Dataset500_PhantomOrgan"
     assert capfd.readouterr().out == f"Dataset500_PhantomOrgan\n{folder}\n"
     assert (folder / "dataset.json").is_file()
+
+
+def test_what_a_killed_call_left_is_removed(paths: NnUNetPaths) -> None:
+    for number, name in ((500, "PhantomTree"), (501, "Other")):
+        left = paths.raw / f".nnsparse_partial_{number}"
+        left.mkdir()
+        (left / ".nnsparse_phantom").write_text(name)
+    assert make_phantom(paths, "tree", **SMALL) == "Dataset500_PhantomTree"
+    assert sorted(p.name for p in paths.raw.iterdir()) == [
+        ".nnsparse_partial_501",
+        "Dataset500_PhantomTree",
+    ]
