@@ -12,10 +12,10 @@ demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
 
 test: $(UV)
-	$(RUN) pytest
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto
 
 test-fast: $(UV)
-	$(RUN) pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto -m "not slow"
 
 bench: $(UV)
 	$(RUN) python benchmarks/phantom_difficulty.py

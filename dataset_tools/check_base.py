@@ -46,12 +46,23 @@ def check_dataset(dataset: RawDataset) -> None:
             f"{dataset.name} already has an ignore label; slices are chosen from a dense data set"
         )
     if not dataset.training:
-        raise SparseError(f"{dataset.name} has no training cases ({dataset.folder / 'imagesTr'})")
+        raise SparseError(
+            f"{dataset.name} has no training cases: no CASE_0000{dataset.file_ending} in "
+            f"{dataset.folder / 'imagesTr'}"
+        )
     if not any(case.label for case in dataset.training.values()):
         raise SparseError(
             f"{dataset.name} has no labels ({dataset.folder / 'labelsTr'}), which are needed to "
             "simulate annotation"
         )
+    labels = dataset.dataset_json["labels"]
+    if labels.get("background") != 0:
+        raise SparseError(f"{dataset.name}: nnU-Net needs the label 'background' with the value 0")
+    if (
+        any(isinstance(value, list) for value in labels.values())
+        and "regions_class_order" not in dataset.dataset_json
+    ):
+        raise SparseError(f"{dataset.name}: regions need regions_class_order in dataset.json")
     values = dataset.label_values
     if values != list(range(len(values))) or len(values) < 2:
         raise SparseError(

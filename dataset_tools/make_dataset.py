@@ -1,6 +1,5 @@
 """Making a slice-sparse data set from a dense one."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +14,8 @@ from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.selection import Selection
 from nnunet_sparse.selectors import get_selector
-from nnunet_sparse.split import Split, SplitRequest, find_split, keep_split, split_file
+from nnunet_sparse.split import Split, SplitRequest, find_split, keep_split
 from nnunet_sparse.variant import Variant
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_REPEATS = 3
 
@@ -134,15 +131,19 @@ def make_dataset(
     def fill(folder: Path) -> None:
         write_sparse_folder(folder, dataset, base_split, selection, num_processes)
 
-    wrote_split = split_is_new and keep_split(base_split, paths, dataset.name)
-    try:
-        publication = publish(
-            paths, suffix, documents, fill, dataset_id=dataset_id, overwrite=overwrite
-        )
-    except Exception:
-        if wrote_split:
-            _forget_split(split_file(paths, dataset.name))
-        raise
+    def commit() -> None:
+        if split_is_new:
+            keep_split(base_split, paths, dataset.name)
+
+    publication = publish(
+        paths,
+        suffix,
+        documents,
+        fill,
+        commit=commit,
+        dataset_id=dataset_id,
+        overwrite=overwrite,
+    )
     return SparseDataset(suffix, publication.folder, publication.created, selection, base_split)
 
 
@@ -172,12 +173,3 @@ def _slice_axis(axis: str, checked: dict[str, CheckedCase]) -> tuple[int, int | 
     except SparseError:
         return array_axis, array_axis
     return array_axis, None if array_axis == automatic else array_axis
-
-
-def _forget_split(file: Path) -> None:
-    """Take back a split of a call that failed, and its folder if that is empty."""
-    file.unlink(missing_ok=True)
-    try:
-        file.parent.rmdir()
-    except OSError:
-        logger.debug("%s holds other files and stays", file.parent)

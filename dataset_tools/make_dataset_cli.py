@@ -12,7 +12,7 @@ from nnunet_sparse.cli import (
     positive_int,
     run_command,
 )
-from nnunet_sparse.dataset_name import check_id
+from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, check_id, taken_ids
 from nnunet_sparse.dataset_tools.make_dataset import (
     DEFAULT_REPEATS,
     SparseDataset,
@@ -132,8 +132,9 @@ def _add_split_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     check_factors(args.rho, args.s, args.selector, args.axis, args.positive_weight)
-    paths = configured_paths() if args.base else configured_or_default_paths()
-    base = args.base or _only_base(paths, args)
+    named = args.base is not None
+    paths = configured_paths() if named else configured_or_default_paths()
+    base = args.base if named else _only_base(paths, args)
     if base is None:
         return
     result = make_dataset(
@@ -171,10 +172,19 @@ def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
         return None
     if args.dataset_id is not None:
         check_id(paths, args.dataset_id)
+    if any(value is not None for value in (args.val, args.test, args.split_file)):
+        raise SparseError(
+            f"no dense data set in {paths.raw}: the phantom that would be made has a split of its "
+            "own; name a data set with -d, or leave out the split options"
+        )
     logger.info("No dense data set in %s: making the lesion phantom and using it", paths.raw)
     from nnunet_sparse.dataset_tools.make_phantom import make_phantom
 
-    return make_phantom(paths, "lesion", num_processes=args.num_processes)
+    phantom_id = None
+    if args.dataset_id is not None:  # which the phantom must not take
+        taken = taken_ids(paths) | {args.dataset_id}
+        phantom_id = next(i for i in range(FIRST_FREE_ID, MAX_ID) if i not in taken)
+    return make_phantom(paths, "lesion", dataset_id=phantom_id, num_processes=args.num_processes)
 
 
 def _report(result: SparseDataset, args: argparse.Namespace) -> str:

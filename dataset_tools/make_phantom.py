@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import SimpleITK as sitk
-from filelock import FileLock
 
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.cli import (
@@ -32,7 +32,7 @@ from nnunet_sparse.dataset_name import (
     reserve_id,
 )
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import check_complete
+from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths
 from nnunet_sparse.phantoms import TASKS, PhantomCase, make_case
@@ -50,6 +50,7 @@ _VERSION = 1
 _MARK = ".nnsparse_phantom"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _AXES = ("LR", "PA", "SI")
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def make_phantom(
@@ -142,11 +143,8 @@ def make_phantom(
         check_id(paths, dataset_id)
     paths.make_folders()
     # two first calls at once must not make the same phantom twice
-    with FileLock(paths.raw / f".nnsparse_{name}.lock") as lock:
-        try:
-            return _make_or_find(paths, name, dataset_id, parameters, num_processes, overwrite)
-        finally:
-            Path(lock.lock_file).unlink(missing_ok=True)
+    with locked(paths.raw / f".nnsparse_{name}.lock"):
+        return _make_or_find(paths, name, dataset_id, parameters, num_processes, overwrite)
 
 
 def _make_or_find(
@@ -310,13 +308,18 @@ def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[s
 
 
 def _write_image(image: sitk.Image, path: Path) -> None:
+    """Write with nibabel: on a full disk ITK writes half a file and says so on its own."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    nifti = nibabel.Nifti1Image(sitk.GetArrayFromImage(image).T, _LPS_TO_RAS @ affine)
+    nifti.header.set_xyzt_units("mm")
+    nifti.set_qform(nifti.affine, code="scanner")
+    nifti.set_sform(nifti.affine, code="scanner")
     try:
-        sitk.WriteImage(image, str(path))
-        check_complete(path)  # on a full disk ITK writes half a file without a word
-    except (RuntimeError, SparseError):
-        raise SparseError(
-            f"cannot write {path}: is the disk full or the folder read-only?"
-        ) from None
+        nibabel.save(nifti, path)
+    except OSError as error:
+        raise SparseError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock
 
 from nnunet_sparse.atomic import canonical_json, write_json
 from nnunet_sparse.dataset_name import (
     PARTIAL_PREFIX,
     check_id,
+    check_range,
     dataset_names,
     parse_dataset_name,
     reserve_id,
 )
+from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.locks import locked, try_lock, unlock
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import SELECTION_FILE
 from nnunet_sparse.selection import Selection
@@ -46,6 +49,7 @@ def publish(
     documents: Documents,
     fill: Callable[[Path], None],
     *,
+    commit: Callable[[], object] = lambda: None,
     dataset_id: int | None = None,
     overwrite: bool = False,
 ) -> Publication:
@@ -63,6 +67,9 @@ def publish(
     fill
         Writes everything else into the folder it is given; must leave alone what is there, since
         it may continue the work of a killed process.
+    commit
+        Called when the folder is complete, just before it gets its name, by one process at a
+        time; if it fails the folder is discarded.
     dataset_id
         Wanted ID; None for a free one.
     overwrite
@@ -73,35 +80,74 @@ def publish(
     SparseError
         If the ID is taken, or a data set of the same name has other content.
     """
-    base = documents[SELECTION_FILE]["base"]
     check_available(paths, suffix, documents, dataset_id, overwrite)
+    global_lock = paths.raw / ".nnsparse.lock"
     while True:
-        with FileLock(paths.raw / ".nnsparse.lock"):
-            existing = find_existing(paths, suffix, base)
+        with locked(global_lock):
+            existing = check_available(paths, suffix, documents, dataset_id, overwrite)
             if existing is not None and not overwrite:
-                check_available(paths, suffix, documents, dataset_id, overwrite)
                 return Publication(existing, created=False)
-            partial = _find_partial(paths, documents, dataset_id) or _begin(
-                paths, documents, dataset_id, existing
-            )
-            lock = FileLock(partial.with_name(partial.name + ".lock"))
-            mine = _try_lock(lock)
-        if mine:
+            partial, lock = _claim(paths, suffix, documents, dataset_id, existing)
+        if lock is not None:
             break
         logger.info("Another process is writing %s, waiting for it", suffix)
-        with lock:
-            _remove(lock)
+        with locked(_lock_of(partial)):
+            pass
     try:
-        folder = paths.raw / f"Dataset{partial.name[-3:]}_{suffix}"
         fill(partial)
-        _replace(folder, partial)
+        folder = paths.raw / f"Dataset{partial.name[-3:]}_{suffix}"
+        with locked(global_lock):
+            commit()
+            _replace(folder, partial)
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     finally:
-        _remove(lock)
-        lock.release()
+        unlock(lock)
     return Publication(folder, created=True)
+
+
+def _claim(
+    paths: NnUNetPaths,
+    suffix: str,
+    documents: Documents,
+    dataset_id: int | None,
+    existing: Path | None,
+) -> tuple[Path, BaseFileLock | None]:
+    """Unfinished folder with the JSON files in it, and its lock; no lock if another holds it.
+
+    What a killed call left is taken over, and emptied if it was to have other content.
+    """
+    partial = _find_partial(paths, suffix, documents)
+    lock = None if partial is None else try_lock(_lock_of(partial))
+    if partial is not None and lock is None:
+        return partial, None
+    if partial is not None and lock is not None and not _has_id(partial, dataset_id):
+        shutil.rmtree(partial)
+        unlock(lock)
+        partial = None
+    if partial is None:
+        if existing is None:
+            partial = reserve_id(paths, dataset_id)[1]
+        else:
+            partial = paths.raw / f"{PARTIAL_PREFIX}{existing.name[7:10]}"
+        lock = try_lock(_lock_of(partial))
+    if lock is not None and _different_files(partial, documents):
+        try:
+            _begin(partial, documents)
+        except Exception:
+            shutil.rmtree(partial, ignore_errors=True)
+            unlock(lock)
+            raise
+    return partial, lock
+
+
+def _lock_of(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".lock")
+
+
+def _has_id(partial: Path, dataset_id: int | None) -> bool:
+    return dataset_id is None or partial.name == f"{PARTIAL_PREFIX}{dataset_id:03d}"
 
 
 def check_available(
@@ -118,14 +164,19 @@ def check_available(
     SparseError
         As :func:`publish`.
     """
-    existing = find_existing(paths, suffix, documents[SELECTION_FILE]["base"])
+    existing = find_existing(paths, suffix, documents[SELECTION_FILE]["base"], overwrite)
     if existing is None:
-        if dataset_id is not None and _find_partial(paths, documents, dataset_id) is None:
+        partial = _find_partial(paths, suffix, documents)
+        if dataset_id is not None and (partial is None or not _has_id(partial, dataset_id)):
             check_id(paths, dataset_id)
         return None
+    check_range(dataset_id)
     if dataset_id not in {None, parse_dataset_name(existing.name)[0]}:
         raise SparseError(f"this variant exists already as {existing.name}; leave out --id")
-    if not overwrite and (other := _different_files(existing, documents)):
+    labels = [case["label"] for case in documents[DATASET_FILE]["dataset"].values()]
+    other = _different_files(existing, documents)
+    other += [label for label in labels if not (existing / label).exists()][:1]
+    if other and not overwrite:
         raise SparseError(
             f"{existing.name} exists with other content ({', '.join(other)}); "
             "--overwrite replaces it"
@@ -133,43 +184,47 @@ def check_available(
     return existing
 
 
-def find_existing(paths: NnUNetPaths, suffix: str, base: str) -> Path | None:
-    """Folder of our data set with that suffix and base, whatever its ID."""
+def find_existing(paths: NnUNetPaths, suffix: str, base: str, overwrite: bool) -> Path | None:
+    """Folder of our data set with that suffix and base, whatever its ID.
+
+    Raises
+    ------
+    SparseError
+        If its ``selection.json`` is damaged, unless it is to be replaced.
+    """
     for name in dataset_names(paths.raw):
         file = paths.raw / name / SELECTION_FILE
-        if (
-            parse_dataset_name(name)[1] == suffix
-            and file.exists()
-            and Selection.read(file).base == base
-        ):
+        if parse_dataset_name(name)[1] != suffix or not file.exists():
+            continue
+        try:
+            same = Selection.read(file).base == base
+        except SparseError as error:
+            if not overwrite:
+                raise SparseError(f"{error}; --overwrite replaces the data set") from error
+            same = True
+        if same:
             return file.parent
     return None
 
 
-def _begin(
-    paths: NnUNetPaths, documents: Documents, dataset_id: int | None, existing: Path | None
-) -> Path:
-    """Reserve an ID and write the JSON files; the ID is that of a data set to be replaced."""
-    if existing is None:
-        _, partial = reserve_id(paths, dataset_id)
-    else:
-        partial = paths.raw / f"{PARTIAL_PREFIX}{existing.name[7:10]}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-    try:
-        for name, content in documents.items():
-            write_json(partial / name, content, sort_keys=name == SELECTION_FILE)
-    except Exception:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return partial
+def _begin(partial: Path, documents: Documents) -> None:
+    """Empty the folder, which is locked, and write the JSON files."""
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for name, content in documents.items():
+        write_json(partial / name, content, sort_keys=name == SELECTION_FILE)
 
 
-def _find_partial(paths: NnUNetPaths, documents: Documents, dataset_id: int | None) -> Path | None:
-    """Unfinished folder of the same data set, under the wanted ID if there is one."""
-    number = "[0-9][0-9][0-9]" if dataset_id is None else f"{dataset_id:03d}"
-    for partial in sorted(paths.raw.glob(PARTIAL_PREFIX + number)):
-        if not _different_files(partial, documents):
+def _find_partial(paths: NnUNetPaths, suffix: str, documents: Documents) -> Path | None:
+    """Unfinished folder of a data set of the same name and base."""
+    base = documents[SELECTION_FILE]["base"]
+    for partial in sorted(paths.raw.glob(f"{PARTIAL_PREFIX}[0-9][0-9][0-9]")):
+        try:
+            selection = Selection.read(partial / SELECTION_FILE)
+        except SparseError:
+            continue
+        name = selection.variant.dataset_suffix(parse_dataset_name(base)[1])
+        if selection.base == base and name == suffix:
             return partial
     return None
 
@@ -192,22 +247,15 @@ def _different_files(folder: Path, documents: Documents) -> list[str]:
     return different
 
 
-def _try_lock(lock: BaseFileLock) -> bool:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    return True
-
-
-def _remove(lock: BaseFileLock) -> None:
-    """Delete the file of a lock that is held; who waits for it then makes and deletes another."""
-    Path(lock.lock_file).unlink(missing_ok=True)
-
-
 def _replace(folder: Path, partial: Path) -> None:
     old = folder.with_name(f".nnsparse_old_{folder.name}")
+    shutil.rmtree(old, ignore_errors=True)  # of a killed call
     if folder.exists():
         folder.rename(old)
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.label_io import (
     TIFF_READER,
     label_dtype,
@@ -50,7 +51,11 @@ def sparse_documents(
         "labels": {**dataset.dataset_json["labels"], "ignore": dataset.label_values[-1] + 1},
         "numTraining": len(mapping),
         "dataset": mapping,
+        # nnU-Net chooses by the first image alone, which is another one here
+        "overwrite_image_reader_writer": dataset.reader(),
     }
+    if "$" in str(mapping):
+        raise SparseError(f"nnU-Net replaces '$' in paths; rename the files of {dataset.name}")
     fold = {"train": annotated, "val": list(split.val)}
     return {
         DATASET_FILE: content,
@@ -143,10 +148,14 @@ def _write_sparse_label(
 ) -> None:
     label = read_label(job.template, reader)
     sparse = sparse_label(label, axis, job.slices, ignore_label)
-    with atomic_path(job.target, staging) as temporary:
-        write_label_like(temporary, sparse, job.template, reader)
-        if reader == TIFF_READER:
-            spacing_file(temporary).replace(spacing_file(job.target))
+    try:
+        with atomic_path(job.target, staging) as temporary:
+            write_label_like(temporary, sparse, job.template, reader)
+            if reader == TIFF_READER:
+                spacing_file(temporary).replace(spacing_file(job.target))
+    except OSError as error:
+        reason = error.strerror or error
+        raise SparseError(f"cannot write {job.target.name} into {staging}: {reason}") from error
 
 
 def _link_label(dataset: RawDataset, case_id: str, folder: Path) -> None:

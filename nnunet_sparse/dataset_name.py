@@ -113,11 +113,17 @@ def reserve_id(paths: NnUNetPaths, dataset_id: int | None = None) -> tuple[int, 
 
 def check_id(paths: NnUNetPaths, dataset_id: int) -> None:
     """Refuse an ID that is out of range or taken."""
-    if not 1 <= dataset_id <= MAX_ID:
-        raise SparseError(f"a data set ID lies between 1 and {MAX_ID}, got {dataset_id}")
+    check_range(dataset_id)
     if dataset_id in taken_ids(paths):
         folders = (paths.raw, paths.preprocessed, paths.results)
         owners = {n for f in folders for n in dataset_names(f) if int(n[7:10]) == dataset_id}
-        unfinished = f"an unfinished data set ({paths.raw / PARTIAL_PREFIX}{dataset_id:03d})"
+        partial = f"{paths.raw / PARTIAL_PREFIX}{dataset_id:03d}"
+        unfinished = f"an unfinished data set ({partial}, to be deleted if nobody writes it)"
         owner = ", ".join(sorted(owners)) or unfinished
         raise SparseError(f"ID {dataset_id} is taken by {owner}; leave it out to get a free one")
+
+
+def check_range(dataset_id: int | None) -> None:
+    """Refuse an ID that nnU-Net does not allow."""
+    if dataset_id is not None and not 1 <= dataset_id <= MAX_ID:
+        raise SparseError(f"a data set ID lies between 1 and {MAX_ID}, got {dataset_id}")

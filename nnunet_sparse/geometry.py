@@ -79,17 +79,25 @@ def read_geometry(path: Path, reader: str) -> Geometry:
         If the file cannot be read or does not hold one volume.
     """
     try:
-        if reader in {"SimpleITKIO", "SimpleITKIOWithReorient"}:
-            return _itk_geometry(path, reorient=reader.endswith("WithReorient"))
-        if reader in {"NibabelIO", "NibabelIOWithReorient"}:
-            return _nibabel_geometry(path, reorient=reader.endswith("WithReorient"))
-        if reader == "Tiff3DIO":
-            return _tiff_geometry(path)
-        raise SparseError(f"images of nnU-Net's reader {reader} cannot be handled ({path})")
+        geometry = _read_header(path, reader)
     except SparseError:
         raise
     except Exception as error:
         raise SparseError(f"{path} cannot be read as an image: {first_line(error)}") from error
+    affine = geometry.affine
+    if affine is not None and not (np.isfinite(affine).all() and np.linalg.det(affine)):
+        raise SparseError(f"{path} has no valid position in its header: {affine.tolist()}")
+    return geometry
+
+
+def _read_header(path: Path, reader: str) -> Geometry:
+    if reader in {"SimpleITKIO", "SimpleITKIOWithReorient"}:
+        return _itk_geometry(path, reorient=reader.endswith("WithReorient"))
+    if reader in {"NibabelIO", "NibabelIOWithReorient"}:
+        return _nibabel_geometry(path, reorient=reader.endswith("WithReorient"))
+    if reader == "Tiff3DIO":
+        return _tiff_geometry(path)
+    raise SparseError(f"images of nnU-Net's reader {reader} cannot be handled ({path})")
 
 
 def first_line(error: BaseException) -> str:

@@ -152,6 +152,9 @@ def _read(path: Path, reader: str) -> np.ndarray:
 
 def _to_integers(label: np.ndarray, path: Path) -> np.ndarray:
     """Convert whole numbers stored as floats; anything else is refused, with its value."""
+    if label.dtype.kind not in "bf":
+        raise SparseError(f"{path} holds {label.dtype}, a label holds whole numbers")
+    label = label.astype(np.float32)  # as nnU-Net reads it: 3 * (1 / 3) is 1 then
     wrong = ~np.isfinite(label) | (label != np.floor(label))
     if wrong.any():
         raise SparseError(f"{path} holds the label value {label[wrong][0]}, not a whole number")

@@ -1,9 +1,14 @@
 """Running one function over many cases, in parallel and with a progress bar."""
 
 import multiprocessing
-from collections.abc import Callable, Mapping
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -12,6 +17,31 @@ from nnunet_sparse.errors import SparseError
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when its parent is killed, instead of living on with its pipes open."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Start processes that leave Ctrl-C to their parent."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def map_cases(
@@ -53,8 +83,11 @@ def map_cases(
                 bar.update()
             return results
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(num_processes, mp_context=context) as pool:
-            futures = {pool.submit(function, argument): c for c, argument in cases.items()}
+        with ProcessPoolExecutor(
+            num_processes, mp_context=context, initializer=_end_with_parent
+        ) as pool:
+            with _interrupts_ignored():
+                futures = {pool.submit(function, argument): c for c, argument in cases.items()}
             try:
                 for future in as_completed(futures):
                     results[futures[future]] = future.result()

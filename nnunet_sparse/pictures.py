@@ -22,15 +22,18 @@ from nnunet_sparse.selection import Selection
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _OPACITY = 0.6
 _DIMMED = 0.45
+# soft tissue
+_CT_WINDOW_HU = (-150.0, 250.0)
 
 
 @dataclass(frozen=True)
 class _Volume:
-    """Image and label with the slice axis first, and voxel sizes in mm along their axes."""
+    """Image and label with the slice axis first, voxel sizes in mm, and what is black and white."""
 
     image: np.ndarray
     label: np.ndarray
     spacing_mm: np.ndarray
+    window: tuple[float, float]
 
 
 def draw_selection(folder: Path, output: Path, num_cases: int = 3, num_slices: int = 6) -> None:
@@ -59,7 +62,7 @@ def draw_selection(folder: Path, output: Path, num_cases: int = 3, num_slices: i
         for name in names[:num_cases]
     ]
     figure = Figure(figsize=(11, 10), layout="constrained")
-    parts: Any = figure.subfigures(3, 1, height_ratios=[1.1, 0.8, 1.0])
+    parts: Any = figure.subfigures(3, 1, height_ratios=[1.0, 0.8, 0.9])
     top, middle, bottom = parts
     for axes, name, volume in zip(_row(top, num_cases), names, volumes, strict=False):
         case = selection.cases[name]
@@ -119,10 +122,13 @@ def _read(dataset: RawDataset, case: Case, label: Path | None, axis: int) -> _Vo
     image, _ = find_reader(reader)().read_images([str(path) for path in case.images])
     affine = read_geometry(case.images[0], reader).affine
     spacing = np.ones(3) if affine is None else np.linalg.norm(affine[:3, :3], axis=0)
+    channel = str(next(iter(dataset.channel_names.values()))).upper()
+    low, high = _CT_WINDOW_HU if channel == "CT" else np.percentile(image[0], (1, 99))
     return _Volume(
         np.moveaxis(image[0], axis, 0),
         np.moveaxis(read_label(label, reader), axis, 0),
         np.array([spacing[axis], *np.delete(spacing, axis)]),
+        (float(low), max(float(high), float(low) + 1e-6)),
     )
 
 
@@ -135,7 +141,7 @@ def _row(figure: Any, columns: int) -> Sequence[Any]:
 
 def _draw_slice(axes: Any, volume: _Volume, image: np.ndarray, label: np.ndarray | None) -> None:
     height, width = volume.spacing_mm[1:]
-    pixels = _gray(image, volume.image)
+    pixels = _gray(image, volume.window)
     axes.imshow(pixels if label is None else _overlay(pixels, label), aspect=height / width)
     axes.set(xticks=[], yticks=[])
 
@@ -146,7 +152,7 @@ def _draw_side_view(axes: Any, volume: _Volume, slices: Sequence[int]) -> None:
     known[list(slices)] = True
     foreground = (volume.label > 0) & known[:, None, None]
     column = int(np.argmax(foreground.sum(axis=(0, 2))))
-    pixels = _gray(volume.image[:, column], volume.image)
+    pixels = _gray(volume.image[:, column], volume.window)
     drawn = _overlay(pixels, np.where(known[:, None], volume.label[:, column], 0))
     drawn[~known] = pixels[~known] * _DIMMED
     height, _, width = volume.spacing_mm
@@ -164,10 +170,10 @@ def _draw_marks(axes: Any, selection: Selection) -> None:
     axes.set_xlabel(f"slice along axis {selection.axis} (blue: annotated)", fontsize=9)
 
 
-def _gray(pixels: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """RGB in 0..1 of a slice, windowed to the 1st and 99th percentile of its volume."""
-    low, high = np.percentile(volume, (1, 99))
-    gray = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
+def _gray(pixels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """RGB in 0..1 of a slice."""
+    low, high = window
+    gray = np.clip((pixels - low) / (high - low), 0, 1)
     return np.repeat(gray[..., None], 3, axis=-1)
 
 

@@ -81,8 +81,14 @@ class RawDataset:
     @property
     def num_channels(self) -> int:
         """Number of image channels."""
+        return len(self.channel_names)
+
+    @property
+    def channel_names(self) -> dict[str, Any]:
+        """Names of the image channels by their number."""
         key = "channel_names" if "channel_names" in self.dataset_json else "modality"
-        return len(self.dataset_json[key])
+        names: dict[str, Any] = self.dataset_json[key]
+        return names
 
     @property
     def has_ignore_label(self) -> bool:
@@ -110,7 +116,7 @@ class RawDataset:
         SparseError
             For natural 2D images and unknown formats.
         """
-        wanted = self.dataset_json.get("overwrite_image_reader_writer", "None")
+        wanted = self.dataset_json.get("overwrite_image_reader_writer") or "None"
         ending = self.file_ending.lower()
         if ending in _NATURAL_ENDINGS or wanted == "NaturalImage2DIO":
             raise SparseError(
@@ -149,17 +155,27 @@ class RawDataset:
 
 
 def dense_datasets(raw: Path) -> list[str]:
-    """Names of the data sets that can serve as a base: labels, no ignore label, not ours."""
-    found = []
+    """Names of the data sets that can serve as a base: labels, no ignore label, not ours.
+
+    Raises
+    ------
+    SparseError
+        If there is none, but one that cannot be read.
+    """
+    found: list[str] = []
+    unreadable = None
     for name in dataset_names(raw):
         try:
             dataset = RawDataset.open(raw / name)
-        except SparseError:
+        except (SparseError, OSError) as error:
+            unreadable = unreadable or SparseError(str(error))
             continue
         labelled = any(case.label is not None for case in dataset.training.values())
         ours = (dataset.folder / SELECTION_FILE).exists()
         if labelled and not ours and not dataset.has_ignore_label:
             found.append(name)
+    if unreadable is not None and not found:
+        raise unreadable
     return found
 
 
@@ -171,13 +187,17 @@ def _read_dataset_json(folder: Path) -> dict[str, Any]:
         raise SparseError(f"{file} does not exist; nnU-Net needs it in every data set") from error
     except ValueError as error:
         raise SparseError(f"{file} is not valid JSON: {error}") from error
-    missing = [key for key in ("labels", "file_ending") if key not in content]
-    if "channel_names" not in content and "modality" not in content:
-        missing.append("channel_names")
-    if missing:
+    if not isinstance(content, dict):
+        raise SparseError(f"{file} must map keys to values")
+    channels = "modality" if "modality" in content else "channel_names"
+    kinds = {"labels": dict, "file_ending": str, channels: dict}
+    if missing := [key for key in kinds if key not in content]:
         raise SparseError(f"{file} lacks {', '.join(missing)}")
-    if not isinstance(content["labels"], dict):
-        raise SparseError(f"{file}: labels must map names to values")
+    for key, kind in kinds.items():
+        if not isinstance(content[key], kind):
+            raise SparseError(f"{file}: {key} must be a {kind.__name__}, got {content[key]!r}")
+    if not isinstance(content.get("dataset", {}), dict):
+        raise SparseError(f"{file}: dataset must map case IDs to files")
     for name, value in content["labels"].items():
         values = value if isinstance(value, list) else [value]
         if not values or not all(isinstance(v, int) and v >= 0 for v in values):
@@ -196,7 +216,9 @@ def _mapped_cases(folder: Path, mapping: dict[str, Any]) -> dict[str, Case]:
         try:
             images = tuple(resolve(image) for image in files["images"])
             label = resolve(files["label"]) if files.get("label") else None
-        except (KeyError, TypeError) as error:
+            if not images or isinstance(files["images"], str):
+                raise TypeError
+        except (KeyError, TypeError, AttributeError) as error:
             raise SparseError(
                 f"{folder / 'dataset.json'}: case {case_id!r} needs images and label"
             ) from error
@@ -216,5 +238,6 @@ def _listed_cases(images: Path, labels: Path, ending: str) -> dict[str, Case]:
     cases = {}
     for case_id, files in sorted(channels.items()):
         label = labels / f"{case_id}{ending}"
-        cases[case_id] = Case(case_id, tuple(files), label if label.exists() else None)
+        exists = label.exists() or label.is_symlink()  # a broken link is not a missing label
+        cases[case_id] = Case(case_id, tuple(files), label if exists else None)
     return cases

@@ -4,7 +4,9 @@ It is made once, kept in ``nnUNet_preprocessed/BASE/nnsparse_split.json``, and n
 afterwards, so that everything that is ever trained on the base is scored on the same test cases.
 """
 
+import contextlib
 import json
+import logging
 import math
 import os
 from collections import Counter
@@ -17,6 +19,8 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.randomness import generator, shuffled
 from nnunet_sparse.raw_dataset import RawDataset
+
+logger = logging.getLogger(__name__)
 
 SPLIT_FILE = "nnsparse_split.json"
 DEFAULT_VAL = 0.1
@@ -109,10 +113,10 @@ def keep_split(split: Split, paths: NnUNetPaths, base: str) -> bool:
         If another split has been kept in the meantime.
     """
     file = split_file(paths, base)
-    file.parent.mkdir(parents=True, exist_ok=True)
     text = canonical_json(split.to_json())
     fresh = file.with_name(f".{SPLIT_FILE}.{os.getpid()}")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(fresh) as temporary:
             temporary.write_text(text, encoding="utf-8")
         file.hardlink_to(fresh)  # fails where the file exists, unlike a rename
@@ -122,6 +126,9 @@ def keep_split(split: Split, paths: NnUNetPaths, base: str) -> bool:
         return False
     finally:
         fresh.unlink(missing_ok=True)
+        if not file.exists():
+            with contextlib.suppress(OSError):
+                file.parent.rmdir()  # if it is empty
     return True
 
 
@@ -139,6 +146,8 @@ def _requested_split(dataset: RawDataset, request: SplitRequest) -> Split:
 
 
 def _random_split(dataset: RawDataset, request: SplitRequest) -> Split:
+    if unlabelled := len([case for case in dataset.training.values() if case.label is None]):
+        logger.warning("%d cases of %s have no label and are left out", unlabelled, dataset.name)
     own_test = sorted(case_id for case_id, case in dataset.test.items() if case.label is not None)
     labelled = sorted(case_id for case_id, case in dataset.training.items() if case.label)
     if own_test and request.test is not None:
@@ -171,7 +180,7 @@ def _part_size(name: str, wanted: float | None, default: float, num_cases: int) 
     value = default if wanted is None else wanted
     if 0 < value < 1:
         return max(1, math.floor(value * num_cases + 0.5))
-    if value >= 0 and value == int(value):
+    if math.isfinite(value) and value >= 0 and value == int(value):
         return int(value)
     raise SparseError(f"{name} must be a number of cases or a share below 1, got {value:g}")
 
@@ -183,8 +192,11 @@ def _read_split(file: Path, dataset: RawDataset, allow_unlisted: bool) -> Split:
         raise SparseError(f"split file {file} does not exist") from error
     except ValueError as error:
         raise SparseError(f"split file {file} is not valid JSON: {error}") from error
-    if not isinstance(content, dict) or not all(_is_name_list(content.get(p)) for p in _PARTS):
+    lists = [*_PARTS, "unused"]
+    if not isinstance(content, dict) or not all(_is_name_list(content.get(p, [])) for p in lists):
         raise SparseError(f"split file {file} must hold lists of case IDs: train, val and test")
+    if missing := [part for part in _PARTS if part not in content]:
+        raise SparseError(f"split file {file} lacks the list {missing[0]}")
     _check_members(file, content, dataset, allow_unlisted)
     parts = {part: tuple(sorted(content[part])) for part in _PARTS}
     return Split(**parts, seed=content.get("seed", 0))

@@ -90,6 +90,13 @@ def test_fractions_are_refused_with_their_value(tmp_path: Path, value: float) ->
         read_label(tmp_path / "a.nii.gz", "SimpleITKIO")
 
 
+def test_scaled_integers_are_read_as_nnunet_reads_them(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image((LABEL.T * 10).astype(np.int16), np.eye(4))
+    image.header.set_slope_inter(0.1, 0)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    np.testing.assert_array_equal(read_label(tmp_path / "a.nii.gz", "SimpleITKIO"), LABEL)
+
+
 def test_trailing_axes_of_length_one_are_kept_in_the_file(tmp_path: Path) -> None:
     template, file = tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"
     nibabel.save(nibabel.Nifti1Image(LABEL.T[..., None].astype(np.uint8), np.eye(4)), template)

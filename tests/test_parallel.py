@@ -1,5 +1,8 @@
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +35,24 @@ def test_errors_are_passed_on_and_the_rest_is_dropped(num_processes: int) -> Non
 def test_a_worker_that_dies_is_reported() -> None:
     with pytest.raises(SparseError, match="worker process died during 'Work'"):
         map_cases(os._exit, {"a": 1, "b": 1}, 2, "Work")
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import time\n"
+        "from nnunet_sparse.parallel import map_cases\n"
+        "if __name__ == '__main__':\n"
+        "    print('started', flush=True)\n"
+        "    map_cases(time.sleep, dict.fromkeys('ab', 300), 2, 'x')\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(4)
+    process.kill()
+    # ends only when no worker holds the pipe any more
+    assert process.communicate(timeout=60) == ("", None)

@@ -112,6 +112,8 @@ def test_split_from_a_file(paths: NnUNetPaths, tmp_path: Path) -> None:
         ({"val": [], "unused": ["tr_15", "tr_16"]}, "leaves no case in val"),
         ({"val": "tr_15"}, "must hold lists"),
         ({"val": [15, 16]}, "must hold lists"),
+        ({"unused": 3}, "must hold lists"),
+        ({"unused": [["tr_00"]]}, "must hold lists"),
     ],
 )
 def test_bad_split_files(
@@ -123,7 +125,7 @@ def test_bad_split_files(
         new_split(paths, SplitRequest(file=file))
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"train": ['])
+@pytest.mark.parametrize("text", ["", "[1]", '{"train": [', '{"train": ["tr_00"], "val": []}'])
 def test_files_that_are_no_split(paths: NnUNetPaths, tmp_path: Path, text: str) -> None:
     file = tmp_path / "split.json"
     file.write_text(text)

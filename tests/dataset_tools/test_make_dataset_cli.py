@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -113,6 +114,7 @@ def test_without_anything_a_phantom_is_made(
         (["--rho", "0.2", "--id", "0"], "--id: must be a whole number of at least 1"),
         (["--rho", "0.2", "--repeats", "0"], "--repeats: must be a whole number of at least 1"),
         (["--rho", "0.2", "--val", "20"], "no training case is left"),
+        (["--rho", "0.2", "--val", "inf"], "val must be a number of cases"),
         (["--rho", "0.2", "--split_file", "none.json"], "none.json does not exist"),
         (["--rho", "0.2", "--what"], "unrecognized arguments: --what"),
     ],
@@ -131,7 +133,17 @@ def test_bad_arguments(
     assert not list(paths.raw.glob(".*"))
 
 
-@pytest.mark.parametrize("argv", [["--rho", "2"], ["--rho", "0.2", "--selector", "x"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--rho", "2"],
+        ["--rho", "0.2", "--selector", "x"],
+        ["--rho", "0.2", "--test", "5"],
+        ["--rho", "0.2", "--split_file", "none.json"],
+        ["--rho", "0.2", "--id", "1000"],
+        ["--rho", "0.2", "-d", ""],
+    ],
+)
 def test_bad_arguments_make_no_phantom(
     no_paths: Path, capsys: pytest.CaptureFixture[str], argv: list[str]
 ) -> None:
@@ -175,6 +187,21 @@ def edit_label(folder: Path, value: float) -> None:
     write_volume(folder / "labelsTr" / "tr_00.nii.gz", label)
 
 
+def move(folder: Path, row: list[float]) -> None:
+    """Give the first label another first row of its affine."""
+    affine = np.eye(4)
+    affine[0] = row
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((5, 6, 10))
+    header.set_data_dtype(np.uint8)
+    header["sform_code"] = 1
+    header["srow_x"], header["srow_y"], header["srow_z"] = affine[:3]
+    image = nibabel.Nifti1Image(np.zeros((5, 6, 10), np.uint8), None, header)
+    for file in (folder / "imagesTr/tr_00_0000.nii.gz", folder / "labelsTr/tr_00.nii.gz"):
+        nibabel.save(image, file)
+    edit_json(folder, overwrite_image_reader_writer="NibabelIO")
+
+
 def truncate(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
@@ -192,6 +219,38 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "gap in labels": (lambda b: edit_json(b, labels={"background": 0, "b": 2}), "got [0, 2]"),
     "label no number": (lambda b: edit_json(b, labels={"background": "0"}), "'background' must be"),
+    "json number": (lambda b: (b / "dataset.json").write_text("3"), "dataset.json must map keys"),
+    "ending no text": (lambda b: edit_json(b, file_ending=3), "file_ending must be a str, got 3"),
+    "channels no dict": (lambda b: edit_json(b, channel_names=1), "channel_names must be a dict"),
+    "mapping no dict": (lambda b: edit_json(b, dataset=[1]), "dataset must map case IDs to files"),
+    "mapping to nothing": (
+        lambda b: edit_json(b, dataset={"a": {"images": [], "label": "x"}}),
+        "case 'a' needs images and label",
+    ),
+    "no background": (
+        lambda b: edit_json(b, labels={"other": 0, "organ": 1, "lesion": 2}),
+        "nnU-Net needs the label 'background'",
+    ),
+    "regions without order": (
+        lambda b: edit_json(b, labels={"background": 0, "whole": [1, 2]}),
+        "regions need regions_class_order",
+    ),
+    "broken link": (
+        lambda b: (
+            (b / "labelsTr/tr_02.nii.gz").unlink(),
+            (b / "labelsTr/tr_02.nii.gz").symlink_to("nowhere"),
+        ),
+        "tr_02.nii.gz (case tr_02) does not exist",
+    ),
+    "singular position": (lambda b: move(b, [0.0, 0, 0, 0]), "has no valid position"),
+    "position nan": (lambda b: move(b, [1.0, 0, 0, np.nan]), "has no valid position"),
+    "colours": (
+        lambda b: nibabel.save(
+            nibabel.Nifti1Image(np.zeros((5, 6, 10), [(c, "u1") for c in "RGB"]), np.eye(4)),
+            b / "labelsTr/tr_00.nii.gz",
+        ),
+        "tr_00",
+    ),
     "other ending": (lambda b: edit_json(b, file_ending=".xyz"), "no training cases"),
     "undeclared value": (lambda b: edit_label(b, 5), "tr_00.nii.gz holds label values [5]"),
     "negative value": (lambda b: edit_label(b, -1), "tr_00.nii.gz holds label values [-1]"),
@@ -262,6 +321,47 @@ def test_bad_bases(
     assert message in refused(capsys, "-d", "4", "--rho", "0.2")
     assert tree(paths.raw.parent) == before
     assert not list(paths.raw.glob(".*"))
+
+
+def test_a_damaged_data_set_hides_no_other(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_base()
+    (folder / "dataset.json").write_text("3")
+    assert "dataset.json must map keys" in refused(capsys, "--rho", "0.2")
+    (paths.raw / "Dataset002_Other" / "dataset.json").mkdir(parents=True)
+    make_base("Dataset005_Good")
+    assert main(["--rho", "0.2", "-np", "1"]) == 0
+
+
+def test_cases_without_label_are_left_out_and_told(
+    make_base: BaseMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_base()
+    (folder / "labelsTr" / "tr_03.nii.gz").unlink()
+    assert main(["-d", "4", "--rho", "0.2", "-np", "1"]) == 0
+    assert "1 cases of Dataset004_Tiny have no label and are left out" in caplog.text
+
+
+def test_an_incomplete_data_set_of_ours_is_not_taken_for_complete(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base()
+    call = ["-d", "4", "--rho", "0.2"]
+    assert main([*call, "-np", "1"]) == 0
+    (folder,) = paths.raw.glob("Dataset500_*")
+    before = tree(folder)
+    next((folder / "labelsTr").iterdir()).unlink()
+    assert "other content (labelsTr/" in refused(capsys, *call)
+    (folder / "selection.json").write_text("{}")
+    assert "--overwrite replaces the data set" in refused(capsys, *call)
+    assert main([*call, "-np", "1", "--overwrite"]) == 0
+    assert tree(folder) == before
+
+
+def test_dollars_in_names(make_base: BaseMaker, capsys: pytest.CaptureFixture[str]) -> None:
+    make_base("Dataset004_a$HOME")
+    assert "nnU-Net replaces '$' in paths" in refused(capsys, "-d", "4", "--rho", "0.2")
 
 
 def test_natural_images(make_base: BaseMaker, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Parallel and killed calls."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from conftest import BaseMaker
 from tiny import tree
 
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 
 COMMAND = "from nnunet_sparse.dataset_tools.make_dataset_cli import main; raise SystemExit(main())"
@@ -35,6 +37,51 @@ def test_parallel_calls_take_different_ids_and_make_each_variant_once(
     names = [p.name for p in paths.raw.glob("Dataset5*")]
     assert len(names) == len({name[:10] for name in names}) == 2
     assert not list(paths.raw.glob(".nnsparse_partial*"))
+
+
+def test_parallel_overwriting_calls_leave_one_of_their_results(
+    paths: NnUNetPaths, make_base: BaseMaker
+) -> None:
+    make_base()
+    running = [
+        subprocess.Popen(command("--rho", "0.2", "--overwrite", "--repeats", repeats))
+        for repeats in "345"
+    ]
+    assert [process.wait(timeout=120) for process in running] == [0] * 3
+    (folder,) = paths.raw.glob("Dataset5*")
+    assert len(json.loads((folder / "splits_final.json").read_text())) in {3, 4, 5}
+    assert not list(paths.raw.glob(".*"))
+
+
+def test_leftovers_of_a_killed_replacement_do_no_harm(
+    paths: NnUNetPaths, make_base: BaseMaker
+) -> None:
+    make_base()
+    folder = make_dataset(paths, "4", rho=0.2).folder
+    assert folder is not None
+    left = paths.raw / f".nnsparse_old_{folder.name}"
+    left.mkdir()
+    (left / "x").touch()
+    assert make_dataset(paths, "4", rho=0.2, repeats=4, overwrite=True).folder == folder
+    assert not left.exists()
+
+
+def test_a_failing_call_does_not_take_the_split_of_another_back(
+    paths: NnUNetPaths, make_base: BaseMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_base()
+
+    def other_call_first(*_: object) -> None:
+        monkeypatch.undo()
+        make_dataset(paths, "4", rho=0.3)
+        raise SparseError("failed")
+
+    monkeypatch.setattr(
+        "nnunet_sparse.dataset_tools.make_dataset.write_sparse_folder", other_call_first
+    )
+    with pytest.raises(SparseError, match="failed"):
+        make_dataset(paths, "4", rho=0.2)
+    assert (paths.preprocessed / "Dataset004_Tiny" / "nnsparse_split.json").exists()
 
 
 @pytest.mark.slow
@@ -66,6 +113,4 @@ def test_killed_calls_are_continued(paths: NnUNetPaths, make_base: BaseMaker) ->
     assert undisturbed is not None
     assert tree(undisturbed) == tree(paths.raw / "continued")
     assert base.exists()
-    assert sorted(p.name for p in paths.raw.iterdir() if p.name.startswith(".")) == [
-        ".nnsparse.lock"
-    ]
+    assert not list(paths.raw.glob(".*"))
