@@ -9,7 +9,7 @@ from nnunet_sparse import demo
 
 
 @pytest.mark.slow
-def test_demo_runs_to_the_end_and_is_not_repeated(
+def test_demo_runs_to_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "PHANTOM", "--shape 16 32 32 --num_train 8 --num_test 2")
@@ -32,12 +32,6 @@ def test_demo_runs_to_the_end_and_is_not_repeated(
     scores = json.loads(summary.read_text())["nnsparse"]
     assert scores["num_cases"] == 2
     assert set(scores["per_label"]) == {"1", "2"}
-
-    (final,) = folder.glob("nnUNet_results/*/*/fold_0/checkpoint_final.pth")
-    before = final.stat().st_mtime_ns
-    assert demo.main(["--output", str(folder), "-np", "2"]) == 0
-    assert final.stat().st_mtime_ns == before
-    assert capsys.readouterr().out.splitlines()[:-1] == out.splitlines()[:-1]
 
 
 def test_a_failing_step_ends_with_its_last_line(
