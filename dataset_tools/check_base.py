@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, Geometry, read_geometry
+from nnunet_sparse.geometry import Geometry, check_same_voxels, read_geometry
 from nnunet_sparse.label_io import check_complete, is_nifti, read_label
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
@@ -110,23 +109,10 @@ def _check_case(case: Case, reader: str, num_channels: int, label_values: list[i
             f"case {case.case_id} has {found} image channels, dataset.json declares {num_channels}"
         )
     for file, geometry in zip(case.images, geometries, strict=False):
-        _check_same_voxels(case, file, geometry, geometries[-1])
+        check_same_voxels(case.label, geometries[-1], file, geometry, "its image")
     label = read_label(case.label, reader)
     _check_values(case, label, label_values)
     return CheckedCase(geometries[-1], _foreground_slices(label))
-
-
-def _check_same_voxels(case: Case, image: Path, of_image: Geometry, of_label: Geometry) -> None:
-    if of_image.shape != of_label.shape:
-        raise SparseError(
-            f"{case.label} has shape {of_label.shape} (z, y, x), its image {image.name} "
-            f"{of_image.shape}"
-        )
-    if (shift := of_image.shift_voxels(of_label)) > MAX_SHIFT_VOXELS:
-        raise SparseError(
-            f"{case.label} lies elsewhere than its image {image.name}: origin, spacing or "
-            f"direction differ, by up to {shift:.2g} voxels"
-        )
 
 
 def _check_values(case: Case, label: np.ndarray, label_values: list[int]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, Geometry, read_geometry
+from nnunet_sparse.geometry import Geometry, check_same_voxels, read_geometry
 from nnunet_sparse.label_io import check_complete, find_reader, is_nifti, read_label
 from nnunet_sparse.metrics import Counts, Label, count_voxels, label_mask
 from nnunet_sparse.surface_metrics import SurfaceMetrics, surface_metrics
@@ -81,7 +81,13 @@ def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
         if is_nifti(file):
             check_complete(file)
     geometry = read_geometry(files.reference, reader)
-    _check_same_voxels(files, geometry, read_geometry(files.prediction, reader))
+    check_same_voxels(
+        files.prediction,
+        read_geometry(files.prediction, reader),
+        files.reference,
+        geometry,
+        "its ground truth",
+    )
     reference = read_label(files.reference, reader)
     prediction = read_label(files.prediction, reader)
     if evaluation.declared is not None:
@@ -103,19 +109,6 @@ def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
             counts.num_prediction * voxel_ml,
         )
     return CaseScores(0 if ignore is None else int(np.count_nonzero(ignore)), scores)
-
-
-def _check_same_voxels(files: CaseFiles, reference: Geometry, prediction: Geometry) -> None:
-    if reference.shape != prediction.shape:
-        raise SparseError(
-            f"{files.prediction} has shape {prediction.shape} (z, y, x), its ground truth "
-            f"{files.reference} {reference.shape}"
-        )
-    if (shift := reference.shift_voxels(prediction)) > MAX_SHIFT_VOXELS:
-        raise SparseError(
-            f"{files.prediction} lies elsewhere than its ground truth {files.reference}: origin, "
-            f"spacing or direction differ, by up to {shift:.2g} voxels"
-        )
 
 
 def _check_values(file: Path, segmentation: np.ndarray, declared: Iterable[int]) -> None:

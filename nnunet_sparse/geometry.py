@@ -63,6 +63,37 @@ class Geometry:
         return float(distance / np.linalg.norm(self.affine[:3, :3], axis=0).min())
 
 
+def check_same_voxels(
+    file: Path, geometry: Geometry, other: Path, other_geometry: Geometry, relation: str
+) -> None:
+    """Refuse two files that do not lie on the same voxels.
+
+    Parameters
+    ----------
+    file, geometry
+        One file, named first in the message.
+    other, other_geometry
+        The file that it belongs to.
+    relation
+        What the other file is to the first, for the message, as in ``its image``.
+
+    Raises
+    ------
+    SparseError
+        If the shapes differ, or any corner lies more than a tenth of a voxel elsewhere.
+    """
+    if geometry.shape != other_geometry.shape:
+        raise SparseError(
+            f"{file} has shape {geometry.shape} (z, y, x), {relation} {other} "
+            f"{other_geometry.shape}"
+        )
+    if (shift := geometry.shift_voxels(other_geometry)) > MAX_SHIFT_VOXELS:
+        raise SparseError(
+            f"{file} lies elsewhere than {relation} {other}: origin, spacing or direction differ, "
+            f"by up to {shift:.2g} voxels"
+        )
+
+
 def read_geometry(path: Path, reader: str) -> Geometry:
     """Geometry of an image or label file, from its header where the format has one.
 

@@ -267,7 +267,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "other shape": (
         lambda b: write_volume(b / "labelsTr/tr_01.nii.gz", np.zeros((10, 6, 6), np.uint8)),
-        "has shape (10, 6, 6) (z, y, x), its image tr_01_0000.nii.gz (7, 6, 5)",
+        "tr_01_0000.nii.gz (7, 6, 5)",
     ),
     "other origin": (
         lambda b: write_volume(
