@@ -193,8 +193,8 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     lines = [
         f"base:       {selection.base} ({len(split.train)} train, {len(split.val)} val, "
         f"{len(split.test)} test)",
-        f"annotated:  {len(selection.cases)} of {len(split.train)} training volumes, "
-        f"{selection.budget} of their {of_all} slices along axis {selection.axis}",
+        f"budget:     {selection.budget} of {of_all} slices along axis {selection.axis}, in "
+        f"{len(selection.cases)} of {len(split.train)} training volumes",
     ]
     if not args.dry_run:
         assert result.folder is not None
@@ -204,8 +204,15 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     for case_id, case in selection.cases.items():
         indices = " ".join(str(i) for i in case.slices)
         lines.append(f"  {case_id}: {len(case.slices)} of {case.num_slices}: {indices}")
-    if result.folder is None:
-        lines.append(f"would make: DatasetXXX_{result.suffix} (nothing was written)")
-    else:
-        lines.append(f"{'would replace' if args.overwrite else 'exists'}: {result.folder}")
-    return "\n".join(lines)
+    if result.folder is not None and not args.overwrite:
+        return "\n".join([*lines, f"exists:     {result.folder}"])
+    target = result.folder or f"DatasetXXX_{result.suffix}"
+    return "\n".join(
+        [
+            *lines,
+            f"would {'replace' if result.folder else 'make'}: {target}: "
+            f"{len(selection.cases)} sparse labels, links to {len(split.val)} validation labels and "
+            f"{len(split.test)} test cases",
+            "nothing was written",
+        ]
+    )

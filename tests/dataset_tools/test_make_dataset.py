@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tiny import random_label, tree, write_volume
 
 from nnunet_sparse.budget import num_annotated_slices, num_annotated_volumes
+from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
 from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, make_dataset
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.label_io import find_reader
@@ -109,6 +110,12 @@ def test_invariants(
         assert set(cases) <= set(split.train)
         mapping = read_json(made(result) / "dataset.json")["dataset"]
         assert set(mapping) == {*cases, *split.val}
+        # invariant 3: the same call, in any number of processes, is the same selection
+        again = make_dataset(
+            paths, "4", rho=rho, s=s, selector=selector, axis=axis, seed=seed, dry_run=True
+        )
+        assert again.selection == result.selection
+        assert again.folder == result.folder
         # invariant 8: the base is as it was
         assert tree(base) == before
 
@@ -153,6 +160,17 @@ def test_no_two_of_the_split_share_a_case(paths: NnUNetPaths, make_base: BaseMak
     split = make_dataset(paths, "4", rho=0.2).split
     parts = [set(split.train), set(split.val), set(split.test)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 10
+
+
+@given(st.integers(1, 60), st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 99))
+def test_volumes_of_a_smaller_share_are_among_those_of_a_larger_one(
+    num_train: int, s: float, t: float, seed: int
+) -> None:
+    train = [f"case_{i}" for i in range(num_train)]
+    few, many = (choose_volumes(train, share, seed) for share in sorted((s, t)))
+    assert set(few) <= set(many) <= set(train)
+    assert len(few) == num_annotated_volumes(min(s, t), num_train)
+    assert choose_volumes(train[::-1], s, seed) == choose_volumes(train, s, seed)
 
 
 def test_nested_volumes(paths: NnUNetPaths, make_base: BaseMaker) -> None:

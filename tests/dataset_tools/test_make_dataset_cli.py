@@ -40,7 +40,7 @@ def test_reports_what_was_made(
     assert main(["-d", "4", "--rho", "0.2", "--s", "0.5", "--selector", "random"]) == 0
     out = capsys.readouterr().out
     assert "Dataset004_Tiny (7 train, 1 val, 2 test)" in out
-    assert "4 of 7 training volumes" in out
+    assert "in 4 of 7 training volumes" in out
     folder = paths.raw / "Dataset500_Tiny_rho0.200_s0.500_random_seed0"
     assert f"made:       {folder}" in out
     assert (
@@ -56,9 +56,9 @@ def test_dry_run_lists_the_slices(
     before = tree(paths.raw.parent)
     assert main(["-d", "4", "--rho", "0.3", "--dry_run", "-np", "1"]) == 0
     out = capsys.readouterr().out
-    assert "21 of their 70 slices along axis 0" in out
+    assert "budget:     21 of 70 slices along axis 0, in 7 of 7 training volumes" in out
     assert out.count(": 3 of 10: 1 5 8\n") == 7
-    assert "would make: DatasetXXX_Tiny_rho0.300_s1.000_fixed_seed0" in out
+    assert "would make: DatasetXXX_Tiny_rho0.300_s1.000_fixed_seed0: 7 sparse labels" in out
     assert tree(paths.raw.parent) == before
 
 
