@@ -211,8 +211,8 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
         [
             *lines,
             f"would {'replace' if result.folder else 'make'}: {target}: "
-            f"{len(selection.cases)} sparse labels, links to {len(split.val)} validation labels and "
-            f"{len(split.test)} test cases",
+            f"{len(selection.cases)} sparse labels, links to {len(split.val)} validation labels "
+            f"and {len(split.test)} test cases",
             "nothing was written",
         ]
     )
