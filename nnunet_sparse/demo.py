@@ -118,15 +118,21 @@ def run_demo(
     """
     from nnunet_sparse.pictures import draw_predictions, draw_selection
 
+    variant = Variant(rho, 1.0, "fixed", seed=seed)  # refuses a bad rho
     folder = folder.resolve()
     paths = NnUNetPaths.below(folder)
     paths.make_folders()
     runner = Runner(folder / "logs", paths, num_processes)
-    phantom = f"Phantom{task.capitalize()}"
+    phantom = f"Phantom{task.capitalize()}" + (f"Seed{seed}" if seed else "")
     runner.run(
         Step(
             "make a phantom",
-            words(f"nnsparse_make_phantom {{}} {PHANTOM} --seed {{}} -np {{np}}", task, seed),
+            words(
+                f"nnsparse_make_phantom {{}} {PHANTOM} --name {{}} --seed {{}} -np {{np}}",
+                task,
+                phantom,
+                seed,
+            ),
         )
     )
     base = _find(paths.raw, phantom)
@@ -136,7 +142,7 @@ def run_demo(
             words("nnsparse_make_dataset -d {} --rho {} --seed {} -np {np}", base, rho, seed),
         )
     )
-    suffix = Variant(rho, 1.0, "fixed", seed=seed).dataset_suffix(phantom)
+    suffix = variant.dataset_suffix(phantom)
     dataset = _find(paths.raw, suffix)
     pictures = (folder / f"{suffix}_slices.png", folder / f"{suffix}_predictions.png")
     draw_selection(paths.raw / dataset, pictures[0])

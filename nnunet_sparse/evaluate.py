@@ -184,6 +184,7 @@ def write_summary(summary: dict[str, Any], output: Path, overwrite: bool) -> Non
             f"{output} exists with other content; --overwrite replaces it, -o FILE writes elsewhere"
         )
     atomic.write_text(output, text)
+    logger.info("written: %s", output)
 
 
 def label_key(label: Label) -> str:
@@ -382,4 +383,3 @@ def _run(args: argparse.Namespace) -> None:
     )
     print(format_table(summary["nnsparse"]))
     write_summary(summary, output, args.overwrite)
-    logger.info("written: %s", output)

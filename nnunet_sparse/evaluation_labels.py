@@ -115,6 +115,8 @@ def labels_from_dataset_json(
     unknown = set() if labels is None else set(labels) - declared
     if unknown:
         raise SparseError(f"{file} declares the labels {sorted(declared)}, not {sorted(unknown)}")
+    if ignore in {value for label in evaluated for value in _values(label)}:
+        raise SparseError(f"{ignore} cannot be the ignore label, {file} declares it as a label")
     if not evaluated:
         raise SparseError(f"{file} declares no label but the background")
     return EvaluationLabels(evaluated, ignore, named, declared, ending, content)
@@ -136,6 +138,10 @@ def labels_from_list(
         found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
         raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(_ENDINGS)})")
     return EvaluationLabels(_checked(labels, ignore_label), ignore_label, {}, None, endings[0], {})
+
+
+def _values(label: Label) -> tuple[int, ...]:
+    return label if isinstance(label, tuple) else (label,)
 
 
 def _as_label(value: Any) -> Label:

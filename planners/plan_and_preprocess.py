@@ -75,16 +75,22 @@ def plan_and_preprocess(
         other plans or another split are there, or if nnU-Net fails.
     """
     from nnunet_sparse.planners import steps
+    from nnunet_sparse.planners.plans import check_configurations_exist, read_plans
+    from nnunet_sparse.planners.sparse_planner import read_slice_axis
     from nnunet_sparse.planners.step_record import StepRecord
     from nnunet_sparse.planners.training_files import open_for_training
 
     changes = dict(settings or {})
     TrainingSettings.from_block(changes)
     paths.export()
-    plans_name = plans_name or steps.default_plans_name(planner)
+    default_name = steps.default_plans_name(planner)
+    plans_name = default_name if plans_name is None else plans_name
     _check_plans_name(plans_name)
     raw = open_for_training(paths, dataset)
     folder = paths.preprocessed / raw.name
+    own = read_plans(folder / f"{plans_name}.json")
+    check_configurations_exist(configurations, own)
+    read_slice_axis(raw.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".nnsparse_lock"):
         target = steps.PreprocessedDataset(
@@ -100,9 +106,10 @@ def plan_and_preprocess(
             changes=changes,
             overwrite=overwrite,
         )
+        # before the long step, so that no training finds data without them
+        steps.copy_labels(target)
         for configuration in dict.fromkeys(configurations):
             steps.preprocess(target, plans, configuration)
-        steps.copy_labels(target)
     return folder / f"{plans_name}.json"
 
 
@@ -112,7 +119,7 @@ def _check_plans_name(name: str) -> None:
         raise SparseError(
             f"a plans name consists of letters, digits, '.', '-' and single '_', got {name!r}"
         )
-    if name in _OTHER_FILES or name.startswith("nnsparse_"):
+    if name.lower() in _OTHER_FILES or name.startswith("nnsparse_") or name.endswith(".json"):
         raise SparseError(f"the plans name {name!r} is taken by a file of another kind")
 
 

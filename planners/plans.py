@@ -14,6 +14,8 @@ from nnunet_sparse.settings import BLOCK, TrainingSettings
 
 Plans = dict[str, Any]
 
+STOCK_CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
+
 _PREPROCESSING = (
     "preprocessor_name",
     "spacing",
@@ -37,6 +39,15 @@ def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
     configuration: dict[str, Any] = plans["configurations"][name]
     parent = configuration.get("inherits_from")
     return (configuration_of(plans, parent) if parent else {}) | configuration
+
+
+def check_configurations_exist(names: Collection[str], own: Plans | None) -> None:
+    """Refuse, before planning, configurations that neither nnU-Net nor existing plans know."""
+    known = [*STOCK_CONFIGURATIONS, *(own["configurations"] if own else [])]
+    if unknown := [name for name in names if name not in known]:
+        raise SparseError(
+            f"unknown configuration {unknown[0]!r}, choose from {', '.join(dict.fromkeys(known))}"
+        )
 
 
 def check_configurations(plans: Plans, names: Collection[str]) -> None:
@@ -88,8 +99,8 @@ def share_preprocessed(
     others
         All other plans of the data set.
     recorded
-        Data identifiers whose data are known to be ours. The data of others are not shared: we
-        could not tell whether they are complete.
+        Data identifiers of our plans and of data that are known to be ours. The data of others are
+        not shared: we could not tell whether they are complete.
 
     Returns
     -------
@@ -141,6 +152,11 @@ def read_plans(file: Path) -> Plans | None:
         return None
     is_plans = isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys()
     return content if is_plans else None
+
+
+def data_identifiers(plans: Plans) -> set[str]:
+    """Names of the folders of preprocessed data that plans use."""
+    return {identifier for identifier, _ in _data(plans)}
 
 
 def _data(plans: Plans) -> Iterator[tuple[str, dict[str, Any]]]:

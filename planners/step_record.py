@@ -22,7 +22,7 @@ class StepRecord:
         self._file = folder / FILE
         try:
             self._steps: dict[str, str] = dict(json.loads(self._file.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             self._steps = {}
 
     def names(self, kind: str) -> set[str]:

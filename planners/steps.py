@@ -26,6 +26,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.plans import (
     Plans,
     check_configurations,
+    data_identifiers,
     difference,
     preprocessing_fields,
     read_plans,
@@ -93,7 +94,10 @@ def copy_splits(target: PreprocessedDataset, overwrite: bool) -> None:
 def _read_splits(file: Path) -> list[dict[str, set[str]]]:
     try:
         splits = json.loads(file.read_text(encoding="utf-8"))
-        return [{part: set(split[part]) for part in ("train", "val")} for split in splits]
+        parts = [{part: set(split[part]) for part in ("train", "val")} for split in splits]
+        if not parts:
+            raise ValueError
+        return parts
     except (ValueError, KeyError, TypeError):
         raise SparseError(
             f'{file} must be a list of {{"train": [cases], "val": [cases]}}, one for each fold'
@@ -105,7 +109,7 @@ def extract_fingerprint(target: PreprocessedDataset) -> None:
     raw, record = target.raw, target.record
     digest = files_digest(raw)
     if record.is_complete("fingerprint", digest) and (target.folder / FINGERPRINT).is_file():
-        logger.info("fingerprint: is up to date")
+        logger.debug("fingerprint: is up to date")
         return
     record.start("fingerprint")
     with _nnunet(f"the fingerprint of {raw.name}"):
@@ -160,7 +164,10 @@ def plan(
         check_configurations(planned, configurations)
         files = (other for other in target.folder.glob("*.json") if other != file)
         others = [p for p in map(read_plans, files) if p is not None]
-        recorded = target.record.names("preprocessed")
+        ours = target.record.names("plans")
+        recorded = target.record.names("preprocessed").union(
+            *(data_identifiers(p) for p in others if p["plans_name"] in ours)
+        )
         planned = share_preprocessed(planned, own, others, recorded)
         differs = difference(own, planned) if own else "all of it"
         if differs and file.exists() and not overwrite:
@@ -261,8 +268,11 @@ def _nnunet(what: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
-    except (SparseError, OSError):
+    except SparseError:
         raise
+    except OSError as error:
+        reason = f"{error.filename or ''} {error.strerror or error}".strip()
+        raise SparseError(f"nnU-Net failed at {what}: {reason}") from error
     except Exception as error:
         raise SparseError(f"nnU-Net failed at {what}: {error or type(error).__name__}") from error
 

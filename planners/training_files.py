@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.label_io import check_complete, is_nifti
@@ -34,6 +36,12 @@ def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
         if case.label is None or not case.label.is_file()
     ]
     _refuse("labels", unlabelled, len(raw.training))
+    try:
+        LabelManager(raw.dataset_json["labels"], raw.dataset_json.get("regions_class_order"))
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        raise SparseError(
+            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {error}"
+        ) from error
     for file in (*images, *label_files(raw).values()):
         if is_nifti(file):
             check_complete(file)  # SimpleITK fills what is missing with zeros, silently

@@ -356,6 +356,7 @@ BAD_ARGUMENTS = {
     "labels": (["-l", "5"], r"declares the labels \[0, 1, 2\], not \[5\]"),
     "negative label": (["-l", "-1"], "whole numbers from 0"),
     "ignored label": (["-l", "1", "-il", "1"], "ignore label"),
+    "declared label": (["-il", "1"], "1 cannot be the ignore label"),
     "tolerance": (["--tolerance_mm", "-1"], "tolerance must be at least 0 mm"),
     "no number": (["--tolerance_mm", "nan"], "got nan"),
     "output folder": (["-o", "nowhere/x.json"], "nowhere is not a folder"),
@@ -395,8 +396,9 @@ def check_refused(arguments, folder, capsys, message):
     before = sorted(folder.iterdir())
     assert main([*map(str, arguments), "-np", "1"]) == 2
     captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if "error: " in line]
+    lines = captured.err.splitlines()
     assert len(lines) == 1
+    assert lines[0].startswith("error: ")
     assert re.search(message, lines[0])
     assert "Traceback" not in captured.err
     assert captured.out == ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.planners.step_record import StepRecord
 
 # folds of the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5
@@ -38,6 +39,26 @@ def check_repeat(fold: int | str, splits_file: Path) -> None:
         raise SparseError(f"fold 'all' would also train on the validation cases; {valid}")
     if not 0 <= int(fold) < count:
         raise SparseError(f"there is no repeat (fold) {fold}; {valid}")
+
+
+def check_preprocessed(folder: Path) -> None:
+    """Refuse preprocessed data that a killed or failed command of ours left incomplete.
+
+    Parameters
+    ----------
+    folder
+        Folder of one configuration's data; without a record of ours nothing is known of it.
+
+    Raises
+    ------
+    SparseError
+        If the preprocessing was begun and not finished.
+    """
+    if StepRecord(folder.parent).is_complete(f"preprocessed/{folder.name}", ""):
+        raise SparseError(
+            f"the preprocessing of {folder} was not finished: run nnsparse_plan_and_preprocess "
+            f"-d {folder.parent.name} again"
+        )
 
 
 def preprocessed_cases(folder: Path) -> set[str]:

@@ -58,6 +58,8 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Build the network from the weights of this repeat, then everything else."""
+        if self.preprocessed_dataset_folder is not None:
+            repeats.check_preprocessed(Path(self.preprocessed_dataset_folder))
         seed_everything(Stream.WEIGHTS, self.fold)
         super().initialize()
 
@@ -79,6 +81,7 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
             If the split file lacks the repeat, or no training or no validation case is left.
         """
         repeats.check_repeat(self.fold, _splits_file(self.plans_manager.dataset_name))
+        repeats.check_preprocessed(Path(self.preprocessed_dataset_folder))
         training, validation = super().do_split()
         return self._existing("training", training), self._existing("validation", validation)
 

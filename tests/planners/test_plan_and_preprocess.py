@@ -74,6 +74,15 @@ def test_new_settings_share_the_data(trainable, calls):
     assert calls == ["steps._planned"]
 
 
+def test_plans_share_the_data_of_all_configurations(trainable):
+    file = run(trainable, plans_name="Other", settings={"num_epochs": 5})
+    plans = json.loads(file.read_text())["configurations"]
+    assert {name: plans[name]["data_identifier"] for name in ("2d", "3d_fullres")} == {
+        "2d": "nnsparseSmallPlans_2d",
+        "3d_fullres": "nnsparseSmallPlans_3d_fullres",
+    }
+
+
 def test_other_settings_under_the_same_name_are_refused(trainable):
     with pytest.raises(SparseError, match=r"nnsparse of configuration 2d differs.*-p.*--overwrite"):
         run(trainable, settings={"num_epochs": 3})
@@ -163,7 +172,8 @@ def test_a_file_that_is_no_plans_stays(trainable):
         (["-p", "a__b"], "a plans name consists"),
         (["-p", "../x"], "a plans name consists"),
         (["-p", "dataset"], "'dataset' is taken"),
-        (["-c", "3d"], "'3d' is not planned for this data set (planned: "),
+        (["-c", "3d"], "unknown configuration '3d', choose from 2d, 3d_fullres"),
+        (["-c", "3d_lowres"], "'3d_lowres' is not planned for this data set (planned: "),
         (["--set", "num_epochs=0"], "num_epochs must be a whole number of at least 1"),
         (["--set", "epochs"], "key=value"),
     ],
@@ -180,6 +190,36 @@ def test_unset_paths(monkeypatch, capsys):
     monkeypatch.delenv("nnUNet_raw", raising=False)
     assert main(["-d", "777"]) == 2
     assert "nnUNet_raw" in capsys.readouterr().err
+
+
+def test_refusals_come_before_anything_is_made(tiny_paths):
+    raw = tiny_paths.raw / TINY
+    for options, message in (
+        ({"configurations": ["4d"]}, "unknown configuration '4d', choose from 2d, 3d_fullres"),
+        ({"planner": "NoPlanner", "plans_name": "a"}, "unknown planner"),
+        ({"plans_name": ""}, "plans name"),
+        ({"plans_name": "Dataset"}, "taken by a file of another kind"),
+    ):
+        with pytest.raises(SparseError, match=message):
+            run(tiny_paths, **options)
+    for name, text, message in (
+        ("selection.json", '{"axis": 7}', "must name the slice axis"),
+        ("dataset.json", None, "nnU-Net does not take these labels"),
+    ):
+        content = json.loads((raw / "dataset.json").read_text())
+        content["labels"]["ignore"] = 1
+        before = (raw / name).read_text()
+        (raw / name).write_text(text or json.dumps(content))
+        with pytest.raises(SparseError, match=message):
+            run(tiny_paths)
+        (raw / name).write_text(before)
+    assert not list(tiny_paths.preprocessed.iterdir())
+
+
+def test_an_empty_split_is_refused(tiny_paths):
+    (tiny_paths.raw / TINY / "splits_final.json").write_text("[]")
+    with pytest.raises(SparseError, match="one for each fold"):
+        run(tiny_paths)
 
 
 def test_missing_label(tiny_paths):

@@ -3,7 +3,9 @@ import json
 import pytest
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.planners.step_record import FILE, StepRecord
 from nnunet_sparse.trainers.repeats import (
+    check_preprocessed,
     check_repeat,
     missing_message,
     preprocessed_cases,
@@ -40,6 +42,24 @@ def test_without_a_file_there_are_the_folds_that_nnunet_makes(tmp_path):
     check_repeat(4, tmp_path / "splits_final.json")
     with pytest.raises(SparseError, match=r"repeats are 0 to 4$"):
         check_repeat(5, tmp_path / "splits_final.json")
+
+
+def test_unfinished_preprocessing_is_refused(tmp_path):
+    data = tmp_path / "Dataset777_Tiny" / "plans_2d"
+    data.mkdir(parents=True)
+    check_preprocessed(data)  # stock nnU-Net's data have no record
+    record = StepRecord(data.parent)
+    record.start("preprocessed/plans_2d")
+    with pytest.raises(SparseError, match="was not finished: run nnsparse_plan_and_preprocess"):
+        check_preprocessed(data)
+    record.finish("preprocessed/plans_2d", "digest")
+    check_preprocessed(data)
+
+
+@pytest.mark.parametrize("text", ["null", "[1]", "{"])
+def test_a_damaged_record_is_an_empty_one(tmp_path, text):
+    (tmp_path / FILE).write_text(text)
+    assert StepRecord(tmp_path).names("plans") == set()
 
 
 def test_complete_cases_have_properties(tmp_path):
