@@ -1,10 +1,14 @@
 """Tiny volumes and other things that several tests share."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+
+from nnunet_sparse.dataset_tools.make_dataset import SparseDataset
 
 OBLIQUE = (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
 
@@ -37,3 +41,36 @@ def tree(folder: Path) -> dict[str, bytes]:
         for p in sorted(folder.rglob("*"))
         if not p.name.endswith(".lock")
     }
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def array(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def made(result: SparseDataset) -> Path:
+    assert result.folder is not None
+    return result.folder
+
+
+def check_sparse_labels(result: SparseDataset, base: Path, ending: str = ".nii.gz") -> None:
+    """Invariant 1: annotated slices are the base's, all else is ignore, geometry is kept."""
+    folder = made(result)
+    ignore = read_json(folder / "dataset.json")["labels"]["ignore"]
+    for case_id, case in result.selection.cases.items():
+        dense_file = base / "labelsTr" / f"{case_id}{ending}"
+        sparse_file = folder / "labelsTr" / f"{case_id}{ending}"
+        dense, sparse = array(dense_file), array(sparse_file)
+        dense = np.moveaxis(dense, result.selection.axis, 0)
+        sparse = np.moveaxis(sparse, result.selection.axis, 0)
+        assert len(dense) == case.num_slices
+        for i in range(case.num_slices):
+            expected = dense[i] if i in case.slices else np.full_like(dense[i], ignore)
+            np.testing.assert_array_equal(sparse[i], expected)
+        one, other = sitk.ReadImage(str(dense_file)), sitk.ReadImage(str(sparse_file))
+        assert one.GetSpacing() == other.GetSpacing()
+        assert one.GetOrigin() == other.GetOrigin()
+        assert one.GetDirection() == other.GetDirection()

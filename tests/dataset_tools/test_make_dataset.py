@@ -11,11 +11,11 @@ import SimpleITK as sitk
 from conftest import BaseMaker
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import random_label, tree, write_volume
+from tiny import check_sparse_labels, made, random_label, read_json, tree, write_volume
 
 from nnunet_sparse.budget import num_annotated_slices, num_annotated_volumes
 from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
-from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, make_dataset
+from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.label_io import find_reader
 from nnunet_sparse.paths import NnUNetPaths
@@ -26,39 +26,6 @@ DIRECTIONS = [
     (0, 0, 1.0, 1.0, 0, 0, 0, -1.0, 0),
     (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, -1.0),
 ]
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def array(path: Path) -> np.ndarray:
-    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-
-
-def made(result: SparseDataset) -> Path:
-    assert result.folder is not None
-    return result.folder
-
-
-def check_sparse_labels(result: SparseDataset, base: Path, ending: str = ".nii.gz") -> None:
-    """Invariant 1: annotated slices are the base's, all else is ignore, geometry is kept."""
-    folder = made(result)
-    ignore = read_json(folder / "dataset.json")["labels"]["ignore"]
-    for case_id, case in result.selection.cases.items():
-        dense_file = base / "labelsTr" / f"{case_id}{ending}"
-        sparse_file = folder / "labelsTr" / f"{case_id}{ending}"
-        dense, sparse = array(dense_file), array(sparse_file)
-        dense = np.moveaxis(dense, result.selection.axis, 0)
-        sparse = np.moveaxis(sparse, result.selection.axis, 0)
-        assert len(dense) == case.num_slices
-        for i in range(case.num_slices):
-            expected = dense[i] if i in case.slices else np.full_like(dense[i], ignore)
-            np.testing.assert_array_equal(sparse[i], expected)
-        one, other = sitk.ReadImage(str(dense_file)), sitk.ReadImage(str(sparse_file))
-        assert one.GetSpacing() == other.GetSpacing()
-        assert one.GetOrigin() == other.GetOrigin()
-        assert one.GetDirection() == other.GetDirection()
 
 
 @settings(max_examples=25, deadline=None)
