@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -23,7 +24,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, prog: str, description: str, example: str) -> None:
         super().__init__(
             prog=prog,
-            description=description,
+            description=textwrap.fill(description, 79),
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
