@@ -21,7 +21,7 @@ from pathlib import Path
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, add_num_processes, run_command
-from nnunet_sparse.dataset_name import parse_dataset_name
+from nnunet_sparse.dataset_name import names_with_suffix, parse_dataset_name
 from nnunet_sparse.evaluate import SUMMARY_FILE
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pictures import draw_predictions, draw_selection
@@ -61,7 +61,8 @@ def _run(args: argparse.Namespace) -> None:
     for rho in args.rho:
         make = "nnsparse_make_dataset -d {} --rho {} --selector fixed --test {} -np {np}"
         runner.run(Step(f"rho {rho} make", words(make, base.name, rho, args.test)))
-        dataset = _made(paths, Variant(rho, 1, "fixed"), base_name)
+        suffix = Variant(rho, 1, "fixed").dataset_suffix(base_name)
+        (dataset,) = names_with_suffix(paths.raw, suffix)
         settings = f"--set {' '.join(args.settings)}" if args.settings else ""
         plan = f"nnsparse_plan_and_preprocess -d {{}} -pl {args.planner} {settings} -np {{np}}"
         configurations = f" -c {' '.join(args.configurations)}"
@@ -77,11 +78,6 @@ def _run(args: argparse.Namespace) -> None:
     table = "\n".join([HEADER, "|" + "---|" * HEADER.count(" | ") + "---|", *rows])
     write_text(args.output / "table.md", table + "\n")
     print(table)
-
-
-def _made(paths: NnUNetPaths, variant: Variant, base: str) -> str:
-    (folder,) = paths.raw.glob(f"Dataset*_{variant.dataset_suffix(base)}")
-    return folder.name
 
 
 def _rows(configuration: str, rho: float, predictions: Path, seconds: float) -> list[str]:

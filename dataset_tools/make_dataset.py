@@ -124,8 +124,8 @@ def make_dataset(
     )
     suffix = variant.dataset_suffix(dataset.suffix)
     documents = sparse_documents(dataset, base_split, selection, repeats)
-    existing = check_available(paths, suffix, documents, dataset_id, overwrite)
     if dry_run:
+        existing = check_available(paths, suffix, documents, dataset_id, overwrite)
         return SparseDataset(suffix, existing, False, selection, base_split)
 
     def fill(folder: Path) -> None:

@@ -17,7 +17,7 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.atomic import write_json
+from nnunet_sparse.atomic import replace_folder, write_json
 from nnunet_sparse.cli import (
     CommandParser,
     add_num_processes,
@@ -28,10 +28,11 @@ from nnunet_sparse.cli import (
 from nnunet_sparse.dataset_name import (
     PARTIAL_PREFIX,
     check_id,
-    dataset_names,
+    names_with_suffix,
     reserve_id,
 )
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import RAS_TO_LPS
 from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths
@@ -50,7 +51,6 @@ _VERSION = 1
 _MARK = ".nnsparse_phantom"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _AXES = ("LR", "PA", "SI")
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def make_phantom(
@@ -185,7 +185,7 @@ def _checked_orientation(text: str) -> str:
 
 def _find_existing(paths: NnUNetPaths, dataset_id: int | None, name: str) -> str | None:
     """Full name of the data set that has this name, and this ID if one is wanted."""
-    found = [full for full in dataset_names(paths.raw) if full[11:] == name]
+    found = names_with_suffix(paths.raw, name)
     if dataset_id is not None:
         found = [full for full in found if int(full[7:10]) == dataset_id]
     if len(found) > 1:
@@ -219,19 +219,13 @@ def _new_dataset(
         partial.mkdir()
     (partial / _MARK).write_text(name, encoding="utf-8")
     target = paths.raw / f"Dataset{number:03d}_{name}"
-    discarded = paths.raw / f".nnsparse_discarded_{number:03d}"
     try:
         yield partial, target.name
         (partial / _MARK).unlink()
-        if replaced is not None:
-            target.rename(discarded)
-        partial.rename(target)
+        replace_folder(target, partial)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
-        if discarded.exists() and not target.exists():
-            discarded.rename(target)
         raise
-    shutil.rmtree(discarded, ignore_errors=True)
 
 
 def _dataset_json(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -312,7 +306,7 @@ def _write_image(image: sitk.Image, path: Path) -> None:
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    nifti = nibabel.Nifti1Image(sitk.GetArrayFromImage(image).T, _LPS_TO_RAS @ affine)
+    nifti = nibabel.Nifti1Image(sitk.GetArrayFromImage(image).T, RAS_TO_LPS @ affine)
     nifti.header.set_xyzt_units("mm")
     nifti.set_qform(nifti.affine, code="scanner")
     nifti.set_sform(nifti.affine, code="scanner")

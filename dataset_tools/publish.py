@@ -14,12 +14,12 @@ from typing import Any
 
 from filelock import BaseFileLock
 
-from nnunet_sparse.atomic import canonical_json, write_json
+from nnunet_sparse.atomic import canonical_json, replace_folder, write_json
 from nnunet_sparse.dataset_name import (
     PARTIAL_PREFIX,
     check_id,
     check_range,
-    dataset_names,
+    names_with_suffix,
     parse_dataset_name,
     reserve_id,
 )
@@ -98,7 +98,7 @@ def publish(
         folder = paths.raw / f"Dataset{partial.name[-3:]}_{suffix}"
         with locked(global_lock):
             commit()
-            _replace(folder, partial)
+            replace_folder(folder, partial)
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -192,9 +192,9 @@ def find_existing(paths: NnUNetPaths, suffix: str, base: str, overwrite: bool) -
     SparseError
         If its ``selection.json`` is damaged, unless it is to be replaced.
     """
-    for name in dataset_names(paths.raw):
+    for name in names_with_suffix(paths.raw, suffix):
         file = paths.raw / name / SELECTION_FILE
-        if parse_dataset_name(name)[1] != suffix or not file.exists():
+        if not file.exists():
             continue
         try:
             same = Selection.read(file).base == base
@@ -245,17 +245,3 @@ def _different_files(folder: Path, documents: Documents) -> list[str]:
         if found != wanted:
             different.append(name)
     return different
-
-
-def _replace(folder: Path, partial: Path) -> None:
-    old = folder.with_name(f".nnsparse_old_{folder.name}")
-    shutil.rmtree(old, ignore_errors=True)  # of a killed call
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Writing files so that a reader, or a restart after a kill, never meets half of one."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,3 +77,22 @@ def _format(value: Any, level: int, sort_keys: bool) -> str:
         items = (_format(v, level + 1, sort_keys) for v in value)
         return "[\n" + ",\n".join(pad + item for item in items) + f"\n{end}]"
     return json.dumps(value, allow_nan=False)
+
+
+def replace_folder(folder: Path, fresh: Path) -> None:
+    """Give a complete folder its name; the one that has the name is removed, or stays on failure.
+
+    Between two renames the name is free for a moment; a kill there leaves the old folder as
+    ``.nnsparse_old_NAME``.
+    """
+    old = folder.with_name(f".nnsparse_old_{folder.name}")
+    shutil.rmtree(old, ignore_errors=True)  # of a killed call
+    if folder.exists():
+        folder.rename(old)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -38,6 +38,11 @@ def dataset_names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if _NAME.fullmatch(p.name) and p.is_dir())
 
 
+def names_with_suffix(folder: Path, suffix: str) -> list[str]:
+    """Sorted names of the data sets called ``DatasetXXX_SUFFIX``, whatever their ID."""
+    return [name for name in dataset_names(folder) if parse_dataset_name(name)[1] == suffix]
+
+
 def find_dataset(paths: NnUNetPaths, name_or_id: str) -> str:
     """Full name of the raw data set that a user means by ``4``, ``004`` or its name.
 

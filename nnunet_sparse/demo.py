@@ -17,7 +17,7 @@ from nnunet_sparse.cli import (
     non_negative_int,
     run_command,
 )
-from nnunet_sparse.dataset_name import dataset_names, parse_dataset_name
+from nnunet_sparse.dataset_name import names_with_suffix
 from nnunet_sparse.evaluate import SUMMARY_FILE
 from nnunet_sparse.evaluation_table import format_table
 from nnunet_sparse.paths import NnUNetPaths
@@ -135,7 +135,7 @@ def run_demo(
             ),
         )
     )
-    base = _find(paths.raw, phantom)
+    (base,) = names_with_suffix(paths.raw, phantom)
     runner.run(
         Step(
             "annotate some slices",
@@ -143,7 +143,7 @@ def run_demo(
         )
     )
     suffix = variant.dataset_suffix(phantom)
-    dataset = _find(paths.raw, suffix)
+    (dataset,) = names_with_suffix(paths.raw, suffix)
     pictures = (folder / f"{suffix}_slices.png", folder / f"{suffix}_predictions.png")
     draw_selection(paths.raw / dataset, pictures[0])
     predictions = folder / "predictions" / dataset
@@ -158,8 +158,3 @@ def run_demo(
     draw_predictions(paths.raw / dataset, predictions, pictures[1])
     summary = json.loads((predictions / SUMMARY_FILE).read_text(encoding="utf-8"))
     return DemoResult(summary["nnsparse"], pictures)
-
-
-def _find(raw: Path, suffix: str) -> str:
-    """Name of the data set with that suffix, which a step has just made."""
-    return next(name for name in dataset_names(raw) if parse_dataset_name(name)[1] == suffix)

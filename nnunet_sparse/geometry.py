@@ -18,7 +18,7 @@ from nnunet_sparse.errors import SparseError
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # row of the LPS frame the slices stack along
 AXIS_CHOICES = ("auto", "0", "1", "2", *sorted(PLANES))
 MAX_SHIFT_VOXELS = 0.1
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
     if reorient:
         image = image.as_reoriented(nibabel.io_orientation(image.affine))
     shape = tuple(int(n) for n in reversed(image.shape[:3]))
-    affine = _reverse_columns(_RAS_TO_LPS @ image.affine)
+    affine = _reverse_columns(RAS_TO_LPS @ image.affine)
     return Geometry(shape, affine, math.prod(image.shape[3:]))
 
 

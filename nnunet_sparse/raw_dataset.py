@@ -4,6 +4,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,10 @@ class RawDataset:
         SparseError
             For natural 2D images and unknown formats.
         """
+        return self._reader
+
+    @cached_property
+    def _reader(self) -> str:
         wanted = self.dataset_json.get("overwrite_image_reader_writer") or "None"
         ending = self.file_ending.lower()
         if ending in _NATURAL_ENDINGS or wanted == "NaturalImage2DIO":

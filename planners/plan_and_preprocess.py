@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from nnunet_sparse.cli import (
     CommandParser,
     add_num_processes,
@@ -17,6 +15,7 @@ from nnunet_sparse.cli import (
 )
 from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.locks import locked
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.settings import TrainingSettings, parse_assignment
 
@@ -92,7 +91,7 @@ def plan_and_preprocess(
     check_configurations_exist(configurations, own)
     read_slice_axis(raw.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".nnsparse_lock"):
+    with locked(folder / ".nnsparse.lock"):
         target = steps.PreprocessedDataset(
             raw, folder, StepRecord(folder), num_processes or default_num_processes()
         )
