@@ -1,7 +1,7 @@
 """Training settings: the ``"nnsparse"`` block of a configuration in a plans file.
 
-The fields of :class:`TrainingSettings` are the schema. A new setting is one more field; its default
-must be what nnU-Net does without it, so that a block holds only what differs from nnU-Net.
+The fields of :class:`TrainingSettings` are the schema. A block names every setting, so that plans
+mean the same when a default changes; what it does not name has its default.
 """
 
 import difflib
@@ -46,7 +46,11 @@ def _setting(default: Any, rule: _Rule) -> Any:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained; the defaults are nnU-Net's.
+    """How a network is trained.
+
+    The length of the training and its optimizer are nnU-Net's by default. The settings from
+    ``placement`` on say how sparse annotation is used, and matter only where the data set has an
+    ignore label; which of them are on by default was decided by experiment (docs/results.md).
 
     Attributes
     ----------
@@ -66,6 +70,23 @@ class TrainingSettings:
         Share of a batch that must show foreground.
     save_every
         Epochs between two writings of ``checkpoint_latest``.
+    placement
+        Where a patch lies around the annotated voxel that it was drawn for: ``centre`` (nnU-Net),
+        ``inside`` the image anywhere, or ``anywhere`` (:mod:`nnunet_sparse.sampling`).
+    padding
+        What voxels outside the image are trained as: ``background`` (nnU-Net) or ``ignore``.
+    targets
+        Targets of deep supervision: ``nearest`` (nnU-Net) or ``annotated``
+        (:mod:`nnunet_sparse.targets`).
+    label_interpolation
+        How labels are rotated and scaled: ``joint`` with the ignore label (nnU-Net) or
+        ``annotated_first`` (:mod:`nnunet_sparse.augmentation`).
+    slice_sampling
+        How slices are drawn in 2d: ``case`` draws a case, then a voxel of it (nnU-Net);
+        ``uniform`` draws from the annotated slices of all cases.
+    dice_smooth
+        Number of voxels added to both parts of the Dice loss's fraction (nnU-Net: 1e-5). The more,
+        the less count samples in which a class has few annotated voxels.
 
     Raises
     ------
@@ -81,6 +102,12 @@ class TrainingSettings:
     weight_decay: float = _setting(3e-5, _share())
     oversample_foreground_percent: float = _setting(0.33, _share())
     save_every: int = _setting(50, _whole(1))
+    placement: str = _setting("inside", _choice("centre", "inside", "anywhere"))
+    padding: str = _setting("background", _choice("background", "ignore"))
+    targets: str = _setting("annotated", _choice("nearest", "annotated"))
+    label_interpolation: str = _setting("annotated_first", _choice("joint", "annotated_first"))
+    slice_sampling: str = _setting("uniform", _choice("case", "uniform"))
+    dice_smooth: float = _setting(1e-5, _positive())
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -113,14 +140,27 @@ class TrainingSettings:
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return TrainingSettings(**(values | dict(changes)))
 
+    @property
+    def samples_as_stock(self) -> bool:
+        """Whether batches are drawn and augmented entirely as nnU-Net does."""
+        return all(
+            getattr(self, key) == value for key, value in STOCK.items() if key != "dice_smooth"
+        )
+
     def to_block(self) -> dict[str, Any]:
-        """The settings that differ from nnU-Net's; :meth:`from_block` undoes it."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {
-            item.name: values[item.name]
-            for item in fields(self)
-            if values[item.name] != item.default
-        }
+        """All settings by name; :meth:`from_block` undoes it."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+# nnU-Net's own way with sparse annotation
+STOCK = {
+    "placement": "centre",
+    "padding": "background",
+    "targets": "nearest",
+    "label_interpolation": "joint",
+    "slice_sampling": "case",
+    "dice_smooth": 1e-5,
+}
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

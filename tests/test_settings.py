@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -5,19 +6,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.settings import TrainingSettings, parse_assignment
+from nnunet_sparse.settings import STOCK, TrainingSettings, parse_assignment
+
+OURS = {
+    "placement": "inside",
+    "padding": "ignore",
+    "targets": "annotated",
+    "label_interpolation": "annotated_first",
+    "slice_sampling": "uniform",
+}
 
 
-def test_defaults_are_those_of_nnunet():
+def test_length_and_optimizer_are_those_of_nnunet():
     settings = TrainingSettings.from_block({})
     assert (settings.num_epochs, settings.num_iterations_per_epoch) == (1000, 250)
     assert (settings.optimizer, settings.initial_lr, settings.weight_decay) == ("sgd", 1e-2, 3e-5)
-    assert settings.to_block() == {}
 
 
-def test_block_holds_only_what_differs():
-    block = {"num_epochs": 10, "optimizer": "sgd", "initial_lr": 0.002}
-    assert TrainingSettings.from_block(block).to_block() == {"num_epochs": 10, "initial_lr": 0.002}
+def test_block_names_every_setting():
+    block = TrainingSettings.from_block({"num_epochs": 10, "initial_lr": 0.002}).to_block()
+    assert set(block) == {field.name for field in dataclasses.fields(TrainingSettings)}
+    assert (block["num_epochs"], block["initial_lr"], block["save_every"]) == (10, 0.002, 50)
+
+
+def test_nnunets_way_is_recognised():
+    assert TrainingSettings.from_block(STOCK).samples_as_stock
+    assert TrainingSettings.from_block(STOCK).replaced({"dice_smooth": 1}).samples_as_stock
+    for key in set(STOCK) - {"dice_smooth"}:
+        assert not TrainingSettings.from_block({**STOCK, key: OURS[key]}).samples_as_stock
 
 
 @given(
@@ -53,6 +69,8 @@ def test_block_round_trip(block):
         ("initial_lr", math.nan),
         ("weight_decay", -1e-5),
         ("oversample_foreground_percent", 1.01),
+        ("placement", "middle"),
+        ("dice_smooth", 0),
     ],
 )
 def test_bad_values_are_named(key, value):

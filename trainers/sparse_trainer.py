@@ -9,16 +9,19 @@ from typing import Any
 
 import torch
 from nnunetv2.paths import nnUNet_preprocessed
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.augmentation import sparse_transforms
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.settings import BLOCK, TrainingSettings
 from nnunet_sparse.trainers import repeats
 from nnunet_sparse.trainers.seeding import Stream, seed_everything, seeded_batches
+from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
 
 _DEFAULT_DEVICE = torch.device("cuda")
 
@@ -102,22 +105,45 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         num_workers = get_allowed_n_proc_DA()
         with _no_workers():
             loaders = super().get_dataloaders()
+        loaders = [self._sparse_loader(augmenter.data_loader) for augmenter in loaders]
         streams = (Stream.TRAINING_BATCHES, Stream.VALIDATION_BATCHES)
         lengths = (self.num_iterations_per_epoch, self.num_val_iterations_per_epoch)
         workers = (num_workers, max(1, num_workers // 2) if num_workers else 0)
         training, validation = (
             seeded_batches(
-                augmenter.data_loader,
+                loader,
                 seed=(stream, self.fold, self.local_rank),
                 first=self.current_epoch * length,
                 num_workers=count,
                 pin_memory=self.device.type == "cuda",
             )
-            for augmenter, stream, length, count in zip(
+            for loader, stream, length, count in zip(
                 loaders, streams, lengths, workers, strict=True
             )
         )
         return training, validation
+
+    def _sparse_loader(self, stock: Any) -> Any:
+        """The loader that the settings ask for in place of nnU-Net's."""
+        ignore_label = self.label_manager.ignore_label
+        if ignore_label is None or self.settings.samples_as_stock:
+            return stock
+        return SparseDataLoader(
+            stock,
+            self.label_manager,
+            sparse_transforms(stock.transforms, self.settings, ignore_label),
+            placement=self.settings.placement,
+            slice_sampling=self.settings.slice_sampling,
+        )
+
+    def _build_loss(self) -> Any:
+        """nnU-Net's loss, with the smoothing of the Dice term that the settings ask for."""
+        loss = super()._build_loss()
+        compound = loss.loss if isinstance(loss, DeepSupervisionWrapper) else loss
+        # torch.compile wraps the term
+        dice = getattr(compound.dc, "_orig_mod", compound.dc)
+        dice.smooth = self.settings.dice_smooth
+        return loss
 
     @staticmethod
     def get_training_transforms(*args: Any, **kwargs: Any) -> Any:

@@ -4,10 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from training_fixtures import CASES, TINY
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.settings import STOCK
 from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+
+IGNORE = 2
 
 
 def make_trainer(paths, fold=0, **block):
@@ -51,7 +55,7 @@ def test_settings_come_from_the_plans(trainable):
     assert trainer.optimizer.param_groups[0]["lr"] == 2e-3
 
 
-def test_plans_without_a_block_train_as_nnunet_does(trainable):
+def test_plans_without_a_block_train_as_long_as_nnunet_does(trainable):
     file = trainable.preprocessed / TINY / "nnsparseSmallPlans.json"
     plans = json.loads(file.read_text())
     del plans["configurations"]["2d"]["nnsparse"]
@@ -63,6 +67,82 @@ def test_plans_without_a_block_train_as_nnunet_does(trainable):
     assert (trainer.num_epochs, trainer.save_every, trainer.initial_lr) == (1000, 50, 1e-2)
     assert isinstance(trainer.optimizer, torch.optim.SGD)
     assert trainer.optimizer.param_groups[0]["momentum"] == 0.99
+
+
+def test_settings_choose_the_loader(trainable):
+    trainer = make_trainer(trainable, **STOCK)
+    trainer.initialize()
+    assert type(trainer.get_dataloaders()[0].loader) is nnUNetDataLoader
+    trainer = make_trainer(trainable, placement="inside")
+    trainer.initialize()
+    for batches in trainer.get_dataloaders():
+        assert batches.loader.placement == "inside"
+        targets = next(batches)["target"]
+        # never a slice without annotation, at any level
+        assert all((target != IGNORE).any((1, 2, 3)).all() for target in targets)
+
+
+def levels(trainer, label):
+    """Network outputs and targets at all levels of deep supervision; one label everywhere."""
+    trainer.initialize()
+    outputs = trainer.network(torch.randn(2, 1, 24, 16))
+    for output in outputs:
+        output.retain_grad()
+    targets = [torch.full((2, 1, *output.shape[2:]), label) for output in outputs]
+    return outputs, targets
+
+
+def test_ignored_voxels_have_no_gradient_at_any_level(trainable):
+    trainer = make_trainer(trainable)
+    outputs, targets = levels(trainer, IGNORE)
+    for target in targets:
+        target[:, :, :, 0] = 1
+    trainer.loss(outputs, targets).backward()
+    # the lowest level has no weight
+    for output in outputs[:-1]:
+        assert (output.grad[..., 1:] == 0).all()
+        assert (output.grad[..., 0] != 0).any()
+
+
+def test_batches_without_annotation_have_no_gradient(trainable):
+    trainer = make_trainer(trainable)
+    outputs, targets = levels(trainer, IGNORE)
+    loss = trainer.loss(outputs, targets)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all((p.grad == 0).all() for p in trainer.network.parameters() if p.grad is not None)
+
+
+def test_regions_without_annotation_have_no_gradient(trainable):
+    file = trainable.preprocessed / TINY / "dataset.json"
+    dataset_json = json.loads(file.read_text())
+    dataset_json["labels"] = {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}
+    dataset_json["regions_class_order"] = [1, 2]
+    file.write_text(json.dumps(dataset_json))
+    trainer = make_trainer(trainable)
+    outputs, _ = levels(trainer, 0)
+    # whole, core, ignore
+    targets = [torch.zeros(2, 3, *output.shape[2:], dtype=torch.bool) for output in outputs]
+    for target in targets:
+        target[:, 2] = True
+    loss = trainer.loss(outputs, targets)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all((p.grad == 0).all() for p in trainer.network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_smoothing_reaches_the_dice_loss(trainable, monkeypatch, compiled):
+    trainer = make_trainer(trainable, dice_smooth=5)
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: compile_(module, backend="eager"))
+    monkeypatch.setattr(trainer, "_do_i_compile", lambda: compiled)
+    trainer.enable_deep_supervision = False
+    loss = trainer._build_loss()
+    probability = torch.tensor([[[0.0, 0.0], [50.0, -50.0]]])[..., None]
+    target = torch.tensor([[[[1], [1]]]])
+    # one of two voxels found: (2 * 1 + 5) / (1 + 2 + 5)
+    assert float(-loss.dc(probability, target)) == pytest.approx(7 / 8)
 
 
 @pytest.mark.parametrize("fold", ["all", 3, -1])

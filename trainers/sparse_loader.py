@@ -1,0 +1,214 @@
+"""Batches of patches that were drawn for annotated voxels or slices."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+import torch
+from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
+from batchgenerators.utilities.file_and_folder_operations import load_pickle
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
+from nnunet_sparse.sampling import place_patch
+
+# property of a preprocessed case in which our preprocessing describes its annotation
+PROPERTY = "nnsparse"
+# folder beside the preprocessed data with the non-zero masks of their images
+MASK_SUFFIX = "_nonzero"
+
+
+class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
+    """nnU-Net's data loader with a choice of where patches lie and which slices are drawn.
+
+    As in nnU-Net, a share of each batch is drawn for a voxel of a random class of the case and the
+    rest for a random annotated voxel. Cases without annotation are never drawn. Randomness comes
+    from numpy's global generator, as in nnU-Net.
+
+    Parameters
+    ----------
+    stock
+        nnU-Net's loader for the same batches; its data set must have an ignore label.
+    label_manager
+        That of the trainer.
+    transforms
+        Augmentation for labels with the values of :mod:`nnunet_sparse.patch_labels`.
+    placement
+        Where a patch lies around its voxel, see :mod:`nnunet_sparse.sampling`.
+    slice_sampling
+        ``case``: draw a case, then a voxel. ``uniform``: draw slices uniformly from all annotated
+        slices of all cases, then a voxel of the slice; for patches of one slice only.
+
+    Raises
+    ------
+    SparseError
+        If no case has an annotated voxel.
+    """
+
+    def __init__(
+        self,
+        stock: nnUNetDataLoader,
+        label_manager: LabelManager,
+        transforms: Any,
+        placement: str,
+        slice_sampling: str,
+    ) -> None:
+        flat = stock.patch_size_was_2d
+        super().__init__(
+            stock._data,
+            stock.batch_size,
+            stock.patch_size[1:] if flat else stock.patch_size,
+            stock.final_patch_size[1:] if flat else stock.final_patch_size,
+            label_manager,
+            oversample_foreground_percent=stock.oversample_foreground_percent,
+            probabilistic_oversampling=(
+                stock.get_do_oversample == stock._probabilistic_oversampling
+            ),
+            transforms=transforms,
+        )
+        self.placement = placement
+        self.ignore_label = label_manager.ignore_label
+        self.uniform_slices = flat and slice_sampling == "uniform"
+        self.classes = (
+            label_manager.foreground_regions
+            if label_manager.has_regions
+            else label_manager.foreground_labels
+        )
+        # offset of the network's patch in the larger one that is rotated and scaled
+        self.margin = [
+            size // 2 - final // 2
+            for size, final in zip(self.patch_size, self.final_patch_size, strict=True)
+        ]
+        folder = Path(self._data.source_folder)
+        masks = folder.with_name(f"{folder.name}{MASK_SUFFIX}")
+        self.masks = masks if masks.is_dir() else None
+        planes = {
+            case: annotated_planes(
+                load_pickle(str(folder / f"{case}.pkl")), self.annotated_classes_key
+            )
+            for case in self._data.identifiers
+        }
+        self.indices = [case for case in self._data.identifiers if len(planes[case])]
+        if not self.indices:
+            raise SparseError(
+                f"none of the {len(planes)} cases in {folder} has an annotated voxel, so there is "
+                "nothing to train on"
+            )
+        self.slices = [(case, int(plane)) for case in self.indices for plane in planes[case]]
+
+    def generate_train_batch(self) -> dict[str, Any]:
+        """Draw, crop and augment one batch.
+
+        Returns
+        -------
+        dict
+            ``data``: (batch, channel, *patch), float32; ``target``: one tensor, or one for each
+            output with deep supervision; ``keys``: the cases.
+        """
+        rng = np.random.default_rng(np.random.randint(2**32, size=4, dtype=np.uint32))  # noqa: NPY002
+        keys, images, targets = [], [], []
+        with torch.no_grad():
+            for sample in range(self.batch_size):
+                case, image, label = self._draw(self.get_do_oversample(sample), rng)
+                keys.append(case)
+                if self.transforms is None:
+                    images.append(image)
+                    targets.append(label)
+                    continue
+                transformed = self.transforms(image=image, segmentation=label)
+                images.append(transformed["image"])
+                targets.append(transformed["segmentation"])
+        if isinstance(targets[0], list):
+            target: Any = [torch.stack(level) for level in zip(*targets, strict=True)]
+        else:
+            target = torch.stack(targets)
+        return {"data": torch.stack(images), "target": target, "keys": keys}
+
+    def _draw(
+        self, force_foreground: bool, rng: np.random.Generator
+    ) -> tuple[str, torch.Tensor, torch.Tensor]:
+        """Case, image patch (channel, *initial patch) and label patch before augmentation."""
+        if self.uniform_slices:
+            case, plane = self.slices[int(rng.integers(len(self.slices)))]
+            image, label, previous, _ = self._data.load_case(case)
+            voxel = self._voxel_of_slice(label, plane, force_foreground, rng)
+        else:
+            case = self.indices[int(rng.integers(len(self.indices)))]
+            image, label, previous, properties = self._data.load_case(case)
+            locations = properties["class_locations"]
+            voxel = self._voxel_of_case(locations, force_foreground, rng)
+        corner = self._corner(voxel, image.shape[1:], rng)
+        box = [[low, low + size] for low, size in zip(corner, self.patch_size, strict=True)]
+        image_patch = torch.from_numpy(crop_and_pad_nd(image, box, 0)).float()
+        label_patch = crop_and_pad_nd(label, box, PADDING, cast_cropped_to=np.int16)
+        if self.masks is not None:
+            mask = crop_and_pad_nd(blosc2.open(str(self.masks / f"{case}.b2nd"), "r"), box, 1)
+            label_patch[(label_patch == self.ignore_label) & (mask == 0)] = MASKED_IGNORE
+        patch = torch.from_numpy(label_patch).to(torch.int16)
+        if previous is not None:
+            stage = crop_and_pad_nd(previous, box, MASKED_BACKGROUND, cast_cropped_to=np.int16)
+            patch = torch.cat((patch, torch.from_numpy(stage).to(torch.int16)[None]))
+        if self.patch_size_was_2d:
+            return case, image_patch[:, 0], patch[:, 0]
+        return case, image_patch, patch
+
+    def _corner(
+        self, voxel: Sequence[int], image_shape: Sequence[int], rng: np.random.Generator
+    ) -> list[int]:
+        """First voxel of the initial patch, such that the network's patch contains the voxel."""
+        corner = place_patch(voxel, image_shape, self.final_patch_size, self.placement, rng)
+        return [first - margin for first, margin in zip(corner, self.margin, strict=True)]
+
+    def _voxel_of_case(
+        self, locations: dict[Any, np.ndarray], force_foreground: bool, rng: np.random.Generator
+    ) -> list[int]:
+        """Random voxel of a random class, or any annotated one."""
+        key = self.annotated_classes_key
+        shown = [k for k in locations if k != key and len(locations[k])]
+        if force_foreground and shown:
+            key = shown[int(rng.integers(len(shown)))]
+        choices = locations[key]
+        return [int(index) for index in choices[int(rng.integers(len(choices)))][1:]]
+
+    def _voxel_of_slice(
+        self, label: Any, plane: int, force_foreground: bool, rng: np.random.Generator
+    ) -> list[int]:
+        """Random voxel of a random class of the slice, or any annotated one."""
+        slice_label = label[0, plane]
+        candidates = slice_label != self.ignore_label
+        if force_foreground:
+            masks = (np.isin(slice_label, labels) for labels in self.classes)
+            shown = [mask for mask in masks if mask.any()]
+            if shown:
+                candidates = shown[int(rng.integers(len(shown)))]
+        flat = np.flatnonzero(candidates)
+        row, column = divmod(int(flat[int(rng.integers(len(flat)))]), slice_label.shape[1])
+        return [plane, row, column]
+
+
+def annotated_planes(properties: dict[str, Any], annotated_key: tuple[int, ...]) -> np.ndarray:
+    """Planes along the first axis of a preprocessed case that hold annotated voxels.
+
+    Parameters
+    ----------
+    properties
+        Of the preprocessed case. Data that nnU-Net preprocessed lack a list of the planes; they
+        are taken from its sample of at least 1 % and 10000 of the annotated voxels.
+    annotated_key
+        Key of all annotated voxels in ``class_locations``.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), int64
+        Ascending.
+    """
+    if PROPERTY in properties:
+        return np.asarray(properties[PROPERTY]["annotated_planes"], dtype=np.int64)
+    locations = properties["class_locations"].get(annotated_key, [])
+    if len(locations) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.unique(np.asarray(locations)[:, 1]).astype(np.int64)
