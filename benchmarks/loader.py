@@ -1,9 +1,9 @@
 r"""Batches per second of SparseTrainer's data loader against nnU-Net's, without a network.
 
-    python benchmarks/loader.py -d 500 -p nnsparsePlans -c 2d 3d_fullres
+    python benchmarks/loader.py -o FOLDER --data phantom:organ DATA/Dataset004_Hippocampus
 
-Both loaders read the same preprocessed data with the same plans in one process, in turns; the
-median over the rounds is shown. nnU-Net's folders are those of the environment.
+Both loaders read the same preprocessed data (rho 0.1, slices at fixed intervals) with the same
+plans in one process, in turns; the median over the rounds is shown.
 """
 
 import argparse
@@ -16,50 +16,73 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from bench_data import BenchData, base_name
+
+from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.dataset_name import find_dataset
-from nnunet_sparse.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.pipeline import Runner
+from nnunet_sparse.planners.steps import default_plans_name
 from nnunet_sparse.settings import STOCK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and run everything."""
-    parser = CommandParser(
-        "loader.py", "Compare the speed of data loaders.", "loader.py -d 500 -c 3d_fullres"
+    parser = CommandParser("loader.py", "Compare the speed of data loaders.", "loader.py -o FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument(
+        "--data", nargs="+", default=["phantom:organ"], help="raw data sets, or phantom:TASK"
     )
-    parser.add_argument("-d", "--dataset", required=True, metavar="ID|NAME")
-    parser.add_argument("-p", "--plans", default="nnsparsePlans")
     parser.add_argument("-c", "--configurations", nargs="+", default=["2d", "3d_fullres"])
+    parser.add_argument("--planner", default="SparsePlanner")
+    parser.add_argument("--test", default="40", help="test cases (default: %(default)s)")
     parser.add_argument("--rounds", type=positive_int, default=9)
     parser.add_argument("--batches", type=positive_int, default=20, help="batches per round")
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = configured_paths()
-    dataset = find_dataset(paths, args.dataset)
-    print("| configuration | nnU-Net batches/s | SparseTrainer batches/s | ratio |")
-    print("|---|---|---|---|")
-    for configuration in args.configurations:
-        with tempfile.TemporaryDirectory() as results:
-            os.environ.update(
-                paths.environment() | {"nnUNet_results": results, "nnUNet_n_proc_DA": "0"}
+    paths = NnUNetPaths.below(args.output)
+    paths.make_folders()
+    paths.export()
+    runner = Runner(args.output / "logs", paths, 2)
+    source = BenchData(paths, runner, args.test, args.planner, tuple(args.configurations))
+    plans = default_plans_name(args.planner)
+    lines = ["| data | configuration | nnU-Net batches/s | SparseTrainer batches/s | ratio |"]
+    lines.append("|---|---|---|---|---|")
+    for data in args.data:
+        dataset = source.variant(data, 0.1)
+        for configuration in args.configurations:
+            stock, ours = _rates(args, paths, dataset, plans, configuration)
+            lines.append(
+                f"| {base_name(data)} | {configuration} | {stock:.2f} | {ours:.2f} "
+                f"| {ours / stock:.2f} |"
             )
-            loaders = [
-                _loader(paths, dataset, args.plans, configuration, changes)
-                for changes in (STOCK, {})
-            ]
-        rates: list[list[float]] = [[], []]
-        for _ in range(args.rounds):
-            for loader, of_loader in zip(loaders, rates, strict=True):
-                start = time.perf_counter()
-                for _ in range(args.batches):
-                    next(loader)
-                of_loader.append(args.batches / (time.perf_counter() - start))
-        stock, ours = map(statistics.median, rates)
-        print(f"| {configuration} | {stock:.2f} | {ours:.2f} | {ours / stock:.2f} |")
+    table = "\n".join(lines) + "\n"
+    write_text(args.output / "loader.md", table)
+    print(table, end="")
+
+
+def _rates(
+    args: argparse.Namespace, paths: NnUNetPaths, dataset: str, plans: str, configuration: str
+) -> tuple[float, float]:
+    """Batches per second of nnU-Net's loader and of ours."""
+    with tempfile.TemporaryDirectory() as results:
+        os.environ.update(
+            paths.environment() | {"nnUNet_results": results, "nnUNet_n_proc_DA": "0"}
+        )
+        loaders = [_loader(paths, dataset, plans, configuration, way) for way in (STOCK, {})]
+    rates: tuple[list[float], list[float]] = ([], [])
+    for _ in range(args.rounds):
+        for loader, of_loader in zip(loaders, rates, strict=True):
+            start = time.perf_counter()
+            for _ in range(args.batches):
+                next(loader)
+            of_loader.append(args.batches / (time.perf_counter() - start))
+    return statistics.median(rates[0]), statistics.median(rates[1])
 
 
 def _loader(

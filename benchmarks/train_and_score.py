@@ -138,8 +138,7 @@ def _scores(
         label = reader.read_seg(str(file))[0][0]
         found = predictor.predict_single_npy_array(image, properties, None, None, False)
         row = [
-            ((found == value) & (label == value), found == value, label == value)
-            for value in names
+            ((found == value) & (label == value), found == value, label == value) for value in names
         ]
         sums = np.array([[mask.sum() for mask in masks] for masks in row]).T[:, None]
         counts = np.concatenate([counts, sums], axis=1)

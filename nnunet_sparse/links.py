@@ -5,19 +5,37 @@ import shutil
 from pathlib import Path
 
 
-def link_file(source: Path, link: Path) -> None:
+def link_file(source: Path, link: Path, hard: bool = False) -> None:
     """Let ``link`` stand for ``source``: relative symbolic link, else hard link, else copy.
 
     An existing link is left as it is.
+
+    Parameters
+    ----------
+    source
+        An existing file.
+    link
+        Its other name.
+    hard
+        Try the hard link first: it outlives the source's folder.
     """
     if link.is_symlink() or link.exists():
         return
-    try:
-        # real paths: a relative link is followed from where its folder really lies
-        target = source.parent.resolve() / source.name
-        link.symlink_to(os.path.relpath(target, link.parent.resolve()))
-    except OSError:
+    ways = (_hard_link, _symbolic_link) if hard else (_symbolic_link, _hard_link)
+    for way in ways:
         try:
-            link.hardlink_to(source)
+            way(source, link)
         except OSError:
-            shutil.copy2(source, link)
+            continue
+        return
+    shutil.copy2(source, link)
+
+
+def _hard_link(source: Path, link: Path) -> None:
+    link.hardlink_to(source)
+
+
+def _symbolic_link(source: Path, link: Path) -> None:
+    # real paths: a relative link is followed from where its folder really lies
+    target = source.parent.resolve() / source.name
+    link.symlink_to(os.path.relpath(target, link.parent.resolve()))

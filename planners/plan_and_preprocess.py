@@ -32,6 +32,7 @@ def plan_and_preprocess(
     *,
     planner: str = "SparsePlanner",
     plans_name: str | None = None,
+    plans_from: str | None = None,
     configurations: Sequence[str] = CONFIGURATIONS,
     settings: Mapping[str, Any] | None = None,
     num_processes: int | None = None,
@@ -40,8 +41,9 @@ def plan_and_preprocess(
     """Make a raw data set ready for training.
 
     Steps whose output is complete and made from the same files are skipped. Plans that need the
-    same preprocessed data as others of the data set share theirs. Calls for the same data set wait
-    for each other.
+    same preprocessed data as others of the data set share theirs. All variants of a base get the
+    same plans, made from the training cases of the base's split; its preprocessed images are shared
+    as well. Calls for the same data set wait for each other.
 
     Parameters
     ----------
@@ -53,6 +55,11 @@ def plan_and_preprocess(
         Name of a planner, of ours or of nnU-Net.
     plans_name
         Name of the plans, or None for the planner's own.
+    plans_from
+        Data set (name or ID) whose plans are taken, or ``own`` to make them from the data set
+        itself. None: for a variant its base, if that is in ``nnUNet_raw`` with labels; else
+        ``own``. From a data set that is not the base, plans of that name are taken as they are, by
+        whomever they were made.
     configurations
         Configurations to preprocess; all that are planned stand in the plans.
     settings
@@ -74,38 +81,42 @@ def plan_and_preprocess(
         other plans or another split are there, or if nnU-Net fails.
     """
     from nnunet_sparse.planners import steps
+    from nnunet_sparse.planners.plan_source import find_source
     from nnunet_sparse.planners.plans import check_configurations_exist, read_plans
-    from nnunet_sparse.planners.sparse_planner import read_slice_axis
+    from nnunet_sparse.planners.registry import default_plans_name
+    from nnunet_sparse.planners.splits import copy_splits
     from nnunet_sparse.planners.step_record import StepRecord
     from nnunet_sparse.planners.training_files import open_for_training
 
     changes = dict(settings or {})
     TrainingSettings.from_block(changes)
     paths.export()
-    default_name = steps.default_plans_name(planner)
+    default_name = default_plans_name(planner)
     plans_name = default_name if plans_name is None else plans_name
     _check_plans_name(plans_name)
     raw = open_for_training(paths, dataset)
     folder = paths.preprocessed / raw.name
-    own = read_plans(folder / f"{plans_name}.json")
-    check_configurations_exist(configurations, own)
-    read_slice_axis(raw.folder)
+    source = find_source(paths, raw, planner, plans_name, plans_from)
+    existing = (source.existing_plans, read_plans(folder / f"{plans_name}.json"))
+    check_configurations_exist(configurations, [plans for plans in existing if plans is not None])
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".nnsparse.lock"):
         target = steps.PreprocessedDataset(
             raw, folder, StepRecord(folder), num_processes or default_num_processes()
         )
-        steps.copy_splits(target, overwrite)
-        steps.extract_fingerprint(target)
+        copy_splits(raw, folder, overwrite)
         plans = steps.plan(
             target,
-            planner,
+            source,
             plans_name,
             configurations=configurations,
             changes=changes,
             overwrite=overwrite,
         )
+        if "2d" in configurations:
+            steps.check_cut(raw, plans)
         # before the long step, so that no training finds data without them
+        steps.copy_dataset_json(target)
         steps.copy_labels(target)
         for configuration in dict.fromkeys(configurations):
             steps.preprocess(target, plans, configuration)
@@ -143,10 +154,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         "-pl",
         "--planner",
         default="SparsePlanner",
-        help="SparsePlanner (default), SmallPlanner (trains on a CPU), or one of nnU-Net's",
+        help="SparsePlanner (default), SparseResEncPlanner (residual encoder), SmallPlanner "
+        "(trains on a CPU), or one of nnU-Net's",
     )
     parser.add_argument(
         "-p", "--plans_name", metavar="PLANS", help="name of the plans (default: the planner's)"
+    )
+    parser.add_argument(
+        "--plans_from",
+        metavar="ID|NAME|own",
+        help="data set whose plans are taken, or 'own' to make them from the data set itself "
+        "(default: a variant's base if it is in nnUNet_raw with labels, else own)",
     )
     parser.add_argument(
         "--set",
@@ -171,6 +189,7 @@ def _work(args: argparse.Namespace) -> None:
         args.dataset,
         planner=args.planner,
         plans_name=args.plans_name,
+        plans_from=args.plans_from,
         configurations=args.configurations,
         settings=settings,
         num_processes=args.num_processes,

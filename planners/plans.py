@@ -41,9 +41,9 @@ def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
     return (configuration_of(plans, parent) if parent else {}) | configuration
 
 
-def check_configurations_exist(names: Collection[str], own: Plans | None) -> None:
+def check_configurations_exist(names: Collection[str], existing: Collection[Plans]) -> None:
     """Refuse, before planning, configurations that neither nnU-Net nor existing plans know."""
-    known = [*STOCK_CONFIGURATIONS, *(own["configurations"] if own else [])]
+    known = [*STOCK_CONFIGURATIONS, *chain(*(plans["configurations"] for plans in existing))]
     if unknown := [name for name in names if name not in known]:
         raise SparseError(
             f"unknown configuration {unknown[0]!r}, choose from {', '.join(dict.fromkeys(known))}"
@@ -75,6 +75,27 @@ def with_settings(plans: Plans, changes: Mapping[str, Any]) -> Plans:
         else:
             configurations[name] = configuration
     return plans | {"configurations": configurations}
+
+
+def moved(plans: Plans, data_set: str, plans_name: str) -> Plans:
+    """The plans for another data set, under another name.
+
+    Data identifiers that begin with the old name begin with the new one.
+    """
+    prefix = f"{plans['plans_name']}_"
+    configurations = {}
+    for name, configuration in plans["configurations"].items():
+        identifier = configuration.get("data_identifier", "")
+        if identifier.startswith(prefix):
+            renamed = f"{plans_name}_{identifier.removeprefix(prefix)}"
+            configurations[name] = configuration | {"data_identifier": renamed}
+        else:
+            configurations[name] = configuration
+    return plans | {
+        "dataset_name": data_set,
+        "plans_name": plans_name,
+        "configurations": configurations,
+    }
 
 
 def preprocessing_fields(plans: Plans, configuration: str) -> dict[str, Any]:

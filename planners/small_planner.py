@@ -46,7 +46,7 @@ class SmallPlanner(SparsePlanner):
         *args: Any,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """nnU-Net's plan for images of the size of a small patch, with a small fixed batch."""
+        """Plan for images of the size of a small patch, with a small fixed batch."""
         dimensions = len(spacing)
         plan = super().get_plans_for_configuration(
             spacing, small_patch(median_shape[:dimensions]), *args, **kwargs
@@ -68,7 +68,7 @@ def small_patch(median_shape: Sequence[float]) -> list[int]:
     Returns
     -------
     list of int
-        No axis is longer than the image's; nnU-Net may round up for its pooling operations.
+        No axis is longer than the image's.
     """
     dimensions = len(median_shape)
     voxels = math.prod(float(side) for side in median_shape)

@@ -1,9 +1,9 @@
 """The files of a raw data set from which everything preprocessed is made."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-
-from nnunetv2.utilities.label_handling.label_handling import LabelManager
+from typing import Any
 
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.errors import SparseError
@@ -28,24 +28,43 @@ def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
         raise SparseError(f"{raw.folder / 'dataset.json'} lacks numTraining")
     if not raw.training:
         raise SparseError(f"{raw.name} has no training images in {raw.folder / 'imagesTr'}")
-    images = [file for case in raw.training.values() for file in case.images]
-    _refuse("images", [str(file) for file in images if not file.is_file()], len(images))
-    unlabelled = [
-        case.case_id
-        for case in raw.training.values()
-        if case.label is None or not case.label.is_file()
-    ]
-    _refuse("labels", unlabelled, len(raw.training))
-    try:
-        LabelManager(raw.dataset_json["labels"], raw.dataset_json.get("regions_class_order"))
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+    if problem := label_problem(raw.dataset_json):
         raise SparseError(
-            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {error}"
-        ) from error
-    for file in (*images, *label_files(raw).values()):
-        if is_nifti(file):
-            check_complete(file)  # SimpleITK fills what is missing with zeros, silently
+            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {problem}"
+        )
+    check_files_exist(raw, raw.training)
+    check_files_complete(raw, raw.training)
     return raw
+
+
+def check_files_exist(raw: RawDataset, cases: Iterable[str]) -> None:
+    """Refuse cases whose images or labels are missing.
+
+    Raises
+    ------
+    SparseError
+        Naming the files.
+    """
+    chosen = [raw.training[case_id] for case_id in cases]
+    images = [file for case in chosen for file in case.images]
+    _refuse(raw, "images", [str(file) for file in images if not file.is_file()], len(images))
+    unlabelled = [c.case_id for c in chosen if c.label is None or not c.label.is_file()]
+    _refuse(raw, "labels", unlabelled, len(chosen))
+
+
+def check_files_complete(raw: RawDataset, cases: Iterable[str]) -> None:
+    """Refuse cases, all files of which exist, whose images or labels are truncated.
+
+    Raises
+    ------
+    SparseError
+        Naming the file.
+    """
+    labels = label_files(raw)
+    for case_id in cases:
+        for file in (*raw.training[case_id].images, labels[case_id]):
+            if is_nifti(file):
+                check_complete(file)  # SimpleITK fills what is missing with zeros, silently
 
 
 def label_files(raw: RawDataset) -> dict[str, Path]:
@@ -53,11 +72,19 @@ def label_files(raw: RawDataset) -> dict[str, Path]:
     return {case: files.label for case, files in raw.training.items() if files.label is not None}
 
 
-def files_digest(raw: RawDataset) -> str:
-    """Hash over ``dataset.json`` and the names, sizes and times of all training files."""
+def files_digest(raw: RawDataset, cases: Iterable[str] | None = None) -> str:
+    """Hash over ``dataset.json`` and the names, sizes and times of all training files.
+
+    Parameters
+    ----------
+    raw
+        A checked data set.
+    cases
+        The training cases that count; None for all.
+    """
     content = hashlib.sha256((raw.folder / "dataset.json").read_bytes())
     labels = label_files(raw)
-    for case_id in sorted(raw.training):
+    for case_id in sorted(raw.training if cases is None else cases):
         for file in (*raw.training[case_id].images, labels[case_id]):
             status = file.stat()
             entry = (case_id, file.name, status.st_size, status.st_mtime_ns)
@@ -65,7 +92,30 @@ def files_digest(raw: RawDataset) -> str:
     return content.hexdigest()
 
 
-def _refuse(what: str, missing: list[str], total: int) -> None:
+def label_problem(dataset_json: dict[str, Any]) -> str | None:
+    """What nnU-Net will not accept about the labels of a data set, or None.
+
+    nnU-Net's ``LabelManager`` checks the same, but needs torch for it.
+    """
+    labels: dict[str, Any] = dataset_json["labels"]
+    if labels.get("background") != 0:
+        return f"background must be 0, got {labels.get('background')!r}"
+    declared = [value for name, value in labels.items() if name != "ignore"]
+    highest = max(max(v) if isinstance(v, list) else v for v in declared)
+    ignore = labels.get("ignore", highest + 1)
+    if ignore != highest + 1:
+        return f"ignore must be the highest label plus 1, that is {highest + 1}, got {ignore!r}"
+    if any(isinstance(value, list) and len(value) > 1 for value in declared):
+        regions = [v for v in declared if any(v if isinstance(v, list) else [v])]
+        order = dataset_json.get("regions_class_order")
+        if not isinstance(order, list) or len(order) != len(regions):
+            return f"regions_class_order must list {len(regions)} labels, got {order!r}"
+    return None
+
+
+def _refuse(raw: RawDataset, what: str, missing: list[str], total: int) -> None:
     if missing:
         named = ", ".join(missing[:_NUM_NAMED]) + (", ..." if len(missing) > _NUM_NAMED else "")
-        raise SparseError(f"{len(missing)} of {total} training {what} are missing: {named}")
+        raise SparseError(
+            f"{raw.name}: {len(missing)} of {total} training {what} are missing: {named}"
+        )

@@ -4,6 +4,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.plans import (
     check_configurations,
     difference,
+    moved,
     share_preprocessed,
     with_settings,
 )
@@ -57,7 +58,7 @@ def test_changed_settings_reach_every_configuration():
     base = plans(nnsparse={"optimizer": "adamw"})
     base["configurations"]["heir"] = {"inherits_from": "2d"}
     changed = with_settings(base, {"num_epochs": 5})["configurations"]
-    assert changed["2d"]["nnsparse"] == {"optimizer": "adamw", "num_epochs": 5}
+    assert changed["2d"]["nnsparse"].items() >= {"optimizer": "adamw", "num_epochs": 5}.items()
     assert changed["heir"] == {"inherits_from": "2d"}
     assert base["configurations"]["2d"]["nnsparse"] == {"optimizer": "adamw"}
 
@@ -79,3 +80,13 @@ def test_added_configurations_are_no_difference():
 def test_unknown_configuration():
     with pytest.raises(SparseError, match=r"'3d' is not planned.*planned: 2d"):
         check_configurations(plans(), ["2d", "3d"])
+
+
+def test_moved_plans_have_names_of_their_own():
+    original = plans("a_2d")
+    original["configurations"]["3d"] = {"data_identifier": "nnUNetPlans_3d"}
+    result = moved(original, "Dataset002_B", "b")
+    assert (result["dataset_name"], result["plans_name"]) == ("Dataset002_B", "b")
+    assert result["configurations"]["2d"]["data_identifier"] == "b_2d"
+    assert result["configurations"]["3d"]["data_identifier"] == "nnUNetPlans_3d"
+    assert moved(result, "x", "a") | {"dataset_name": None} == original | {"dataset_name": None}

@@ -1,0 +1,87 @@
+"""Data sets that the benchmarks train on, made by the commands that a user would type."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_sparse.dataset_name import names_with_suffix, parse_dataset_name
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.pipeline import Runner, Step, words
+from nnunet_sparse.variant import Variant
+
+PHANTOM = "phantom:"
+
+
+@dataclass(frozen=True)
+class BenchData:
+    """Where the data sets are made, and how they are split and planned.
+
+    Attributes
+    ----------
+    paths
+        nnU-Net's folders.
+    runner
+        Runs the commands.
+    test
+        Number of test cases of real data.
+    planner
+        Name of the planner.
+    configurations
+        Configurations that are preprocessed.
+    """
+
+    paths: NnUNetPaths
+    runner: Runner
+    test: str
+    planner: str
+    configurations: tuple[str, ...]
+
+    def variant(self, data: str, rho: float) -> str:
+        """Name of the preprocessed variant of a base with fixed slices; made where it is missing.
+
+        Parameters
+        ----------
+        data
+            Raw data set in nnU-Net's format (a folder, which is linked), or ``phantom:TASK``.
+        rho
+            Density.
+
+        Raises
+        ------
+        SparseError
+            If a command fails.
+        """
+        raw, name = self.paths.raw, base_name(data)
+        suffix = Variant(rho, 1, "fixed").dataset_suffix(name)
+        if not names_with_suffix(raw, suffix):
+            base = self._phantom(data, name) if data.startswith(PHANTOM) else self._linked(data)
+            test = "" if data.startswith(PHANTOM) else f"--test {self.test}"
+            make = f"nnsparse_make_dataset -d {{}} --rho {rho:g} --selector fixed {test} -np {{np}}"
+            self.runner.run(Step(f"{name} rho {rho:g} make", words(make, base)))
+        found = names_with_suffix(raw, suffix)
+        if len(found) != 1:
+            raise SparseError(f"{len(found)} data sets named {suffix} in {raw}, one is needed")
+        plan = f"nnsparse_plan_and_preprocess -d {{}} -pl {self.planner} -np {{np}} -c "
+        command = words(plan + " ".join(self.configurations), found[0])
+        self.runner.run(Step(f"{name} rho {rho:g} plan", command))
+        return found[0]
+
+    def _phantom(self, data: str, name: str) -> str:
+        if not names_with_suffix(self.paths.raw, name):
+            make = "nnsparse_make_phantom {} --num_train 28 --num_test 40 -np {np}"
+            self.runner.run(Step(f"{name} phantom", words(make, data.removeprefix(PHANTOM))))
+        return names_with_suffix(self.paths.raw, name)[0]
+
+    def _linked(self, data: str) -> str:
+        source = Path(data).resolve()
+        link = self.paths.raw / source.name
+        if not link.exists():
+            link.symlink_to(source)
+        return link.name
+
+
+def base_name(data: str) -> str:
+    """Name of a base without its ID."""
+    if data.startswith(PHANTOM):
+        return f"Phantom{data.removeprefix(PHANTOM).capitalize()}"
+    return parse_dataset_name(Path(data).resolve().name)[1]

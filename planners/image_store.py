@@ -1,0 +1,302 @@
+"""Images that are preprocessed once and shared by all variants of a base.
+
+A store is a folder ``nnUNet_preprocessed/OWNER/nnsparse/images/DIGEST`` for one way of
+preprocessing. It holds, for every case,
+
+- ``CASE.b2nd``: the image as nnU-Net preprocesses it for *inference*, without looking at a label;
+- ``zeros/CASE.b2nd``: (1, z, y, x) uint8, 0 outside the image's non-zero mask, transposed and
+  cropped but not resampled; only where a voxel is outside;
+- ``nonzero/CASE.b2nd``: the same after resampling; only where a channel is normalised within it;
+- ``dense_labels/CASE.DIGEST.b2nd``: dense labels that had to be resampled;
+- ``CASE.pkl``: geometry, and the names, sizes and times of the source files; it is written last.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import pickle
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_sparse.atomic import canonical_json
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import first_line
+from nnunet_sparse.label_io import TIFF_READER, spacing_file
+from nnunet_sparse.locks import locked
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.planners.compressed_array import write_array
+from nnunet_sparse.planners.plans import Plans, configuration_of
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+
+_VERSION = 1
+_FIELDS = (
+    "preprocessor_name",
+    "spacing",
+    "normalization_schemes",
+    "use_mask_for_norm",
+    "resampling_fn_data",
+    "resampling_fn_data_kwargs",
+)
+_FIELDS_OF_MASK = ("resampling_fn_seg", "resampling_fn_seg_kwargs")
+_FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
+# they look at the image alone, so that plans made on different cases can share it
+_WITHOUT_INTENSITIES = {
+    "ZScoreNormalization",
+    "NoNormalization",
+    "RescaleTo01Normalization",
+    "RGBTo01Normalization",
+}
+
+Source = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A preprocessed image.
+
+    Attributes
+    ----------
+    image
+        (c, z, y, x) float32.
+    nonzero
+        Non-zero mask (1, z, y, x) uint8 of the same shape; None if no channel is normalised in it.
+    zeros
+        Non-zero mask (1, z, y, x) uint8 before resampling; None if it has no voxel outside.
+    shape
+        Preprocessed shape (z, y, x).
+    properties
+        nnU-Net's properties of the case, without those of its label.
+    source
+        Name, size and time (ns) of the files it was made from.
+    """
+
+    image: Path
+    nonzero: Path | None
+    zeros: Path | None
+    shape: tuple[int, ...]
+    properties: dict[str, Any]
+    source: Source
+
+
+def image_fields(plans: Plans, configuration: str) -> dict[str, Any]:
+    """Everything in the plans that a preprocessed image depends on."""
+    resolved = configuration_of(plans, configuration)
+    keys = _FIELDS + (_FIELDS_OF_MASK if any(resolved["use_mask_for_norm"]) else ())
+    intensities = plans.get("foreground_intensity_properties_per_channel", {})
+    schemes = enumerate(resolved["normalization_schemes"])
+    used = [str(c) for c, scheme in schemes if scheme not in _WITHOUT_INTENSITIES]
+    return (
+        {"version": _VERSION, "intensities": {c: intensities.get(c) for c in used}}
+        | {key: resolved.get(key) for key in keys}
+        | {key: plans.get(key) for key in _FIELDS_OF_ALL}
+    )
+
+
+def store_folder(dataset: Path, plans: Plans, configuration: str) -> Path:
+    """Folder of the store for one way of preprocessing the images of a data set.
+
+    Parameters
+    ----------
+    dataset
+        ``nnUNet_preprocessed/OWNER``.
+    plans, configuration
+        They say how images are preprocessed.
+    """
+    content = canonical_json(image_fields(plans, configuration))
+    return dataset / "nnsparse" / "images" / hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def image_owners(raw: RawDataset) -> dict[str, str]:
+    """Name of the data set under which the image of every training case is kept.
+
+    It is the base that ``selection.json`` names, where that holds the same image files under the
+    same case ID, else the data set itself.
+    """
+    base = _base_of(raw)
+    if base is None:
+        return dict.fromkeys(raw.training, raw.name)
+    return {
+        case_id: base.name if _same_images(case, base.training.get(case_id)) else raw.name
+        for case_id, case in raw.training.items()
+    }
+
+
+def store_images(
+    cases: Mapping[str, Case],
+    folder: Path,
+    plans: Plans,
+    configuration: str,
+    num_processes: int,
+) -> dict[str, StoredImage]:
+    """Preprocess the images that a store does not hold yet, or that have changed.
+
+    A call that is killed leaves complete images only; calls at the same time wait for each other.
+
+    Parameters
+    ----------
+    cases
+        Cases by their ID.
+    folder
+        The store, as :func:`store_folder` names it.
+    plans, configuration
+        How images are preprocessed.
+    num_processes
+        Number of processes; the result does not depend on it.
+
+    Returns
+    -------
+    dict of str to StoredImage
+        The images of all cases.
+
+    Raises
+    ------
+    SparseError
+        If an image cannot be read or holds NaN or infinite values.
+    """
+    reader = plans["image_reader_writer"]
+    sources = {case_id: _source(case, reader) for case_id, case in cases.items()}
+    found, missing = _look_up(folder, sources)
+    if not missing:
+        return found
+    (folder / "zeros").mkdir(parents=True, exist_ok=True)
+    (folder / "nonzero").mkdir(exist_ok=True)
+    with locked(folder / ".lock"):
+        found, missing = _look_up(folder, sources)  # another process may have made them
+        staging = folder / ".staging"
+        shutil.rmtree(staging, ignore_errors=True)  # of a killed call
+        staging.mkdir()
+        work = partial(
+            _store_image, folder=folder, staging=staging, plans=plans, configuration=configuration
+        )
+        jobs = {case_id: (cases[case_id], sources[case_id]) for case_id in missing}
+        try:
+            map_cases(work, jobs, num_processes, "Preprocessing images")
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    found, missing = _look_up(folder, sources)
+    if missing:
+        raise SparseError(f"the image of case {missing[0]} changed while it was preprocessed")
+    return found
+
+
+def _look_up(
+    folder: Path, sources: Mapping[str, Source]
+) -> tuple[dict[str, StoredImage], list[str]]:
+    """Complete images of these sources, and the IDs of the other cases."""
+    found: dict[str, StoredImage] = {}
+    for case_id, source in sources.items():
+        try:
+            stored = pickle.loads((folder / f"{case_id}.pkl").read_bytes())
+            if tuple(stored["source"]) != source:
+                continue
+            files = [
+                folder / part / f"{case_id}.b2nd" if stored[part] else None
+                for part in ("nonzero", "zeros")
+            ]
+        except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError):
+            continue
+        image = folder / f"{case_id}.b2nd"
+        if all(file is None or file.is_file() for file in (image, *files)):
+            found[case_id] = StoredImage(
+                image, *files, stored["shape"], stored["properties"], source
+            )
+    return found, [case_id for case_id in sources if case_id not in found]
+
+
+def _store_image(
+    job: tuple[Case, Source], folder: Path, staging: Path, plans: Plans, configuration: str
+) -> None:
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    case, source = job
+    manager = PlansManager(plans)
+    planned = manager.get_configuration(configuration)
+    raw_image, properties = _read_image(case, manager.image_reader_writer_class())
+    preprocessor = planned.preprocessor_class(verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        image, seg, properties = preprocessor.run_case_npy(
+            raw_image, None, properties, manager, planned, {}
+        )
+    image, nonzero = image.astype(np.float32, copy=False), seg >= 0
+    cropped = nonzero
+    if seg.shape[1:] != tuple(properties["shape_after_cropping_and_before_resampling"]):
+        cropped = _cropped_mask(raw_image, manager.transpose_forward, properties)
+    masks = {
+        "zeros": None if cropped.all() else cropped,
+        "nonzero": nonzero if any(planned.use_mask_for_norm) else None,
+    }
+    name = f"{case.case_id}.b2nd"
+    for part, mask in masks.items():
+        if mask is not None:
+            write_array(staging / part / name, mask.astype(np.uint8), planned.patch_size)
+            (staging / part / name).replace(folder / part / name)
+    write_array(staging / name, image, planned.patch_size)
+    (staging / name).replace(folder / name)
+    record = {
+        "source": source,
+        "shape": tuple(int(n) for n in image.shape[1:]),
+        "properties": properties,
+        **{part: mask is not None for part, mask in masks.items()},
+    }
+    temporary = staging / f"{case.case_id}.pkl"
+    temporary.write_bytes(pickle.dumps(record))
+    temporary.replace(folder / temporary.name)
+
+
+def _cropped_mask(
+    raw_image: np.ndarray, transpose_forward: Sequence[int], properties: Mapping[str, Any]
+) -> np.ndarray:
+    """Non-zero mask (1, z, y, x) as nnU-Net has it after cropping."""
+    from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
+
+    mask = create_nonzero_mask(raw_image).transpose(transpose_forward)
+    return mask[tuple(slice(*bounds) for bounds in properties["bbox_used_for_cropping"])][None]
+
+
+def _read_image(case: Case, reader: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    names = ", ".join(str(file) for file in case.images)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            image, properties = reader.read_images([str(file) for file in case.images])
+    except Exception as error:
+        raise SparseError(f"nnU-Net cannot read {names}: {first_line(error)}") from error
+    for channel, voxels in enumerate(image):
+        if not np.isfinite(voxels).all():
+            file = case.images[channel] if len(case.images) == len(image) else case.images[0]
+            wrong = voxels[~np.isfinite(voxels)]
+            raise SparseError(
+                f"{file} holds {wrong[0]} in {len(wrong)} of {voxels.size} voxels; an image must "
+                "hold finite numbers"
+            )
+    return image, properties
+
+
+def _source(case: Case, reader: str) -> Source:
+    files: Sequence[Path] = case.images
+    if reader == TIFF_READER:
+        files = [*files, *(f for f in map(spacing_file, case.images) if f.exists())]
+    return tuple((f.name, (status := f.stat()).st_size, status.st_mtime_ns) for f in files)
+
+
+def _base_of(raw: RawDataset) -> RawDataset | None:
+    try:
+        base = json.loads((raw.folder / SELECTION_FILE).read_text(encoding="utf-8"))["base"]
+        if base != Path(base).name:
+            return None
+        return RawDataset.open(raw.folder.parent / base)
+    except (OSError, ValueError, KeyError, TypeError):  # SparseError is a ValueError
+        return None
+
+
+def _same_images(case: Case, other: Case | None) -> bool:
+    if other is None or len(case.images) != len(other.images):
+        return False
+    pairs = zip(case.images, other.images, strict=True)
+    return all(a == b or (b.exists() and a.samefile(b)) for a, b in pairs)

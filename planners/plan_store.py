@@ -1,0 +1,128 @@
+"""Fingerprints and plans in ``nnUNet_preprocessed/DATASET/nnsparse``, made once for many uses.
+
+A file is named after a digest of what it is made from, and written in one step: one that exists is
+complete and right. nnU-Net's own files in ``nnUNet_preprocessed/DATASET`` are left alone.
+"""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.locks import locked
+from nnunet_sparse.planners.nnunet_calls import environment, positive_thread_number, quiet
+from nnunet_sparse.planners.planning_input import PlanningInput
+from nnunet_sparse.planners.plans import Plans
+from nnunet_sparse.planners.registry import default_plans_name, find_planner
+from nnunet_sparse.planners.step_record import digest_of
+from nnunet_sparse.planners.training_files import check_files_complete, label_files
+from nnunet_sparse.raw_dataset import SELECTION_FILE
+from nnunet_sparse.settings import BLOCK
+
+logger = logging.getLogger(__name__)
+
+STORE = "nnsparse"
+FINGERPRINT_FILE = "dataset_fingerprint.json"
+_DIGEST_LENGTH = 16
+
+
+def stored_plans(
+    preprocessed: Path, source: PlanningInput, planner: str, num_processes: int
+) -> tuple[Path, Plans]:
+    """Fingerprint and plans, made if they are not there.
+
+    Calls for the same measured data set wait for each other.
+
+    Parameters
+    ----------
+    preprocessed
+        ``nnUNet_preprocessed``.
+    source
+        What they are made from.
+    planner
+        Name of the planner.
+    num_processes
+        Number of processes that measure; the result does not depend on it.
+
+    Returns
+    -------
+    tuple of Path and dict
+        The fingerprint's file, and the plans under the planner's own name. They belong to the
+        measured data set until they are moved.
+
+    Raises
+    ------
+    SparseError
+        If nnU-Net fails.
+    """
+    store = preprocessed / source.measured.name / STORE
+    measured = store / f"fingerprint_{source.fingerprint_digest[:_DIGEST_LENGTH]}.json"
+    digest = digest_of(source.plans_digest, planner)[:_DIGEST_LENGTH]
+    planned = store / f"{planner}_{digest}.json"
+    if not (measured.is_file() and planned.is_file()):
+        store.mkdir(parents=True, exist_ok=True)
+        with locked(store / ".nnsparse.lock"):
+            if not measured.is_file():
+                write_json(measured, _measured(source, num_processes))
+            if not planned.is_file():
+                write_json(planned, _planned(source, planner, measured), sort_keys=False)
+    plans: Plans = json.loads(planned.read_text(encoding="utf-8"))
+    return measured, plans
+
+
+def _measured(source: PlanningInput, num_processes: int) -> dict[str, Any]:
+    from nnunet_sparse.planners.sparse_fingerprint import SparseFingerprintExtractor
+
+    name = source.measured.name
+    check_files_complete(source.measured, source.cases)
+    logger.info("fingerprint: measuring %d cases of %s", len(source.cases), name)
+    with quiet(f"the fingerprint of {name}"), _staged(source, None):
+        return SparseFingerprintExtractor(name, num_processes).measure()
+
+
+def _planned(source: PlanningInput, planner: str, fingerprint: Path) -> Plans:
+    planner_class = find_planner(planner)
+    from nnunetv2.utilities.json_export import recursive_fix_for_json_export
+
+    name = source.measured.name
+    logger.info("plans: %s plans for %d cases of %s", planner, source.num_training, name)
+    with quiet(f"the plans of {name}"), _staged(source, fingerprint):
+        instance = planner_class(name, plans_name=default_plans_name(planner))
+        # nnU-Net's would not be written in one step, nor compared with what is there
+        instance.save_plans = recursive_fix_for_json_export
+        with environment(positive_thread_number()):
+            instance.plan_experiment()
+    plans: Plans = json.loads(json.dumps(instance.plans))
+    return plans | {BLOCK: {"fingerprint": source.provenance()}}
+
+
+@contextmanager
+def _staged(source: PlanningInput, fingerprint: Path | None) -> Iterator[None]:
+    """Show nnU-Net folders in which the data set holds what is to be planned, and nothing else."""
+    measured = source.measured
+    cases = {
+        case_id: {
+            "images": [str(image.absolute()) for image in measured.training[case_id].images],
+            "label": str(label.absolute()),
+        }
+        for case_id, label in label_files(measured).items()
+        if case_id in source.cases
+    }
+    content = source.declared | {"numTraining": source.num_training, "dataset": cases}
+    with tempfile.TemporaryDirectory(prefix="nnsparse_") as root:
+        raw, preprocessed = (Path(root) / part / measured.name for part in ("raw", "preprocessed"))
+        for folder in (raw, preprocessed):
+            folder.mkdir(parents=True)
+        (raw / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
+        if source.slice_axis is not None:
+            selection = json.dumps({"axis": source.slice_axis})
+            (raw / SELECTION_FILE).write_text(selection, encoding="utf-8")
+        if fingerprint is not None:
+            (preprocessed / FINGERPRINT_FILE).write_bytes(fingerprint.read_bytes())
+        folders = {"nnUNet_raw": raw.parent, "nnUNet_preprocessed": preprocessed.parent}
+        with environment({name: str(folder) for name, folder in folders.items()}):
+            yield

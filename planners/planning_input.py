@@ -1,0 +1,129 @@
+"""What fingerprint and plans are made from.
+
+Fingerprints and plans depend on the number of training cases and on the labels. All variants of a
+base must train with the same plans, otherwise batch size, patch size and normalisation would change
+with the budget. They are therefore made from the training cases of the base's split.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, Literal
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.planners.slice_axis import read_slice_axis
+from nnunet_sparse.planners.splits import trained_cases
+from nnunet_sparse.planners.step_record import digest_of
+from nnunet_sparse.planners.training_files import check_files_exist, files_digest
+from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.settings import TrainingSettings
+from nnunet_sparse.split import SplitRequest, find_split, split_file
+
+# to be raised when the same input gives another fingerprint
+_FINGERPRINT_VERSION = 1
+_PACKAGES = ("nnunet-sparse", "nnunetv2")
+
+
+@dataclass(frozen=True)
+class PlanningInput:
+    """Cases that are measured, and how the data set that they are planned for is declared.
+
+    Attributes
+    ----------
+    measured
+        Data set whose training files are measured.
+    cases
+        The training cases that are measured.
+    declared
+        ``dataset.json`` of the data set that is planned for; its cases are not used.
+    slice_axis
+        Slice axis of the data set that is planned for, or None.
+    num_training
+        Number of training cases that the plans suppose.
+    """
+
+    measured: RawDataset
+    cases: tuple[str, ...]
+    declared: dict[str, Any]
+    slice_axis: int | None
+    num_training: int
+
+    @property
+    def labels(self) -> Literal["dense", "annotated"]:
+        """Whether all voxels of the measured labels count, or only those of annotated slices."""
+        return "annotated" if self.measured.has_ignore_label else "dense"
+
+    @cached_property
+    def fingerprint_digest(self) -> str:
+        """Hash of everything on which the fingerprint depends."""
+        files = files_digest(self.measured, self.cases)
+        return digest_of(_FINGERPRINT_VERSION, self.measured.name, self.cases, files)
+
+    @property
+    def plans_digest(self) -> str:
+        """Hash of everything on which the plans of one planner depend."""
+        declared = {key: value for key, value in self.declared.items() if key != "dataset"}
+        declared["numTraining"] = self.num_training
+        versions = [version(package) for package in _PACKAGES]
+        defaults = TrainingSettings().to_block()
+        return digest_of(self.fingerprint_digest, declared, self.slice_axis, versions, defaults)
+
+    def provenance(self) -> dict[str, Any]:
+        """What the plans say about their fingerprint."""
+        return {
+            "data_set": self.measured.name,
+            "cases": len(self.cases),
+            "labels": self.labels,
+        }
+
+
+def own_input(raw: RawDataset) -> PlanningInput:
+    """Make plans from a data set itself: from the cases that some fold trains on.
+
+    Raises
+    ------
+    SparseError
+        If ``selection.json`` or the split is unusable.
+    """
+    cases = trained_cases(raw)
+    everything = len(cases) == len(raw.training)
+    return PlanningInput(
+        measured=raw,
+        cases=cases,
+        declared=raw.dataset_json,
+        slice_axis=read_slice_axis(raw.folder),
+        num_training=raw.dataset_json["numTraining"] if everything else len(cases),
+    )
+
+
+def base_input(paths: NnUNetPaths, raw: RawDataset, base: str) -> PlanningInput:
+    """Make plans for a variant from the training cases of its base's split.
+
+    Labels and channels are declared as in the variant; they are the same for all of them.
+
+    Raises
+    ------
+    SparseError
+        If the base cannot be read, has lost its split or some of its files, or does not fit.
+    """
+    dataset = RawDataset.open(paths.raw / base)
+    if not split_file(paths, base).exists():
+        raise SparseError(
+            f"{split_file(paths, base)} is missing, without which nobody knows the training cases "
+            f"of {base}; --plans_from own plans for {raw.name} alone"
+        )
+    if dataset.channel_names != raw.channel_names or dataset.label_values != raw.label_values:
+        raise SparseError(
+            f"{raw.name} has other channels or labels than its base {base}; "
+            "--plans_from own plans for it alone"
+        )
+    split, _ = find_split(dataset, paths, SplitRequest())
+    check_files_exist(dataset, split.train)
+    return PlanningInput(
+        measured=dataset,
+        cases=split.train,
+        declared=raw.dataset_json,
+        slice_axis=read_slice_axis(raw.folder),
+        num_training=len(split.train),
+    )

@@ -1,0 +1,72 @@
+"""``splits_final.json``: which cases each fold trains on."""
+
+import json
+import shutil
+from pathlib import Path
+
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.raw_dataset import RawDataset
+
+SPLITS_FILE = "splits_final.json"
+
+
+def copy_splits(raw: RawDataset, folder: Path, overwrite: bool) -> None:
+    """Give a preprocessed data set the split of the raw one, if that has one.
+
+    Raises
+    ------
+    SparseError
+        If another split is there and ``overwrite`` is False.
+    """
+    source, copy = raw.folder / SPLITS_FILE, folder / SPLITS_FILE
+    if not source.is_file():
+        return
+    splits = read_splits(source)
+    if copy.is_file():
+        if read_splits(copy)[: len(splits)] == splits:
+            return
+        if not overwrite:
+            raise SparseError(
+                f"{copy} differs from {source}, and trainings may have used it: "
+                "--overwrite replaces it"
+            )
+    with atomic_path(copy) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def trained_cases(raw: RawDataset) -> tuple[str, ...]:
+    """Sorted training cases of any fold; all cases where the raw data set has no split.
+
+    Raises
+    ------
+    SparseError
+        If no fold trains on a case of the data set.
+    """
+    file = raw.folder / SPLITS_FILE
+    if not file.is_file():
+        return tuple(sorted(raw.training))
+    trained = set[str]().union(*(fold["train"] for fold in read_splits(file)))
+    if not trained & raw.training.keys():
+        raise SparseError(f"no fold of {file} trains on a case of {raw.name}")
+    return tuple(sorted(trained & raw.training.keys()))
+
+
+def read_splits(file: Path) -> list[dict[str, set[str]]]:
+    """Training and validation cases of each fold.
+
+    Raises
+    ------
+    SparseError
+        If the file does not have nnU-Net's form.
+    """
+    try:
+        splits = json.loads(file.read_text(encoding="utf-8"))
+        parts = [{part: set(split[part]) for part in ("train", "val")} for split in splits]
+        if not parts:
+            raise ValueError
+        return parts
+    except (ValueError, KeyError, TypeError):
+        raise SparseError(
+            f'{file} must be a list of {{"train": [cases], "val": [cases]}}, one for each fold'
+        ) from None

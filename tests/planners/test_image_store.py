@@ -1,0 +1,172 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import BaseMaker
+from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
+from tiny import write_volume
+
+from nnunet_sparse.dataset_tools.make_dataset import make_dataset
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.planners.compressed_array import read_array
+from nnunet_sparse.planners.image_store import (
+    StoredImage,
+    image_owners,
+    store_folder,
+    store_images,
+)
+from nnunet_sparse.raw_dataset import RawDataset
+
+SHAPE = (12, 9, 8)
+
+
+def framed_base(make_base: BaseMaker, channels: int = 1) -> RawDataset:
+    folder = make_base(num_train=2, shapes=[SHAPE], channels=channels)
+    rng = np.random.default_rng(0)
+    for file in sorted((folder / "imagesTr").iterdir()):
+        write_volume(file, framed_image(rng, SHAPE))
+    return RawDataset.open(folder)
+
+
+def stored(raw: RawDataset, plans: dict[str, Any], folder: Path) -> dict[str, StoredImage]:
+    return store_images(raw.training, folder, plans, CONFIGURATION, 1)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"mask": True},
+        {"mask": True, "spacing": (1.0, 1.7, 2.0), "transpose": (2, 0, 1)},
+        {"scheme": "CTNormalization", "spacing": (4.0, 1.5, 1.0)},
+        {"spacing": (1.0, 0.7)},
+        {"channels": 2, "mask": True},
+    ],
+)
+def test_images_equal_nnunets_inference(
+    make_base: BaseMaker, tmp_path: Path, choice: dict[str, Any]
+) -> None:
+    raw, plans = framed_base(make_base, choice.get("channels", 1)), make_plans(**choice)
+    for case_id, image in stored(raw, plans, tmp_path / "store").items():
+        expected, mask, properties = nnunet_case(raw, case_id, plans, labelled=False)
+        np.testing.assert_array_equal(read_array(image.image), expected)
+        assert image.shape == expected.shape[1:]
+        assert image.properties == properties
+        if choice.get("mask"):
+            assert image.nonzero is not None
+            np.testing.assert_array_equal(read_array(image.nonzero), mask >= 0)
+        else:
+            assert image.nonzero is None
+        assert image.zeros is not None
+        zeros = read_array(image.zeros)[0]
+        assert zeros.shape == tuple(properties["shape_after_cropping_and_before_resampling"])
+        assert (zeros == 0).sum() == 2**3  # of the 3^3 corner, one layer is cropped
+
+
+def test_no_mask_is_kept_for_an_image_without_zeros(make_base: BaseMaker, tmp_path: Path) -> None:
+    raw = RawDataset.open(make_base(num_train=1))
+    (image,) = stored(raw, make_plans(), tmp_path / "store").values()
+    assert image.zeros is None
+
+
+def test_only_missing_and_changed_images_are_made(make_base: BaseMaker, tmp_path: Path) -> None:
+    raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
+    first, second = stored(raw, plans, folder).values()
+    before = [i.image.stat().st_ino for i in (first, second)]
+    changed = raw.training["tr_00"].images[0]
+    write_volume(changed, np.random.default_rng(1).normal(size=SHAPE).astype(np.float32))
+    images = stored(raw, plans, folder)
+    assert images["tr_00"].image.stat().st_ino != before[0]
+    assert images["tr_01"].image.stat().st_ino == before[1]
+    expected = nnunet_case(raw, "tr_00", plans, labelled=False)[0]
+    np.testing.assert_array_equal(read_array(images["tr_00"].image), expected)
+
+
+def test_what_a_killed_call_left_is_made_anew(make_base: BaseMaker, tmp_path: Path) -> None:
+    raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
+    before = {c: read_array(i.image) for c, i in stored(raw, plans, folder).items()}
+    (folder / "tr_00.pkl").unlink()
+    (folder / "tr_00.b2nd").write_bytes(b"half")
+    (folder / "tr_01.pkl").write_bytes(b"")
+    (folder / ".staging").mkdir()
+    (folder / ".staging" / "tr_00.b2nd").write_bytes(b"half")
+    for case_id, image in stored(raw, plans, folder).items():
+        np.testing.assert_array_equal(read_array(image.image), before[case_id])
+    assert not (folder / ".staging").exists()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_images_must_be_finite(make_base: BaseMaker, tmp_path: Path, value: float) -> None:
+    # ITK reads NaN in NIfTI files as 0
+    raw = RawDataset.open(make_base(num_train=2, shapes=[SHAPE], channels=2, ending=".nrrd"))
+    image = framed_image(np.random.default_rng(0), SHAPE)
+    image[5, 5, 5] = value
+    write_volume(raw.training["tr_01"].images[1], image)
+    with pytest.raises(SparseError, match=rf"tr_01_0001.* holds {value} in 1 of 864 voxels"):
+        stored(raw, make_plans(channels=2), tmp_path / "store")
+    assert not (tmp_path / "store" / "tr_01.pkl").exists()
+
+
+def test_plans_share_a_store_where_their_images_are_equal() -> None:
+    def folder(plans: dict[str, Any]) -> Path:
+        return store_folder(Path(), plans, CONFIGURATION)
+
+    plans, other = make_plans(), make_plans()
+    other["plans_name"] = "others"
+    other["configurations"][CONFIGURATION]["patch_size"] = [9, 9, 9]
+    other["foreground_intensity_properties_per_channel"]["0"] = {"mean": 7.0}
+    assert folder(plans) == folder(other)
+    for name, value in [("spacing", [1, 1, 1]), ("use_mask_for_norm", [True])]:
+        changed = make_plans()
+        changed["configurations"][CONFIGURATION][name] = value
+        assert folder(changed) != folder(plans)
+    scheme = {"normalization_schemes": ["CTNormalization"]}
+    for content in (plans, other):
+        content["configurations"][CONFIGURATION] |= scheme
+    assert folder(plans) != folder(other)
+
+
+def test_variants_use_their_bases_images(make_base: BaseMaker, paths: NnUNetPaths) -> None:
+    base = make_base()
+    made = make_dataset(paths, base.name, rho=0.3)
+    assert made.folder is not None
+    raw = RawDataset.open(made.folder)
+    assert set(image_owners(raw).values()) == {base.name}
+    case_id = next(iter(raw.training))
+    image = base / "imagesTr" / f"{case_id}_0000.nii.gz"
+    moved = raw.training[case_id].images[0].with_name("other_0000.nii.gz")
+    image.rename(moved)
+    dataset_json = (raw.folder / "dataset.json").read_text()
+    (raw.folder / "dataset.json").write_text(dataset_json.replace(image.name, moved.name))
+    owners = image_owners(RawDataset.open(raw.folder))
+    assert owners.pop(case_id) == raw.name
+    assert set(owners.values()) == {base.name}
+    base.rename(base.with_name("elsewhere"))
+    assert set(image_owners(raw).values()) == {raw.name}
+
+
+@pytest.mark.slow
+def test_two_calls_at_once_make_each_image_once(make_base: BaseMaker, tmp_path: Path) -> None:
+    raw, folder = framed_base(make_base), tmp_path / "store"
+    code = (
+        "import sys; from pathlib import Path; sys.path.append(sys.argv[3])\n"
+        "from preprocessing_fixtures import CONFIGURATION, make_plans\n"
+        "from nnunet_sparse.planners.image_store import store_images\n"
+        "from nnunet_sparse.raw_dataset import RawDataset\n"
+        "cases = RawDataset.open(Path(sys.argv[1])).training\n"
+        "images = store_images(cases, Path(sys.argv[2]), make_plans(), CONFIGURATION, 1)\n"
+        "print(*(i.image.stat().st_ino for i in images.values()))\n"
+    )
+    command = [sys.executable, "-c", code, raw.folder, folder, Path(__file__).parents[1]]
+    calls = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, text=True)
+        for _ in range(2)
+    ]
+    outputs = [call.communicate(timeout=120)[0] for call in calls]
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0].split()) == 2
