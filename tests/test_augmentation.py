@@ -3,6 +3,9 @@ import pytest
 import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_sparse.augmentation import AnnotatedTargets, ResolvePadding, sparse_transforms
@@ -148,3 +151,37 @@ def test_regions_are_made_from_every_level():
     fine, coarse = last(segmentation=label)["segmentation"]
     assert fine.shape == (3, 4, 4, 4)
     assert coarse[:, :, 0, 0].tolist() == [[True, False], [True, False], [False, True]]
+
+
+@examples(max_examples=25, deadline=None)
+@given(
+    st.sets(st.integers(0, 19), max_size=6),
+    st.sampled_from(["background", "ignore"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_no_voxel_is_labelled_that_was_not_annotated(planes, padding, seed):
+    annotated = torch.zeros(1, 20, 14, 14)
+    annotated[:, sorted(planes)] = 1
+    labels = torch.from_numpy(np.random.default_rng(seed).integers(0, 3, annotated.shape))
+    label = torch.where(annotated > 0, labels, IGNORE).to(torch.int16)
+    whole = transforms(
+        (12, 12, 12), targets="annotated", label_interpolation="annotated_first", padding=padding
+    )
+    # the image follows every movement of the label, but is not changed otherwise
+    kept = ("AnnotationAwareSpatialTransform", "MirrorTransform", "ResolvePadding")
+    whole.transforms = [
+        t for t in whole.transforms if type(t).__name__ in (*kept, "AnnotatedTargets")
+    ]
+    whole.transforms[0].p_rotation = whole.transforms[0].p_scaling = 1
+    np.random.seed(seed)  # noqa: NPY002
+    # 1 inside the image, to tell padding apart
+    image = torch.cat([annotated, torch.ones_like(annotated)])
+    result = whole(image=image, segmentation=label)
+    share, inside = result["image"]
+    fine, coarse = (target[0] for target in result["segmentation"])
+    # the share of a voxel's neighbourhood that is annotated; padding counts if it is background
+    share = share + (1 - inside) * (padding == "background")
+    assert (share[fine != IGNORE] >= 0.499).all()
+    assert (share[fine == IGNORE] <= 0.501).all()
+    below = (fine != IGNORE).reshape(6, 2, 6, 2, 6, 2).any(5).any(3).any(1)
+    assert torch.equal(coarse != IGNORE, below)
