@@ -17,8 +17,17 @@ test: $(UV)
 test-fast: $(UV)
 	OMP_NUM_THREADS=1 $(RUN) pytest -n auto -m "not slow"
 
+# BENCH_DATA=DATA/Dataset004_Hippocampus measures real data as well; hours on a CPU, and it goes on
+# where it was stopped
+BENCH ?= nnsparse_bench
+BENCH_DATA ?=
+
 bench: $(UV)
-	$(RUN) python benchmarks/phantom_difficulty.py
+	$(RUN) python benchmarks/preprocessing.py -o $(BENCH)/preprocessing $(if $(BENCH_DATA),--data $(BENCH_DATA))
+	$(RUN) python benchmarks/loader.py -o $(BENCH)/loader --data phantom:organ $(BENCH_DATA)
+	$(RUN) python benchmarks/phantom_difficulty.py --output $(BENCH)/phantom_difficulty.md
+	$(RUN) python benchmarks/ablation.py -o $(BENCH)/ablation --jobs 2 \
+		--data phantom:organ $(BENCH_DATA)
 
 lint: $(UV)
 	$(RUN) ruff check
