@@ -1,0 +1,139 @@
+"""Checks of the labels themselves: how much is annotated, and whether in whole slices."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nnunet_sparse.doctor.case_facts import CaseFacts
+from nnunet_sparse.doctor.finding import Finding
+
+Facts = Mapping[str, CaseFacts]
+
+_NUM_NAMED = 5
+
+
+def common_slice_axis(facts: Facts, declared: int | None) -> int:
+    """Slice axis of a data set: the declared one, else the one of most sparsely annotated cases.
+
+    Of equally frequent axes the first; 0 if all cases are dense.
+    """
+    if declared is not None:
+        return declared
+    axes = Counter(case.slice_axis for case in facts.values() if case.slice_axis is not None)
+    return min(axes, key=lambda axis: (-axes[axis], axis)) if axes else 0
+
+
+def check_annotated_slices(facts: Facts, training: Sequence[str], axis: int) -> Finding:
+    """Annotated slices per case and per class; a class that no training case shows is broken.
+
+    Parameters
+    ----------
+    facts
+        Labelled cases.
+    training
+        Those that some fold trains on.
+    axis
+        Slice axis.
+    """
+    sparse = {c: case for c, case in facts.items() if not case.is_dense}
+    slices = {c: case.num_planes(axis) for c, case in facts.items()}
+    names = list(next(iter(facts.values())).class_planes)
+    totals = {
+        name: sum(facts[c].class_planes[name][axis] for c in training if c in facts)
+        for name in names
+    }
+    per_class = ", ".join(
+        f"{name} on {_summary_of_class(facts, sparse, name, axis)}" for name in names
+    )
+    missing = [name for name, total in totals.items() if total == 0]
+    counts = [slices[c] for c in sparse]
+    depths = [case.shape[axis] for case in sparse.values()]
+    return Finding(
+        check="annotated slices",
+        verdict="broken" if missing else "ok",
+        number=sum(counts),
+        found=f"{len(sparse)} of {len(facts)} cases are annotated sparsely, {spread(counts)} of "
+        f"{spread(depths)} slices along axis {axis} each (min/median/max); {per_class}",
+        advice=f"no training case shows {', '.join(missing)}: annotate slices that do, or remove "
+        "the label from dataset.json"
+        if missing
+        else "",
+        details={
+            "axis": axis,
+            "num_dense_cases": len(facts) - len(sparse),
+            "class_slices_of_training_cases": totals,
+            "cases": {
+                c: {
+                    "num_slices": case.shape[axis],
+                    "annotated_slices": slices[c],
+                    "class_slices": {name: case.class_planes[name][axis] for name in names},
+                }
+                for c, case in facts.items()
+            },
+        },
+    )
+
+
+def check_whole_slices(facts: Facts, axis: int) -> Finding:
+    """Whether labels are whole slices; parts of slices are what only 3d training can use well."""
+    sparse = {c: case for c, case in facts.items() if not case.is_dense}
+    total = sum(case.num_planes(axis) for case in sparse.values())
+    cases = [c for c, case in sparse.items() if case.num_incomplete(axis)]
+    incomplete = sum(case.num_incomplete(axis) for case in sparse.values())
+    return Finding(
+        check="whole slices",
+        verdict="warning" if incomplete else "ok",
+        number=incomplete,
+        found=f"{incomplete} of {total} annotated slices along axis {axis} are annotated in part"
+        + (f" ({named(cases)})" if cases else ""),
+        advice="annotate slices completely, background included, or train in 3d: preprocessing, "
+        "slice sampling and the simulated budget count whole slices"
+        if incomplete
+        else "",
+        details={"cases": {c: sparse[c].num_incomplete(axis) for c in cases}},
+    )
+
+
+def check_slice_axis(
+    facts: Facts, declared: int | None, transpose_forward: Sequence[int], configuration: str
+) -> Finding:
+    """Whether 2d patches lie in the annotated slices: nnU-Net cuts along the first axis."""
+    cut = int(transpose_forward[0])
+    axes = {
+        c: case.slice_axis if declared is None else declared
+        for c, case in facts.items()
+        if not case.is_dense
+    }
+    across = [c for c, axis in axes.items() if axis != cut]
+    return Finding(
+        check="slice axis",
+        verdict="warning" if across else "ok",
+        number=len(across),
+        found=f"2d patches are cut along axis {cut}, across the annotated slices of {len(across)} "
+        f"of {len(axes)} sparsely annotated cases" + (f" ({named(across)})" if across else ""),
+        advice="plan with nnsparse_plan_and_preprocess, which puts the slice axis first, or train "
+        "in 3d"
+        if across
+        else "",
+        configuration=configuration,
+        details={"cut_axis": cut, "slice_axes": dict(Counter(str(a) for a in axes.values()))},
+    )
+
+
+def spread(values: Sequence[int]) -> str:
+    """Minimum, median and maximum, or the one value that all have."""
+    if not values:
+        return "0"
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low}/{np.median(values):g}/{high}"
+
+
+def named(cases: Sequence[str]) -> str:
+    """Case IDs for a message."""
+    return ", ".join(cases[:_NUM_NAMED]) + (", ..." if len(cases) > _NUM_NAMED else "")
+
+
+def _summary_of_class(facts: Facts, sparse: Facts, name: str, axis: int) -> str:
+    counts = [case.class_planes[name][axis] for case in (sparse or facts).values()]
+    return spread(counts)

@@ -1,0 +1,241 @@
+"""The data set that is examined: its raw files, plans, preprocessed data and splits."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+
+_PREFERRED_PLANS = ("nnsparsePlans", "nnUNetPlans")
+_SPLITS_FILE = "splits_final.json"
+# the split that nnU-Net makes where there is none
+_NUM_STOCK_FOLDS = 5
+_STOCK_SPLIT_SEED = 12345
+
+Plans = dict[str, Any]
+LabelSets = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Folds of equal content.
+
+    Attributes
+    ----------
+    numbers
+        nnU-Net's fold numbers.
+    train, val
+        Case IDs.
+    """
+
+    numbers: tuple[int, ...]
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        first, last = self.numbers[0], self.numbers[-1]
+        if len(self.numbers) == 1:
+            return f"fold {first}"
+        if self.numbers == tuple(range(first, last + 1)):
+            return f"folds {first}-{last}"
+        return f"folds {', '.join(map(str, self.numbers))}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is examined.
+
+    Attributes
+    ----------
+    paths
+        nnU-Net's folders.
+    raw
+        The raw data set.
+    plans
+        Its plans, or None.
+    configurations
+        Configurations of the plans that were asked for.
+    """
+
+    paths: NnUNetPaths
+    raw: RawDataset
+    plans: Plans | None
+    configurations: tuple[str, ...]
+
+    @property
+    def preprocessed(self) -> Path:
+        """The data set's folder in ``nnUNet_preprocessed``."""
+        return self.paths.preprocessed / self.raw.name
+
+    @property
+    def ignore_label(self) -> int:
+        """Value of voxels that are not annotated."""
+        return int(self.raw.dataset_json["labels"]["ignore"])
+
+    @property
+    def classes(self) -> LabelSets:
+        """Label values of every foreground class or region, by name."""
+        labels = self.raw.dataset_json["labels"]
+        classes = {
+            name: tuple(value) if isinstance(value, list) else (int(value),)
+            for name, value in labels.items()
+            if name != "ignore"
+        }
+        return {name: values for name, values in classes.items() if any(values)}
+
+    @property
+    def labelled(self) -> list[str]:
+        """Training cases that have a label."""
+        return [c for c, case in self.raw.training.items() if case.label is not None]
+
+    def resolved(self, configuration: str) -> dict[str, Any]:
+        """A configuration with what it inherits."""
+        assert self.plans is not None
+        return resolved(self.plans, configuration)
+
+    def data_folder(self, configuration: str) -> Path:
+        """Folder of a configuration's preprocessed data; it need not exist."""
+        return self.preprocessed / str(self.resolved(configuration)["data_identifier"])
+
+    def data_cases(self, configuration: str) -> list[str]:
+        """Training cases that are preprocessed."""
+        folder = self.data_folder(configuration)
+        return sorted({file.stem for file in folder.glob("*.pkl")} & set(self.raw.training))
+
+
+def open_subject(
+    paths: NnUNetPaths, dataset: str, plans_name: str | None, configuration: str | None
+) -> Subject:
+    """Find the raw data set, its plans and configurations.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders.
+    dataset
+        ID or name.
+    plans_name
+        Name of the plans; None for ``nnsparsePlans``, else the only plans there are, else
+        ``nnUNetPlans``.
+    configuration
+        One of the plans; None for all that are preprocessed or, if none is, for all.
+
+    Raises
+    ------
+    SparseError
+        If there is no such data set, plans or configuration, or the data set has no ignore label.
+    """
+    raw = RawDataset.open(paths.raw / find_dataset(paths, dataset))
+    if not raw.has_ignore_label:
+        raise SparseError(
+            f"{raw.name} has no ignore label, every voxel counts as annotated: sparse annotation "
+            'needs "ignore" in the labels of dataset.json (highest label + 1)'
+        )
+    if not any(case.label is not None for case in raw.training.values()):
+        raise SparseError(f"{raw.name} has no training case with a label in {raw.folder}")
+    plans = _choose_plans(paths.preprocessed / raw.name, plans_name)
+    if plans is None:
+        if configuration is not None:
+            raise SparseError(
+                f"{raw.name} has no plans in {paths.preprocessed / raw.name}, so there is no "
+                f"configuration {configuration!r}; nnsparse_plan_and_preprocess makes them"
+            )
+        return Subject(paths, raw, None, ())
+    names = list(plans["configurations"])
+    if configuration is not None:
+        if configuration not in names:
+            raise SparseError(
+                f"plans {plans['plans_name']} have no configuration {configuration!r}, "
+                f"choose from {', '.join(names)}"
+            )
+        return Subject(paths, raw, plans, (configuration,))
+    subject = Subject(paths, raw, plans, tuple(_with_own_batches(plans)))
+    preprocessed = tuple(c for c in subject.configurations if subject.data_cases(c))
+    return Subject(paths, raw, plans, preprocessed or subject.configurations)
+
+
+def read_folds(subject: Subject) -> list[Fold]:
+    """Folds of the data set: those of its split file, else those that nnU-Net would make.
+
+    Equal folds, as in repeats of one split, are given once. Empty if there are too few cases.
+
+    Raises
+    ------
+    SparseError
+        If the split file is damaged.
+    """
+    files = [subject.preprocessed / _SPLITS_FILE]
+    if (subject.raw.folder / SELECTION_FILE).exists():
+        files.append(subject.raw.folder / _SPLITS_FILE)
+    for file in files:
+        if file.is_file():
+            return _grouped(_read_splits(file))
+    if len(subject.labelled) < _NUM_STOCK_FOLDS:
+        return []
+    from nnunetv2.utilities.crossval_split import generate_crossval_split
+
+    splits = generate_crossval_split(
+        sorted(subject.labelled), seed=_STOCK_SPLIT_SEED, n_splits=_NUM_STOCK_FOLDS
+    )
+    return _grouped(splits)
+
+
+def resolved(plans: Plans, configuration: str) -> dict[str, Any]:
+    """A configuration of plans with what it inherits from others."""
+    own: dict[str, Any] = plans["configurations"][configuration]
+    parent = own.get("inherits_from")
+    return (resolved(plans, parent) if parent else {}) | own
+
+
+def _with_own_batches(plans: Plans) -> list[str]:
+    """All configurations but the later stages of cascades, whose batches are those of others."""
+    names = list(plans["configurations"])
+    return [name for name in names if not resolved(plans, name).get("previous_stage")]
+
+
+def _choose_plans(folder: Path, name: str | None) -> Plans | None:
+    found: dict[str, Plans] = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        if isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys():
+            found[file.stem] = content
+    if name is not None and name not in found:
+        existing = f"there are {', '.join(found)}" if found else "there are none"
+        raise SparseError(f"{folder} has no plans {name!r}, {existing}")
+    if name is None:
+        if not found:
+            return None
+        wishes = [_PREFERRED_PLANS[0], *(found if len(found) == 1 else ()), _PREFERRED_PLANS[1]]
+        chosen = [wish for wish in wishes if wish in found]
+        if not chosen:
+            raise SparseError(f"{folder} has several plans, choose with -p: {', '.join(found)}")
+        name = chosen[0]
+    return found[name]
+
+
+def _read_splits(file: Path) -> Sequence[dict[str, Any]]:
+    try:
+        splits = json.loads(file.read_text(encoding="utf-8"))
+        if all({"train", "val"} <= split.keys() for split in splits):
+            return list(splits)
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise SparseError(f'{file} must be a list of folds with "train" and "val"')
+
+
+def _grouped(splits: Sequence[dict[str, Any]]) -> list[Fold]:
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+    for number, split in enumerate(splits):
+        parts = tuple(map(str, split["train"])), tuple(map(str, split["val"]))
+        groups.setdefault(parts, []).append(number)
+    return [Fold(tuple(numbers), train, val) for (train, val), numbers in groups.items()]
