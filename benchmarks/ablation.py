@@ -29,9 +29,10 @@ from train_and_score import Experiment, train_and_score
 
 from nnunet_sparse.atomic import write_json, write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.planners.steps import default_plans_name
+from nnunet_sparse.planners.registry import default_plans_name
 from nnunet_sparse.settings import STOCK, parse_assignment
 
 # rows of the table: what differs from nnU-Net; {} is SparseTrainer as it is
@@ -118,12 +119,22 @@ def _run(args: argparse.Namespace) -> None:
     cells = list(_cells(args, paths))
     if not args.table:
         # dense trainings belong to all densities
-        todo = {c.key: c for c in cells if not (results / f"{c.key}.json").exists()}
+        todo = {c.key: c for c in cells if _result(c, results) is None}
         with ThreadPoolExecutor(args.jobs) as pool:
             list(pool.map(lambda cell: _train(cell, args, paths), todo.values()))
     table = _table(cells, results)
     write_text(args.output / "ablation.md", table)
     print(table, end="")
+
+
+def _result(cell: Cell, results: Path) -> dict[str, Any] | None:
+    """Scores of a training, unless it has not been done or was done with other settings."""
+    file = results / f"{cell.key}.json"
+    if not file.exists():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    same = content["experiment"] == json.loads(json.dumps(asdict(cell.experiment)))
+    return dict(content["scores"]) if same else None
 
 
 def _train(cell: Cell, args: argparse.Namespace, paths: NnUNetPaths) -> None:
@@ -156,6 +167,8 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
         (data, rho): source.variant(data, rho) for data, rho in product(args.data, [*args.rho, 1.0])
     }
     rows = {**SINGLE, OURS: None, DENSE: {}, DENSE_OURS: None}
+    if unknown := set(args.rows or ()) - rows.keys():
+        raise SparseError(f"unknown row {min(unknown)!r}, choose from {', '.join(rows)}")
     for repeat, data, configuration, patch, rho, (row, changes) in product(
         range(args.repeats), args.data, args.configurations, args.patches, args.rho, rows.items()
     ):
@@ -189,10 +202,9 @@ def _table(cells: Sequence[Cell], results: Path) -> str:
     """Mean and spread of the Dice over repeats, and how much of the gap to dense is closed."""
     groups: dict[tuple[str, str, str, float], dict[str, list[float]]] = {}
     for cell in cells:
-        file = results / f"{cell.key}.json"
-        if file.exists():
-            content = json.loads(file.read_text(encoding="utf-8"))
-            dice = statistics.mean(content["scores"]["Dice"].values())
+        scores = _result(cell, results)
+        if scores is not None:
+            dice = statistics.mean(scores["Dice"].values())
             key = (cell.data, cell.experiment.configuration, cell.patch, cell.rho)
             groups.setdefault(key, {}).setdefault(cell.row, []).append(dice)
     lines = ["| data | configuration | patch | rho | row | Dice | spread | gap closed | n |"]

@@ -25,7 +25,7 @@ from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.planners.steps import default_plans_name
+from nnunet_sparse.planners.registry import default_plans_name
 from nnunet_sparse.settings import STOCK
 
 

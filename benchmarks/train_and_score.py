@@ -93,9 +93,26 @@ def _trained(paths: NnUNetPaths, experiment: Experiment, device: str) -> tuple[A
     for unused in ("plot_network_architecture", "_save_debug_information"):
         setattr(trainer, unused, lambda: None)
     trainer.logger.plot_progress_png = lambda _: None
+    trainer.initialize()
+    if device == "cpu":
+        _use_bfloat16(trainer.network)
     start = time.monotonic()
     trainer.run_training()
     return trainer, time.monotonic() - start
+
+
+def _use_bfloat16(network: Any) -> None:
+    """Run the network in bfloat16, as nnU-Net runs it in float16 on a GPU."""
+    import torch
+
+    forward = network.forward
+
+    def with_autocast(data: Any) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = forward(data)
+        return [o.float() for o in outputs] if isinstance(outputs, list) else outputs.float()
+
+    network.forward = with_autocast
 
 
 def _scores(
@@ -104,7 +121,8 @@ def _scores(
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     trainer.set_deep_supervision_enabled(False)
-    network = trainer.network.eval()
+    # torch.compile wraps the network, on a GPU
+    network = getattr(trainer.network, "_orig_mod", trainer.network).eval()
     predictor = nnUNetPredictor(
         use_mirroring=mirroring,
         perform_everything_on_device=trainer.device.type == "cuda",

@@ -72,7 +72,8 @@ def sparse_transforms(
 def _spatial(
     stock: SpatialTransform, settings: TrainingSettings, ignore_label: int
 ) -> SpatialTransform:
-    aware = settings.label_interpolation == "annotated_first"
+    # where nnU-Net takes the nearest label, no border is lost
+    aware = settings.label_interpolation == "annotated_first" and stock.mode_seg != "nearest"
     kind = AnnotationAwareSpatialTransform if aware else SpatialTransform
     new = kind.__new__(kind)
     new.__dict__.update(stock.__dict__)

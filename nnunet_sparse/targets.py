@@ -4,15 +4,12 @@ nnU-Net gives a coarse voxel the label of the voxel nearest to its centre; a sin
 is not nearest to anything at half the resolution, so that coarse outputs are hardly ever trained.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-
-_ADAPTIVE_POOL: dict[int, Callable[..., torch.Tensor]] = {
-    2: F.adaptive_avg_pool2d,
-    3: F.adaptive_avg_pool3d,
-}
 
 
 def downsample_annotated(
@@ -23,7 +20,7 @@ def downsample_annotated(
     Parameters
     ----------
     label
-        (1, y, x) or (1, z, y, x), an integer type.
+        (1, y, x) or (1, z, y, x), an integer type, no value below 0.
     scales
         For each output, size of its target as a share of the label's, for each axis.
     ignore_label
@@ -33,36 +30,75 @@ def downsample_annotated(
     -------
     list of torch.Tensor
         One target per output, of the label's type; ``ignore_label`` where no voxel below is
-        annotated. Among equally frequent labels the smallest wins.
+        annotated. Among equally frequent labels that of the voxel in the middle wins (in three
+        dimensions: that which is most frequent in the middle row along the first axis), then the
+        smallest.
     """
-    fine = label[0]
-    present = torch.bincount(fine.flatten()).nonzero()[:, 0].tolist()
-    values = [value for value in present if value != ignore_label]
-    # one axis after the other, and the counts of a coarser level are sums of those of a finer one
-    counts = torch.stack([fine == value for value in values]).to(torch.int16) if values else None
+    fine = label[0].numpy()
+    counts = {
+        int(value): fine == value
+        for value in np.flatnonzero(np.bincount(fine.reshape(-1)))
+        if value != ignore_label
+    }
+    counted = fine.shape
     targets = []
     for scale in scales:
-        shape = [round(size * share) for size, share in zip(fine.shape, scale, strict=True)]
-        if shape == list(fine.shape):
+        shape = tuple(round(size * share) for size, share in zip(fine.shape, scale, strict=True))
+        if shape == fine.shape:
             targets.append(label)
             continue
-        target = torch.full((1, *shape), ignore_label, dtype=label.dtype)
-        if counts is not None:
-            counts = _summed(counts, shape)
-            most, which = counts.max(0)
-            winners = torch.tensor(values, dtype=label.dtype)[which]
-            target[0] = torch.where(most > 0, winners, target[0])
-        targets.append(target)
+        if any(n % m for n, m in zip(counted, shape, strict=True)):
+            counts = {value: fine == value for value in counts}
+        target, best = np.full(shape, ignore_label, fine.dtype), np.zeros(shape, np.int32)
+        for value in counts:
+            # counts of a coarser level are sums of those of a finer one
+            counts[value], middle = _summed(counts[value], shape)
+            # below one half: it decides among equal counts only
+            score = counts[value] * np.int32(2 * _MIDDLE) + np.minimum(middle, _MIDDLE)
+            target[score > best] = value
+            np.maximum(best, score, out=best)
+        counted = shape
+        targets.append(torch.from_numpy(target)[None])
     return targets
 
 
-def _summed(counts: torch.Tensor, shape: list[int]) -> torch.Tensor:
-    """Counts (label, *fine) summed over the voxels below each voxel of a coarser grid."""
-    if any(size % coarse for size, coarse in zip(counts.shape[1:], shape, strict=True)):
-        return _ADAPTIVE_POOL[len(shape)](counts.float(), shape)
-    for axis, coarse in enumerate(shape, start=1):
-        factor = counts.shape[axis] // coarse
+# more than the voxels in the middle of a coarse one; counts of 2**31 / 2**9 voxels fit
+_MIDDLE = 2**8
+
+
+def _summed(fine: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over the voxels below each coarse voxel, and over those of them in its middle.
+
+    Parameters
+    ----------
+    fine
+        Counts, or bool.
+    shape
+        Of the coarse grid.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Two int32 arrays of this shape.
+    """
+    below = math.prod(-(-n // m) for n, m in zip(fine.shape, shape, strict=True))
+    if fine.dtype == bool:
+        fine = fine.view(np.uint8)
+        if below > np.iinfo(np.uint8).max:
+            fine = fine.astype(np.int32)
+    sums = middle = fine
+    for axis, size in enumerate(shape):
         before = (slice(None),) * axis
-        parts = [counts[(*before, slice(k, None, factor))] for k in range(factor)]
-        counts = sum(parts[1:], parts[0])
-    return counts.to(torch.int32)
+        factor, rest = divmod(sums.shape[axis], size)
+        if rest:
+            starts = np.arange(size) * sums.shape[axis] // size
+            in_middle: Any = starts + np.diff(starts, append=sums.shape[axis]) // 2
+            total = np.add.reduceat(sums, starts, axis)
+        else:
+            in_middle = slice(factor // 2, None, factor)
+            parts = [sums[(*before, slice(k, None, factor))] for k in range(factor)]
+            total = sum(parts[1:], parts[0])
+        # all of the first of three axes is the middle
+        middle = total if axis == 0 and sums.ndim == 3 else middle[(*before, in_middle)]
+        sums = total
+    return sums.astype(np.int32, copy=False), middle.astype(np.int32, copy=False)

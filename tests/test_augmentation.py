@@ -114,6 +114,16 @@ def test_patches_without_annotation_stay_without():
     assert set(resampled(transform, label).unique().tolist()) <= {IGNORE, MASKED_IGNORE, PADDING}
 
 
+@pytest.mark.parametrize("padding", ["background", "ignore"])
+def test_labels_that_nnunet_takes_from_the_nearest_voxel_stay_so(padding):
+    stock = SpatialTransform((8, 8, 8), 0, False, p_rotation=1, rotation=0.5, mode_seg="nearest")
+    settings = TrainingSettings(label_interpolation="annotated_first", padding=padding)
+    (new,) = sparse_transforms(ComposeTransforms([stock]), settings, IGNORE).transforms
+    label = torch.full((16, 16, 16), IGNORE, dtype=torch.int16)
+    label[::4] = 1
+    assert set(resampled(new, label).unique().tolist()) == {1, IGNORE}
+
+
 def test_padding_is_resolved():
     values = [MASKED_IGNORE, PADDING, MASKED_BACKGROUND, 0, 2, IGNORE]
     expected = {0: [IGNORE, 0, 0, 0, 2, IGNORE], IGNORE: [IGNORE, IGNORE, 0, 0, 2, IGNORE]}

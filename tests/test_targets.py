@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from batchgeneratorsv2.transforms.utils.deep_supervision_downsampling import (
     DownsampleSegForDSTransform,
@@ -25,12 +26,22 @@ def test_majority_of_the_annotated_voxels():
     assert coarse(label, 0.25, 0.25) == [[2]]
 
 
-def test_smallest_label_wins_a_tie():
-    assert coarse([[2, 1], [1, 2]], 0.5, 0.5) == [[1]]
+def test_the_middle_voxel_decides_a_tie():
+    assert coarse([[2, 1], [1, 2]], 0.5, 0.5) == [[2]]
+    assert coarse([[1, 2], [2, 1]], 0.5, 0.5) == [[1]]
+    # not annotated there
+    assert coarse([[2, 1], [3, 3]], 0.5, 0.5) == [[1]]
+
+
+def test_ties_of_single_planes_favour_no_label():
+    label = torch.full((1, 2, 64, 64), IGNORE)
+    label[:, 0] = torch.from_numpy(np.random.default_rng(0).permutation(4096).reshape(64, 64) % 2)
+    (target,) = downsample_annotated(label, [[0.5, 0.5, 0.5]], IGNORE)
+    assert float(target.float().mean()) == pytest.approx(0.5, abs=0.05)
 
 
 def test_axes_scale_on_their_own():
-    assert coarse([[1, 2], [3, 2]], 1, 0.5) == [[1], [2]]
+    assert coarse([[1, 2], [3, 2]], 1, 0.5) == [[2], [2]]
 
 
 def test_full_size_is_the_label_itself():
@@ -64,6 +75,23 @@ def test_levels_follow_from_the_voxels_below(label):
             corners = zip(index, factors, strict=True)
             block = label[tuple(slice(i * f, i * f + f) for i, f in corners)]
             annotated = block[block != IGNORE]
-            counts = np.bincount(annotated, minlength=1)
-            expected = counts.argmax() if len(annotated) else IGNORE
-            assert target[0][index] == expected
+            counts = np.bincount(annotated, minlength=IGNORE + 1)
+            found = int(target[0][index])
+            assert counts[found] == counts.max() > 0 or (found == IGNORE and not len(annotated))
+
+
+def test_one_coarse_voxel_above_more_voxels_than_int16_counts():
+    label = torch.ones(1, 32, 32, 64, dtype=torch.int16)
+    label[:, :8] = 2
+    (target,) = downsample_annotated(label, [[1 / 32, 1 / 32, 1 / 64]], IGNORE)
+    assert target.tolist() == [[[[1]]]]
+
+
+@settings(max_examples=30)
+@given(arrays(np.int16, (2, 4, 4), elements=st.sampled_from([0, 7, 299, 300])))
+def test_labels_may_be_large(label):
+    (target,) = downsample_annotated(torch.from_numpy(label)[None], [[0.5, 0.25, 0.25]], 300)
+    annotated = label[label != 300]
+    counts = np.bincount(annotated, minlength=301)
+    found = int(target.flatten())
+    assert counts[found] == counts.max() > 0 or (found == 300 and not len(annotated))

@@ -62,11 +62,14 @@ def check_preprocessed(folder: Path) -> None:
 
 
 def preprocessed_cases(folder: Path) -> set[str]:
-    """Cases of a preprocessed configuration that were written completely.
+    """Cases of a preprocessed configuration whose files are all there, in either of its formats.
 
-    nnU-Net writes the properties of a case after its images and labels, in either of its formats.
+    nnU-Net writes the properties of a case after its images and labels. A link to an image that was
+    removed counts as missing.
     """
-    return {path.stem for path in folder.glob("*.pkl")}
+    names = {path.name for path in folder.iterdir() if path.exists()}
+    cases = {name.removesuffix(".pkl") for name in names if name.endswith(".pkl")}
+    return {c for c in cases if {f"{c}.b2nd", f"{c}_seg.b2nd"} <= names or f"{c}.npz" in names}
 
 
 def split_existing(cases: Sequence[str], existing: set[str]) -> tuple[list[str], list[str]]:

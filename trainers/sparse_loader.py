@@ -12,14 +12,17 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
+from nnunet_sparse.annotation import PROPERTY
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.sampling import place_patch
 
-# property of a preprocessed case in which our preprocessing describes its annotation
-PROPERTY = "nnsparse"
 # folder beside the preprocessed data with the non-zero masks of their images
 MASK_SUFFIX = "_nonzero"
+
+
+class NoAnnotationError(SparseError):
+    """None of the cases that batches should be drawn from has an annotated voxel."""
 
 
 class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
@@ -41,11 +44,12 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         Where a patch lies around its voxel, see :mod:`nnunet_sparse.sampling`.
     slice_sampling
         ``case``: draw a case, then a voxel. ``uniform``: draw slices uniformly from all annotated
-        slices of all cases, then a voxel of the slice; for patches of one slice only.
+        slices of all cases, then a voxel of the slice (of a class that the slice shows, where
+        foreground must be shown and it shows some); for patches of one slice only.
 
     Raises
     ------
-    SparseError
+    NoAnnotationError
         If no case has an annotated voxel.
     """
 
@@ -86,19 +90,19 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         folder = Path(self._data.source_folder)
         masks = folder.with_name(f"{folder.name}{MASK_SUFFIX}")
         self.masks = masks if masks.is_dir() else None
-        planes = {
-            case: annotated_planes(
-                load_pickle(str(folder / f"{case}.pkl")), self.annotated_classes_key
-            )
-            for case in self._data.identifiers
-        }
-        self.indices = [case for case in self._data.identifiers if len(planes[case])]
+        self.indices: list[str] = []
+        self.slices: list[tuple[str, int]] = []
+        for case in self._data.identifiers:
+            properties = load_pickle(str(folder / f"{case}.pkl"))
+            planes = annotated_planes(properties, self.annotated_classes_key)
+            if len(planes):
+                self.indices.append(case)
+                self.slices += [(case, int(plane)) for plane in planes]
         if not self.indices:
-            raise SparseError(
-                f"none of the {len(planes)} cases in {folder} has an annotated voxel, so there is "
-                "nothing to train on"
+            raise NoAnnotationError(
+                f"none of the {len(self._data.identifiers)} cases of a split in {folder} has an "
+                "annotated voxel"
             )
-        self.slices = [(case, int(plane)) for case in self.indices for plane in planes[case]]
 
     def generate_train_batch(self) -> dict[str, Any]:
         """Draw, crop and augment one batch.
@@ -135,7 +139,9 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         if self.uniform_slices:
             case, plane = self.slices[int(rng.integers(len(self.slices)))]
             image, label, previous, _ = self._data.load_case(case)
-            voxel = self._voxel_of_slice(label, plane, force_foreground, rng)
+            # read once, for the voxel and for the patch
+            label = label[:, plane : plane + 1]
+            voxel = [plane, *self._voxel_of_slice(label[0, 0], force_foreground, rng)]
         else:
             case = self.indices[int(rng.integers(len(self.indices)))]
             image, label, previous, properties = self._data.load_case(case)
@@ -144,9 +150,11 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         corner = self._corner(voxel, image.shape[1:], rng)
         box = [[low, low + size] for low, size in zip(corner, self.patch_size, strict=True)]
         image_patch = torch.from_numpy(crop_and_pad_nd(image, box, 0)).float()
-        label_patch = crop_and_pad_nd(label, box, PADDING, cast_cropped_to=np.int16)
+        label_box = [[0, 1], *box[1:]] if self.uniform_slices else box
+        label_patch = crop_and_pad_nd(label, label_box, PADDING, cast_cropped_to=np.int16)
         if self.masks is not None:
-            mask = crop_and_pad_nd(blosc2.open(str(self.masks / f"{case}.b2nd"), "r"), box, 1)
+            whole = blosc2.open(str(self.masks / f"{case}.b2nd"), "r", dparams={"nthreads": 1})
+            mask = crop_and_pad_nd(whole, box, 1)
             label_patch[(label_patch == self.ignore_label) & (mask == 0)] = MASKED_IGNORE
         patch = torch.from_numpy(label_patch).to(torch.int16)
         if previous is not None:
@@ -175,19 +183,18 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         return [int(index) for index in choices[int(rng.integers(len(choices)))][1:]]
 
     def _voxel_of_slice(
-        self, label: Any, plane: int, force_foreground: bool, rng: np.random.Generator
-    ) -> list[int]:
-        """Random voxel of a random class of the slice, or any annotated one."""
-        slice_label = label[0, plane]
-        candidates = slice_label != self.ignore_label
+        self, label: np.ndarray, force_foreground: bool, rng: np.random.Generator
+    ) -> tuple[int, int]:
+        """Random pixel of a random class of the slice (y, x), or any annotated one."""
+        candidates = label != self.ignore_label
         if force_foreground:
-            masks = (np.isin(slice_label, labels) for labels in self.classes)
+            masks = (np.isin(label, labels) for labels in self.classes)
             shown = [mask for mask in masks if mask.any()]
             if shown:
                 candidates = shown[int(rng.integers(len(shown)))]
         flat = np.flatnonzero(candidates)
-        row, column = divmod(int(flat[int(rng.integers(len(flat)))]), slice_label.shape[1])
-        return [plane, row, column]
+        row, column = divmod(int(flat[int(rng.integers(len(flat)))]), label.shape[1])
+        return row, column
 
 
 def annotated_planes(properties: dict[str, Any], annotated_key: tuple[int, ...]) -> np.ndarray:

@@ -18,10 +18,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.augmentation import sparse_transforms
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.settings import BLOCK, TrainingSettings
+from nnunet_sparse.settings import BLOCK, STOCK, TrainingSettings
 from nnunet_sparse.trainers import repeats
 from nnunet_sparse.trainers.seeding import Stream, seed_everything, seeded_batches
-from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
+from nnunet_sparse.trainers.sparse_loader import NoAnnotationError, SparseDataLoader
 
 _DEFAULT_DEVICE = torch.device("cuda")
 
@@ -105,7 +105,10 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         num_workers = get_allowed_n_proc_DA()
         with _no_workers():
             loaders = super().get_dataloaders()
-        loaders = [self._sparse_loader(augmenter.data_loader) for augmenter in loaders]
+        loaders = [
+            self._sparse_loader(augmenter.data_loader, part)
+            for augmenter, part in zip(loaders, ("training", "validation"), strict=True)
+        ]
         streams = (Stream.TRAINING_BATCHES, Stream.VALIDATION_BATCHES)
         lengths = (self.num_iterations_per_epoch, self.num_val_iterations_per_epoch)
         workers = (num_workers, max(1, num_workers // 2) if num_workers else 0)
@@ -123,37 +126,42 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         )
         return training, validation
 
-    def _sparse_loader(self, stock: Any) -> Any:
+    def _sparse_loader(self, stock: Any, part: str) -> Any:
         """The loader that the settings ask for in place of nnU-Net's."""
+        _fix_choice_of_blur(stock.transforms)
         ignore_label = self.label_manager.ignore_label
         if ignore_label is None or self.settings.samples_as_stock:
             return stock
-        return SparseDataLoader(
-            stock,
-            self.label_manager,
-            sparse_transforms(stock.transforms, self.settings, ignore_label),
-            placement=self.settings.placement,
-            slice_sampling=self.settings.slice_sampling,
-        )
+        try:
+            return SparseDataLoader(
+                stock,
+                self.label_manager,
+                sparse_transforms(stock.transforms, self.settings, ignore_label),
+                placement=self.settings.placement,
+                slice_sampling=self.settings.slice_sampling,
+            )
+        except NoAnnotationError as error:
+            if part == "training":
+                raise
+            self.print_to_log_file(f"{error}; the validation after each epoch says nothing")
+            return stock
 
     def _build_loss(self) -> Any:
         """nnU-Net's loss, with the smoothing of the Dice term that the settings ask for."""
         loss = super()._build_loss()
         compound = loss.loss if isinstance(loss, DeepSupervisionWrapper) else loss
+        # other trainers of nnU-Net have the Dice loss alone, or none
+        dice = getattr(compound, "dc", compound)
         # torch.compile wraps the term
-        dice = getattr(compound.dc, "_orig_mod", compound.dc)
-        dice.smooth = self.settings.dice_smooth
+        dice = getattr(dice, "_orig_mod", dice)
+        if self.settings.dice_smooth != STOCK["dice_smooth"]:
+            if not hasattr(dice, "smooth"):
+                raise SparseError(
+                    f"dice_smooth={self.settings.dice_smooth} needs a Dice loss, and "
+                    f"{type(self).__name__} has {type(compound).__name__}"
+                )
+            dice.smooth = self.settings.dice_smooth
         return loss
-
-    @staticmethod
-    def get_training_transforms(*args: Any, **kwargs: Any) -> Any:
-        """nnU-Net's augmentation, without its choice of a blur by how fast it happens to be."""
-        transforms = nnUNetTrainer.get_training_transforms(*args, **kwargs)
-        for transform in transforms.transforms:
-            inner = getattr(transform, "transform", transform)
-            if hasattr(inner, "benchmark"):
-                inner.benchmark = False
-        return transforms
 
     def on_train_start(self) -> None:
         """Remove what a killed run left of a checkpoint, then start as nnU-Net does."""
@@ -174,6 +182,16 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
             return
         with atomic_path(Path(filename)) as temporary:
             super().save_checkpoint(str(temporary))
+
+
+def _fix_choice_of_blur(transform: Any) -> None:
+    """Let a blur not choose its method by how fast it happens to be, which would end repeats."""
+    if hasattr(transform, "benchmark"):
+        transform.benchmark = False
+    single = getattr(transform, "transform", None)
+    several = getattr(transform, "transforms", getattr(transform, "list_of_transforms", ()))
+    for inner in [*([] if single is None else [single]), *several]:
+        _fix_choice_of_blur(inner)
 
 
 def _splits_file(dataset_name: str) -> Path:

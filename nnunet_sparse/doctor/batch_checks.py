@@ -118,8 +118,10 @@ def check_offsets(facts: BatchFacts, stock: BatchFacts, configuration: str) -> F
         found=f"{int((facts.depth_counts > 0).sum())} of {depth} positions along the first patch "
         f"axis carry a label in {facts.num_straight} patches that are not rotated or scaled "
         f"(nnU-Net: {int((stock.depth_counts > 0).sum())})",
-        advice="train with SparseTrainer and placement=anywhere or inside: elsewhere in the patch "
-        "the network is never told anything"
+        advice="elsewhere in the patch the network is never told anything about the image: "
+        "train with SparseTrainer; if you do, plan patches of fewer slices than the images have, "
+        "annotate other slices in other cases (selector random), or set placement=anywhere, which "
+        "shows more padding"
         if wrong
         else "",
         stock=stock.offsets,
@@ -146,6 +148,10 @@ def check_levels(
     verdict: Verdict = "ok"
     if worst < MIN_LEVEL:
         verdict = "broken" if worst < BROKEN_LEVEL else "warning"
+    # coarser outputs cannot see more than the patch does
+    advice = "train with SparseTrainer and targets=annotated: these outputs hardly ever see a label"
+    if facts.level_shares[0] < MIN_LEVEL:
+        advice = "train with SparseTrainer: too many patches are drawn where nothing is annotated"
     listed = ", ".join(f"{100 * share:.0f} %" for share in shares.values())
     stock_listed = ", ".join(f"{100 * share:.0f} %" for share in stock_shares.values())
     return Finding(
@@ -154,10 +160,7 @@ def check_levels(
         number=worst,
         found=f"patches (not rotated or scaled) with a label at each output, from full resolution "
         f"down: {listed} (nnU-Net: {stock_listed})",
-        advice="train with SparseTrainer and targets=annotated: these outputs hardly ever see a "
-        "label"
-        if verdict != "ok"
-        else "",
+        advice="" if verdict == "ok" else advice,
         stock=min(stock_shares.values()),
         configuration=configuration,
         details={

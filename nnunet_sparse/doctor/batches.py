@@ -174,10 +174,7 @@ class BatchSource:
 
 
 def open_batches(
-    subject: Subject,
-    configuration: str,
-    trainer: str,
-    cases: Sequence[str],
+    subject: Subject, configuration: str, trainer: str, cases: Sequence[str]
 ) -> BatchSource:
     """Make the loader of a trainer's training batches; files go to a temporary folder.
 
@@ -200,7 +197,7 @@ def open_batches(
         If it cannot make batches of these cases.
     """
     with _nothing_kept(), _quiet():
-        trainer_class = _find_trainer(trainer)
+        trainer_class = find_trainer(trainer)
         try:
             made = _make_trainer(subject, configuration, trainer_class)
             # only training batches are wanted, and nnU-Net would write a missing split file
@@ -225,7 +222,14 @@ def open_batches(
     )
 
 
-def _find_trainer(name: str) -> Any:
+def find_trainer(name: str) -> Any:
+    """Class of a trainer.
+
+    Raises
+    ------
+    SparseError
+        If nnU-Net finds none of that name.
+    """
     if name == OWN_TRAINER:
         from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
 

@@ -28,6 +28,8 @@ class CaseJob:
         Label values of every foreground class, by name.
     ignore_label
         Value of voxels that are not annotated.
+    num_channels
+        Number of image channels that the data set declares.
     num_samples
         Number of foreground voxels whose intensities are taken.
     """
@@ -36,6 +38,7 @@ class CaseJob:
     reader: str
     classes: dict[str, tuple[int, ...]]
     ignore_label: int
+    num_channels: int
     num_samples: int
 
 
@@ -59,6 +62,8 @@ class CaseFacts:
         (channel, n) of annotated foreground voxels, drawn with replacement; n is 0 without any.
     stock_intensities
         Likewise of the voxels that nnU-Net's fingerprint takes for foreground, ignored ones too.
+    undeclared
+        Label values that are neither declared nor ignore, ascending.
     num_ignored_outside
         Ignored voxels outside the non-zero mask of the image, within its box.
     num_in_box
@@ -72,6 +77,7 @@ class CaseFacts:
     slice_axis: int | None
     intensities: np.ndarray
     stock_intensities: np.ndarray
+    undeclared: tuple[int, ...]
     num_ignored_outside: int
     num_in_box: int
 
@@ -112,6 +118,11 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
     assert job.case.label is not None
     label = read_label(job.case.label, job.reader)
     images, spacing = _read_images(job)
+    if len(images) != job.num_channels:
+        raise SparseError(
+            f"{job.case.images[0]}: the case has {len(images)} channels, dataset.json names "
+            f"{job.num_channels}"
+        )
     if images.shape[1:] != label.shape:
         raise SparseError(
             f"{job.case.label} has shape {label.shape} (z, y, x), its image {images.shape[1:]}"
@@ -132,6 +143,7 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
         slice_axis=infer_slice_axis(label, job.ignore_label),
         intensities=_sample(box_images, foreground & annotated[inside], job.num_samples, rng),
         stock_intensities=_sample(box_images, foreground, job.num_samples, rng),
+        undeclared=_undeclared(label, job),
         num_ignored_outside=int((outside & ~annotated[inside]).sum()),
         num_in_box=int(outside.size),
     )
@@ -146,6 +158,19 @@ def _read_images(job: CaseJob) -> tuple[np.ndarray, tuple[float, ...]]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         raise SparseError(f"{job.case.images[0]} cannot be read as an image: {reason}") from error
     return np.asarray(images), tuple(float(side) for side in properties["spacing"])
+
+
+def _undeclared(label: np.ndarray, job: CaseJob) -> tuple[int, ...]:
+    """Values that dataset.json does not declare."""
+    declared = {0, job.ignore_label, *(v for values in job.classes.values() for v in values)}
+    values: set[int] = set()
+    for plane in label:  # unique values of a whole volume take seconds
+        low, high = int(plane.min()), int(plane.max())
+        if low < 0 or high > job.ignore_label:
+            values |= {int(value) for value in np.unique(plane)}
+        else:
+            values |= set(np.flatnonzero(np.bincount(plane.reshape(-1))).tolist())
+    return tuple(sorted(values - declared))
 
 
 def _class_planes(

@@ -1,7 +1,9 @@
 """Read a data set and run all checks on it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from nnunet_sparse.doctor import raw_checks, split_checks
 from nnunet_sparse.doctor.case_facts import CaseFacts, CaseJob, read_case_facts
 from nnunet_sparse.doctor.equal_files import declared_test_cases, find_equal_files
 from nnunet_sparse.doctor.finding import Finding, Report, Skipped
-from nnunet_sparse.doctor.fingerprint_check import check_fingerprint
+from nnunet_sparse.doctor.fingerprint_check import check_fingerprint, is_intensities
 from nnunet_sparse.doctor.preprocessed_case import PreprocessedJob, read_preprocessed_facts
 from nnunet_sparse.doctor.preprocessed_checks import (
     FileTimes,
@@ -29,6 +31,7 @@ _NUM_INTENSITIES = 4_000_000
 _MIN_PER_CASE, _MAX_PER_CASE = 500, 50_000
 _MASKS_SUFFIX = "_nonzero"
 _FINGERPRINT_FILE = "dataset_fingerprint.json"
+_INTENSITIES = "foreground_intensity_properties_per_channel"
 
 
 def examine(
@@ -58,12 +61,17 @@ def examine(
     SparseError
         If a file cannot be read, or the trainer does not exist.
     """
-    facts = _read_cases(subject, num_processes)
+    from nnunet_sparse.doctor.batches import OWN_TRAINER, find_trainer
+
+    if trainer != OWN_TRAINER:
+        find_trainer(trainer)
     folds = read_folds(subject)
+    intensities = _held_intensities(subject)
+    facts = _read_cases(subject, num_processes)
     declared = _declared_axis(subject)
     axis = raw_checks.common_slice_axis(facts, declared)
     outcomes: list[Outcome] = [*_raw_outcomes(subject, facts, folds, axis)]
-    outcomes.append(_fingerprint(subject, facts))
+    outcomes.append(_fingerprint(subject, facts, intensities))
     if subject.plans is None:
         outcomes.append(
             Skipped(
@@ -103,6 +111,7 @@ def _read_cases(subject: Subject, num_processes: int) -> dict[str, CaseFacts]:
             reader=reader,
             classes=subject.classes,
             ignore_label=subject.ignore_label,
+            num_channels=subject.raw.num_channels,
             num_samples=min(max(per_case, _MIN_PER_CASE), _MAX_PER_CASE),
         )
         for case_id in subject.labelled
@@ -120,6 +129,8 @@ def _raw_outcomes(
     subject: Subject, facts: Facts, folds: list[Fold], axis: int
 ) -> Iterator[Outcome]:
     training = sorted({c for fold in folds for c in fold.train}) or list(facts)
+    unlabelled = sorted(subject.raw.training.keys() - facts.keys())
+    yield raw_checks.check_label_values(facts, unlabelled, subject.ignore_label)
     yield raw_checks.check_annotated_slices(facts, training, axis)
     yield raw_checks.check_whole_slices(facts, axis)
     yield split_checks.check_ignored_cases(facts, folds)
@@ -144,32 +155,44 @@ def _raw_outcomes(
     )
 
 
-def _fingerprint(subject: Subject, facts: Facts) -> Outcome:
-    import json
-
-    key = "foreground_intensity_properties_per_channel"
-    file = subject.preprocessed / _FINGERPRINT_FILE
-    schemes: list[str] = []
-    if subject.plans is not None and subject.plans.get(key):
-        held, source = subject.plans[key], f"plans {subject.plans['plans_name']}"
-        if subject.configurations:
-            schemes = subject.resolved(subject.configurations[0])["normalization_schemes"]
+def _held_intensities(subject: Subject) -> tuple[Any, str] | None:
+    """Intensities that the plans or else the fingerprint hold, and where they stand."""
+    plans, file = subject.plans, subject.preprocessed / _FINGERPRINT_FILE
+    if plans is not None and plans.get(_INTENSITIES):
+        held, source = plans[_INTENSITIES], f"plans {plans['plans_name']}"
     elif file.is_file():
-        held, source = json.loads(file.read_text(encoding="utf-8"))[key], file.name
+        try:
+            held, source = json.loads(file.read_text(encoding="utf-8"))[_INTENSITIES], file.name
+        except (ValueError, KeyError, TypeError) as error:
+            raise SparseError(f"{file} is no fingerprint of nnU-Net; plan again") from error
     else:
+        return None
+    if not is_intensities(held):
+        raise SparseError(
+            f"{source} of {subject.raw.name}: {_INTENSITIES} must map channels 0, 1 ... to numbers "
+            "by their names; plan again"
+        )
+    if len(held) != subject.raw.num_channels:
+        raise SparseError(
+            f"{source} of {subject.raw.name} hold intensities of {len(held)} channels, "
+            f"dataset.json names {subject.raw.num_channels}"
+        )
+    return held, source
+
+
+def _fingerprint(subject: Subject, facts: Facts, intensities: tuple[Any, str] | None) -> Outcome:
+    if intensities is None:
         return Skipped(
             "fingerprint",
             f"there are neither plans nor a fingerprint in {subject.preprocessed}; "
             f"nnsparse_plan_and_preprocess -d {subject.raw.name} makes both",
         )
+    schemes: list[str] = []
+    if subject.configurations:
+        schemes = subject.resolved(subject.configurations[0])["normalization_schemes"]
     annotated = np.concatenate([case.intensities for case in facts.values()], axis=1)
     stock = np.concatenate([case.stock_intensities for case in facts.values()], axis=1)
-    if len(held) != len(annotated):
-        raise SparseError(
-            f"{source} of {subject.raw.name} hold intensities of {len(held)} channels, its images "
-            f"have {len(annotated)}"
-        )
-    return check_fingerprint(held, annotated, stock, schemes, source)
+    return check_fingerprint(intensities[0], annotated, stock, schemes, intensities[1])
 
 
 def _preprocessed_outcomes(

@@ -31,6 +31,8 @@ class Finding:
         Configuration of the plans, or None where the check is about the raw data.
     details
         Further numbers, for machines.
+    unit
+        Of a number that is neither a count nor a share: ``SD`` for standard deviations.
     """
 
     check: str
@@ -41,6 +43,7 @@ class Finding:
     stock: float | None = None
     configuration: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    unit: str = ""
 
 
 @dataclass(frozen=True)

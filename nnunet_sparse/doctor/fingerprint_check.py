@@ -66,7 +66,7 @@ def check_fingerprint(
             found="no annotated foreground voxel to compare the fingerprint with",
         )
     channels: dict[str, dict[str, Any]] = {}
-    for number, key in enumerate(held):
+    for number, key in enumerate(sorted(held, key=int)):
         own, with_ignored = _properties(annotated[number]), _properties(stock[number])
         values = {name: held[key].get(name) for name in own}
         if any(value is None for value in values.values()):
@@ -94,6 +94,19 @@ def check_fingerprint(
             "annotated": own,
         }
     return _finding(channels, source)
+
+
+def is_intensities(held: Any) -> bool:
+    """Whether this is a mapping of channels 0, 1 ... to named numbers."""
+    return (
+        isinstance(held, Mapping)
+        and set(held) == {str(number) for number in range(len(held))}
+        and all(
+            isinstance(values, Mapping)
+            and all(value is None or isinstance(value, int | float) for value in values.values())
+            for values in held.values()
+        )
+    )
 
 
 def _finding(channels: Mapping[str, Mapping[str, Any]], source: str) -> Finding:
@@ -130,6 +143,7 @@ def _finding(channels: Mapping[str, Mapping[str, Any]], source: str) -> Finding:
         check="fingerprint",
         verdict=verdict,  # type: ignore[arg-type]
         number=float(one["mean_shift"]),
+        unit="SD",
         found=found,
         advice=advice,
         stock=float(one["stock_mean_shift"]),

@@ -16,7 +16,12 @@ from matplotlib.patches import Patch as LegendPatch
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.doctor.batches import IGNORED, BatchSource, Patch
 
-_COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+# fmt: off
+_COLORS = (
+    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8B4513",
+    "#00E5E5", "#B00020", "#8FD14F", "#001F7A", "#FFB3A7", "#005C2E", "#FF4FD8",
+)
+# fmt: on
 _PADDING = "#7A4B9A"
 _COARSE_BACKGROUND = "#C9C9C9"
 _COARSE_IGNORED = "#3A3A3A"
@@ -27,6 +32,8 @@ _NUM_SAMPLES = 3
 _DPI = 110
 _PANEL_INCHES = 1.9
 _LEGEND_INCHES = 2.6
+_LEGEND_ROW_INCHES = 0.19
+_ROW_TEXT_INCHES = 0.6
 _TINTS = ("#FFFFFF", "#F1F1F1")
 # pixels are drawn as blocks of this size, so that hatching has the same width in all panels
 _PIXELS_PER_PANEL = 400
@@ -70,11 +77,12 @@ def draw_batches(
     panels = {name: [_panels(patch) for patch in patches] for name, patches in columns.items()}
     num_rows = max(len(rows) for rows in panels.values())
     widths = {name: max(map(len, rows)) for name, rows in panels.items()}
+    width = _PANEL_INCHES * sum(widths.values()) + 0.6
+    handles = _legend_handles(classes, next(iter(sources.values())).num_regions)
+    legend_columns = max(1, min(len(handles), int(width / _LEGEND_INCHES)))
+    legend_inches = _LEGEND_ROW_INCHES * -(-len(handles) // legend_columns)
     figure = Figure(
-        figsize=(
-            _PANEL_INCHES * sum(widths.values()) + 0.6,
-            (_PANEL_INCHES + 0.35) * num_rows + 1.3,
-        ),
+        figsize=(width, (_PANEL_INCHES + _ROW_TEXT_INCHES) * num_rows + legend_inches + 0.9),
         layout="constrained",
     )
     parts: Any = figure.subfigures(
@@ -91,7 +99,7 @@ def draw_batches(
                 axes.imshow(_pixels(panel), interpolation="nearest")
                 axes.set_title(panel.title, fontsize=8)
             _frame(row[0], patch)
-    _add_legend(figure, classes, next(iter(sources.values())).num_regions)
+    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, fontsize=8)
     figure.suptitle(f"{title}: one batch as the network sees it", fontsize=12)
     with atomic_path(output) as temporary:
         figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
@@ -151,7 +159,9 @@ def _best_cut(annotated: np.ndarray, target: np.ndarray, axis: int) -> int:
     score = foreground if foreground.any() else annotated.sum(axis=others)
     if not score.any():
         return int(target.shape[axis]) // 2
-    return int(np.argmax(score))
+    # the first of many equal ones is the border of an object
+    best = np.flatnonzero(score == score.max())
+    return int(best[len(best) // 2])
 
 
 def _shrunk(outside: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -212,13 +222,14 @@ def _color(value: int) -> str:
     return _COLORS[(value - 1) % len(_COLORS)]
 
 
-def _add_legend(figure: Figure, classes: Mapping[str, Sequence[int]], num_regions: int) -> None:
+def _legend_handles(classes: Mapping[str, Sequence[int]], num_regions: int) -> list[LegendPatch]:
     values = range(1, num_regions + 1) if num_regions else (v[0] for v in classes.values())
     handles = [
         LegendPatch(color=_color(value), label=name)
         for name, value in zip(classes, values, strict=False)
     ]
-    handles += [
+    return [
+        *handles,
         LegendPatch(color=_COARSE_BACKGROUND, label="annotated background"),
         LegendPatch(facecolor=_COARSE_IGNORED, edgecolor=_HATCH, hatch="////", label="ignored"),
         LegendPatch(color=_PADDING, label="outside the image, trained as background"),
@@ -229,7 +240,3 @@ def _add_legend(figure: Figure, classes: Mapping[str, Sequence[int]], num_region
             label="outside the image, ignored",
         ),
     ]
-    columns = max(1, int(figure.get_figwidth() / _LEGEND_INCHES))
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), fontsize=8
-    )

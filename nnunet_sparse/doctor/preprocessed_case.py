@@ -136,9 +136,16 @@ def _stock_lost(
         return 0
     from nnunetv2.preprocessing.resampling.utils import recursive_find_resampling_fn_by_name
 
-    resample = recursive_find_resampling_fn_by_name(job.configuration["resampling_fn_seg"])
-    arguments = job.configuration["resampling_fn_seg_kwargs"]
-    planes = stock_planes(area, axis, num_targets, spacing, target, resample, arguments)
+    name, arguments = (
+        job.configuration[key] for key in ("resampling_fn_seg", "resampling_fn_seg_kwargs")
+    )
+    try:
+        resample = recursive_find_resampling_fn_by_name(name)
+        planes = stock_planes(area, axis, num_targets, spacing, target, resample, arguments)
+    except Exception as error:
+        raise SparseError(
+            f"labels cannot be resampled as the plans say, with {name}: {first_line(error)}"
+        ) from error
     return len(lost_slices((area > 0).astype(float), planes))
 
 

@@ -75,6 +75,44 @@ def check_annotated_slices(facts: Facts, training: Sequence[str], axis: int) -> 
     )
 
 
+def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: int) -> Finding:
+    """Label values that ``dataset.json`` does not declare, and cases without a label.
+
+    Parameters
+    ----------
+    facts
+        Labelled cases.
+    unlabelled
+        Other cases for training.
+    ignore_label
+        Value of voxels that are not annotated.
+    """
+    undeclared = {c: case.undeclared for c, case in facts.items() if case.undeclared}
+    values = sorted({value for found in undeclared.values() for value in found})
+    texts, advice = [], []
+    if undeclared:
+        shown = ", ".join(map(str, values[:_NUM_NAMED])) + (", ..." if values[_NUM_NAMED:] else "")
+        texts.append(
+            f"{len(undeclared)} cases hold values that dataset.json does not declare: {shown} "
+            f"({named(sorted(undeclared))})"
+        )
+        advice.append(f"correct the labels or dataset.json; ignored voxels are {ignore_label}")
+    if unlabelled:
+        texts.append(
+            f"{len(unlabelled)} of {len(facts) + len(unlabelled)} cases have no label "
+            f"({named(unlabelled)})"
+        )
+        advice.append("nnU-Net wants a label for every case in imagesTr: move the images away")
+    return Finding(
+        check="label values",
+        verdict="broken" if undeclared else "warning" if unlabelled else "ok",
+        number=len(undeclared) + len(unlabelled),
+        found="; ".join(texts) or f"{len(facts)} cases hold declared values only",
+        advice="; ".join(advice),
+        details={"undeclared": undeclared, "unlabelled": list(unlabelled)},
+    )
+
+
 def check_whole_slices(facts: Facts, axis: int) -> Finding:
     """Whether labels are whole slices; parts of slices are what only 3d training can use well."""
     sparse = {c: case for c, case in facts.items() if not case.is_dense}

@@ -76,8 +76,8 @@ def check_dense_validation(facts: Facts, folds: Sequence[Fold]) -> Finding:
         number=len(sparse),
         found=f"{len(sparse)} of {len(cases)} validation cases have ignored voxels"
         + (f" ({named(sparse)})" if sparse else ""),
-        advice="compare on cases with dense labels only: validation scores are of the annotated "
-        "voxels and do not see false positives in between"
+        advice="compare on cases with dense labels only, or, if there are none, take validation "
+        "scores for those of the annotated voxels: they do not see false positives in between"
         if sparse
         else "",
         details={"cases": sparse},
@@ -89,20 +89,24 @@ def check_split_files(labelled: Sequence[str], folds: Sequence[Fold]) -> Finding
     known = set(labelled)
     unknown = sorted({c for fold in folds for c in (*fold.train, *fold.val)} - known)
     both = sorted({c for fold in folds for c in set(fold.train) & set(fold.val)})
+    empty = [fold.name for fold in folds if not fold.train]
+    num_folds = sum(len(fold.numbers) for fold in folds)
     texts = []
+    if empty:
+        texts.append(f"no training case in {', '.join(empty)}")
     if unknown:
         texts.append(f"{len(unknown)} cases have no label in the data set ({named(unknown)})")
     if both:
         texts.append(f"{len(both)} cases both train and validate ({named(both)})")
     return Finding(
         check="split",
-        verdict="broken" if both or unknown else "ok",
-        number=len(set(unknown) | set(both)),
+        verdict="broken" if texts else "ok",
+        number=len({*unknown, *both, *empty}),
         found="; ".join(texts)
-        or f"{sum(len(f.numbers) for f in folds)} folds, "
-        f"{len(folds)} of them different; no case both trains and validates",
+        or f"{num_folds} {'fold' if num_folds == 1 else 'folds'}, {len(folds)} different; no case "
+        "both trains and validates",
         advice="correct splits_final.json in nnUNet_preprocessed" if texts else "",
-        details={"unknown": unknown, "both": both},
+        details={"unknown": unknown, "both": both, "empty": empty},
     )
 
 

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
 
-_PREFERRED_PLANS = ("nnsparsePlans", "nnUNetPlans")
 _SPLITS_FILE = "splits_final.json"
 # the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5
 _STOCK_SPLIT_SEED = 12345
 
-Plans = dict[str, Any]
 LabelSets = dict[str, tuple[int, ...]]
 
 
@@ -130,7 +129,8 @@ def open_subject(
     Raises
     ------
     SparseError
-        If there is no such data set, plans or configuration, or the data set has no ignore label.
+        If there is no such data set, plans or configuration, the plans are damaged, or the data set
+        has no ignore label where nnU-Net wants it.
     """
     raw = RawDataset.open(paths.raw / find_dataset(paths, dataset))
     if not raw.has_ignore_label:
@@ -140,7 +140,8 @@ def open_subject(
         )
     if not any(case.label is not None for case in raw.training.values()):
         raise SparseError(f"{raw.name} has no training case with a label in {raw.folder}")
-    plans = _choose_plans(paths.preprocessed / raw.name, plans_name)
+    _check_labels(raw)
+    plans = choose_plans(paths.preprocessed / raw.name, plans_name)
     if plans is None:
         if configuration is not None:
             raise SparseError(
@@ -187,50 +188,42 @@ def read_folds(subject: Subject) -> list[Fold]:
     return _grouped(splits)
 
 
-def resolved(plans: Plans, configuration: str) -> dict[str, Any]:
-    """A configuration of plans with what it inherits from others."""
-    own: dict[str, Any] = plans["configurations"][configuration]
-    parent = own.get("inherits_from")
-    return (resolved(plans, parent) if parent else {}) | own
-
-
 def _with_own_batches(plans: Plans) -> list[str]:
     """All configurations but the later stages of cascades, whose batches are those of others."""
     names = list(plans["configurations"])
     return [name for name in names if not resolved(plans, name).get("previous_stage")]
 
 
-def _choose_plans(folder: Path, name: str | None) -> Plans | None:
-    found: dict[str, Plans] = {}
-    for file in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-        if isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys():
-            found[file.stem] = content
-    if name is not None and name not in found:
-        existing = f"there are {', '.join(found)}" if found else "there are none"
-        raise SparseError(f"{folder} has no plans {name!r}, {existing}")
-    if name is None:
-        if not found:
-            return None
-        wishes = [_PREFERRED_PLANS[0], *(found if len(found) == 1 else ()), _PREFERRED_PLANS[1]]
-        chosen = [wish for wish in wishes if wish in found]
-        if not chosen:
-            raise SparseError(f"{folder} has several plans, choose with -p: {', '.join(found)}")
-        name = chosen[0]
-    return found[name]
+def _check_labels(raw: RawDataset) -> None:
+    """Refuse labels that nnU-Net refuses: ignore is one value, the highest label + 1."""
+    labels = raw.dataset_json["labels"]
+    wanted = max(raw.label_values, default=0) + 1
+    if wanted == 1:
+        raise SparseError(f"{raw.folder / 'dataset.json'} declares no label but background")
+    if labels["ignore"] != wanted:
+        raise SparseError(
+            f"{raw.folder / 'dataset.json'}: the label ignore must be {wanted}, the highest label "
+            f"+ 1, got {labels['ignore']!r}"
+        )
 
 
 def _read_splits(file: Path) -> Sequence[dict[str, Any]]:
     try:
         splits = json.loads(file.read_text(encoding="utf-8"))
-        if all({"train", "val"} <= split.keys() for split in splits):
-            return list(splits)
-    except (ValueError, TypeError, AttributeError):
-        pass
-    raise SparseError(f'{file} must be a list of folds with "train" and "val"')
+    except ValueError as error:
+        raise SparseError(f"{file} is not valid JSON: {error}") from error
+    if not isinstance(splits, list) or not splits or not all(map(_is_fold, splits)):
+        raise SparseError(
+            f'{file} must be a list of at least one fold, each with lists of cases "train" and '
+            '"val"'
+        )
+    return splits
+
+
+def _is_fold(split: Any) -> bool:
+    return isinstance(split, dict) and all(
+        isinstance(split.get(part), list) for part in ("train", "val")
+    )
 
 
 def _grouped(splits: Sequence[dict[str, Any]]) -> list[Fold]:

@@ -29,8 +29,8 @@ def format_report(report: Report, width: int = 100) -> str:
             finding.verdict,
             finding.check,
             finding.configuration or "",
-            _number(finding.number),
-            "" if finding.stock is None else _number(finding.stock),
+            _number(finding.number, finding.unit),
+            "" if finding.stock is None else _number(finding.stock, finding.unit),
         )
         for finding in report.findings
     ]
@@ -60,7 +60,9 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _GAP.join([*texts, *numbers]).rstrip()
 
 
-def _number(value: float) -> str:
+def _number(value: float, unit: str) -> str:
+    if unit:
+        return f"{value:.2f} {unit}"
     return str(value) if isinstance(value, int) else f"{100 * value:.1f} %"
 
 

@@ -61,6 +61,12 @@ def test_few_patches_cannot_show_all_offsets():
     assert check_offsets(many, few, "c").verdict == "warning"
 
 
+def test_patches_without_any_label_are_not_the_fault_of_the_targets():
+    found = check_levels(facts([1], (0.3, 0.3)), (0.67, 0.33), facts([1]), (1.0,), "c")
+    assert found.verdict == "warning"
+    assert "targets" not in found.advice
+
+
 @pytest.mark.parametrize(("share", "verdict"), [(0.04, "broken"), (0.4, "warning"), (0.6, "ok")])
 def test_outputs_without_weight_do_not_count(share, verdict):
     found = check_levels(facts([1], (1.0, share, 0.0)), (0.67, 0.33, 0), facts([1]), (1.0,), "c")

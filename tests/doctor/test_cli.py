@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 from tiny import tree
@@ -64,13 +65,30 @@ def test_no_ignore_label(toy, capsys):
         (["-c", "3d"], "no configuration '3d', choose from 2d, 3d_fullres"),
         (["--picture", "no/such/folder.png"], "no/such is no folder that can be written to"),
         (["--picture", "a.jpg"], "PNG"),
-        (["-tr", "NoTrainer", "--no_picture"], "finds no trainer 'NoTrainer'"),
     ],
 )
 def test_bad_arguments(toy, folder, capsys, argv, message):
     toy.write()
     assert message in fails(capsys, *argv)
     assert list(folder.iterdir()) == []
+
+
+def test_an_unknown_trainer_of_unprocessed_data(toy, capsys):
+    toy.write_raw()
+    assert "finds no trainer 'NoTrainer'" in fails(capsys, "-tr", "NoTrainer")
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"foreground_intensity_properties_per_channel": 3}'])
+def test_a_damaged_fingerprint(toy, capsys, text):
+    toy.write_raw()
+    (toy.preprocessed / "dataset_fingerprint.json").write_text(text)
+    assert "plan again" in fails(capsys)
+
+
+def test_a_case_with_another_number_of_channels(toy, capsys):
+    toy.images["case_2"] = np.concatenate([toy.images["case_2"]] * 2)
+    toy.write_raw()
+    assert "case_2_0000.nii.gz: the case has 2 channels, dataset.json names 1" in fails(capsys)
 
 
 def test_an_existing_picture_is_kept(toy, folder, capsys):
@@ -102,15 +120,18 @@ def test_the_table_is_aligned():
     findings = [
         Finding("first", "ok", 12, "all is well"),
         Finding("another", "broken", 0.5, "half", "mend it", stock=0.25, configuration="2d"),
+        Finding("third", "ok", 2.5, "far", stock=26.25, unit="SD"),
     ]
     text = format_report(Report("Dataset001_X", "plans", "Trainer", findings, []))
     assert text.splitlines()[2:-2] == [
-        "verdict  check    configuration  number  nnU-Net",
-        "ok       first                       12",
+        "verdict  check    configuration   number   nnU-Net",
+        "ok       first                        12",
         "         all is well",
-        "broken   another  2d             50.0 %   25.0 %",
+        "broken   another  2d              50.0 %    25.0 %",
         "         half",
         "         -> mend it",
+        "ok       third                   2.50 SD  26.25 SD",
+        "         far",
     ]
 
 

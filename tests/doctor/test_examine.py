@@ -9,6 +9,9 @@ from tiny import tree, write_volume
 
 from nnunet_sparse.errors import SparseError
 
+CASES = [f"case_{number}" for number in range(6)]
+TRAIN, VAL = CASES[:4], CASES[4:]
+
 
 def verdicts(report):
     return {(f.check, f.configuration): f.verdict for f in report.findings if f.verdict != "ok"}
@@ -19,7 +22,7 @@ def test_a_sound_data_set_has_no_finding_but_ok(toy):
     assert verdicts(report) == {}
     assert report.skipped == []
     assert report.verdict == "ok"
-    assert len(report.findings) == 8 + 6 + 6
+    assert len(report.findings) == 9 + 6 + 6
     assert {f.advice for f in report.findings} == {""}
 
 
@@ -76,6 +79,12 @@ def test_a_sparse_validation_case(toy):
     toy.labels["case_5"][3] = 3
     finding = toy.write_raw().finding("dense validation")
     assert (finding.verdict, finding.number) == ("warning", 1)
+
+
+def test_a_fold_that_trains_on_nothing(toy):
+    toy.splits = [{"train": [], "val": VAL}, {"train": TRAIN, "val": VAL}]
+    finding = toy.write_raw().finding("split")
+    assert (finding.verdict, finding.found) == ("broken", "no training case in fold 0")
 
 
 def test_cases_of_both_parts(toy):
@@ -353,6 +362,7 @@ def test_without_plans(toy):
     toy.write_raw()
     report = toy.examine()
     assert {f.check for f in report.findings} == {
+        "label values",
         "annotated slices",
         "whole slices",
         "ignored cases",

@@ -48,6 +48,14 @@ def test_intensities_of_other_images(mean, verdict):
     assert check(RNG.normal(mean, 20, 4000)).verdict == verdict
 
 
+def test_channels_are_told_by_their_number():
+    content = {str(n): held(ORGAN + n)["0"] for n in range(11)}
+    by_text = {key: content[key] for key in sorted(content)}
+    own = np.concatenate([ORGAN + n for n in range(11)])
+    finding = check_fingerprint(by_text, own, own, [], "plans")
+    assert {c["mean_shift"] for c in finding.details["channels"].values()} == {0.0}
+
+
 def test_no_foreground_at_all():
     empty = np.zeros((1, 0))
     assert check_fingerprint(held(ORGAN), empty, empty, [], "plans").verdict == "ok"

@@ -2,7 +2,7 @@ import numpy as np
 from matplotlib.image import imread
 
 from nnunet_sparse.doctor.batches import open_batches
-from nnunet_sparse.doctor.picture import draw_batches
+from nnunet_sparse.doctor.picture import _best_cut, _color, draw_batches
 from nnunet_sparse.doctor.subject import open_subject
 
 
@@ -26,3 +26,13 @@ def test_both_trainers_are_shown(toy, tmp_path):
         assert has_color(pixels, color), color
     draw_batches(sources, subject.classes, tmp_path / "b.png", "title")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_fifteen_classes_have_fifteen_colours():
+    assert len({_color(value) for value in range(1, 16)}) == 15
+
+
+def test_the_cut_lies_inside_an_object():
+    label = np.zeros((9, 4, 4))
+    label[2:7] = 1
+    assert _best_cut(np.ones(label.shape, bool), label, 0) == 4

@@ -28,11 +28,27 @@ def test_the_split_beside_a_selection_will_be_used(toy):
     assert [name for name, *_ in folds_of(toy)] == ["folds 0-2"]
 
 
-def test_a_damaged_split_file(toy):
+@pytest.mark.parametrize("text", ["[1]", "[]", "{", '[{"train": "case_0", "val": []}]'])
+def test_a_damaged_split_file(toy, text):
     toy.write_raw()
-    (toy.preprocessed / "splits_final.json").write_text("[1]")
-    with pytest.raises(SparseError, match="must be a list of folds"):
+    (toy.preprocessed / "splits_final.json").write_text(text)
+    with pytest.raises(SparseError, match=r"splits_final.json (must be a list of|is not valid)"):
         folds_of(toy)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"left": 1, "ignore": 2, "right": 3}, "must be 4, the highest label . 1, got 2"),
+        ({"left": 1, "right": 2, "ignore": [3]}, r"must be 3, the highest label . 1, got \[3\]"),
+        ({"ignore": 1}, "declares no label but background"),
+    ],
+)
+def test_labels_that_nnunet_refuses(toy, labels, message):
+    toy.label_names = {"background": 0} | labels
+    toy.write_raw()
+    with pytest.raises(SparseError, match=message):
+        open_subject(toy.paths, "600", None, None)
 
 
 def test_later_stages_of_cascades_are_left_out(toy):

@@ -63,8 +63,11 @@ def test_a_damaged_record_is_an_empty_one(tmp_path, text):
 
 
 def test_complete_cases_have_properties(tmp_path):
-    for name in ("a.b2nd", "a_seg.b2nd", "a.pkl", "b.b2nd", "c.npz", "c.pkl"):
+    for name in ("a.b2nd", "a_seg.b2nd", "a.pkl", "b.b2nd", "c.npz", "c.pkl", "d.b2nd", "d.pkl"):
         (tmp_path / name).touch()
+    for name in ("e_seg.b2nd", "e.pkl"):
+        (tmp_path / name).touch()
+    (tmp_path / "e.b2nd").symlink_to(tmp_path / "removed.b2nd")
     assert preprocessed_cases(tmp_path) == {"a", "c"}
 
 

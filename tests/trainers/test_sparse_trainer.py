@@ -1,26 +1,37 @@
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerDA5 import (
+    nnUNetTrainerDA5,
+)
+from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoMirroring import (
+    nnUNetTrainerNoMirroring,
+)
+from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerCELoss import nnUNetTrainerCELoss
 from training_fixtures import CASES, TINY
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.settings import STOCK
+from nnunet_sparse.trainers import sparse_trainer
+from nnunet_sparse.trainers.seeding import SeededLoader
 from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
 
 IGNORE = 2
 
 
-def make_trainer(paths, fold=0, **block):
+def make_trainer(paths, fold=0, kind=SparseTrainer, **block):
     folder = paths.preprocessed / TINY
     plans = json.loads((folder / "nnsparseSmallPlans.json").read_text())
     plans["continue_training"] = False
     plans["configurations"]["2d"]["nnsparse"] |= block
     dataset_json = json.loads((folder / "dataset.json").read_text())
-    return SparseTrainer(plans, "2d", fold, dataset_json, torch.device("cpu"))
+    return kind(plans, "2d", fold, dataset_json, torch.device("cpu"))
 
 
 def weights(trainer):
@@ -156,6 +167,82 @@ def test_a_bad_block_is_refused(trainable):
     with pytest.raises(SparseError, match="num_epochs must be"):
         make_trainer(trainable, num_epochs=-1)
     assert not list(trainable.results.iterdir())
+
+
+def forget_annotation(paths, cases):
+    """Make cases look as if none of their voxels were annotated."""
+    for case in cases:
+        stem = paths.preprocessed / TINY / "nnsparseSmallPlans_2d" / case
+        file = stem.with_suffix(".pkl")
+        properties = pickle.loads(file.read_bytes())
+        properties["class_locations"] = {key: [] for key in properties["class_locations"]}
+        properties["nnsparse"]["annotated_planes"] = np.zeros(0, np.int32)
+        file.write_bytes(pickle.dumps(properties))
+
+
+def test_one_annotated_case_is_enough(trainable):
+    forget_annotation(trainable, CASES[1:])
+    trainer = make_trainer(trainable)
+    trainer.initialize()
+    training, validation = trainer.get_dataloaders()
+    assert set(next(training)["keys"]) == {CASES[0]}
+    assert set(next(validation)["keys"]) <= set(CASES[6:])
+    assert "validation after each epoch says nothing" in Path(trainer.log_file).read_text()
+
+
+def test_training_cases_without_annotation_are_refused(trainable):
+    forget_annotation(trainable, CASES[:6])
+    trainer = make_trainer(trainable)
+    trainer.initialize()
+    with pytest.raises(SparseError, match=r"none of the 6 cases .* has an annotated voxel"):
+        trainer.get_dataloaders()
+
+
+def test_batches_of_nnunets_way_are_nnunets(trainable, monkeypatch):
+    ours = make_trainer(trainable, **STOCK)
+    stock = make_trainer(trainable, kind=nnUNetTrainer)
+    batches = []
+    for trainer in (ours, stock):
+        trainer.initialize()
+        loaders = trainer.get_dataloaders()
+        if trainer is stock:
+            assert SparseTrainer.get_training_transforms is nnUNetTrainer.get_training_transforms
+            sparse_trainer._fix_choice_of_blur(loaders[0].data_loader.transforms)
+            seeds = [(stream, 0, 0) for stream in (1, 2)]
+            loaders = [
+                SeededLoader(augmenter.data_loader, seed, 0, 0)
+                for augmenter, seed in zip(loaders, seeds, strict=True)
+            ]
+        monkeypatch.setattr(trainer, "get_dataloaders", lambda pair=loaders: pair)
+        batches.append(first_batches(trainer, count=8))
+    assert same(*batches)
+
+
+@pytest.mark.parametrize("other", [nnUNetTrainerDA5, nnUNetTrainerNoMirroring])
+def test_augmentation_of_other_trainers_is_kept(trainable, other):
+    trainer = make_trainer(trainable, kind=type("Mixed", (SparseTrainer, other), {}))
+    trainer.initialize()
+    transforms = trainer.get_dataloaders()[0].loader.transforms.transforms
+    kinds = [type(t).__name__ for t in transforms]
+    assert kinds[0] == "AnnotationAwareSpatialTransform"
+    assert ("MirrorTransform" in kinds) == (other is nnUNetTrainerDA5)
+    assert not any(getattr(blur, "benchmark", False) for blur in every_transform(transforms))
+
+
+def every_transform(transforms):
+    for transform in transforms:
+        yield transform
+        inner = [transform.transform] if hasattr(transform, "transform") else []
+        yield from every_transform([*inner, *getattr(transform, "list_of_transforms", [])])
+
+
+def test_losses_of_other_trainers_are_kept(trainable):
+    kind = type("Mixed", (SparseTrainer, nnUNetTrainerCELoss), {})
+    trainer = make_trainer(trainable, kind=kind)
+    trainer.initialize()
+    assert not hasattr(trainer.loss.loss, "dc")
+    with pytest.raises(SparseError, match=r"dice_smooth=2\.0 needs a Dice loss, and Mixed has Rob"):
+        make_trainer(trainable, kind=kind, dice_smooth=2)._build_loss()
 
 
 def test_split_keeps_what_exists(trainable):

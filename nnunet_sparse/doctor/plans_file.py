@@ -1,0 +1,127 @@
+"""nnU-Net's plans as the doctor reads them: found by name, and complete enough to be examined."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.errors import SparseError
+
+Plans = dict[str, Any]
+
+_PREFERRED = ("nnsparsePlans", "nnUNetPlans")
+_WORDS: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping"}
+_KEYS: dict[str, type] = {"plans_name": str, "configurations": dict, "transpose_forward": list}
+_CONFIGURATION_KEYS: dict[str, type] = {
+    "data_identifier": str,
+    "patch_size": list,
+    "spacing": list,
+    "normalization_schemes": list,
+    "use_mask_for_norm": list,
+    "resampling_fn_seg": str,
+    "resampling_fn_seg_kwargs": dict,
+}
+
+
+def choose_plans(folder: Path, name: str | None) -> Plans | None:
+    """Read the plans of a data set.
+
+    Parameters
+    ----------
+    folder
+        The data set's folder in ``nnUNet_preprocessed``.
+    name
+        Name of the plans; None for ``nnsparsePlans``, else the only plans there are, else
+        ``nnUNetPlans``.
+
+    Returns
+    -------
+    dict or None
+        The plans; None without a name if there are none.
+
+    Raises
+    ------
+    SparseError
+        If there are none of that name, several to choose from, or they are damaged.
+    """
+    found: dict[str, Plans] = {}
+    damaged: dict[str, str] = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            damaged[file.stem] = f"{file} is not valid JSON: {error}"
+            continue
+        if isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys():
+            found[file.stem] = content
+        elif file.stem in (name, *_PREFERRED):
+            damaged[file.stem] = f"{file} is no plans file, it lacks plans_name or configurations"
+    if name is None:
+        name = _default_name(folder, found, damaged)
+    if name is None:
+        return None
+    if name in damaged:
+        raise SparseError(f"{damaged[name]}; plan again")
+    if name not in found:
+        existing = f"there are {', '.join(found)}" if found else "there are none"
+        raise SparseError(f"{folder} has no plans {name!r}, {existing}")
+    _check(found[name], folder / f"{name}.json")
+    return found[name]
+
+
+def resolved(plans: Plans, configuration: str) -> dict[str, Any]:
+    """A configuration of plans with what it inherits from others."""
+    own: dict[str, Any] = plans["configurations"][configuration]
+    parent = own.get("inherits_from")
+    return (resolved(plans, parent) if parent else {}) | own
+
+
+def _default_name(
+    folder: Path, found: Mapping[str, Plans], damaged: Mapping[str, str]
+) -> str | None:
+    first, last = _PREFERRED
+    # damaged plans of a well-known name are meant, other damaged files may be anything
+    if first in found or first in damaged:
+        return first
+    if len(found) == 1 and last not in damaged:
+        return next(iter(found))
+    if last in found or last in damaged:
+        return last
+    if found:
+        raise SparseError(f"{folder} has several plans, choose with -p: {', '.join(found)}")
+    return None
+
+
+def _check(plans: Plans, file: Path) -> None:
+    """Refuse plans that lack what is read of them."""
+    _check_kinds(plans, _KEYS, str(file))
+    names = plans["configurations"]
+    if not names:
+        raise SparseError(f"{file} holds no configuration; plan again")
+    if sorted(map(str, plans["transpose_forward"])) != ["0", "1", "2"]:
+        raise SparseError(
+            f"{file}: transpose_forward must order the axes 0, 1 and 2, got "
+            f"{plans['transpose_forward']!r}"
+        )
+    for name in names:
+        heirs = [name]
+        while True:
+            own = names[heirs[-1]]
+            if not isinstance(own, dict):
+                raise SparseError(f"{file}: configuration {heirs[-1]} must map keys to values")
+            parent = own.get("inherits_from")
+            if not parent:
+                break
+            if parent not in names or parent in heirs:
+                raise SparseError(
+                    f"{file}: configuration {heirs[-1]} inherits from {parent!r}, which must be "
+                    "another of its configurations"
+                )
+            heirs.append(parent)
+        _check_kinds(resolved(plans, name), _CONFIGURATION_KEYS, f"{file}: configuration {name}")
+
+
+def _check_kinds(content: Mapping[str, Any], kinds: Mapping[str, type], where: str) -> None:
+    for key, kind in kinds.items():
+        if not isinstance(content.get(key), kind):
+            raise SparseError(f"{where}: {key} must be {_WORDS[kind]}, got {content.get(key)!r}")
