@@ -72,6 +72,36 @@ def preprocessed_cases(folder: Path) -> set[str]:
     return {c for c in cases if {f"{c}.b2nd", f"{c}_seg.b2nd"} <= names or f"{c}.npz" in names}
 
 
+def check_previous_stage(cases: Sequence[str], folder: Path, fold: int) -> None:
+    """Refuse a cascade whose training cases were not predicted by the previous stage.
+
+    nnU-Net predicts the validation cases of each fold for the next stage. With folds that share one
+    split the training cases are never among them.
+
+    Parameters
+    ----------
+    cases
+        Training cases.
+    folder
+        Predictions of the previous stage.
+    fold
+        Number of the repeat.
+
+    Raises
+    ------
+    SparseError
+        If a prediction is missing.
+    """
+    predicted = {path.stem for path in folder.glob("*")}
+    missing = [case for case in cases if case not in predicted]
+    if missing:
+        raise SparseError(
+            f"{len(missing)} of {len(cases)} training cases of repeat {fold} have no prediction "
+            f"of the previous stage in {folder}: nnU-Net writes those of validation cases only, "
+            "and repeats share one split (train 3d_fullres instead)"
+        )
+
+
 def split_existing(cases: Sequence[str], existing: set[str]) -> tuple[list[str], list[str]]:
     """Cases of a split that exist, and those that do not, both in the order of the split."""
     found = [case for case in cases if case in existing]

@@ -81,12 +81,18 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         Raises
         ------
         SparseError
-            If the split file lacks the repeat, or no training or no validation case is left.
+            If the split file lacks the repeat, no training or no validation case is left, or a
+            cascade lacks predictions of the previous stage.
         """
         repeats.check_repeat(self.fold, _splits_file(self.plans_manager.dataset_name))
         repeats.check_preprocessed(Path(self.preprocessed_dataset_folder))
         training, validation = super().do_split()
-        return self._existing("training", training), self._existing("validation", validation)
+        training = self._existing("training", training)
+        if self.is_cascaded:
+            repeats.check_previous_stage(
+                training, Path(self.folder_with_segs_from_previous_stage), self.fold
+            )
+        return training, self._existing("validation", validation)
 
     def _existing(self, part: str, cases: list[str]) -> list[str]:
         folder = Path(self.preprocessed_dataset_folder)

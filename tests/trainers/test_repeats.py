@@ -6,6 +6,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.step_record import FILE, StepRecord
 from nnunet_sparse.trainers.repeats import (
     check_preprocessed,
+    check_previous_stage,
     check_repeat,
     missing_message,
     preprocessed_cases,
@@ -79,3 +80,12 @@ def test_long_lists_are_cut():
     message = missing_message("training", ["x"], [f"m{i}" for i in range(12)])
     assert message.startswith("12 of 13 training cases are not preprocessed")
     assert message.endswith("m9, ...")
+
+
+def test_a_cascade_needs_predictions_of_its_training_cases(tmp_path):
+    (tmp_path / "a.1.b2nd").touch()
+    check_previous_stage(["a.1"], tmp_path, 0)
+    with pytest.raises(SparseError, match="1 of 2 training cases of repeat 2 have no prediction"):
+        check_previous_stage(["a.1", "b"], tmp_path, 2)
+    with pytest.raises(SparseError, match="1 of 1"):
+        check_previous_stage(["a.1"], tmp_path / "missing", 0)
