@@ -62,14 +62,17 @@ def infer_slice_axis(label: np.ndarray, ignore_label: int | None) -> int | None:
     Returns
     -------
     int or None
-        The axis with the smallest number of planes that are annotated in part; of several the one
-        with fewer annotated planes, then the first. None for a dense label.
+        The axis along which there is one plane only; else the one with the smallest number of
+        planes that are annotated in part, of several that with fewer annotated planes, then the
+        first. None for a dense label.
     """
     if ignore_label is None:
         return None
     annotated = label != ignore_label
     if annotated.all():
         return None
+    if 1 in label.shape:
+        return label.shape.index(1)
 
     def disorder(axis: int) -> tuple[int, int]:
         others = _others(axis)

@@ -32,16 +32,16 @@ def write_array(path: Path, array: np.ndarray, patch_size: Sequence[int]) -> Non
         Size of the patches that will be read, two or three axes.
     """
     blocks, chunks = comp_blosc2_params(array.shape, tuple(patch_size), array.itemsize)
-    path.parent.mkdir(exist_ok=True)
-    path.unlink(missing_ok=True)
     is_image = array.dtype.kind == "f"
-    blosc2.asarray(
+    compressed = blosc2.asarray(
         np.ascontiguousarray(array),
-        urlpath=str(path),
         chunks=chunks,
         blocks=blocks,
         cparams=_better_parameters(array, chunks) if is_image else _LABEL_CODEC,
     )
+    path.parent.mkdir(exist_ok=True)
+    # not by blosc2, which does not say that the disk is full
+    path.write_bytes(compressed.to_cframe())
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -14,7 +14,6 @@ preprocessing. It holds, for every case,
 import contextlib
 import hashlib
 import io
-import json
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
@@ -28,12 +27,13 @@ import numpy as np
 from nnunet_sparse.atomic import canonical_json
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import first_line
-from nnunet_sparse.label_io import TIFF_READER, spacing_file
 from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.compressed_array import write_array
 from nnunet_sparse.planners.plans import Plans, configuration_of
-from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.planners.training_files import image_files
+from nnunet_sparse.raw_dataset import Case, RawDataset
 
 _VERSION = 1
 _FIELDS = (
@@ -119,7 +119,11 @@ def image_owners(raw: RawDataset) -> dict[str, str]:
     It is the base that ``selection.json`` names, where that holds the same image files under the
     same case ID, else the data set itself.
     """
-    base = _base_of(raw)
+    name = read_base_name(raw.folder)
+    try:
+        base = RawDataset.open(raw.folder.parent / name) if name else None
+    except (SparseError, OSError):
+        base = None
     if base is None:
         return dict.fromkeys(raw.training, raw.name)
     return {
@@ -160,8 +164,7 @@ def store_images(
     SparseError
         If an image cannot be read or holds NaN or infinite values.
     """
-    reader = plans["image_reader_writer"]
-    sources = {case_id: _source(case, reader) for case_id, case in cases.items()}
+    sources = {case_id: _source(case) for case_id, case in cases.items()}
     found, missing = _look_up(folder, sources)
     if not missing:
         return found
@@ -200,7 +203,7 @@ def _look_up(
                 folder / part / f"{case_id}.b2nd" if stored[part] else None
                 for part in ("nonzero", "zeros")
             ]
-        except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError):
+        except Exception:  # damaged content makes pickle raise anything
             continue
         image = folder / f"{case_id}.b2nd"
         if all(file is None or file.is_file() for file in (image, *files)):
@@ -233,6 +236,7 @@ def _store_image(
         "nonzero": nonzero if any(planned.use_mask_for_norm) else None,
     }
     name = f"{case.case_id}.b2nd"
+    (folder / f"{case.case_id}.pkl").unlink(missing_ok=True)  # its files are replaced one by one
     for part, mask in masks.items():
         if mask is not None:
             write_array(staging / part / name, mask.astype(np.uint8), planned.patch_size)
@@ -278,21 +282,9 @@ def _read_image(case: Case, reader: Any) -> tuple[np.ndarray, dict[str, Any]]:
     return image, properties
 
 
-def _source(case: Case, reader: str) -> Source:
-    files: Sequence[Path] = case.images
-    if reader == TIFF_READER:
-        files = [*files, *(f for f in map(spacing_file, case.images) if f.exists())]
-    return tuple((f.name, (status := f.stat()).st_size, status.st_mtime_ns) for f in files)
-
-
-def _base_of(raw: RawDataset) -> RawDataset | None:
-    try:
-        base = json.loads((raw.folder / SELECTION_FILE).read_text(encoding="utf-8"))["base"]
-        if base != Path(base).name:
-            return None
-        return RawDataset.open(raw.folder.parent / base)
-    except (OSError, ValueError, KeyError, TypeError):  # SparseError is a ValueError
-        return None
+def _source(case: Case) -> Source:
+    statuses = ((file, file.stat()) for file in image_files(case))
+    return tuple((f.name, status.st_size, status.st_mtime_ns) for f, status in statuses)
 
 
 def _same_images(case: Case, other: Case | None) -> bool:

@@ -17,6 +17,7 @@ from nnunet_sparse.planners.image_store import StoredImage
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.resampling import resample_label_planes
 
+_NUM_NAMED = 10
 OUTSIDE = -1  # nnU-Net's value for background outside the non-zero mask
 
 
@@ -98,7 +99,8 @@ def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -
     Raises
     ------
     SparseError
-        If the label cannot be read or has another shape than its image.
+        If the label cannot be read, has another shape than its image, or holds a value that is not
+        declared.
     """
     label = read_label(file, how.reader).transpose(how.transpose_forward)
     expected = tuple(stored.properties["shape_before_cropping"])
@@ -107,6 +109,7 @@ def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -
             f"{file} has shape {_untransposed(label.shape, how)} (z, y, x), its image "
             f"{_untransposed(expected, how)}"
         )
+    _check_values(file, label, how.labels)
     bbox = stored.properties["bbox_used_for_cropping"]
     label = label[tuple(slice(*bounds) for bounds in bbox)]
     if how.slice_axis is None:
@@ -120,6 +123,26 @@ def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -
     if axis is None or how.ignore_label is None or dense:
         return _dense_from_store(file, seg, stored, how)
     return resample_label_planes(seg, axis, stored.shape, how.ignore_label)
+
+
+def _check_values(file: Path, label: np.ndarray, labels: Mapping[str, Any]) -> None:
+    """Refuse values that ``dataset.json`` does not declare: training would fail, or learn them."""
+    values = [
+        v for value in labels.values() for v in (value if isinstance(value, list) else [value])
+    ]
+    declared = np.zeros(max(values) + 1, bool)
+    declared[values] = True
+    for plane in label:
+        known = (plane >= 0) & (plane < len(declared))
+        # values out of range first: they are no index
+        wrong = plane[~known] if not known.all() else plane[~declared[plane]]
+        if wrong.size:
+            named = ", ".join(map(str, np.flatnonzero(declared)[:_NUM_NAMED]))
+            more = ", ..." if declared.sum() > _NUM_NAMED else ""
+            raise SparseError(
+                f"{file} holds the label {wrong[0]}, which dataset.json does not declare "
+                f"(it declares {named}{more})"
+            )
 
 
 def _mark_outside(

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from nnunet_sparse.errors import SparseError
 
@@ -22,6 +23,22 @@ def quiet(what: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise SparseError(f"nnU-Net failed at {what}: {reason}") from error
+
+
+def reader_class(dataset_json: dict[str, Any], image: str) -> Any:
+    """nnU-Net's reader of a data set, without the tracebacks of those that do not take its images.
+
+    Parameters
+    ----------
+    dataset_json
+        Content of ``dataset.json``.
+    image
+        One of the images.
+    """
+    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        return determine_reader_writer_from_dataset_json(dataset_json, image, verbose=False)
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ from nnunet_sparse.settings import TrainingSettings, parse_assignment
 
 logger = logging.getLogger(__name__)
 
-CONFIGURATIONS = ("2d", "3d_fullres")
 _PLANS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OTHER_FILES = ("dataset", "dataset_fingerprint", "splits_final")
 
@@ -33,7 +32,7 @@ def plan_and_preprocess(
     planner: str = "SparsePlanner",
     plans_name: str | None = None,
     plans_from: str | None = None,
-    configurations: Sequence[str] = CONFIGURATIONS,
+    configurations: Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     num_processes: int | None = None,
     overwrite: bool = False,
@@ -61,13 +60,15 @@ def plan_and_preprocess(
         ``own``. From a data set that is not the base, plans of that name are taken as they are, by
         whomever they were made.
     configurations
-        Configurations to preprocess; all that are planned stand in the plans.
+        Configurations to preprocess; all that are planned stand in the plans. None: those of
+        ``2d`` and ``3d_fullres`` that are planned; images of one slice have no 3d ones.
     settings
         Training settings that differ from the planner's.
     num_processes
         Number of processes, or None for the number of cores.
     overwrite
-        Whether plans and a split that differ are replaced.
+        Whether plans and a split that differ, and preprocessed data that are not ours, are
+        replaced.
 
     Returns
     -------
@@ -82,7 +83,11 @@ def plan_and_preprocess(
     """
     from nnunet_sparse.planners import steps
     from nnunet_sparse.planners.plan_source import find_source
-    from nnunet_sparse.planners.plans import check_configurations_exist, read_plans
+    from nnunet_sparse.planners.plans import (
+        check_configurations_exist,
+        default_configurations,
+        read_plans,
+    )
     from nnunet_sparse.planners.registry import default_plans_name
     from nnunet_sparse.planners.splits import copy_splits
     from nnunet_sparse.planners.step_record import StepRecord
@@ -98,7 +103,8 @@ def plan_and_preprocess(
     folder = paths.preprocessed / raw.name
     source = find_source(paths, raw, planner, plans_name, plans_from)
     existing = (source.existing_plans, read_plans(folder / f"{plans_name}.json"))
-    check_configurations_exist(configurations, [plans for plans in existing if plans is not None])
+    wanted = list(dict.fromkeys(configurations or ()))
+    check_configurations_exist(wanted, [plans for plans in existing if plans is not None])
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".nnsparse.lock"):
         target = steps.PreprocessedDataset(
@@ -109,17 +115,18 @@ def plan_and_preprocess(
             target,
             source,
             plans_name,
-            configurations=configurations,
+            configurations=wanted,
             changes=changes,
             overwrite=overwrite,
         )
-        if "2d" in configurations:
+        wanted = wanted or default_configurations(plans)
+        if "2d" in wanted:
             steps.check_cut(raw, plans)
         # before the long step, so that no training finds data without them
         steps.copy_dataset_json(target)
         steps.copy_labels(target)
-        for configuration in dict.fromkeys(configurations):
-            steps.preprocess(target, plans, configuration)
+        for configuration in wanted:
+            steps.preprocess(target, plans, configuration, overwrite=overwrite)
     return folder / f"{plans_name}.json"
 
 
@@ -146,9 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "-c",
         "--configurations",
         nargs="+",
-        default=list(CONFIGURATIONS),
         metavar="CONFIG",
-        help="configurations to preprocess (default: %(default)s)",
+        help="configurations to preprocess (default: 2d and, for volumes, 3d_fullres)",
     )
     parser.add_argument(
         "-pl",
@@ -177,13 +183,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_num_processes(parser)
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace plans and a split that differ"
+        "--overwrite",
+        action="store_true",
+        help="replace plans and a split that differ, and data of nnU-Net's own preprocessing",
     )
     return run_command(parser, _work, argv)
 
 
 def _work(args: argparse.Namespace) -> None:
     settings = dict(parse_assignment(text) for text in args.assignments)
+    from nnunet_sparse.planners.plans import default_configurations, read_plans
+
     file = plan_and_preprocess(
         configured_paths(),
         args.dataset,
@@ -196,7 +206,8 @@ def _work(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     print(f"plans: {file}")
-    for configuration in dict.fromkeys(args.configurations):
+    configurations = args.configurations or default_configurations(read_plans(file) or {})
+    for configuration in dict.fromkeys(configurations):
         print(
             f"train: nnUNetv2_train {file.parent.name} {configuration} 0 -tr SparseTrainer "
             f"-p {file.stem}"

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 from nnunet_sparse.dataset_name import dataset_names
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.plan_store import FINGERPRINT_FILE, stored_plans
 from nnunet_sparse.planners.planning_input import PlanningInput, base_input, own_input
 from nnunet_sparse.planners.plans import Plans, read_plans
 from nnunet_sparse.planners.step_record import digest_of
-from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.settings import BLOCK
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ def find_source(
     SparseError
         If there are no such plans, or they do not fit.
     """
-    base = base_of(raw)
+    base = read_base_name(raw.folder)
     labelled = base is not None and _is_labelled(paths, base)
     if plans_from is None:
         if base is not None and not labelled:
@@ -135,18 +136,6 @@ def find_source(
     if other == base and labelled:
         return MeasuredSource(paths.preprocessed, base_input(paths, raw, other), planner)
     return _foreign_source(paths, raw, other, plans_name)
-
-
-def base_of(raw: RawDataset) -> str | None:
-    """Name of the base that ``selection.json`` names, if there is one.
-
-    The rest of the file may be of any version.
-    """
-    try:
-        content = json.loads((raw.folder / SELECTION_FILE).read_text(encoding="utf-8"))
-        return str(content["base"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _is_labelled(paths: NnUNetPaths, base: str) -> bool:

@@ -1,23 +1,31 @@
 """Fingerprints and plans in ``nnUNet_preprocessed/DATASET/nnsparse``, made once for many uses.
 
-A file is named after a digest of what it is made from, and written in one step: one that exists is
-complete and right. nnU-Net's own files in ``nnUNet_preprocessed/DATASET`` are left alone.
+A file is named after a digest of what it is made from, and written in one step: one that can be
+read is complete and right. nnU-Net's own files in ``nnUNet_preprocessed/DATASET`` are left alone.
 """
 
+import io
 import json
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.locks import locked
-from nnunet_sparse.planners.nnunet_calls import environment, positive_thread_number, quiet
+from nnunet_sparse.planners.nnunet_calls import (
+    environment,
+    positive_thread_number,
+    quiet,
+    reader_class,
+)
 from nnunet_sparse.planners.planning_input import PlanningInput
-from nnunet_sparse.planners.plans import Plans
-from nnunet_sparse.planners.registry import default_plans_name, find_planner
+from nnunet_sparse.planners.plans import Plans, read_plans
+from nnunet_sparse.planners.registry import OURS, default_plans_name, find_planner
+from nnunet_sparse.planners.slice_axis import count_slice_axes
 from nnunet_sparse.planners.step_record import digest_of
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.raw_dataset import SELECTION_FILE
@@ -63,15 +71,24 @@ def stored_plans(
     measured = store / f"fingerprint_{source.fingerprint_digest[:_DIGEST_LENGTH]}.json"
     digest = digest_of(source.plans_digest, planner)[:_DIGEST_LENGTH]
     planned = store / f"{planner}_{digest}.json"
-    if not (measured.is_file() and planned.is_file()):
+    plans = read_plans(planned)
+    if plans is None or not _is_intact(measured):
         store.mkdir(parents=True, exist_ok=True)
         with locked(store / ".nnsparse.lock"):
-            if not measured.is_file():
+            if not _is_intact(measured):
                 write_json(measured, _measured(source, num_processes))
-            if not planned.is_file():
-                write_json(planned, _planned(source, planner, measured), sort_keys=False)
-    plans: Plans = json.loads(planned.read_text(encoding="utf-8"))
+            plans = read_plans(planned)  # another process may have made them
+            if plans is None:
+                plans = _planned(source, planner, measured, num_processes)
+                write_json(planned, plans, sort_keys=False)
     return measured, plans
+
+
+def _is_intact(fingerprint: Path) -> bool:
+    try:
+        return "spacings" in json.loads(fingerprint.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _measured(source: PlanningInput, num_processes: int) -> dict[str, Any]:
@@ -84,20 +101,43 @@ def _measured(source: PlanningInput, num_processes: int) -> dict[str, Any]:
         return SparseFingerprintExtractor(name, num_processes).measure()
 
 
-def _planned(source: PlanningInput, planner: str, fingerprint: Path) -> Plans:
+def _planned(source: PlanningInput, planner: str, fingerprint: Path, num_processes: int) -> Plans:
     planner_class = find_planner(planner)
     from nnunetv2.utilities.json_export import recursive_fix_for_json_export
 
     name = source.measured.name
     logger.info("plans: %s plans for %d cases of %s", planner, source.num_training, name)
+    if source.slice_axis is None and planner in OURS:
+        source = replace(source, slice_axis=_shown_slice_axis(source, num_processes))
     with quiet(f"the plans of {name}"), _staged(source, fingerprint):
         instance = planner_class(name, plans_name=default_plans_name(planner))
         # nnU-Net's would not be written in one step, nor compared with what is there
         instance.save_plans = recursive_fix_for_json_export
-        with environment(positive_thread_number()):
+        # nnU-Net prints a traceback for each of its readers that does not take the images
+        with environment(positive_thread_number()), redirect_stderr(io.StringIO()):
             instance.plan_experiment()
     plans: Plans = json.loads(json.dumps(instance.plans))
     return plans | {BLOCK: {"fingerprint": source.provenance()}}
+
+
+def _shown_slice_axis(source: PlanningInput, num_processes: int) -> int | None:
+    """Slice axis of most labels of a data set that we did not make."""
+    measured, ignore_label = source.measured, source.measured.dataset_json["labels"].get("ignore")
+    if ignore_label is None:
+        return None
+    labels = {c: file for c, file in label_files(measured).items() if c in source.cases}
+    image = str(measured.training[source.cases[0]].images[0])
+    with quiet(f"the files of {measured.name}"):
+        reader = reader_class(measured.dataset_json, image).__name__
+    axes = count_slice_axes(labels, reader, ignore_label, num_processes)
+    if len(axes) > 1:
+        counts = ", ".join(f"{number} along axis {axis}" for axis, number in sorted(axes.items()))
+        logger.warning(
+            "the labels of %s are annotated along different axes (%s): 2d cuts along one only",
+            measured.name,
+            counts,
+        )
+    return min(axes, key=lambda axis: (-axes[axis], axis), default=None)
 
 
 @contextmanager

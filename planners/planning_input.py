@@ -22,6 +22,8 @@ from nnunet_sparse.split import SplitRequest, find_split, split_file
 
 # to be raised when the same input gives another fingerprint
 _FINGERPRINT_VERSION = 1
+# to be raised when the same fingerprint and labels give other plans
+_PLANS_VERSION = 1
 _PACKAGES = ("nnunet-sparse", "nnunetv2")
 
 
@@ -38,7 +40,7 @@ class PlanningInput:
     declared
         ``dataset.json`` of the data set that is planned for; its cases are not used.
     slice_axis
-        Slice axis of the data set that is planned for, or None.
+        Slice axis of the data set that is planned for, or None if no file names it.
     num_training
         Number of training cases that the plans suppose.
     """
@@ -67,7 +69,9 @@ class PlanningInput:
         declared["numTraining"] = self.num_training
         versions = [version(package) for package in _PACKAGES]
         defaults = TrainingSettings().to_block()
-        return digest_of(self.fingerprint_digest, declared, self.slice_axis, versions, defaults)
+        return digest_of(
+            _PLANS_VERSION, self.fingerprint_digest, declared, self.slice_axis, versions, defaults
+        )
 
     def provenance(self) -> dict[str, Any]:
         """What the plans say about their fingerprint."""

@@ -15,6 +15,7 @@ from nnunet_sparse.settings import BLOCK, TrainingSettings
 Plans = dict[str, Any]
 
 STOCK_CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
+_DEFAULT_CONFIGURATIONS = ("2d", "3d_fullres")
 
 _PREPROCESSING = (
     "preprocessor_name",
@@ -35,10 +36,24 @@ _PREPROCESSING_OF_ALL = (
 
 
 def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
-    """A configuration with what it inherits from others."""
-    configuration: dict[str, Any] = plans["configurations"][name]
-    parent = configuration.get("inherits_from")
-    return (configuration_of(plans, parent) if parent else {}) | configuration
+    """A configuration with what it inherits from others.
+
+    Raises
+    ------
+    SparseError
+        If it inherits from a configuration that there is not, or from itself.
+    """
+    configurations: dict[str, dict[str, Any]] = plans["configurations"]
+    lineage, resolved = [name], configurations[name]
+    while parent := configurations[lineage[-1]].get("inherits_from"):
+        if parent in lineage or parent not in configurations:
+            raise SparseError(
+                f"plans {plans['plans_name']}: configuration {lineage[-1]!r} cannot inherit from "
+                f"{parent!r} (there are {', '.join(configurations)})"
+            )
+        lineage.append(parent)
+        resolved = configurations[parent] | resolved
+    return resolved
 
 
 def check_configurations_exist(names: Collection[str], existing: Collection[Plans]) -> None:
@@ -59,6 +74,11 @@ def check_configurations(plans: Plans, names: Collection[str]) -> None:
                 f"configuration {name!r} is not planned for this data set (planned: "
                 f"{', '.join(planned)}; choose with -c)"
             )
+
+
+def default_configurations(plans: Plans) -> list[str]:
+    """The configurations that are preprocessed where the user names none."""
+    return [name for name in _DEFAULT_CONFIGURATIONS if name in plans.get("configurations", {})]
 
 
 def with_settings(plans: Plans, changes: Mapping[str, Any]) -> Plans:
@@ -134,14 +154,14 @@ def share_preprocessed(
             configurations[name] = configuration
             continue
         wanted = preprocessing_fields(plans, name)
-        data = [
-            (i, i in recorded and fields == wanted) for old in others for i, fields in _data(old)
-        ]
-        taken = {i for i, same in data if not same}
+        data = [(i, fields == wanted) for old in others for i, fields in _data(old)]
+        different = {i for i, equal in data if not equal}
+        unknown = {i for i, equal in data if equal and i not in recorded}
         kept = [i for i, fields in _data(own) if fields == wanted] if own else []
-        shared = sorted(i for i, same in data if same)
-        wishes = chain(kept, shared, _numbered(configuration["data_identifier"]))
-        identifier = next(i for i in wishes if i not in taken)
+        shared = sorted(i for i, equal in data if equal and i in recorded)
+        named = _numbered(configuration["data_identifier"])
+        fresh = (i for i in chain(shared, named) if i not in unknown)
+        identifier = next(i for i in chain(kept, fresh) if i not in different)
         configurations[name] = configuration | {"data_identifier": identifier}
     return plans | {"configurations": configurations}
 
@@ -166,13 +186,21 @@ def difference(old: Plans, new: Plans) -> str | None:
 
 
 def read_plans(file: Path) -> Plans | None:
-    """Content of a plans file, or None if it is none or was written half."""
+    """Content of a plans file, or None if it is none or was written half.
+
+    NaN, which nnU-Net writes for the intensities of a foreground that there is not, becomes None:
+    JSON has no NaN, and one equals no other.
+    """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except (OSError, ValueError):
         return None
-    is_plans = isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys()
-    return content if is_plans else None
+    if not isinstance(content, dict) or "plans_name" not in content:
+        return None
+    configurations = content.get("configurations")
+    if not isinstance(configurations, dict):
+        return None
+    return content if all(isinstance(c, dict) for c in configurations.values()) else None
 
 
 def data_identifiers(plans: Plans) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from nnunet_sparse.errors import SparseError
 
 # name: module, default name of its plans
-_OURS = {
+OURS = {
     "SparsePlanner": ("sparse_planner", "nnsparsePlans"),
     "SparseResEncPlanner": ("residual_planner", "nnsparseResEncPlans"),
     "SmallPlanner": ("small_planner", "nnsparseSmallPlans"),
@@ -27,8 +27,8 @@ def find_planner(name: str) -> Any:
     SparseError
         If neither we nor nnU-Net have one.
     """
-    if name in _OURS:
-        return getattr(import_module(f"nnunet_sparse.planners.{_OURS[name][0]}"), name)
+    if name in OURS:
+        return getattr(import_module(f"nnunet_sparse.planners.{OURS[name][0]}"), name)
     import nnunetv2
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
         ExperimentPlanner,
@@ -39,10 +39,10 @@ def find_planner(name: str) -> Any:
     found = recursive_find_python_class(str(folder), name, "nnunetv2.experiment_planning")
     if isinstance(found, type) and issubclass(found, ExperimentPlanner):
         return found
-    close = difflib.get_close_matches(name, _OURS, n=1)
+    close = difflib.get_close_matches(name, OURS, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise SparseError(
-        f"unknown planner {name!r} ({hint}ours are {', '.join(_OURS)}; nnU-Net's, like "
+        f"unknown planner {name!r} ({hint}ours are {', '.join(OURS)}; nnU-Net's, like "
         "ExperimentPlanner and nnUNetPlannerResEncM, work as well)"
     )
 
@@ -55,7 +55,7 @@ def default_plans_name(planner: str) -> str:
     SparseError
         If there is no such planner.
     """
-    if planner in _OURS:
-        return _OURS[planner][1]
+    if planner in OURS:
+        return OURS[planner][1]
     parameters = inspect.signature(find_planner(planner).__init__).parameters
     return str(parameters["plans_name"].default)

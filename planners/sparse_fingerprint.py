@@ -15,7 +15,6 @@ import numpy as np
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
     DatasetFingerprintExtractor,
 )
-from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from nnunetv2.paths import nnUNet_preprocessed
 from nnunetv2.preprocessing.normalization.default_normalization_schemes import CTNormalization
 from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import (
@@ -25,6 +24,7 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.planners.nnunet_calls import reader_class
 
 Fingerprint = dict[str, Any]
 
@@ -102,7 +102,7 @@ class SparseFingerprintExtractor(DatasetFingerprintExtractor):  # type: ignore[m
             normalisation needs its intensities.
         """
         first = next(iter(self.dataset.values()))["images"][0]
-        reader = determine_reader_writer_from_dataset_json(self.dataset_json, first)
+        reader = reader_class(self.dataset_json, first)
         ignore = self.dataset_json["labels"].get("ignore")
         measure = partial(
             _measure_case,

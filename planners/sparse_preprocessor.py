@@ -4,6 +4,7 @@ Plans keep the name of nnU-Net's preprocessor, which prediction uses; the images
 makes for prediction.
 """
 
+import logging
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nnunet_sparse.annotation import annotation_properties
+from nnunet_sparse.annotation import annotation_properties, infer_slice_axis
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.links import link_file
 from nnunet_sparse.locks import locked
@@ -27,6 +28,8 @@ from nnunet_sparse.planners.label_planes import LabelPreprocessing, preprocess_l
 from nnunet_sparse.planners.plans import Plans, check_configurations, configuration_of
 from nnunet_sparse.planners.slice_axis import read_slice_axis
 from nnunet_sparse.raw_dataset import RawDataset
+
+logger = logging.getLogger(__name__)
 
 NONZERO_SUFFIX = "_nonzero"
 _PREPROCESSOR = "DefaultPreprocessor"
@@ -98,11 +101,20 @@ class SparsePreprocessor:
                 work = partial(_preprocess_case, how=how, output=output, staging=staging)
                 voxels = sum(job.num_voxels for job in jobs.values())
                 in_parallel = num_processes if voxels > _VOXELS_WORTH_A_POOL else 1
-                map_cases(work, jobs, in_parallel, "Preprocessing labels")
+                axes = map_cases(work, jobs, in_parallel, "Preprocessing labels").values()
                 _link_masks(jobs, output, staging)
                 _remove_other_cases(output, jobs)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
+        if across := sum(axis not in (None, 0) for axis in axes):
+            logger.warning(
+                "%d of %d labels of %s are annotated along another axis than the one that %s cuts "
+                "along: its slices show lines of annotation",
+                across,
+                len(jobs),
+                raw.name,
+                configuration,
+            )
 
 
 @dataclass(frozen=True)
@@ -133,7 +145,10 @@ def _images(
     return images
 
 
-def _preprocess_case(job: LabelJob, how: LabelPreprocessing, output: Path, staging: Path) -> None:
+def _preprocess_case(
+    job: LabelJob, how: LabelPreprocessing, output: Path, staging: Path
+) -> int | None:
+    """Preprocess one label; return its slice axis where that must be looked at."""
     seg = preprocess_label(job.label, job.image, how)
     name = f"{job.case_id}_seg.b2nd"
     write_array(staging / name, seg[None], how.patch_size)
@@ -143,6 +158,8 @@ def _preprocess_case(job: LabelJob, how: LabelPreprocessing, output: Path, stagi
     record.write_bytes(pickle.dumps(properties))
     record.replace(output / record.name)
     _link(job.image.image, output / f"{job.case_id}.b2nd", staging)
+    in_question = how.slice_axis is None and len(how.spacing) == 2
+    return infer_slice_axis(seg, how.ignore_label) if in_question else None
 
 
 def _link_masks(jobs: Mapping[str, LabelJob], output: Path, staging: Path) -> None:

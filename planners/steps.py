@@ -161,13 +161,16 @@ def copy_dataset_json(target: PreprocessedDataset) -> None:
             shutil.copyfile(source, temporary)
 
 
-def preprocess(target: PreprocessedDataset, plans: Plans, configuration: str) -> None:
+def preprocess(
+    target: PreprocessedDataset, plans: Plans, configuration: str, *, overwrite: bool
+) -> None:
     """Preprocess a configuration, unless its data are complete.
 
     Raises
     ------
     SparseError
-        If an image or a label is unusable.
+        If an image or a label is unusable, or if data that are not ours are there and ``overwrite``
+        is False.
     """
     raw, record = target.raw, target.record
     output = target.folder / configuration_of(plans, configuration)["data_identifier"]
@@ -181,6 +184,12 @@ def preprocess(target: PreprocessedDataset, plans: Plans, configuration: str) ->
     if record.is_complete(step, digest) and _has_all_cases(output, raw):
         logger.info("%s: %s is up to date", configuration, output.name)
         return
+    is_ours = output.name in record.names("preprocessed")
+    if not is_ours and not overwrite and output.is_dir() and any(output.iterdir()):
+        raise SparseError(
+            f"{output} holds preprocessed data of other origin: choose another name of the plans "
+            "with -p, or replace the data with --overwrite"
+        )
     logger.info("%s: preprocessing %d cases", configuration, len(raw.training))
     from nnunet_sparse.planners.sparse_preprocessor import SparsePreprocessor
 
@@ -207,7 +216,10 @@ def copy_labels(target: PreprocessedDataset) -> None:
 
 
 def check_cut(raw: RawDataset, plans: Plans) -> None:
-    """Warn of 2d plans that cut the volumes across the annotated slices."""
+    """Warn of 2d plans that cut across the slices of a ``selection.json``.
+
+    Of other data sets only the preprocessing of their labels tells.
+    """
     axis, cut = read_slice_axis(raw.folder), plans["transpose_forward"][0]
     if axis not in (None, cut):
         logger.warning(

@@ -7,11 +7,12 @@ from typing import Any
 
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import check_complete, is_nifti
+from nnunet_sparse.label_io import check_complete, is_nifti, spacing_file
 from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.raw_dataset import Case, RawDataset
 
 _NUM_NAMED = 5
+_TIFF_ENDINGS = (".tif", ".tiff")
 
 
 def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
@@ -72,6 +73,12 @@ def label_files(raw: RawDataset) -> dict[str, Path]:
     return {case: files.label for case, files in raw.training.items() if files.label is not None}
 
 
+def image_files(case: Case) -> list[Path]:
+    """Files that make the image of a case: its channels, and the spacing of TIFF files."""
+    beside = (spacing_file(image) for image in case.images if image.suffix in _TIFF_ENDINGS)
+    return [*case.images, *dict.fromkeys(file for file in beside if file.is_file())]
+
+
 def files_digest(raw: RawDataset, cases: Iterable[str] | None = None) -> str:
     """Hash over ``dataset.json`` and the names, sizes and times of all training files.
 
@@ -85,7 +92,7 @@ def files_digest(raw: RawDataset, cases: Iterable[str] | None = None) -> str:
     content = hashlib.sha256((raw.folder / "dataset.json").read_bytes())
     labels = label_files(raw)
     for case_id in sorted(raw.training if cases is None else cases):
-        for file in (*raw.training[case_id].images, labels[case_id]):
+        for file in (*image_files(raw.training[case_id]), labels[case_id]):
             status = file.stat()
             entry = (case_id, file.name, status.st_size, status.st_mtime_ns)
             content.update(repr(entry).encode())

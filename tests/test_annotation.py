@@ -41,6 +41,13 @@ def test_a_slice_annotated_in_part_does_not_hide_the_axis() -> None:
     assert infer_slice_axis(label, 3) == 1
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_not_cut_into_lines(axis: int) -> None:
+    label = np.zeros((6, 8), np.int16)
+    label[:4] = 3
+    assert infer_slice_axis(np.expand_dims(label, axis), 3) == axis
+
+
 def test_dense_labels_have_no_slice_axis() -> None:
     label = np.zeros((2, 3, 4), np.int16)
     assert is_dense(label, 3)

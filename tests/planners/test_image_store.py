@@ -1,4 +1,5 @@
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,39 @@ def test_what_a_killed_call_left_is_made_anew(make_base: BaseMaker, tmp_path: Pa
     for case_id, image in stored(raw, plans, folder).items():
         np.testing.assert_array_equal(read_array(image.image), before[case_id])
     assert not (folder / ".staging").exists()
+
+
+@pytest.mark.parametrize("content", [b"garbage", pickle.dumps([1]), b"\x80\x04cnowhere\nX\n."])
+def test_a_damaged_record_is_made_anew(
+    make_base: BaseMaker, tmp_path: Path, content: bytes
+) -> None:
+    raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
+    before = stored(raw, plans, folder)
+    (folder / "tr_00.pkl").write_bytes(content)
+    assert stored(raw, plans, folder) == before
+
+
+def test_a_half_replaced_image_is_not_taken_for_the_old_one(
+    make_base: BaseMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
+    stored(raw, plans, folder)
+    file = raw.training["tr_00"].images[0]
+    content, status = file.read_bytes(), file.stat()
+    expected = nnunet_case(raw, "tr_00", plans, labelled=False)[0]
+    write_volume(file, np.ones(SHAPE, np.float32))
+    with monkeypatch.context() as broken:
+        broken.setattr(pickle, "dumps", _fail)
+        with pytest.raises(OSError, match="killed"):
+            stored(raw, plans, folder)
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    image = stored(raw, plans, folder)["tr_00"].image
+    np.testing.assert_array_equal(read_array(image), expected)
+
+
+def _fail(_: object) -> bytes:
+    raise OSError("killed")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 import SimpleITK as sitk
-from training_fixtures import SHORT, TINY
+from training_fixtures import SHORT, SLICE_AXIS, TINY
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners import plan_store
@@ -140,6 +140,77 @@ def test_planners_of_nnunet_and_added_configurations(trainable, caplog):
     after = json.loads(file.read_text())["configurations"]
     assert after["2d"]["nnsparse"]["num_epochs"] == 7
     assert after["mine"] == {"inherits_from": "2d", "batch_size": 3}
+
+
+@pytest.mark.slow
+def test_the_slice_axis_of_a_data_set_of_others_is_that_of_its_labels(tiny_paths, caplog):
+    (tiny_paths.raw / TINY / "selection.json").unlink(missing_ok=True)
+    plans = json.loads(run(tiny_paths).read_text())
+    assert plans["transpose_forward"] == [SLICE_AXIS, 0, 2]
+    assert not caplog.records
+    run(tiny_paths, planner="ExperimentPlanner")
+    assert "8 of 8 labels of Dataset777_Tiny are annotated along another axis" in caplog.text
+
+
+@pytest.mark.slow
+def test_labels_of_different_axes_are_told(tiny_paths, caplog):
+    (tiny_paths.raw / TINY / "selection.json").unlink(missing_ok=True)
+    file = tiny_paths.raw / TINY / "labelsTr" / "case_0.nii.gz"
+    label = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
+    label[:] = 2
+    label[:, :, 3] = 1
+    sitk.WriteImage(sitk.GetImageFromArray(label), str(file))
+    plans = json.loads(run(tiny_paths).read_text())
+    assert plans["transpose_forward"] == [SLICE_AXIS, 0, 2]
+    assert "different axes (5 along axis 1, 1 along axis 2)" in caplog.text
+
+
+def test_images_of_one_slice_have_2d_alone(make_base, capsys):
+    labels = {"background": 0, "organ": 1, "lesion": 2, "ignore": 3}
+    make_base("Dataset005_Flat", shapes=[(1, 40, 36)], num_train=4, labels=labels)
+    arguments = ["-d", "5", "-pl", "SmallPlanner", "-np", "1"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in printed[1:]] == [
+        ["train:", "nnUNetv2_train", "Dataset005_Flat", "2d"]
+    ]
+    assert main([*arguments, "-c", "2d", "3d_fullres"]) == 2
+
+
+def test_planning_of_tiff_images_is_quiet(make_base, paths, capfd):
+    make_base("Dataset005_Tiff", num_train=4, ending=".tif")
+    arguments = {"planner": "SmallPlanner", "configurations": ["3d_fullres"], "num_processes": 1}
+    plan_and_preprocess(paths, "5", **arguments)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_preprocessed_data_of_other_origin_stay(trainable):
+    folder = trainable.preprocessed / TINY
+    data = folder / "nnUNetPlans_2d"
+    data.mkdir()
+    (data / "case_0.b2nd").write_bytes(b"mine")
+    with pytest.raises(SparseError, match=r"nnUNetPlans_2d holds .* other origin.*--overwrite"):
+        run(trainable, planner="ExperimentPlanner")
+    assert {file.name: file.read_bytes() for file in data.iterdir()} == {"case_0.b2nd": b"mine"}
+    run(trainable, planner="ExperimentPlanner", overwrite=True)
+    assert (data / "case_7.pkl").is_file()
+
+
+def test_a_lost_record_is_made_anew_with_overwrite(trainable):
+    run(trainable, plans_name="Other", settings=SHORT)
+    (trainable.preprocessed / TINY / "nnsparse_steps.json").write_text("[1]")
+    with pytest.raises(SparseError, match="other origin"):
+        run(trainable, settings=SHORT)
+    file = run(trainable, settings=SHORT, overwrite=True)
+    identifier = json.loads(file.read_text())["configurations"]["2d"]["data_identifier"]
+    assert identifier == "nnsparseSmallPlans_2d"
+
+
+def test_damaged_stored_plans_are_made_anew(trainable, calls):
+    for file in (trainable.preprocessed / TINY / "nnsparse").glob("*.json"):
+        file.write_text("{")
+    run(trainable, plans_name="Other", settings=SHORT)
+    assert calls[:2] == ["_measured", "_planned"]
 
 
 def test_another_split_is_refused(trainable):

@@ -3,8 +3,11 @@ import pytest
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.plans import (
     check_configurations,
+    configuration_of,
+    default_configurations,
     difference,
     moved,
+    read_plans,
     share_preprocessed,
     with_settings,
 )
@@ -90,3 +93,51 @@ def test_moved_plans_have_names_of_their_own():
     assert result["configurations"]["2d"]["data_identifier"] == "b_2d"
     assert result["configurations"]["3d"]["data_identifier"] == "nnUNetPlans_3d"
     assert moved(result, "x", "a") | {"dataset_name": None} == original | {"dataset_name": None}
+
+
+def test_own_data_stay_own_when_the_record_is_lost():
+    same = plans("b_2d")
+    assert identifier_of(share_preprocessed(plans(), plans("b_2d"), [same], set())) == "b_2d"
+
+
+def test_heirs_have_everything_of_their_ancestors():
+    content = plans(batch_size=2)
+    content["configurations"] |= {
+        "child": {"inherits_from": "2d", "batch_size": 3},
+        "grandchild": {"inherits_from": "child", "patch_size": [4, 4]},
+    }
+    heir = configuration_of(content, "grandchild")
+    assert (heir["data_identifier"], heir["batch_size"], heir["patch_size"]) == ("a_2d", 3, [4, 4])
+
+
+@pytest.mark.parametrize("parent", ["nobody", "heir", "other"])
+def test_impossible_inheritance(parent):
+    content = plans()
+    content["configurations"] |= {
+        "heir": {"inherits_from": parent},
+        "other": {"inherits_from": "heir"},
+    }
+    with pytest.raises(
+        SparseError, match=rf"plans a: configuration .* inherit from '{parent}|heir"
+    ):
+        configuration_of(content, "heir")
+
+
+@pytest.mark.parametrize("configurations", ["[]", '["2d"]', '{"2d": 3}', "null"])
+def test_files_of_another_form_are_no_plans(tmp_path, configurations):
+    file = tmp_path / "a.json"
+    file.write_text('{"plans_name": "a", "configurations": ' + configurations + "}")
+    assert read_plans(file) is None
+
+
+def test_nan_of_nnunet_is_read_as_none(tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text('{"plans_name": "a", "configurations": {}, "mean": NaN}')
+    assert read_plans(file) == {"plans_name": "a", "configurations": {}, "mean": None}
+
+
+def test_default_configurations_are_those_that_are_planned():
+    assert default_configurations(plans()) == ["2d"]
+    content = plans()
+    content["configurations"] = {"3d_lowres": {}, "3d_fullres": {}, **content["configurations"]}
+    assert default_configurations(content) == ["2d", "3d_fullres"]

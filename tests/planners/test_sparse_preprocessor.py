@@ -234,6 +234,20 @@ def test_a_label_must_fit_its_image(paths: NnUNetPaths, base: Path) -> None:
     assert not (paths.preprocessed / raw.name / ".nnsparse_data").exists()
 
 
+@pytest.mark.parametrize("value", [4, 200, 60_000])
+def test_labels_must_be_declared(paths: NnUNetPaths, base: Path, value: int) -> None:
+    raw = RawDataset.open(base)
+    label = raw.training["tr_03"].label
+    assert label is not None
+    voxels = random_label(np.random.default_rng(0), SHAPE).astype(np.uint16)
+    voxels[5, 5, 5] = value
+    write_volume(label, voxels)
+    with pytest.raises(
+        SparseError, match=rf"tr_03.nii.gz holds the label {value}, .* \(it declares 0, 1, 2\)"
+    ):
+        preprocess(paths, raw, make_plans())
+
+
 def test_the_slice_axis_of_a_foreign_data_set_is_inferred(paths: NnUNetPaths, base: Path) -> None:
     raw, plans = variant(paths, base), make_plans(spacing=(2.2, 2.0, 1.8))
     folder = preprocess(paths, raw, plans)

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_sparse.planners.training_files import label_problem
+from nnunet_sparse.planners.training_files import files_digest, image_files, label_problem
+from nnunet_sparse.raw_dataset import RawDataset
 
 values = st.integers(0, 4)
 regions = st.lists(values, min_size=1, max_size=3)
@@ -33,3 +34,15 @@ def test_agrees_with_nnunet(declared, order):
 )
 def test_says_what_is_wrong(declared, message):
     assert message in (label_problem({"labels": declared}) or "")
+
+
+def test_the_spacing_of_tiff_images_belongs_to_them(make_base):
+    folder = make_base(num_train=2, ending=".tif")
+    spacing = folder / "imagesTr" / "tr_00.json"
+    spacing.write_text('{"spacing": [3, 1, 1]}')
+    raw = RawDataset.open(folder)
+    assert image_files(raw.training["tr_00"]) == [*raw.training["tr_00"].images, spacing]
+    assert image_files(raw.training["tr_01"]) == list(raw.training["tr_01"].images)
+    before = files_digest(raw)
+    spacing.write_text('{"spacing": [5, 1, 1]}')
+    assert files_digest(raw) != before
