@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+# property of a preprocessed case
 PROPERTY = "nnsparse"
+# ending of the folder beside the preprocessed data with the non-zero masks of their images
+MASK_SUFFIX = "_nonzero"
 VERSION = 1
 # A case is drawn some thousand times in a training of 1000 epochs, each time for one of these
 # voxels, around which the patch moves; nnU-Net keeps at least 10000, read for every sample drawn.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nnunet_sparse.annotation import annotation_properties, infer_slice_axis
+from nnunet_sparse.annotation import MASK_SUFFIX, annotation_properties, infer_slice_axis
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.links import link_file
 from nnunet_sparse.locks import locked
@@ -31,7 +31,6 @@ from nnunet_sparse.raw_dataset import RawDataset
 
 logger = logging.getLogger(__name__)
 
-NONZERO_SUFFIX = "_nonzero"
 _PREPROCESSOR = "DefaultPreprocessor"
 _ENDINGS = (".b2nd", ".pkl", ".npz", ".npy")
 # starting processes takes about as long as preprocessing sparse labels of this size
@@ -163,7 +162,7 @@ def _preprocess_case(
 
 
 def _link_masks(jobs: Mapping[str, LabelJob], output: Path, staging: Path) -> None:
-    folder = output.with_name(output.name + NONZERO_SUFFIX)
+    folder = output.with_name(output.name + MASK_SUFFIX)
     masks = {c: job.image.nonzero for c, job in jobs.items() if job.image.nonzero is not None}
     if masks:
         folder.mkdir(exist_ok=True)

@@ -12,13 +12,10 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_sparse.annotation import PROPERTY
+from nnunet_sparse.annotation import MASK_SUFFIX, PROPERTY
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.sampling import place_patch
-
-# folder beside the preprocessed data with the non-zero masks of their images
-MASK_SUFFIX = "_nonzero"
 
 
 class NoAnnotationError(SparseError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.annotation import MASK_SUFFIX
 from nnunet_sparse.doctor import raw_checks, split_checks
 from nnunet_sparse.doctor.case_facts import CaseFacts, CaseJob, read_case_facts
 from nnunet_sparse.doctor.equal_files import declared_test_cases, find_equal_files
@@ -29,7 +30,6 @@ Outcome = Finding | Skipped
 # foreground intensities kept of all cases together, and of one
 _NUM_INTENSITIES = 4_000_000
 _MIN_PER_CASE, _MAX_PER_CASE = 500, 50_000
-_MASKS_SUFFIX = "_nonzero"
 _FINGERPRINT_FILE = "dataset_fingerprint.json"
 _INTENSITIES = "foreground_intensity_properties_per_channel"
 
@@ -234,7 +234,7 @@ def _preprocessed_outcomes(
         return
     times = _file_times(subject, folder)
     yield check_preprocessed_files(times, configuration, _unfinished(folder))
-    masks = folder.with_name(folder.name + _MASKS_SUFFIX)
+    masks = folder.with_name(folder.name + MASK_SUFFIX)
     yield check_normalisation_mask(
         facts,
         resolved["use_mask_for_norm"],
