@@ -1,6 +1,7 @@
 """Writing files so that a reader, or a restart after a kill, never meets half of one."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _INDENT = 2
+# as tempfile names them
+_TEMPORARY = re.compile(r"\.nnsparse_[a-z0-9_]{8}")
 
 
 @contextmanager
@@ -32,6 +35,16 @@ def atomic_path(path: Path, staging: Path | None = None) -> Iterator[Path]:
         temporary = Path(folder) / path.name
         yield temporary
         temporary.replace(path)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary folders that killed writers have left in a folder.
+
+    To be called where nobody writes into the folder, as under its lock.
+    """
+    for leftover in folder.glob(".nnsparse_*"):
+        if _TEMPORARY.fullmatch(leftover.name) and leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

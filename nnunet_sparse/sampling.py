@@ -1,7 +1,9 @@
 """Where a training patch lies around the voxel that it was drawn for.
 
-nnU-Net centres the patch on the voxel. With annotated slices far apart the annotation then stands
-at the same few depths of every patch, and the network is never told anything elsewhere.
+nnU-Net centres the patch on the voxel, however far it then reaches beyond the image. Where images
+are not much larger than patches most of what is supervised is padding, which the network meets in
+training only; and with annotated slices far apart the annotation stands at the same few depths of
+every patch, so that the network is never told anything elsewhere.
 """
 
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.atomic import remove_leftovers
 from nnunet_sparse.cli import (
     CommandParser,
     add_num_processes,
@@ -107,6 +108,7 @@ def plan_and_preprocess(
     check_configurations_exist(wanted, [plans for plans in existing if plans is not None])
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".nnsparse.lock"):
+        remove_leftovers(folder)
         target = steps.PreprocessedDataset(
             raw, folder, StepRecord(folder), num_processes or default_num_processes()
         )

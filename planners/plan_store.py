@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import write_json
+from nnunet_sparse.atomic import remove_leftovers, write_json
 from nnunet_sparse.locks import locked
 from nnunet_sparse.planners.nnunet_calls import (
     environment,
@@ -75,6 +75,7 @@ def stored_plans(
     if plans is None or not _is_intact(measured):
         store.mkdir(parents=True, exist_ok=True)
         with locked(store / ".nnsparse.lock"):
+            remove_leftovers(store)
             if not _is_intact(measured):
                 write_json(measured, _measured(source, num_processes))
             plans = read_plans(planned)  # another process may have made them

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_sparse.atomic import atomic_path, canonical_json, write_json
+from nnunet_sparse.atomic import atomic_path, canonical_json, remove_leftovers, write_json
 
 scalars = (
     st.none()
@@ -49,3 +49,17 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
         raise RuntimeError
     assert json.loads(file.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
+    others = [
+        ".nnsparse_nnsparsePlans_2d",
+        ".nnsparse.lock",
+        ".nnsparse_short",
+        "nnsparse_a1b2c3d4",
+    ]
+    for name in (".nnsparse_a1b2c3_4", *others):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".nnsparse_abcdefgh").touch()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, ".nnsparse_abcdefgh"}
