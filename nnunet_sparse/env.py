@@ -8,7 +8,8 @@ the working directory and create it: printing alone changes nothing.
 import argparse
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nnunet_sparse
@@ -21,6 +22,21 @@ EXT_TRAINER = "nnUNet_extTrainer"
 def ext_trainers_folder() -> Path:
     """Folder in which nnU-Net looks our trainers up."""
     return Path(nnunet_sparse.__file__).resolve().parent / "ext_trainers"
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while; nnU-Net reads many of them at each use."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def training_environment(paths: NnUNetPaths | None = None) -> dict[str, str]:

@@ -31,20 +31,11 @@ from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.compressed_array import write_array
-from nnunet_sparse.planners.plans import Plans, configuration_of
+from nnunet_sparse.planners.plans import IMAGE_FIELDS, LABEL_FIELDS, Plans, configuration_of
 from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.raw_dataset import Case, RawDataset
 
 _VERSION = 1
-_FIELDS = (
-    "preprocessor_name",
-    "spacing",
-    "normalization_schemes",
-    "use_mask_for_norm",
-    "resampling_fn_data",
-    "resampling_fn_data_kwargs",
-)
-_FIELDS_OF_MASK = ("resampling_fn_seg", "resampling_fn_seg_kwargs")
 _FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
 # they look at the image alone, so that plans made on different cases can share it
 _WITHOUT_INTENSITIES = {
@@ -88,7 +79,8 @@ class StoredImage:
 def image_fields(plans: Plans, configuration: str) -> dict[str, Any]:
     """Everything in the plans that a preprocessed image depends on."""
     resolved = configuration_of(plans, configuration)
-    keys = _FIELDS + (_FIELDS_OF_MASK if any(resolved["use_mask_for_norm"]) else ())
+    # the mask is resampled as labels are
+    keys = IMAGE_FIELDS + (LABEL_FIELDS if any(resolved["use_mask_for_norm"]) else ())
     intensities = plans.get("foreground_intensity_properties_per_channel", {})
     schemes = enumerate(resolved["normalization_schemes"])
     used = [str(c) for c, scheme in schemes if scheme not in _WITHOUT_INTENSITIES]

@@ -1,9 +1,9 @@
-"""Calling nnU-Net's planning code: quiet, with errors of one line, and with folders of our own."""
+"""Calling nnU-Net's planning code: quiet, and with errors of one line."""
 
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from nnunet_sparse.errors import SparseError
@@ -39,21 +39,6 @@ def reader_class(dataset_json: dict[str, Any], image: str) -> Any:
 
     with contextlib.redirect_stderr(io.StringIO()):
         return determine_reader_writer_from_dataset_json(dataset_json, image, verbose=False)
-
-
-@contextlib.contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for a while; nnU-Net reads its folders from them at each use."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def positive_thread_number() -> dict[str, str]:

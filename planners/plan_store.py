@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.atomic import remove_leftovers, write_json
+from nnunet_sparse.env import environment
 from nnunet_sparse.locks import locked
 from nnunet_sparse.planners.nnunet_calls import (
-    environment,
     positive_thread_number,
     quiet,
     reader_class,

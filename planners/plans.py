@@ -17,16 +17,16 @@ Plans = dict[str, Any]
 STOCK_CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 _DEFAULT_CONFIGURATIONS = ("2d", "3d_fullres")
 
-_PREPROCESSING = (
+# what the preprocessed images and labels of a configuration depend on
+IMAGE_FIELDS = (
     "preprocessor_name",
     "spacing",
     "normalization_schemes",
     "use_mask_for_norm",
     "resampling_fn_data",
     "resampling_fn_data_kwargs",
-    "resampling_fn_seg",
-    "resampling_fn_seg_kwargs",
 )
+LABEL_FIELDS = ("resampling_fn_seg", "resampling_fn_seg_kwargs")
 _PREPROCESSING_OF_ALL = (
     "image_reader_writer",
     "transpose_forward",
@@ -121,7 +121,7 @@ def moved(plans: Plans, data_set: str, plans_name: str) -> Plans:
 def preprocessing_fields(plans: Plans, configuration: str) -> dict[str, Any]:
     """Everything in the plans on which the preprocessed data of a configuration depend."""
     resolved = configuration_of(plans, configuration)
-    return {key: resolved.get(key) for key in _PREPROCESSING} | {
+    return {key: resolved.get(key) for key in (*IMAGE_FIELDS, *LABEL_FIELDS)} | {
         key: plans.get(key) for key in _PREPROCESSING_OF_ALL
     }
 

@@ -1,9 +1,6 @@
 """nnU-Net's trainer with settings from the plans, seeded repeats and safe checkpoints."""
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.augmentation import sparse_transforms
+from nnunet_sparse.env import environment
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.settings import BLOCK, STOCK, TrainingSettings
 from nnunet_sparse.trainers import repeats
@@ -109,7 +107,8 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Batches of this repeat, from the current epoch on."""
         num_workers = get_allowed_n_proc_DA()
-        with _no_workers():
+        # nnU-Net's loaders are to run in this process: they are replaced
+        with environment({"nnUNet_n_proc_DA": "0"}):
             loaders = super().get_dataloaders()
         loaders = [
             self._sparse_loader(augmenter.data_loader, part)
@@ -202,18 +201,3 @@ def _fix_choice_of_blur(transform: Any) -> None:
 
 def _splits_file(dataset_name: str) -> Path:
     return Path(nnUNet_preprocessed) / dataset_name / "splits_final.json"
-
-
-@contextmanager
-def _no_workers() -> Iterator[None]:
-    """Make nnU-Net build data loaders that run in this process."""
-    name = "nnUNet_n_proc_DA"
-    before = os.environ.get(name)
-    os.environ[name] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -5,7 +5,6 @@ import copy
 import io
 import json
 import math
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 
 from nnunet_sparse.augmentation import ResolvePadding
 from nnunet_sparse.doctor.subject import Subject
+from nnunet_sparse.env import environment
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import first_line
 from nnunet_sparse.patch_labels import PADDING
@@ -378,16 +378,8 @@ def _nothing_kept() -> Iterator[None]:
             "nnUNet_compile": "false",
             "nnUNet_wandb_enabled": "0",
         }
-        before = {name: os.environ.get(name) for name in changes}
-        os.environ.update(changes)
-        try:
+        with environment(changes):
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
 
 @contextlib.contextmanager
