@@ -28,6 +28,8 @@ class BenchData:
         Name of the planner.
     configurations
         Configurations that are preprocessed.
+    settings
+        Entries ``key=value`` of the configurations' ``nnsparse`` blocks.
     """
 
     paths: NnUNetPaths
@@ -35,6 +37,7 @@ class BenchData:
     test: str
     planner: str
     configurations: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
     def variant(self, data: str, rho: float) -> str:
         """Name of the preprocessed variant of a base with fixed slices; made where it is missing.
@@ -62,7 +65,8 @@ class BenchData:
         if len(found) != 1:
             raise SparseError(f"{len(found)} data sets named {suffix} in {raw}, one is needed")
         plan = f"nnsparse_plan_and_preprocess -d {{}} -pl {self.planner} -np {{np}} -c "
-        command = words(plan + " ".join(self.configurations), found[0])
+        settings = f" --set {' '.join(self.settings)}" if self.settings else ""
+        command = words(plan + " ".join(self.configurations) + settings, found[0])
         self.runner.run(Step(f"{name} rho {rho:g} plan", command))
         return found[0]
 

@@ -9,7 +9,6 @@ plans in one process, in turns; the median over the rounds is shown.
 import argparse
 import contextlib
 import io
-import json
 import os
 import statistics
 import sys
@@ -17,9 +16,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bench_data import BenchData, base_name
+from bench_trainer import sparse_trainer
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
@@ -70,11 +69,20 @@ def _rates(
     args: argparse.Namespace, paths: NnUNetPaths, dataset: str, plans: str, configuration: str
 ) -> tuple[float, float]:
     """Batches per second of nnU-Net's loader and of ours."""
+    import torch
+
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as results:
         os.environ.update(
             paths.environment() | {"nnUNet_results": results, "nnUNet_n_proc_DA": "0"}
         )
-        loaders = [_loader(paths, dataset, plans, configuration, way) for way in (STOCK, {})]
+        with contextlib.redirect_stdout(io.StringIO()):
+            loaders = [
+                sparse_trainer(
+                    paths, dataset, plans, configuration, settings=settings
+                ).get_dataloaders()[0]
+                for settings in (STOCK, {})
+            ]
     rates: tuple[list[float], list[float]] = ([], [])
     for _ in range(args.rounds):
         for loader, of_loader in zip(loaders, rates, strict=True):
@@ -83,27 +91,6 @@ def _rates(
                 next(loader)
             of_loader.append(args.batches / (time.perf_counter() - start))
     return statistics.median(rates[0]), statistics.median(rates[1])
-
-
-def _loader(
-    paths: NnUNetPaths, dataset: str, plans_name: str, configuration: str, changes: dict[str, Any]
-) -> Any:
-    """Training batches of SparseTrainer with changed settings."""
-    import torch
-
-    from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
-
-    torch.set_num_threads(1)
-    folder = paths.preprocessed / dataset
-    plans = json.loads((folder / f"{plans_name}.json").read_text(encoding="utf-8"))
-    plans["continue_training"] = False
-    block = plans["configurations"][configuration].setdefault("nnsparse", {})
-    block.update(changes)
-    dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    with contextlib.redirect_stdout(io.StringIO()):
-        trainer = SparseTrainer(plans, configuration, 0, dataset_json, torch.device("cpu"))
-        trainer.initialize()
-        return trainer.get_dataloaders()[0]
 
 
 if __name__ == "__main__":

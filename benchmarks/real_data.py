@@ -19,16 +19,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench_data import BenchData
+
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, add_num_processes, run_command
-from nnunet_sparse.dataset_name import names_with_suffix, parse_dataset_name
 from nnunet_sparse.evaluate import SUMMARY_FILE
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pictures import draw_predictions, draw_selection
-from nnunet_sparse.pipeline import Runner, Step, Training, best_device, training_steps, words
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.pipeline import Runner, Training, best_device, training_steps
+from nnunet_sparse.planners.registry import default_plans_name
 
-PLANS = {"SmallPlanner": "nnsparseSmallPlans", "SparsePlanner": "nnsparsePlans"}
 HEADER = "| configuration | rho | label | batched IoU | Dice | HD95 mm | NSD | training s |"
 
 
@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = CommandParser(
         "real_data.py", "Train and score on a real data set.", "real_data.py DATA -o FOLDER"
     )
-    parser.add_argument("data", type=Path, help="folder DatasetXXX_Name in nnU-Net's raw format")
+    parser.add_argument("data", help="folder DatasetXXX_Name in nnU-Net's raw format")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--rho", type=float, nargs="+", default=[0.2])
     parser.add_argument("--test", default="40", help="test cases (default: %(default)s)")
     parser.add_argument("-c", "--configurations", nargs="+", default=["2d", "3d_fullres"])
-    parser.add_argument("--planner", choices=sorted(PLANS), default="SmallPlanner")
+    parser.add_argument("--planner", default="SmallPlanner")
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="KEY=VALUE")
     add_num_processes(parser)
     return run_command(parser, _run, argv)
@@ -52,21 +52,14 @@ def _run(args: argparse.Namespace) -> None:
     paths = NnUNetPaths.below(args.output)
     paths.make_folders()
     paths.export()
-    base = paths.raw / args.data.name
-    if not base.is_symlink():
-        base.symlink_to(args.data.resolve())
     runner = Runner(args.output / "logs", paths, args.num_processes)
-    plans, base_name = PLANS[args.planner], parse_dataset_name(base.name)[1]
+    source = BenchData(
+        paths, runner, args.test, args.planner, tuple(args.configurations), tuple(args.settings)
+    )
+    plans = default_plans_name(args.planner)
     rows = []
     for rho in args.rho:
-        make = "nnsparse_make_dataset -d {} --rho {} --selector fixed --test {} -np {np}"
-        runner.run(Step(f"rho {rho} make", words(make, base.name, rho, args.test)))
-        suffix = Variant(rho, 1, "fixed").dataset_suffix(base_name)
-        (dataset,) = names_with_suffix(paths.raw, suffix)
-        settings = f"--set {' '.join(args.settings)}" if args.settings else ""
-        plan = f"nnsparse_plan_and_preprocess -d {{}} -pl {args.planner} {settings} -np {{np}}"
-        configurations = f" -c {' '.join(args.configurations)}"
-        runner.run(Step(f"rho {rho} plan", words(plan + configurations, dataset)))
+        dataset = source.variant(args.data, rho)
         draw_selection(paths.raw / dataset, args.output / f"{dataset}_slices.png")
         for configuration in args.configurations:
             predictions = args.output / "predictions" / dataset / configuration

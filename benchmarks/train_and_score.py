@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from bench_trainer import sparse_trainer
 
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import RawDataset
@@ -71,29 +72,16 @@ def train_and_score(
 
 
 def _trained(paths: NnUNetPaths, experiment: Experiment, device: str) -> tuple[Any, float]:
-    # the environment must be set before nnU-Net is imported
-    import json
-
-    import torch
-
-    from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
-
-    folder = paths.preprocessed / experiment.dataset
-    plans = json.loads((folder / f"{experiment.plans}.json").read_text(encoding="utf-8"))
-    plans["continue_training"] = False
-    configuration = plans["configurations"][experiment.configuration]
-    if experiment.patch_size is not None:
-        configuration["patch_size"] = list(experiment.patch_size)
-    configuration["nnsparse"] = configuration.get("nnsparse", {}) | dict(experiment.settings)
-    dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    trainer = SparseTrainer(
-        plans, experiment.configuration, experiment.repeat, dataset_json, torch.device(device)
+    trainer = sparse_trainer(
+        paths,
+        experiment.dataset,
+        experiment.plans,
+        experiment.configuration,
+        settings=experiment.settings,
+        patch_size=experiment.patch_size,
+        repeat=experiment.repeat,
+        device=device,
     )
-    trainer.disable_checkpointing = True
-    for unused in ("plot_network_architecture", "_save_debug_information"):
-        setattr(trainer, unused, lambda: None)
-    trainer.logger.plot_progress_png = lambda _: None
-    trainer.initialize()
     if device == "cpu":
         _use_bfloat16(trainer.network)
     start = time.monotonic()

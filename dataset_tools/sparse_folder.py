@@ -11,6 +11,7 @@ import numpy as np
 
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.folds import SPLITS_FILE
 from nnunet_sparse.label_io import (
     TIFF_READER,
     label_dtype,
@@ -25,7 +26,6 @@ from nnunet_sparse.selection import Selection
 from nnunet_sparse.split import Split
 
 DATASET_FILE = "dataset.json"
-SPLITS_FILE = "splits_final.json"
 
 
 def sparse_documents(

@@ -221,3 +221,8 @@ class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
         if self.regions is None:
             return targets
         return [self.regions._apply_to_segmentation(target) for target in targets]
+
+    def of_batch(self, segmentations: torch.Tensor) -> list[torch.Tensor]:
+        """Targets (batch, 1, *size) of many label maps (batch, 1, *patch); without regions only."""
+        targets = downsample_annotated(segmentations[:, 0], self.scales, self.ignore_label)
+        return [target[:, None] for target in targets]

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -44,11 +44,20 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
+def _pool(count: int, threads: bool) -> Executor:
+    if threads:
+        return ThreadPoolExecutor(count)
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+
+
 def map_cases(
     function: Callable[[_In], _Out],
     cases: Mapping[str, _In],
     num_processes: int,
     description: str,
+    *,
+    threads: bool = False,
 ) -> dict[str, _Out]:
     """Apply a function to every case; the result does not depend on the number of processes.
 
@@ -62,6 +71,8 @@ def map_cases(
         Number of processes; with 1 all is done in this one.
     description
         Text before the progress bar.
+    threads
+        Use threads of this process, for work that is shorter than the start of a process.
 
     Returns
     -------
@@ -82,10 +93,7 @@ def map_cases(
                 results[case_id] = function(argument)
                 bar.update()
             return results
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            num_processes, mp_context=context, initializer=_end_with_parent
-        ) as pool:
+        with _pool(num_processes, threads) as pool:
             with _interrupts_ignored():
                 futures = {pool.submit(function, argument): c for c, argument in cases.items()}
             try:

@@ -20,7 +20,7 @@ def downsample_annotated(
     Parameters
     ----------
     label
-        (1, y, x) or (1, z, y, x), an integer type, no value below 0.
+        (n, y, x) or (n, z, y, x), n label maps; an integer type, no value below 0.
     scales
         For each output, size of its target as a share of the label's, for each axis.
     ignore_label
@@ -34,7 +34,7 @@ def downsample_annotated(
         dimensions: that which is most frequent in the middle row along the first axis), then the
         smallest.
     """
-    fine = label[0].numpy()
+    fine = label.numpy()
     counts = {
         int(value): fine == value
         for value in np.flatnonzero(np.bincount(fine.reshape(-1)))
@@ -43,7 +43,8 @@ def downsample_annotated(
     counted = fine.shape
     targets = []
     for scale in scales:
-        shape = tuple(round(size * share) for size, share in zip(fine.shape, scale, strict=True))
+        sizes = zip(fine.shape[1:], scale, strict=True)
+        shape = (len(fine), *(round(size * share) for size, share in sizes))
         if shape == fine.shape:
             targets.append(label)
             continue
@@ -58,7 +59,7 @@ def downsample_annotated(
             target[score > best] = value
             np.maximum(best, score, out=best)
         counted = shape
-        targets.append(torch.from_numpy(target)[None])
+        targets.append(torch.from_numpy(target))
     return targets
 
 
@@ -72,9 +73,9 @@ def _summed(fine: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
     Parameters
     ----------
     fine
-        Counts, or bool.
+        Counts, or bool; the first axis counts label maps.
     shape
-        Of the coarse grid.
+        Of the coarse grids.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def _summed(fine: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
         if below > np.iinfo(np.uint8).max:
             fine = fine.astype(np.int32)
     sums = middle = fine
-    for axis, size in enumerate(shape):
+    for axis, size in enumerate(shape[1:], start=1):
         before = (slice(None),) * axis
         factor, rest = divmod(sums.shape[axis], size)
         if rest:
@@ -99,6 +100,6 @@ def _summed(fine: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
             parts = [sums[(*before, slice(k, None, factor))] for k in range(factor)]
             total = sum(parts[1:], parts[0])
         # all of the first of three axes is the middle
-        middle = total if axis == 0 and sums.ndim == 3 else middle[(*before, in_middle)]
+        middle = total if axis == 1 and sums.ndim == 4 else middle[(*before, in_middle)]
         sums = total
     return sums.astype(np.int32, copy=False), middle.astype(np.int32, copy=False)

@@ -75,6 +75,11 @@ class LabelPreprocessing:
         value: int | None = self.labels.get("ignore")
         return value
 
+    @property
+    def dtype(self) -> type[np.signedinteger[Any]]:
+        """Smallest type for -1 and every declared value."""
+        return np.int8 if max(_declared_values(self.labels)) <= np.iinfo(np.int8).max else np.int16
+
 
 def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -> np.ndarray:
     """Bring a label to the voxels of its preprocessed image.
@@ -94,7 +99,7 @@ def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -
 
     Returns
     -------
-    np.ndarray, shape (z, y, x) of the image, int16
+    np.ndarray, shape (z, y, x) of the image, int8, or int16 for values above 127
 
     Raises
     ------
@@ -127,11 +132,11 @@ def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -
 
 def _check_values(file: Path, label: np.ndarray, labels: Mapping[str, Any]) -> None:
     """Refuse values that ``dataset.json`` does not declare: training would fail, or learn them."""
-    values = [
-        v for value in labels.values() for v in (value if isinstance(value, list) else [value])
-    ]
+    values = _declared_values(labels)
     declared = np.zeros(max(values) + 1, bool)
     declared[values] = True
+    if declared.all() and label.min(initial=0) >= 0 and label.max(initial=0) < len(declared):
+        return
     for plane in label:
         known = (plane >= 0) & (plane < len(declared))
         # values out of range first: they are no index
@@ -145,18 +150,22 @@ def _check_values(file: Path, label: np.ndarray, labels: Mapping[str, Any]) -> N
             )
 
 
+def _declared_values(labels: Mapping[str, Any]) -> list[int]:
+    return [v for value in labels.values() for v in (value if isinstance(value, list) else [value])]
+
+
 def _mark_outside(
     label: np.ndarray, axis: int | None, stored: StoredImage, how: LabelPreprocessing
 ) -> np.ndarray:
-    """The label as int16, with -1 outside the mask; only annotated planes are looked at."""
+    """The label with -1 outside the mask; only annotated planes are looked at."""
     annotated: tuple[Any, ...] = (...,)
     if axis is None or how.ignore_label is None:
-        seg = np.empty(label.shape, np.int16)
+        seg = np.empty(label.shape, how.dtype)
     else:
-        seg = np.full(label.shape, how.ignore_label, np.int16)
+        seg = np.full(label.shape, how.ignore_label, how.dtype)
         planes = annotated_planes(label, axis, how.ignore_label)
         annotated = (*(slice(None),) * axis, planes)
-    voxels = label[annotated].astype(np.int16)
+    voxels = label[annotated].astype(how.dtype)
     if stored.zeros is not None:
         outside = read_array(stored.zeros)[0][annotated] == 0
         voxels[outside & (voxels == 0)] = OUTSIDE
@@ -199,7 +208,7 @@ def _resample_dense(seg: np.ndarray, stored: StoredImage, how: LabelPreprocessin
         target,
         **how.resampling_arguments,
     )
-    return np.asarray(resampled)[0].astype(np.int16)
+    return np.asarray(resampled)[0].astype(how.dtype)
 
 
 def _untransposed(shape: tuple[int, ...], how: LabelPreprocessing) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _PREPROCESSOR = "DefaultPreprocessor"
 _ENDINGS = (".b2nd", ".pkl", ".npz", ".npy")
 # starting processes takes about as long as preprocessing sparse labels of this size
-_VOXELS_WORTH_A_POOL = 2 * 10**8
+_VOXELS_WORTH_PROCESSES = 2 * 10**8
 
 
 class SparsePreprocessor:
@@ -99,8 +99,10 @@ class SparsePreprocessor:
             try:
                 work = partial(_preprocess_case, how=how, output=output, staging=staging)
                 voxels = sum(job.num_voxels for job in jobs.values())
-                in_parallel = num_processes if voxels > _VOXELS_WORTH_A_POOL else 1
-                axes = map_cases(work, jobs, in_parallel, "Preprocessing labels").values()
+                threads = voxels <= _VOXELS_WORTH_PROCESSES
+                axes = map_cases(
+                    work, jobs, num_processes, "Preprocessing labels", threads=threads
+                ).values()
                 _link_masks(jobs, output, staging)
                 _remove_other_cases(output, jobs)
             finally:

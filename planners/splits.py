@@ -1,14 +1,12 @@
-"""``splits_final.json``: which cases each fold trains on."""
+"""Giving a preprocessed data set the folds of the raw one."""
 
-import json
 import shutil
 from pathlib import Path
 
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.raw_dataset import RawDataset
-
-SPLITS_FILE = "splits_final.json"
 
 
 def copy_splits(raw: RawDataset, folder: Path, overwrite: bool) -> None:
@@ -50,23 +48,3 @@ def trained_cases(raw: RawDataset) -> tuple[str, ...]:
     if not trained & raw.training.keys():
         raise SparseError(f"no fold of {file} trains on a case of {raw.name}")
     return tuple(sorted(trained & raw.training.keys()))
-
-
-def read_splits(file: Path) -> list[dict[str, set[str]]]:
-    """Training and validation cases of each fold.
-
-    Raises
-    ------
-    SparseError
-        If the file does not have nnU-Net's form.
-    """
-    try:
-        splits = json.loads(file.read_text(encoding="utf-8"))
-        parts = [{part: set(split[part]) for part in ("train", "val")} for split in splits]
-        if not parts:
-            raise ValueError
-        return parts
-    except (ValueError, KeyError, TypeError):
-        raise SparseError(
-            f'{file} must be a list of {{"train": [cases], "val": [cases]}}, one for each fold'
-        ) from None

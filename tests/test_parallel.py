@@ -10,14 +10,19 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.parallel import map_cases
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
-def test_order_and_results(num_processes: int) -> None:
-    assert map_cases(abs, {"b": -2, "a": 1, "c": -3}, num_processes, "x") == {
-        "b": 2,
-        "a": 1,
-        "c": 3,
-    }
-    assert list(map_cases(abs, {"b": -2, "a": 1}, num_processes, "x")) == ["b", "a"]
+@pytest.mark.parametrize(("num_processes", "threads"), [(1, False), (2, False), (2, True)])
+def test_order_and_results(num_processes: int, threads: bool) -> None:
+    cases = {"b": -2, "a": 1, "c": -3}
+    results = map_cases(abs, cases, num_processes, "x", threads=threads)
+    assert list(results.items()) == [("b", 2), ("a", 1), ("c", 3)]
+
+
+def test_threads_stay_in_this_process() -> None:
+    def process_of(_: int) -> int:  # cannot be sent to another process
+        return os.getpid()
+
+    found = map_cases(process_of, dict.fromkeys("abc", 0), 2, "x", threads=True)
+    assert set(found.values()) == {os.getpid()}
 
 
 def test_nothing_to_do() -> None:

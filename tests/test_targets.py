@@ -95,3 +95,13 @@ def test_labels_may_be_large(label):
     counts = np.bincount(annotated, minlength=301)
     found = int(target.flatten())
     assert counts[found] == counts.max() > 0 or (found == 300 and not len(annotated))
+
+
+@pytest.mark.parametrize("shape", [(12, 8), (4, 12, 8)])
+def test_many_label_maps_are_those_of_each(shape):
+    labels = torch.randint(0, 4, (5, *shape), generator=torch.Generator().manual_seed(0))
+    scales = [[1] * len(shape), [0.5] * len(shape), [0.25] * len(shape)]
+    together = downsample_annotated(labels, scales, IGNORE)
+    each = [downsample_annotated(label[None], scales, IGNORE) for label in labels]
+    for level, targets in zip(together, zip(*each, strict=True), strict=True):
+        assert torch.equal(level, torch.cat(targets))

@@ -7,12 +7,13 @@ from typing import Any
 import blosc2
 import numpy as np
 import torch
-from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_sparse.annotation import MASK_SUFFIX, PROPERTY
+from nnunet_sparse.augmentation import AnnotatedTargets
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.sampling import place_patch
@@ -79,6 +80,12 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
             if label_manager.has_regions
             else label_manager.foreground_labels
         )
+        self.batch_targets: AnnotatedTargets | None = None
+        if flat and transforms is not None:
+            # small patches cost more in calls than in work
+            *others, last = transforms.transforms
+            if isinstance(last, AnnotatedTargets) and last.regions is None:
+                self.batch_targets, self.transforms = last, ComposeTransforms(others)
         # offset of the network's patch in the larger one that is rotated and scaled
         self.margin = [
             size // 2 - final // 2
@@ -123,8 +130,10 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
                 transformed = self.transforms(image=image, segmentation=label)
                 images.append(transformed["image"])
                 targets.append(transformed["segmentation"])
-        if isinstance(targets[0], list):
-            target: Any = [torch.stack(level) for level in zip(*targets, strict=True)]
+        if self.batch_targets is not None and self.transforms is not None:
+            target: Any = self.batch_targets.of_batch(torch.stack(targets))
+        elif isinstance(targets[0], list):
+            target = [torch.stack(level) for level in zip(*targets, strict=True)]
         else:
             target = torch.stack(targets)
         return {"data": torch.stack(images), "target": target, "keys": keys}
@@ -146,17 +155,17 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
             voxel = self._voxel_of_case(locations, force_foreground, rng)
         corner = self._corner(voxel, image.shape[1:], rng)
         box = [[low, low + size] for low, size in zip(corner, self.patch_size, strict=True)]
-        image_patch = torch.from_numpy(crop_and_pad_nd(image, box, 0)).float()
+        image_patch = torch.from_numpy(_crop(image, box, 0, np.float32))
         label_box = [[0, 1], *box[1:]] if self.uniform_slices else box
-        label_patch = crop_and_pad_nd(label, label_box, PADDING, cast_cropped_to=np.int16)
+        label_patch = _crop(label, label_box, PADDING, np.int16)
         if self.masks is not None:
             whole = blosc2.open(str(self.masks / f"{case}.b2nd"), "r", dparams={"nthreads": 1})
-            mask = crop_and_pad_nd(whole, box, 1)
+            mask = _crop(whole, box, 1, np.uint8)
             label_patch[(label_patch == self.ignore_label) & (mask == 0)] = MASKED_IGNORE
-        patch = torch.from_numpy(label_patch).to(torch.int16)
         if previous is not None:
-            stage = crop_and_pad_nd(previous, box, MASKED_BACKGROUND, cast_cropped_to=np.int16)
-            patch = torch.cat((patch, torch.from_numpy(stage).to(torch.int16)[None]))
+            stage = _crop(previous, box, MASKED_BACKGROUND, np.int16)
+            label_patch = np.concatenate((label_patch, stage[None]))
+        patch = torch.from_numpy(label_patch)
         if self.patch_size_was_2d:
             return case, image_patch[:, 0], patch[:, 0]
         return case, image_patch, patch
@@ -185,13 +194,33 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         """Random pixel of a random class of the slice (y, x), or any annotated one."""
         candidates = label != self.ignore_label
         if force_foreground:
-            masks = (np.isin(label, labels) for labels in self.classes)
+            masks = (
+                np.isin(label, values) if isinstance(values, tuple) else label == values
+                for values in self.classes
+            )
             shown = [mask for mask in masks if mask.any()]
             if shown:
                 candidates = shown[int(rng.integers(len(shown)))]
         flat = np.flatnonzero(candidates)
         row, column = divmod(int(flat[int(rng.integers(len(flat)))]), label.shape[1])
         return row, column
+
+
+def _crop(array: Any, box: Sequence[Sequence[int]], outside: float, dtype: Any) -> np.ndarray:
+    """Part of an array ([c,] z, y, x) in a box [low, high) per axis that may reach outside."""
+    channels = array.shape[: -len(box)]
+    patch = np.full((*channels, *(high - low for low, high in box)), outside, dtype)
+    sizes = array.shape[-len(box) :]
+    source = [
+        slice(max(low, 0), min(high, size)) for (low, high), size in zip(box, sizes, strict=True)
+    ]
+    if all(part.start < part.stop for part in source):
+        whole = (slice(None),) * len(channels)
+        target = (
+            slice(p.start - low, p.stop - low) for p, (low, _) in zip(source, box, strict=True)
+        )
+        patch[(*whole, *target)] = array[(*whole, *source)]
+    return patch
 
 
 def annotated_planes(properties: dict[str, Any], annotated_key: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The data set that is examined: its raw files, plans, preprocessed data and splits."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
 
-_SPLITS_FILE = "splits_final.json"
 # the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5
 _STOCK_SPLIT_SEED = 12345
@@ -172,12 +171,12 @@ def read_folds(subject: Subject) -> list[Fold]:
     SparseError
         If the split file is damaged.
     """
-    files = [subject.preprocessed / _SPLITS_FILE]
+    files = [subject.preprocessed / SPLITS_FILE]
     if (subject.raw.folder / SELECTION_FILE).exists():
-        files.append(subject.raw.folder / _SPLITS_FILE)
+        files.append(subject.raw.folder / SPLITS_FILE)
     for file in files:
         if file.is_file():
-            return _grouped(_read_splits(file))
+            return _grouped(read_splits(file))
     if len(subject.labelled) < _NUM_STOCK_FOLDS:
         return []
     from nnunetv2.utilities.crossval_split import generate_crossval_split
@@ -207,28 +206,9 @@ def _check_labels(raw: RawDataset) -> None:
         )
 
 
-def _read_splits(file: Path) -> Sequence[dict[str, Any]]:
-    try:
-        splits = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SparseError(f"{file} is not valid JSON: {error}") from error
-    if not isinstance(splits, list) or not splits or not all(map(_is_fold, splits)):
-        raise SparseError(
-            f'{file} must be a list of at least one fold, each with lists of cases "train" and '
-            '"val"'
-        )
-    return splits
-
-
-def _is_fold(split: Any) -> bool:
-    return isinstance(split, dict) and all(
-        isinstance(split.get(part), list) for part in ("train", "val")
-    )
-
-
-def _grouped(splits: Sequence[dict[str, Any]]) -> list[Fold]:
+def _grouped(splits: Sequence[Mapping[str, Iterable[str]]]) -> list[Fold]:
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
     for number, split in enumerate(splits):
-        parts = tuple(map(str, split["train"])), tuple(map(str, split["val"]))
+        parts = tuple(sorted(split["train"])), tuple(sorted(split["val"]))
         groups.setdefault(parts, []).append(number)
     return [Fold(tuple(numbers), train, val) for (train, val), numbers in groups.items()]

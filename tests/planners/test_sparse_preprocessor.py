@@ -67,7 +67,7 @@ def test_dense_data_equal_nnunets(paths: NnUNetPaths, base: Path, choice: dict[s
         _, expected_seg, expected = nnunet_case(raw, case_id, plans, labelled=True)
         np.testing.assert_array_equal(image, expected_image)
         np.testing.assert_array_equal(seg, expected_seg)
-        assert (seg.dtype, seg.shape) == (np.int16, (1, *image.shape[1:]))
+        assert (seg.dtype, seg.shape) == (np.int8, (1, *image.shape[1:]))
         assert choice == RESAMPLED or -1 in seg
         assert properties.pop("nnsparse")["annotated_planes"].tolist() == list(range(seg.shape[1]))
         assert list(properties.pop("class_locations")) == list(expected.pop("class_locations"))
@@ -218,7 +218,8 @@ def test_processes_do_not_change_the_result(
         return segs | {file.name: file.read_bytes() for file in folder.glob("*.pkl")}
 
     alone = contents(preprocess(paths, raw, plans))
-    monkeypatch.setattr(sparse_preprocessor, "_VOXELS_WORTH_A_POOL", 0)
+    assert contents(preprocess(paths, raw, plans, num_processes=3)) == alone  # in threads
+    monkeypatch.setattr(sparse_preprocessor, "_VOXELS_WORTH_PROCESSES", 0)
     assert contents(preprocess(paths, raw, plans, num_processes=2)) == alone
 
 

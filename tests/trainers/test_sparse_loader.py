@@ -3,12 +3,18 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from hypothesis import given
+from hypothesis import strategies as st
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
+from nnunet_sparse.augmentation import AnnotatedTargets, ResolvePadding
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.patch_labels import MASKED_IGNORE, PADDING
+from nnunet_sparse.trainers import sparse_loader
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader, annotated_planes
 
 IGNORE = 3
@@ -169,3 +175,30 @@ def test_loaders_go_to_other_processes(folder):
     original = loader(folder, (4, 4, 4))
     (here,), (there,) = (batches(x, 1) for x in (original, pickle.loads(pickle.dumps(original))))
     assert torch.equal(here["data"], there["data"])
+
+
+def test_targets_of_a_batch_are_those_of_each_sample(folder):
+    np.random.seed(0)  # noqa: NPY002 - nnU-Net's loaders draw from the global generator
+    stock = loader(folder, (8, 8))
+    resolve = ResolvePadding(IGNORE, 0)
+    scales = [[1, 1], [0.5, 0.5], [0.25, 0.25]]
+    targets = AnnotatedTargets(scales, IGNORE, None)
+    together = SparseDataLoader(
+        stock, LABELS, ComposeTransforms([resolve, targets]), "inside", "uniform"
+    )
+    alone = SparseDataLoader(stock, LABELS, ComposeTransforms([resolve]), "inside", "uniform")
+    (expected,), (found,) = batches(alone, 1), batches(together, 1)
+    for sample, label in enumerate(expected["target"]):
+        levels = targets(segmentation=label)["segmentation"]
+        for level, target in zip(levels, found["target"], strict=True):
+            assert torch.equal(target[sample], level)
+
+
+# boxes that reach into the array: others become too large with acvl_utils
+@given(st.lists(st.tuples(st.integers(-8, 3), st.integers(9, 12)), min_size=3, max_size=3))
+def test_crops_equal_those_of_acvl_utils(bounds):
+    array = np.arange(2 * 4 * 5 * 6).reshape(2, 4, 5, 6)
+    box = [[low, low + size] for low, size in bounds]
+    expected = crop_and_pad_nd(array, box, -1)
+    np.testing.assert_array_equal(sparse_loader._crop(array, box, -1, np.int64), expected)
+    np.testing.assert_array_equal(sparse_loader._crop(array[0], box, -1, np.int64), expected[0])

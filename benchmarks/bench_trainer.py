@@ -1,0 +1,54 @@
+"""A trainer as ``nnUNetv2_train`` builds it, with other settings and without its files."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from nnunet_sparse.paths import NnUNetPaths
+
+
+def sparse_trainer(
+    paths: NnUNetPaths,
+    dataset: str,
+    plans_name: str,
+    configuration: str,
+    *,
+    settings: Mapping[str, Any],
+    patch_size: tuple[int, ...] | None = None,
+    repeat: int = 0,
+    device: str = "cpu",
+) -> Any:
+    """Initialise SparseTrainer for a preprocessed data set.
+
+    nnU-Net's environment variables must be set before this is called.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders.
+    dataset, plans_name, configuration, repeat, device
+        As on the command line of ``nnUNetv2_train``.
+    settings
+        Replaces entries of the configuration's ``nnsparse`` block.
+    patch_size
+        Replaces that of the plans; None keeps it.
+    """
+    import torch
+
+    from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+
+    folder = paths.preprocessed / dataset
+    plans = json.loads((folder / f"{plans_name}.json").read_text(encoding="utf-8"))
+    plans["continue_training"] = False
+    content = plans["configurations"][configuration]
+    if patch_size is not None:
+        content["patch_size"] = list(patch_size)
+    content["nnsparse"] = content.get("nnsparse", {}) | dict(settings)
+    dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    trainer = SparseTrainer(plans, configuration, repeat, dataset_json, torch.device(device))
+    trainer.disable_checkpointing = True
+    for unused in ("plot_network_architecture", "_save_debug_information"):
+        setattr(trainer, unused, lambda: None)
+    trainer.logger.plot_progress_png = lambda _: None
+    trainer.initialize()
+    return trainer
