@@ -22,10 +22,18 @@ class CheckedCase:
         Shape and affine of the label.
     foreground
         For each array axis, shape (length,), bool: which slices hold foreground.
+    classes
+        For each array axis, shape (length, num_labels - 1), bool: which slices show each
+        foreground label. None if it was not asked for.
+    objects
+        For each connected component of a label, for each array axis, its first slice and the one
+        after its last. None if it was not asked for.
     """
 
     geometry: Geometry
     foreground: tuple[np.ndarray, ...]
+    classes: tuple[np.ndarray, ...] | None = None
+    objects: tuple[tuple[tuple[int, int], ...], ...] | None = None
 
 
 def check_dataset(dataset: RawDataset) -> None:
@@ -71,12 +79,26 @@ def check_dataset(dataset: RawDataset) -> None:
 
 
 def check_cases(
-    dataset: RawDataset, case_ids: list[str], num_processes: int
+    dataset: RawDataset,
+    case_ids: list[str],
+    num_processes: int,
+    wanted: frozenset[str] = frozenset(),
 ) -> dict[str, CheckedCase]:
     """Check images and labels of many cases.
 
     Labels are read in full. Of NIfTI images only the header and the length are checked, which
     finds truncated files without decompressing them; others are only opened.
+
+    Parameters
+    ----------
+    dataset
+        The base.
+    case_ids
+        Training and test cases.
+    num_processes
+        Number of processes.
+    wanted
+        ``classes`` and ``objects`` are measured if they are named.
 
     Raises
     ------
@@ -89,12 +111,15 @@ def check_cases(
         reader=dataset.reader(),
         num_channels=dataset.num_channels,
         label_values=dataset.label_values,
+        wanted=wanted,
     )
     cases = {case_id: dataset.case(case_id) for case_id in case_ids}
     return map_cases(check, cases, num_processes, "Checking cases")
 
 
-def _check_case(case: Case, reader: str, num_channels: int, label_values: list[int]) -> CheckedCase:
+def _check_case(
+    case: Case, reader: str, num_channels: int, label_values: list[int], wanted: frozenset[str]
+) -> CheckedCase:
     if case.label is None:
         raise SparseError(f"case {case.case_id} has no label")
     files = [*case.images, case.label]
@@ -112,7 +137,12 @@ def _check_case(case: Case, reader: str, num_channels: int, label_values: list[i
         check_same_voxels(case.label, geometries[-1], file, geometry, "its image")
     label = read_label(case.label, reader)
     _check_values(case, label, label_values)
-    return CheckedCase(geometries[-1], _foreground_slices(label))
+    return CheckedCase(
+        geometries[-1],
+        _shown_in(label > 0),
+        _class_slices(label, label_values) if "classes" in wanted else None,
+        _objects(label) if "objects" in wanted else None,
+    )
 
 
 def _check_values(case: Case, label: np.ndarray, label_values: list[int]) -> None:
@@ -125,7 +155,22 @@ def _check_values(case: Case, label: np.ndarray, label_values: list[int]) -> Non
         )
 
 
-def _foreground_slices(label: np.ndarray) -> tuple[np.ndarray, ...]:
-    foreground = label > 0
-    axes = range(label.ndim)
-    return tuple(foreground.any(axis=tuple(o for o in axes if o != a)) for a in axes)
+def _shown_in(mask: np.ndarray) -> tuple[np.ndarray, ...]:
+    """For each axis, which slices show some of a mask."""
+    axes = range(mask.ndim)
+    return tuple(np.asarray(mask.any(axis=tuple(o for o in axes if o != a))) for a in axes)
+
+
+def _class_slices(label: np.ndarray, label_values: list[int]) -> tuple[np.ndarray, ...]:
+    shown = [_shown_in(label == value) for value in label_values if value > 0]
+    return tuple(np.stack(of_axis, axis=1) for of_axis in zip(*shown, strict=True))
+
+
+def _objects(label: np.ndarray) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Extent of every connected component (26 neighbours) of every label."""
+    import cc3d
+
+    small = np.ascontiguousarray(label, np.min_scalar_type(int(label.max(initial=0))))
+    components = cc3d.connected_components(small, connectivity=26)
+    boxes = cc3d.statistics(components)["bounding_boxes"][1:]  # the first is the background
+    return tuple(tuple((s.start, s.stop) for s in box) for box in boxes)

@@ -1,12 +1,16 @@
 """Choosing volumes and slices of a base for a variant."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from nnunet_sparse.budget import num_annotated_slices, num_annotated_volumes
+from nnunet_sparse.budget import num_annotated_volumes
 from nnunet_sparse.dataset_tools.check_base import CheckedCase
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features.store import SliceFeatures
 from nnunet_sparse.randomness import generator, shuffled
 from nnunet_sparse.selection import CaseSelection, Selection
-from nnunet_sparse.selectors import Selector, get_selector
+from nnunet_sparse.selectors import Pool, Selector
 from nnunet_sparse.variant import Variant
 
 
@@ -19,14 +23,18 @@ def choose_volumes(train: list[str], s: float, seed: int) -> list[str]:
     Returns
     -------
     list of str
-        Sorted case IDs.
+        Case IDs, in that order.
     """
     order = shuffled(sorted(train), generator(seed, "volumes"))
-    return sorted(order[: num_annotated_volumes(s, len(train))])
+    return order[: num_annotated_volumes(s, len(train))]
 
 
 def choose_slices(
-    base: str, variant: Variant, axis: int, volumes: dict[str, CheckedCase]
+    base: str,
+    variant: Variant,
+    axis: int,
+    volumes: Mapping[str, CheckedCase],
+    features: SliceFeatures | None = None,
 ) -> Selection:
     """Select the slices of every annotated volume.
 
@@ -35,40 +43,94 @@ def choose_slices(
     base
         Full name of the base data set.
     variant
-        The factors; its selector is called once per volume, with a generator of the volume's own.
+        The factors. With scope ``volume`` its selector is called once per volume, with a generator
+        of the volume's own; with scope ``dataset`` once for all.
     axis
         Slice axis.
     volumes
-        The annotated volumes.
+        The volumes that may be annotated. A total that does not divide evenly gives the first ones
+        a slice more, or the only ones.
+    features
+        Features of all training volumes, if the selector uses them.
+
+    Returns
+    -------
+    Selection
+        Volumes without an annotated slice are left out.
 
     Raises
     ------
     SparseError
-        If the selector is unknown.
+        If the selector is unknown, the budget exceeds what there is, or a least number per volume
+        exceeds the budget.
     """
-    selector = get_selector(variant.selector)
+    selector = variant.make_selector()
+    values = {} if features is None else features.standardised()
+    pools = {
+        case_id: _pool(checked, axis, variant.positive_weight, values.get(case_id))
+        for case_id, checked in volumes.items()
+    }
+    counts = variant.slices.of_volumes({case_id: pool.size for case_id, pool in pools.items()})
+    if variant.scope == "volume":
+        chosen = {
+            case_id: _select(selector, pools[case_id], count, variant.seed, case_id)
+            for case_id, count in counts.items()
+            if count
+        }
+    else:
+        total = sum(counts.values())
+        chosen = _select_together(selector, dict(sorted(pools.items())), total, variant)
     return Selection(
         base=base,
         variant=variant,
         axis=axis,
         cases={
-            case_id: _select_case(selector, variant, case_id, checked.foreground[axis])
-            for case_id, checked in sorted(volumes.items())
+            case_id: CaseSelection(pools[case_id].size, tuple(int(i) for i in chosen[case_id]))
+            for case_id in sorted(chosen)
+            if len(chosen[case_id])
         },
+        parameters=selector.parameters,
+        features=None if features is None else features.checkpoint,
     )
 
 
-def _select_case(
-    selector: Selector, variant: Variant, case_id: str, foreground: np.ndarray
-) -> CaseSelection:
-    num_slices = len(foreground)
-    weights = None
-    if variant.positive_weight != 1:
-        weights = np.where(foreground, variant.positive_weight, 1.0)
-    chosen = selector.select(
-        num_slices,
-        num_annotated_slices(variant.rho, num_slices),
-        generator(variant.seed, "slices", case_id),
-        weights,
+def _select(selector: Selector, pool: Pool, count: int, seed: int, *purpose: str) -> np.ndarray:
+    return selector.select(pool, count, generator(seed, "slices", *purpose))
+
+
+def _select_together(
+    selector: Selector, pools: Mapping[str, Pool], total: int, variant: Variant
+) -> dict[str, np.ndarray]:
+    """Slices of each volume, chosen from all volumes at once after each got its least number."""
+    least = {case_id: min(variant.min_per_volume, pool.size) for case_id, pool in pools.items()}
+    if (needed := sum(least.values())) > total:
+        raise SparseError(
+            f"min_per_volume {variant.min_per_volume} takes {needed} slices of {len(pools)} "
+            f"volumes, the budget is {total}"
+        )
+    for case_id, count in least.items():
+        if count:
+            first = _select(selector, pools[case_id], count, variant.seed, case_id)
+            pools[case_id].chosen[first] = True
+    everything = Pool.joined(list(pools.values()))
+    if total > needed:
+        rest = _select(selector, everything, total - needed, variant.seed)
+        everything.chosen[rest] = True
+    ends = np.cumsum(everything.num_slices)[:-1]
+    parts = np.split(everything.chosen, ends)
+    return {c: np.flatnonzero(part) for c, part in zip(pools, parts, strict=True)}
+
+
+def _pool(
+    checked: CheckedCase, axis: int, positive_weight: float, features: np.ndarray | None
+) -> Pool:
+    """What a selector may see of a volume."""
+    foreground = checked.foreground[axis]
+    classes, objects = checked.classes, checked.objects
+    return Pool.of_volume(
+        len(foreground),
+        weights=np.where(foreground, positive_weight, 1.0) if positive_weight != 1 else None,
+        features=features,
+        classes=None if classes is None else classes[axis],
+        objects=None if objects is None else tuple(np.arange(*ends[axis]) for ends in objects),
     )
-    return CaseSelection(num_slices, tuple(int(i) for i in chosen))

@@ -1,7 +1,9 @@
 """Making a slice-sparse data set from a dense one."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.dataset_tools.check_base import CheckedCase, check_cases, check_dataset
@@ -9,11 +11,18 @@ from nnunet_sparse.dataset_tools.choose_slices import choose_slices, choose_volu
 from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import sparse_documents, write_sparse_folder
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features.store import (
+    CHECKPOINT,
+    MaeRequest,
+    SliceFeatures,
+    mae_folder,
+    slice_features,
+    train_mae,
+)
 from nnunet_sparse.geometry import AXIS_CHOICES, resolve_axis
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.selection import Selection
-from nnunet_sparse.selectors import get_selector
 from nnunet_sparse.split import Split, SplitRequest, find_split, keep_split
 from nnunet_sparse.variant import Variant
 
@@ -36,6 +45,8 @@ class SparseDataset:
         Which slices of which volumes are annotated.
     split
         The split of the base.
+    num_volumes, num_slices
+        Volumes that might have been annotated, and their slices.
     """
 
     suffix: str
@@ -43,18 +54,26 @@ class SparseDataset:
     created: bool
     selection: Selection
     split: Split
+    num_volumes: int
+    num_slices: int
 
 
 def make_dataset(
     paths: NnUNetPaths,
     base: str,
     *,
-    rho: float,
+    rho: float | None = None,
+    slices_per_volume: int | None = None,
+    budget: int | None = None,
     s: float = 1.0,
     selector: str = "fixed",
+    parameters: Mapping[str, Any] | None = None,
+    scope: str = "volume",
+    min_per_volume: int = 0,
     axis: str = "auto",
     positive_weight: float = 1.0,
     seed: int = 0,
+    mae: MaeRequest | None = None,
     split: SplitRequest | None = None,
     repeats: int = DEFAULT_REPEATS,
     dataset_id: int | None = None,
@@ -74,11 +93,23 @@ def make_dataset(
     base
         Name or ID of the dense base data set.
     rho
-        Density: share of the slices of each annotated volume, in (0, 1].
+        Density: share of the slices of each annotated volume, in (0, 1]. This or one of the next
+        two is given.
+    slices_per_volume
+        Number of annotated slices of each annotated volume.
+    budget
+        Number of annotated slices in all.
     s
-        Volume fraction: share of the training volumes that carry annotation, in (0, 1].
+        Volume fraction: share of the training volumes that may carry annotation, in (0, 1].
     selector
         Name of a slice selector.
+    parameters
+        Parameters of the selector that differ from their defaults.
+    scope
+        ``volume``: slices are chosen within each volume, for the same share or number of them;
+        ``dataset``: from all volumes at once, as many in all.
+    min_per_volume
+        With scope ``dataset``, least number of slices of each volume.
     axis
         Slice axis: ``auto`` (closest to superior-inferior), ``axial``, ``coronal``, ``sagittal``,
         or an array axis ``0``, ``1``, ``2``.
@@ -86,6 +117,8 @@ def make_dataset(
         With selector ``random``: how much likelier a slice with foreground is drawn.
     seed
         Seed of the order of volumes and of the selector.
+    mae
+        Masked autoencoder for selectors that use features; it is trained if that has not been done.
     split
         How the base is split where it has no split yet.
     repeats
@@ -109,24 +142,55 @@ def make_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
-    check_factors(rho, s, selector, axis, positive_weight)
+    mae = mae or MaeRequest()
+    variant = Variant(
+        rho,
+        s,
+        selector,
+        positive_weight,
+        seed=seed,
+        scope=scope,
+        slices_per_volume=slices_per_volume,
+        budget=budget,
+        min_per_volume=min_per_volume,
+        mae=mae.preset,
+        parameters=parameters or {},
+    )
+    check_axis(axis)
     dataset = RawDataset.open(paths.raw / find_dataset(paths, base))
     check_dataset(dataset)
     base_split, split_is_new = find_split(dataset, paths, split or SplitRequest())
+    uses = variant.make_selector().uses
     checked = check_cases(
-        dataset, [*base_split.train, *base_split.val, *base_split.test], num_processes
+        dataset, [*base_split.train, *base_split.val, *base_split.test], num_processes, uses
     )
     array_axis, overridden = _slice_axis(axis, checked)
-    variant = Variant(rho, s, selector, positive_weight, overridden, seed)
+    variant = replace(variant, axis=overridden)
+    features = None
+    if "features" in uses:
+        if not dry_run and split_is_new:
+            # features belong to the training cases, so the split must not change any more
+            keep_split(base_split, paths, dataset.name)
+            split_is_new = False
+        features = _features(
+            paths, dataset, base_split, array_axis, mae, num_processes, train=not dry_run
+        )
     volumes = choose_volumes(list(base_split.train), s, seed)
     selection = choose_slices(
-        dataset.name, variant, array_axis, {case_id: checked[case_id] for case_id in volumes}
+        dataset.name,
+        variant,
+        array_axis,
+        {case_id: checked[case_id] for case_id in volumes},
+        features,
     )
+    num_slices = sum(checked[case_id].geometry.shape[array_axis] for case_id in volumes)
     suffix = variant.dataset_suffix(dataset.suffix)
     documents = sparse_documents(dataset, base_split, selection, repeats)
     if dry_run:
         existing = check_available(paths, suffix, documents, dataset_id, overwrite)
-        return SparseDataset(suffix, existing, False, selection, base_split)
+        return SparseDataset(
+            suffix, existing, False, selection, base_split, len(volumes), num_slices
+        )
 
     def fill(folder: Path) -> None:
         write_sparse_folder(folder, dataset, base_split, selection, num_processes)
@@ -144,22 +208,47 @@ def make_dataset(
         dataset_id=dataset_id,
         overwrite=overwrite,
     )
-    return SparseDataset(suffix, publication.folder, publication.created, selection, base_split)
+    return SparseDataset(
+        suffix,
+        publication.folder,
+        publication.created,
+        selection,
+        base_split,
+        len(volumes),
+        num_slices,
+    )
 
 
-def check_factors(rho: float, s: float, selector: str, axis: str, positive_weight: float) -> None:
-    """Refuse factors that are wrong whatever the base is.
+def check_axis(axis: str) -> None:
+    """Refuse an unknown slice axis.
 
     Raises
     ------
     SparseError
-        If one is out of range or unknown, or the selector cannot use the positive weight.
+        Naming the choices.
     """
-    Variant(rho, s, selector, positive_weight)
     if axis not in AXIS_CHOICES:
         raise SparseError(f"unknown axis {axis!r}, choose from {', '.join(AXIS_CHOICES)}")
-    if positive_weight != 1 and not get_selector(selector).uses_weights:
-        raise SparseError(f"positive_weight works with selector random, not with {selector}")
+
+
+def _features(
+    paths: NnUNetPaths,
+    dataset: RawDataset,
+    split: Split,
+    axis: int,
+    mae: MaeRequest,
+    num_processes: int,
+    train: bool,
+) -> SliceFeatures:
+    """Features of all training slices; what is missing is made if it may be."""
+    if train:
+        train_mae(paths, dataset, split.train, axis, mae, num_processes)
+    elif not (mae_folder(paths, dataset.name, mae, axis) / CHECKPOINT).is_file():
+        raise SparseError(
+            "a dry run needs the features of the slices, which have not been computed: run "
+            f"nnsparse_train_mae -d {dataset.name}, or leave out --dry_run"
+        )
+    return slice_features(paths, dataset, split.train, axis, mae, num_processes, keep=train)
 
 
 def _slice_axis(axis: str, checked: dict[str, CheckedCase]) -> tuple[int, int | None]:

@@ -16,14 +16,18 @@ from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, check_id, taken_id
 from nnunet_sparse.dataset_tools.make_dataset import (
     DEFAULT_REPEATS,
     SparseDataset,
-    check_factors,
+    check_axis,
     make_dataset,
 )
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
+from nnunet_sparse.features.store import MaeRequest
 from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths, configured_paths
 from nnunet_sparse.raw_dataset import dense_datasets
-from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
+from nnunet_sparse.selectors.registry import SCOPES
 from nnunet_sparse.split import DEFAULT_TEST, DEFAULT_VAL, SplitRequest
+from nnunet_sparse.variant import Variant
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         "nnsparse_make_dataset",
-        "Make a slice-sparse nnU-Net data set: of a share s of the training volumes a share rho of "
-        "the slices keeps its label, everything else is set to the ignore label.",
+        "Make a slice-sparse nnU-Net data set: of a share s of the training volumes some slices "
+        "keep their label, everything else is set to the ignore label.",
         "nnsparse_make_dataset -d 4 --rho 0.2 --s 0.5 --selector random",
     )
     parser.add_argument(
@@ -47,8 +51,14 @@ def _parser() -> argparse.ArgumentParser:
         help="dense base data set in nnUNet_raw (default: the only one there is; if there is none, "
         "a phantom is made)",
     )
-    parser.add_argument(
-        "--rho", type=float, required=True, help="density: share of a volume's slices, in (0, 1]"
+    how_many = parser.add_mutually_exclusive_group(required=True)
+    how_many.add_argument("--rho", type=float, help="density: share of a volume's slices, (0, 1]")
+    how_many.add_argument(
+        "--slices_per_volume", type=positive_int, metavar="K", help="slices of each volume"
+    )
+    how_many.add_argument("--budget", type=positive_int, metavar="N", help="slices in all")
+    how_many.add_argument(
+        "--list_selectors", action="store_true", help="show the selectors, and stop"
     )
     parser.add_argument(
         "--s",
@@ -60,6 +70,27 @@ def _parser() -> argparse.ArgumentParser:
         "--selector",
         default="fixed",
         help=f"how slices are chosen: {', '.join(selector_names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        dest="parameters",
+        metavar="KEY=VALUE",
+        help="parameters of the selector, as in --selector ual --set clusters=5",
+    )
+    parser.add_argument(
+        "--scope",
+        choices=SCOPES,
+        default="volume",
+        help="choose within each volume, or from all volumes at once (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--min_per_volume",
+        type=non_negative_int,
+        default=0,
+        metavar="M",
+        help="with --scope dataset: slices that every volume gets at least (default: %(default)s)",
     )
     parser.add_argument(
         "--axis",
@@ -82,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="seed of volumes and slices (default: %(default)s)",
     )
+    add_mae_arguments(parser)
     parser.add_argument(
         "--id", type=positive_int, dest="dataset_id", help="ID of the new data set (default: free)"
     )
@@ -91,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULT_REPEATS,
         help="number of equal folds, for repeated trainings (default: %(default)s)",
     )
-    _add_split_arguments(parser)
+    add_split_arguments(parser)
     parser.add_argument("--dry_run", action="store_true", help="tell what would be made, and stop")
     parser.add_argument(
         "--overwrite",
@@ -102,7 +134,36 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_split_arguments(parser: argparse.ArgumentParser) -> None:
+def add_mae_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the masked autoencoder, for selectors that use features."""
+    group = parser.add_argument_group(
+        "features", "of the selectors that look at images; trained where that has not been done"
+    )
+    group.add_argument(
+        "--mae",
+        choices=PRESET_NAMES,
+        default=DEFAULT_PRESET,
+        help="size of the masked autoencoder (default: %(default)s)",
+    )
+    group.add_argument(
+        "--mae_seed",
+        type=non_negative_int,
+        default=0,
+        metavar="SEED",
+        help="seed of its training (default: %(default)s)",
+    )
+    group.add_argument(
+        "-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is a GPU)"
+    )
+
+
+def mae_request(args: argparse.Namespace) -> MaeRequest:
+    """What :func:`add_mae_arguments` has read."""
+    return MaeRequest(args.mae, args.mae_seed, args.device)
+
+
+def add_split_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the split of a base that has none yet."""
     group = parser.add_argument_group(
         "split of the base", "made once, by the first call for a base; it never changes afterwards"
     )
@@ -131,7 +192,24 @@ def _add_split_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    check_factors(args.rho, args.s, args.selector, args.axis, args.positive_weight)
+    if args.list_selectors:
+        print("\n".join(_selector_lines()))
+        return
+    factors = {
+        "rho": args.rho,
+        "slices_per_volume": args.slices_per_volume,
+        "budget": args.budget,
+        "s": args.s,
+        "selector": args.selector,
+        "parameters": parse_parameters(args.selector, args.parameters),
+        "scope": args.scope,
+        "min_per_volume": args.min_per_volume,
+        "positive_weight": args.positive_weight,
+        "seed": args.seed,
+    }
+    # what is wrong whatever the base is, before a phantom is made
+    Variant(**factors)
+    check_axis(args.axis)
     named = args.base is not None
     paths = configured_paths() if named else configured_or_default_paths()
     base = args.base if named else _only_base(paths, args)
@@ -140,12 +218,9 @@ def _run(args: argparse.Namespace) -> None:
     result = make_dataset(
         paths,
         base,
-        rho=args.rho,
-        s=args.s,
-        selector=args.selector,
+        **factors,
         axis=args.axis,
-        positive_weight=args.positive_weight,
-        seed=args.seed,
+        mae=mae_request(args),
         split=SplitRequest(args.val, args.test, args.split_file, args.split_seed),
         repeats=args.repeats,
         dataset_id=args.dataset_id,
@@ -187,15 +262,29 @@ def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
     return make_phantom(paths, "lesion", dataset_id=phantom_id, num_processes=args.num_processes)
 
 
+def _selector_lines() -> list[str]:
+    """Name, summary and source of every selector, and its parameters."""
+    lines = []
+    for name in selector_names():
+        cls = selector_class(name)
+        source = f" [{cls.source}]" if cls.source else ""
+        lines.append(f"{name:<18} {cls.summary()}{source}")
+        defaults = " ".join(f"{key}={value}" for key, value in cls().parameters.items())
+        if defaults:
+            lines.append(f"{'':<18} --set {defaults}")
+    return lines
+
+
 def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     selection, split = result.selection, result.split
-    of_all = sum(case.num_slices for case in selection.cases.values())
     lines = [
         f"base:       {selection.base} ({len(split.train)} train, {len(split.val)} val, "
         f"{len(split.test)} test)",
-        f"budget:     {selection.budget} of {of_all} slices along axis {selection.axis}, in "
-        f"{len(selection.cases)} of {len(split.train)} training volumes",
+        f"budget:     {selection.budget} of {result.num_slices} slices along axis "
+        f"{selection.axis}, in {len(selection.cases)} of {len(split.train)} training volumes",
     ]
+    if left_out := result.num_volumes - len(selection.cases):
+        lines.append(f"left out:   {left_out} of the {result.num_volumes} volumes have no slice")
     if not args.dry_run:
         assert result.folder is not None
         made = "made:       " if result.created else "exists:     "

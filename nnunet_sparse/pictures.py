@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.figures import save_figure
 from nnunet_sparse.geometry import read_geometry
 from nnunet_sparse.label_io import find_reader, read_label
 from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
@@ -27,7 +27,7 @@ _CT_WINDOW_HU = (-150.0, 250.0)
 
 
 @dataclass(frozen=True)
-class _Volume:
+class SlicedVolume:
     """Image and label with the slice axis first, voxel sizes in mm, and what is black and white."""
 
     image: np.ndarray
@@ -58,7 +58,7 @@ def draw_selection(folder: Path, output: Path, num_cases: int = 3, num_slices: i
     selection = Selection.read(folder / SELECTION_FILE)
     names = sorted(selection.cases)
     volumes = [
-        _read(dataset, dataset.training[name], dataset.training[name].label, selection.axis)
+        read_volume(dataset, dataset.training[name], dataset.training[name].label, selection.axis)
         for name in names[:num_cases]
     ]
     figure = Figure(figsize=(11, 10), layout="constrained")
@@ -68,17 +68,17 @@ def draw_selection(folder: Path, output: Path, num_cases: int = 3, num_slices: i
         case = selection.cases[name]
         _draw_side_view(axes, volume, case.slices)
         axes.set_title(f"{name}\n{len(case.slices)} of {case.num_slices} slices", fontsize=9)
-    shown = _spread(selection.cases[names[0]].slices, num_slices)
+    shown = spread(selection.cases[names[0]].slices, num_slices)
     for axes, i in zip(_row(middle, num_slices), shown, strict=False):
-        _draw_slice(axes, volumes[0], volumes[0].image[i], volumes[0].label[i])
+        draw_slice(axes, volumes[0], volumes[0].image[i], volumes[0].label[i])
         axes.set_title(f"slice {i}", fontsize=9)
     middle.suptitle(f"Annotated slices of {names[0]}", fontsize=10)
-    _draw_marks(bottom.subplots(), selection)
-    _add_legend(figure, dataset)
+    draw_marks(bottom.subplots(), selection)
+    add_legend(figure, dataset)
     figure.suptitle(
         f"{dataset.name}: {selection.budget} annotated slices in {len(names)} volumes", fontsize=11
     )
-    _save(figure, output)
+    save_figure(figure, output)
 
 
 def draw_predictions(folder: Path, predictions: Path, output: Path, num_cases: int = 3) -> None:
@@ -103,20 +103,21 @@ def draw_predictions(folder: Path, predictions: Path, output: Path, num_cases: i
     figure = Figure(figsize=(8, 2.7 * len(cases) + 0.8), layout="constrained")
     grid = figure.subplots(len(cases), 3, squeeze=False)
     for row, case in zip(grid, cases, strict=True):
-        truth = _read(dataset, case, case.label, selection.axis)
+        truth = read_volume(dataset, case, case.label, selection.axis)
         file = predictions / f"{case.case_id}{dataset.file_ending}"
-        predicted = _read(dataset, case, file, selection.axis)
+        predicted = read_volume(dataset, case, file, selection.axis)
         i = int(np.argmax((truth.label > 0).sum(axis=(1, 2))))
         for axes, label in zip(row, (None, truth.label[i], predicted.label[i]), strict=True):
-            _draw_slice(axes, truth, truth.image[i], label)
+            draw_slice(axes, truth, truth.image[i], label)
         row[0].set_ylabel(f"{case.case_id}\nslice {i}", fontsize=9)
     for axes, title in zip(grid[0], ("image", "truth", "prediction"), strict=True):
         axes.set_title(title, fontsize=10)
-    _add_legend(figure, dataset)
-    _save(figure, output)
+    add_legend(figure, dataset)
+    save_figure(figure, output)
 
 
-def _read(dataset: RawDataset, case: Case, label: Path | None, axis: int) -> _Volume:
+def read_volume(dataset: RawDataset, case: Case, label: Path | None, axis: int) -> SlicedVolume:
+    """First channel and label of a case."""
     assert label is not None
     reader = dataset.reader()
     image, _ = find_reader(reader)().read_images([str(path) for path in case.images])
@@ -124,7 +125,7 @@ def _read(dataset: RawDataset, case: Case, label: Path | None, axis: int) -> _Vo
     spacing = np.ones(3) if affine is None else np.linalg.norm(affine[:3, :3], axis=0)
     channel = str(next(iter(dataset.channel_names.values()))).upper()
     low, high = _CT_WINDOW_HU if channel == "CT" else np.percentile(image[0], (1, 99))
-    return _Volume(
+    return SlicedVolume(
         np.moveaxis(image[0], axis, 0),
         np.moveaxis(read_label(label, reader), axis, 0),
         np.array([spacing[axis], *np.delete(spacing, axis)]),
@@ -139,14 +140,17 @@ def _row(figure: Any, columns: int) -> Sequence[Any]:
     return list(axes)
 
 
-def _draw_slice(axes: Any, volume: _Volume, image: np.ndarray, label: np.ndarray | None) -> None:
+def draw_slice(
+    axes: Any, volume: SlicedVolume, image: np.ndarray, label: np.ndarray | None
+) -> None:
+    """Draw a slice (y, x) of a volume, and its label over it."""
     height, width = volume.spacing_mm[1:]
     pixels = _gray(image, volume.window)
     axes.imshow(pixels if label is None else _overlay(pixels, label), aspect=height / width)
     axes.set(xticks=[], yticks=[])
 
 
-def _draw_side_view(axes: Any, volume: _Volume, slices: Sequence[int]) -> None:
+def _draw_side_view(axes: Any, volume: SlicedVolume, slices: Sequence[int]) -> None:
     """Draw the plane across the slices that shows most foreground, superior upwards if z rises."""
     known = np.zeros(len(volume.label), dtype=bool)
     known[list(slices)] = True
@@ -159,7 +163,8 @@ def _draw_side_view(axes: Any, volume: _Volume, slices: Sequence[int]) -> None:
     axes.imshow(drawn, aspect=height / width, origin="lower", interpolation="nearest")
 
 
-def _draw_marks(axes: Any, selection: Selection) -> None:
+def draw_marks(axes: Any, selection: Selection) -> None:
+    """Draw one row per volume with a mark for every annotated slice."""
     for row, (_, case) in enumerate(sorted(selection.cases.items())):
         axes.broken_barh([(-0.5, case.num_slices)], (row - 0.4, 0.8), color="#dddddd")
         axes.broken_barh([(i - 0.5, 1) for i in case.slices], (row - 0.4, 0.8), color=_COLORS[4])
@@ -190,7 +195,8 @@ def _color(value: int) -> str:
     return _COLORS[(value - 1) % len(_COLORS)]
 
 
-def _add_legend(figure: Figure, dataset: RawDataset) -> None:
+def add_legend(figure: Figure, dataset: RawDataset) -> None:
+    """Name the labels' colours below a figure."""
     handles = [
         Patch(color=_color(value), label=name)
         for name, value in dataset.dataset_json["labels"].items()
@@ -199,12 +205,7 @@ def _add_legend(figure: Figure, dataset: RawDataset) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(6, len(handles))))
 
 
-def _spread(slices: Sequence[int], count: int) -> list[int]:
+def spread(slices: Sequence[int], count: int) -> list[int]:
     """At most ``count`` of the slices, from the first to the last."""
     chosen = np.linspace(0, len(slices) - 1, min(count, len(slices))).round().astype(int)
     return [slices[i] for i in chosen]
-
-
-def _save(figure: Figure, output: Path) -> None:
-    with atomic_path(output) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})

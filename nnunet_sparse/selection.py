@@ -45,6 +45,8 @@ class Selection:
         Selection of every annotated volume, by case ID.
     parameters
         Parameters of the selector.
+    features
+        Hash of the network whose features the selector used; None if it used none.
     """
 
     base: str
@@ -52,6 +54,7 @@ class Selection:
     axis: int
     cases: dict[str, CaseSelection]
     parameters: dict[str, Any] = field(default_factory=dict)
+    features: str | None = None
 
     @property
     def budget(self) -> int:
@@ -63,14 +66,14 @@ class Selection:
         return {
             "version": _VERSION,
             "base": self.base,
-            "variant": asdict(self.variant),
+            "variant": self.variant.to_json(),
             "axis": self.axis,
             "seed": self.variant.seed,
             "cases": {case_id: asdict(case) for case_id, case in self.cases.items()},
             "selector": {
                 "name": self.variant.selector,
                 "parameters": self.parameters,
-                "features": None,
+                "features": self.features,
             },
             "software": {package: version(package) for package in _SOFTWARE},
         }
@@ -96,6 +99,7 @@ class Selection:
                 axis=content["axis"],
                 cases=cases,
                 parameters=content["selector"]["parameters"],
+                features=content["selector"].get("features"),
             )
         except FileNotFoundError as error:
             raise SparseError(f"{file} does not exist") from error

@@ -75,3 +75,13 @@ def make_base(paths: NnUNetPaths) -> BaseMaker:
         return folder
 
     return make
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let masked autoencoders of the preset ``tiny`` train for a second."""
+    from nnunet_sparse.features.mae import MaeSize
+    from nnunet_sparse.features.presets import PRESETS, Preset
+
+    preset = Preset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1e-3)
+    monkeypatch.setitem(PRESETS, "tiny", preset)

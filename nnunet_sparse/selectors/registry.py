@@ -1,73 +1,113 @@
-"""What a selector is, and how it is found by name."""
+"""What a selector is, and how it is found by name.
 
+A selector is a frozen dataclass; its fields are its parameters. Other packages add theirs through
+the entry point group ``nnunet_sparse.selectors``: the entry point's name is the selector's, its
+value the class.
+"""
+
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.selectors.pool import Pool
+
+ENTRY_POINTS = "nnunet_sparse.selectors"
+SCOPES = ("volume", "dataset")
+_INPUTS = frozenset({"weights", "features", "classes", "objects"})
+_OF_LABELS = frozenset({"classes", "objects"})
 
 _SELECTORS: dict[str, type["Selector"]] = {}
 _SelectorType = TypeVar("_SelectorType", bound=type["Selector"])
 
 
+@dataclass(frozen=True)
 class Selector(ABC):
-    """Strategy that chooses which slices of a volume are annotated."""
+    """Strategy that chooses which slices are annotated.
+
+    A subclass implements ``_choose``, names what it looks at in ``uses`` and its publication in
+    ``source``. The first line of its docstring is shown by ``--list_selectors``.
+    """
 
     name: ClassVar[str]
     """Name in commands, data set names and files; set by :func:`register`."""
 
-    uses_weights: ClassVar[bool] = False
-    """Whether :meth:`select` takes per-slice weights into account."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the pool that it looks at, besides the number of slices."""
 
-    def select(
-        self,
-        num_slices: int,
-        budget: int,
-        rng: np.random.Generator,
-        weights: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Choose which slices of one volume are annotated.
+    scopes: ClassVar[tuple[str, ...]] = SCOPES
+    """Whether it chooses within each volume (``volume``) and from all at once (``dataset``)."""
+
+    source: ClassVar[str] = ""
+    """Where it was published."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its parameters, by name."""
+        return asdict(self)
+
+    def select(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
+        """Choose slices that are not annotated yet.
 
         Parameters
         ----------
-        num_slices
-            Length of the volume's slice axis.
+        pool
+            The slices. What the selector uses must be there (weights need not).
         budget
-            Number of slices to choose, 1 <= budget <= num_slices.
+            Number of slices to choose, from 1 to the number of slices that are not annotated.
         rng
             Source of randomness; the only one used.
-        weights
-            shape (num_slices,), how likely each slice is drawn relative to the others; None for
-            equal weights.
 
         Returns
         -------
         np.ndarray, shape (budget,), int64
-            Slice indices, ascending, without repetition.
+            Positions in the pool, ascending, without repetition.
 
         Raises
         ------
         ValueError
-            If the budget is out of range, or weights are given to a selector that ignores them.
+            If the budget is out of range, something that the selector uses is missing or has
+            another length than the pool, features are not finite, or weights are given to a
+            selector that ignores them.
         """
-        if not 1 <= budget <= num_slices:
-            raise ValueError(f"budget must lie in 1..{num_slices}, got {budget}")
-        if weights is not None and not self.uses_weights:
+        if not 1 <= budget <= len(pool.available):
+            raise ValueError(f"budget must lie in 1..{len(pool.available)}, got {budget}")
+        if pool.weights is not None and "weights" not in self.uses:
             raise ValueError(f"selector {self.name!r} does not take weights")
-        chosen = self._choose(num_slices, budget, rng, weights)
-        return np.sort(np.asarray(chosen, dtype=np.int64))
+        for needed in sorted(self.uses - {"weights"}):
+            if getattr(pool, needed) is None:
+                raise ValueError(f"selector {self.name!r} needs {needed}")
+        for given in ("weights", "features", "classes"):
+            values = getattr(pool, given)
+            if values is not None and len(values) != pool.size:
+                raise ValueError(f"{len(values)} {given} for {pool.size} slices")
+        used = pool.features if "features" in self.uses else None
+        if used is not None and not np.isfinite(used).all():
+            raise ValueError("features must be finite numbers")
+        chosen = np.sort(np.asarray(self._choose(pool, budget, rng), dtype=np.int64))
+        wrong = len(chosen) != budget or (np.diff(chosen) < 1).any() or pool.chosen[chosen].any()
+        if wrong:
+            raise ValueError(f"selector {self.name!r} chose {len(chosen)} of {budget} slices")
+        return chosen
 
     @abstractmethod
-    def _choose(
-        self,
-        num_slices: int,
-        budget: int,
-        rng: np.random.Generator,
-        weights: np.ndarray | None,
-    ) -> np.ndarray:
-        """Choose ``budget`` different slices, in any order."""
+    def _choose(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
+        """Choose ``budget`` different available positions, in any order."""
+
+    @classmethod
+    def summary(cls) -> str:
+        """First line of the docstring, without its full stop."""
+        return (inspect.getdoc(cls) or "").partition("\n")[0].rstrip(".")
+
+    @classmethod
+    def looks_at_labels(cls) -> bool:
+        """Whether it needs dense labels, and so serves in simulations only."""
+        return bool(cls.uses & _OF_LABELS)
 
 
 def register(name: str) -> Callable[[_SelectorType], _SelectorType]:
@@ -76,12 +116,13 @@ def register(name: str) -> Callable[[_SelectorType], _SelectorType]:
     Raises
     ------
     ValueError
-        If the name is taken.
+        If the name is taken, or the class is not a selector.
     """
 
     def decorate(cls: _SelectorType) -> _SelectorType:
         if name in _SELECTORS:
             raise ValueError(f"selector {name!r} is already registered ({_SELECTORS[name]})")
+        _check_class(name, cls)
         cls.name = name
         _SELECTORS[name] = cls
         return cls
@@ -90,18 +131,95 @@ def register(name: str) -> Callable[[_SelectorType], _SelectorType]:
 
 
 def selector_names() -> list[str]:
-    """Sorted names of all selectors."""
-    return sorted(_SELECTORS)
+    """Sorted names of all selectors, those of other packages included."""
+    return sorted(_SELECTORS.keys() | _entry_points().keys())
 
 
-def get_selector(name: str) -> Selector:
-    """Make a selector by its name.
+def selector_class(name: str) -> type[Selector]:
+    """Class of a selector.
 
     Raises
     ------
     SparseError
-        If there is no such selector.
+        If there is no such selector, or another package's cannot be imported.
     """
     if name not in _SELECTORS:
-        raise SparseError(f"unknown selector {name!r}, choose from {', '.join(selector_names())}")
-    return _SELECTORS[name]()
+        found = _entry_points().get(name)
+        if found is None:
+            known = ", ".join(selector_names())
+            raise SparseError(f"unknown selector {name!r}, choose from {known}")
+        try:
+            loaded = found.load()
+            if name not in _SELECTORS:  # its module may use the decorator
+                register(name)(loaded)
+        except Exception as error:
+            raise SparseError(
+                f"selector {name!r} of {found.value} cannot be loaded: {error}"
+            ) from error
+    return _SELECTORS[name]
+
+
+def get_selector(name: str, parameters: Mapping[str, Any] | None = None) -> Selector:
+    """Make a selector by its name.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    parameters
+        Parameters that differ from their defaults.
+
+    Raises
+    ------
+    SparseError
+        If there is no such selector or parameter, or a value is out of range.
+    """
+    cls = selector_class(name)
+    known = {field.name for field in fields(cls)}
+    for key in parameters or {}:
+        if key not in known:
+            choice = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise SparseError(f"selector {name!r} has no parameter {key!r}; {choice}")
+    try:
+        return cls(**(parameters or {}))
+    except (TypeError, ValueError) as error:
+        raise SparseError(f"selector {name!r}: {error}") from error
+
+
+def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Parameters of a selector from a command line, as in ``clusters=5``.
+
+    The type of a value is that of the parameter's default.
+
+    Raises
+    ------
+    SparseError
+        If a text has no ``=``, the parameter is unknown, or the value is of another type.
+    """
+    defaults = get_selector(name).parameters
+    parsed = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SparseError(f"a parameter is given as key=value (clusters=5), got {text!r}")
+        kind = type(defaults.get(key, ""))  # unknown ones are refused where they are used
+        try:
+            parsed[key] = kind(value)
+        except ValueError:
+            raise SparseError(
+                f"parameter {key} of selector {name!r} is like {defaults[key]!r}, got {value!r}"
+            ) from None
+    return parsed
+
+
+def _check_class(name: str, cls: Any) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, Selector) and is_dataclass(cls)):
+        raise ValueError(f"selector {name!r} must be a dataclass derived from Selector, got {cls}")
+    if unknown := cls.uses - _INPUTS:
+        raise ValueError(f"selector {name!r} uses {min(unknown)!r}, there is {sorted(_INPUTS)}")
+    if not cls.scopes or set(cls.scopes) - set(SCOPES):
+        raise ValueError(f"selector {name!r} has scopes {cls.scopes}, there are {SCOPES}")
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

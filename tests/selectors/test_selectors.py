@@ -1,90 +1,274 @@
 """What holds for every selector, and what is particular to ours."""
 
 import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.randomness import generator
-from nnunet_sparse.selectors import Selector, get_selector, register, selector_names
+from nnunet_sparse.selectors import (
+    FixedSelector,
+    Pool,
+    Selector,
+    get_selector,
+    parse_parameters,
+    register,
+    registry,
+    selector_names,
+)
+
+# no deadline: the first call imports scikit-learn
+QUICK = settings(max_examples=40, deadline=None)
+NO_WEIGHTS = [name for name in selector_names() if name != "random"]
+
+
+def pool_of(num_slices: int, seed: int = 0, **changes: Any) -> Pool:
+    """A volume of which everything is known."""
+    rng = np.random.default_rng(seed)
+    objects = (np.arange(num_slices // 3, num_slices // 2 + 1),)
+    fields: dict[str, Any] = {
+        "features": rng.normal(size=(num_slices, 5)),
+        "classes": rng.random((num_slices, 2)) < 0.3,
+        "objects": tuple(o[o < num_slices] for o in objects),
+    }
+    return Pool.of_volume(num_slices, **fields | changes)
+
+
+def select(name: str, pool: Pool, budget: int, seed: int = 0, **parameters: Any) -> list[int]:
+    return list(get_selector(name, parameters).select(pool, budget, generator(seed)))
 
 
 @st.composite
 def sizes(draw: st.DrawFn) -> tuple[int, int]:
-    num_slices = draw(st.integers(1, 300))
+    num_slices = draw(st.integers(1, 60))
     return num_slices, draw(st.integers(1, num_slices))
 
 
 @pytest.mark.parametrize("name", selector_names())
-@given(sizes(), st.integers(0, 2**31))
-def test_chooses_exactly_the_budget_without_repetition(
-    name: str, size: tuple[int, int], seed: int
+@QUICK
+@given(sizes(), st.integers(0, 2**31), st.data())
+def test_chooses_exactly_the_budget_among_what_is_not_annotated(
+    name: str, size: tuple[int, int], seed: int, data: st.DataObject
 ) -> None:
     num_slices, budget = size
-    chosen = get_selector(name).select(num_slices, budget, generator(seed))
+    pool = pool_of(num_slices, seed % 7)
+    annotated = data.draw(st.sets(st.integers(0, num_slices - 1), max_size=num_slices - budget))
+    pool.chosen[list(annotated)] = True
+    chosen = get_selector(name).select(pool, budget, generator(seed))
     assert chosen.dtype == np.int64
     assert len(chosen) == budget
     assert (np.diff(chosen) > 0).all()
-    assert chosen[0] >= 0
-    assert chosen[-1] < num_slices
-    np.testing.assert_array_equal(
-        chosen, get_selector(name).select(num_slices, budget, generator(seed))
-    )
+    assert set(chosen) <= set(range(num_slices)) - annotated
+    np.testing.assert_array_equal(chosen, get_selector(name).select(pool, budget, generator(seed)))
+
+
+@pytest.mark.parametrize("name", selector_names())
+def test_all_slices_of_several_volumes(name: str) -> None:
+    pools = [pool_of(n, n) for n in (4, 1, 7)]
+    everything = Pool.joined(pools)
+    assert everything.num_slices == (4, 1, 7)
+    assert select(name, everything, 12) == list(range(12))
+
+
+@pytest.mark.parametrize("name", selector_names())
+@pytest.mark.parametrize("features", [np.zeros((9, 3)), np.ones((9, 3)), np.eye(9)[[0, 1, 2] * 3]])
+def test_features_that_tell_little(name: str, features: np.ndarray) -> None:
+    assert len(select(name, pool_of(9, features=features), 6)) == 6
 
 
 @pytest.mark.parametrize("name", selector_names())
 @pytest.mark.parametrize("budget", [0, 11])
 def test_budget_out_of_range(name: str, budget: int) -> None:
     with pytest.raises(ValueError, match=r"1\.\.10"):
-        get_selector(name).select(10, budget, generator(0))
+        get_selector(name).select(pool_of(10), budget, generator(0))
+
+
+@pytest.mark.parametrize("name", ["ual", "coreset"])
+def test_features_must_be_numbers_and_there(name: str) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        select(name, pool_of(4, features=np.full((4, 2), np.nan)), 2)
+    with pytest.raises(ValueError, match="needs features"):
+        select(name, pool_of(4, features=None), 2)
+    with pytest.raises(ValueError, match="3 features for 4 slices"):
+        select(name, pool_of(4, features=np.ones((3, 2))), 2)
+
+
+def test_only_simulations_look_at_labels() -> None:
+    simulations = {n for n in selector_names() if get_selector(n).looks_at_labels()}
+    assert simulations == {"foreground_random", "single_object"}
+    for name in set(selector_names()) - simulations:
+        seen = pool_of(30)
+        blind = replace(seen, classes=None, objects=None)
+        assert select(name, seen, 7) == select(name, blind, 7)
 
 
 def test_unknown_selector_names_the_known_ones() -> None:
-    with pytest.raises(SparseError, match="'nope', choose from fixed, random"):
+    with pytest.raises(SparseError, match="'nope', choose from coreset, first, fixed"):
         get_selector("nope")
 
 
 def test_a_taken_name_is_refused() -> None:
     with pytest.raises(ValueError, match="already registered"):
-        register("fixed")(Selector)
+        register("fixed")(FixedSelector)
 
 
+def test_what_is_no_selector_is_refused() -> None:
+    class NoDataclass(Selector):
+        uses: ClassVar[frozenset[str]] = frozenset({"magic"})
+
+    with pytest.raises(ValueError, match="must be a dataclass derived from Selector"):
+        register("new")(object)  # type: ignore[type-var]
+    with pytest.raises(ValueError, match="uses 'magic'"):
+        register("new")(dataclass(frozen=True)(NoDataclass))
+
+
+def test_parameters() -> None:
+    assert get_selector("ual", {"clusters": 5}).parameters["clusters"] == 5
+    assert parse_parameters("ual", ["clusters=5", "candidates=all", "coverage=1"]) == {
+        "clusters": 5,
+        "candidates": "all",
+        "coverage": 1.0,
+    }
+    for name, values, message in (
+        ("ual", {"nope": 1}, "no parameter 'nope'; it has candidates, clusters"),
+        ("fixed", {"nope": 1}, "it has none"),
+        ("ual", {"clusters": 0}, "clusters must be at least 1, got 0"),
+        ("ual", {"coverage": 0.0}, r"coverage must lie in \(0, 1\]"),
+        ("ual", {"universe": "x"}, "universe must be all or candidates, got 'x'"),
+        ("foreground_random", {"share": 2.0}, r"share must lie in \[0, 1\], got 2"),
+    ):
+        with pytest.raises(SparseError, match=message):
+            get_selector(name, values)
+    for texts, message in (("clusters", "key=value"), ("clusters=x", "is like 3, got 'x'")):
+        with pytest.raises(SparseError, match=message):
+            parse_parameters("ual", [texts])
+
+
+def test_selectors_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = "nnunet_sparse.selectors.fixed:FixedSelector"
+    points = {"theirs": EntryPoint("theirs", value, registry.ENTRY_POINTS)}
+    points["broken"] = EntryPoint("broken", "no_such_module:X", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "_entry_points", lambda: points)
+    monkeypatch.setattr(registry, "_SELECTORS", dict(registry._SELECTORS))
+    monkeypatch.setattr(FixedSelector, "name", "fixed")
+    assert {"theirs", "broken"} < set(selector_names())
+    assert isinstance(get_selector("theirs"), FixedSelector)
+    with pytest.raises(SparseError, match="'broken' of no_such_module:X cannot be loaded"):
+        get_selector("broken")
+
+
+@QUICK
 @given(sizes())
 def test_fixed_is_the_formula(size: tuple[int, int]) -> None:
     num_slices, k = size
     expected = [math.floor((i + 0.5) * num_slices / k) for i in range(k)]
-    assert list(get_selector("fixed").select(num_slices, k, generator(0))) == expected
+    assert select("fixed", pool_of(num_slices), k) == expected
 
 
 def test_fixed_by_hand() -> None:
-    assert list(get_selector("fixed").select(10, 3, generator(0))) == [1, 5, 8]
+    assert select("fixed", pool_of(10), 3) == [1, 5, 8]
 
 
-def test_fixed_takes_no_weights() -> None:
+@pytest.mark.parametrize("name", NO_WEIGHTS)
+def test_others_take_no_weights(name: str) -> None:
     with pytest.raises(ValueError, match="does not take weights"):
-        get_selector("fixed").select(4, 1, generator(0), np.ones(4))
+        select(name, pool_of(4, weights=np.ones(4)), 1)
 
 
-def test_random_draws_every_slice_equally_often() -> None:
-    counts = np.zeros(8)
-    for seed in range(4000):
-        counts[get_selector("random").select(8, 2, generator(seed))] += 1
+@pytest.mark.parametrize("name", ["random", "stratified"])
+def test_every_slice_is_drawn_equally_often(name: str) -> None:
+    counts = Counter(i for seed in range(4000) for i in select(name, pool_of(8), 2, seed))
     # expected 1000 each, standard deviation sqrt(4000 * 1/4 * 3/4) = 27
-    assert np.abs(counts - 1000).max() < 4.5 * 27
+    assert max(abs(counts[i] - 1000) for i in range(8)) < 4.5 * 27
 
 
 def test_positive_weight_is_a_ratio_of_probabilities() -> None:
-    weights = np.array([3.0, 1.0, 1.0, 1.0])
-    draws = [get_selector("random").select(4, 1, generator(s), weights)[0] for s in range(4000)]
+    pool = pool_of(4, weights=np.array([3.0, 1.0, 1.0, 1.0]))
     # the first slice wins with probability 3 / 6, standard deviation 0.008
-    assert np.mean(np.array(draws) == 0) == pytest.approx(0.5, abs=0.035)
+    share = np.mean([select("random", pool, 1, seed) == [0] for seed in range(4000)])
+    assert share == pytest.approx(0.5, abs=0.035)
 
 
 def test_equal_weights_change_nothing() -> None:
-    select = get_selector("random").select
-    np.testing.assert_array_equal(
-        select(50, 7, generator(3)), select(50, 7, generator(3), np.ones(50))
-    )
+    weighted = pool_of(50, weights=np.ones(50))
+    assert select("random", weighted, 7, 3) == select("random", pool_of(50), 7, 3)
+
+
+@QUICK
+@given(sizes(), st.integers(0, 99))
+def test_stratified_takes_one_of_each_part(size: tuple[int, int], seed: int) -> None:
+    num_slices, budget = size
+    bounds = [i * num_slices // budget for i in range(budget + 1)]
+    chosen = select("stratified", pool_of(num_slices), budget, seed)
+    assert all(low <= i < high for low, i, high in zip(bounds, chosen, bounds[1:], strict=False))
+
+
+def test_foreground_random_draws_the_share_of_each_class() -> None:
+    classes = np.zeros((100, 2), bool)
+    classes[:10, 0] = classes[40, 1] = True
+    pool = pool_of(100, classes=classes)
+    counts = Counter(select("foreground_random", pool, 1, seed)[0] for seed in range(3000))
+    # half of 0.66 for each class, and one percent of the rest
+    assert counts[40] / 3000 == pytest.approx(0.33 + 0.0034, abs=0.04)
+    assert sum(counts[i] for i in range(10)) / 3000 == pytest.approx(0.33 + 0.034, abs=0.04)
+    assert select("foreground_random", pool, 11, share=1.0) == [*range(10), 40]
+
+
+def test_biased_by_hand() -> None:
+    pool = pool_of(9, objects=(np.array([2, 3, 4]),))
+    assert select("first", pool, 3) == [0, 1, 2]
+    assert select("middle", pool, 3) == [3, 4, 5]
+    assert select("middle", pool_of(8), 3) == [2, 3, 4]
+    assert select("single_object", pool, 2) == [2, 4]
+    assert select("single_object", pool, 5) == [1, 2, 3, 4, 5]
+    assert select("single_object", pool_of(9, objects=()), 3) == select("fixed", pool, 3)
+    both = Pool.joined([pool_of(9), pool_of(3)])
+    assert select("first", both, 3) == [0, 1, 9]
+    assert select("middle", both, 2) == [4, 10]
+
+
+def covering_radius(features: np.ndarray, centres: list[int]) -> float:
+    distance = np.linalg.norm(features[:, None] - features[centres][None], axis=2)
+    return float(distance.min(axis=1).max())
+
+
+@QUICK
+@given(st.integers(0, 10**6), st.integers(1, 4))
+def test_coreset_is_within_twice_the_best_radius(seed: int, budget: int) -> None:
+    from itertools import combinations
+
+    features = np.random.default_rng(seed).normal(size=(9, 2))
+    best = min(covering_radius(features, list(c)) for c in combinations(range(9), budget))
+    chosen = select("coreset", pool_of(9, features=features), budget, seed)
+    assert covering_radius(features, chosen) <= 2 * best + 1e-9
+
+
+def test_coreset_takes_the_farthest_from_what_is_annotated() -> None:
+    pool = pool_of(5, features=np.array([[0.0], [1], [2], [7], [9]]))
+    pool.chosen[0] = True
+    assert select("coreset", pool, 2) == [2, 4] or select("coreset", pool, 2) == [3, 4]
+    assert select("coreset", pool, 1) == [4]
+
+
+def test_ual_represents_each_group() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.repeat(np.eye(6)[:4], [20, 10, 5, 5], axis=0)
+    features = centres + rng.normal(scale=0.02, size=centres.shape)
+    pool = pool_of(40, features=features)
+    for parameters in ({}, {"candidates": "all"}, {"universe": "candidates"}, {"clusters": 1}):
+        chosen = select("ual", pool, 4, **parameters)
+        assert [np.searchsorted([20, 30, 35], i, "right") for i in chosen] == [0, 1, 2, 3]
+    pool.chosen[[3, 22]] = True
+    assert [int(i >= 35) for i in select("ual", pool, 2)] == [0, 1]
+    assert select("ual", pool, 2)[0] >= 30
+
+
+def test_the_seed_does_not_matter_to_ual() -> None:
+    assert select("ual", pool_of(40), 9, 0) == select("ual", pool_of(40), 9, 1)

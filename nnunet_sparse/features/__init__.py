@@ -1,0 +1,1 @@
+"""What slices show, as numbers: a masked autoencoder that is trained on the images alone."""

@@ -1,0 +1,135 @@
+"""Figures of a selection: what was chosen, where, and how well it stands for the rest."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnunet_sparse.figures import save_figure
+from nnunet_sparse.pictures import add_legend, draw_marks, draw_slice, read_volume, spread
+from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.report.coverage import CurvePoint
+from nnunet_sparse.selection import Selection
+
+_STYLES = ("-", "--", ":")
+
+
+def draw_contact_sheet(
+    dataset: RawDataset, selection: Selection, outputs: Sequence[Path], num_cases: int, columns: int
+) -> None:
+    """Draw chosen slices with their labels, one row per volume.
+
+    Parameters
+    ----------
+    dataset
+        The sparse data set.
+    selection
+        What was chosen.
+    outputs
+        Files to be written.
+    num_cases
+        Number of volumes, spread over all that are annotated.
+    columns
+        Largest number of slices of a volume.
+    """
+    names = sorted(selection.cases)
+    shown = [names[i] for i in spread(range(len(names)), num_cases)]
+    columns = min(columns, max(len(selection.cases[name].slices) for name in shown))
+    figure = Figure(figsize=(1.7 * columns + 1, 1.9 * len(shown) + 0.9), layout="constrained")
+    grid = figure.subplots(len(shown), columns, squeeze=False)
+    for row, name in zip(grid, shown, strict=True):
+        case = dataset.training[name]
+        volume = read_volume(dataset, case, case.label, selection.axis)
+        slices = selection.cases[name].slices
+        chosen = spread(slices, columns)
+        for axes, i in zip(row, chosen, strict=False):
+            draw_slice(axes, volume, volume.image[i], volume.label[i])
+            axes.set_title(f"{i}", fontsize=8)
+        for axes in row[len(chosen) :]:
+            axes.set_axis_off()
+        count = f"{len(slices)} of {selection.cases[name].num_slices}"
+        row[0].set_ylabel(f"{name}\n{count} slices", fontsize=8)
+    add_legend(figure, dataset)
+    figure.suptitle(f"Chosen slices of {dataset.name}", fontsize=10)
+    save_figure(figure, *outputs)
+
+
+def draw_strips(selection: Selection, title: str, outputs: Sequence[Path]) -> None:
+    """Draw one strip per volume with a mark for each chosen slice."""
+    height = min(14.0, 0.16 * len(selection.cases) + 1.3)
+    figure = Figure(figsize=(8, max(2.2, height)), layout="constrained")
+    draw_marks(figure.subplots(), selection)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, *outputs)
+
+
+def draw_coverage(
+    curves: Mapping[str, Sequence[CurvePoint]],
+    num_slices: int,
+    here: tuple[str, int, float],
+    title: str,
+    outputs: Sequence[Path],
+) -> None:
+    """Draw coverage against budget for several selectors.
+
+    Parameters
+    ----------
+    curves
+        By selector.
+    num_slices
+        Number of slices that could be chosen.
+    here
+        Name, budget and coverage of the selection that is shown, which is marked.
+    title
+        Above the figure.
+    outputs
+        Files to be written.
+    """
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, points) in enumerate(curves.items()):
+        budgets = [point.budget for point in points]
+        values = [point.coverage for point in points]
+        style = _STYLES[number % len(_STYLES)]
+        axes.plot(budgets, values, style, marker=".", label=name)
+    name, budget, value = here
+    axes.plot([budget], [value], "k*", markersize=12, label=f"this selection ({name})")
+    axes.set(xscale="log", xlabel=f"chosen slices (of {num_slices})")
+    axes.set_ylabel("mean similarity of the other slices\nto the most similar chosen one")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=10)
+    save_figure(figure, *outputs)
+
+
+def draw_foreground(
+    shares: Mapping[str, tuple[float, float]], title: str, outputs: Sequence[Path]
+) -> None:
+    """Draw the share of slices that show each class, among all and among the chosen ones.
+
+    Parameters
+    ----------
+    shares
+        Share of all slices and of the chosen ones, by class.
+    title
+        Above the figure.
+    outputs
+        Files to be written.
+    """
+    figure = Figure(figsize=(1.1 * len(shares) + 3, 3.6), layout="constrained")
+    axes: Any = figure.subplots()
+    at = np.arange(len(shares))
+    for offset, label, color, which in (
+        (-0.2, "all slices", "#bbbbbb", 0),
+        (0.2, "chosen slices", "#0072B2", 1),
+    ):
+        bars = axes.bar(at + offset, [pair[which] for pair in shares.values()], 0.4, color=color)
+        bars.set_label(label)
+        axes.bar_label(bars, fmt="{:.0%}", fontsize=8)
+    axes.set_xticks(at, list(shares), rotation=30 if len(shares) > 4 else 0, fontsize=8)
+    axes.set(ylim=(0, 1.1), ylabel="share of slices that show it")
+    axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=10)
+    save_figure(figure, *outputs)

@@ -1,0 +1,167 @@
+"""The command ``nnsparse_show_selection``."""
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.cli import CommandParser, add_num_processes, positive_int, run_command
+from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.dataset_tools.check_base import CheckedCase, check_cases
+from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features.store import CHECKPOINT, MaeRequest, mae_folder, slice_features
+from nnunet_sparse.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.selection import Selection
+from nnunet_sparse.selectors import selector_class, selector_names
+from nnunet_sparse.split import SplitRequest, find_split
+
+logger = logging.getLogger(__name__)
+
+DENSITIES = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
+_FORMATS = ("png", "svg")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = CommandParser(
+        "nnsparse_show_selection",
+        "Draw what was chosen for a sparse data set: a contact sheet of chosen slices, a strip for "
+        "each volume, how well the chosen slices represent the others beside what other selectors "
+        "would have reached, and how often they show each class.",
+        "nnsparse_show_selection 500",
+    )
+    parser.add_argument("dataset", metavar="ID|NAME", help="sparse data set in nnUNet_raw")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder for the figures (default: ./NAME_selection)"
+    )
+    parser.add_argument(
+        "--cases", type=positive_int, default=6, help="volumes shown (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--columns",
+        type=positive_int,
+        default=8,
+        help="slices shown of each volume, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--mae_seed", type=int, default=0, help="masked autoencoder to compare by (default: 0)"
+    )
+    parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda")
+    add_num_processes(parser)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.report.selection_figures import (
+        draw_contact_sheet,
+        draw_foreground,
+        draw_strips,
+    )
+
+    paths = configured_paths()
+    dataset = RawDataset.open(paths.raw / find_dataset(paths, args.dataset))
+    file = dataset.folder / SELECTION_FILE
+    if not file.is_file():
+        raise SparseError(
+            f"{dataset.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
+        )
+    selection = Selection.read(file)
+    base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
+    split, _ = find_split(base, paths, SplitRequest())
+    names = choose_volumes(list(split.train), selection.variant.s, selection.variant.seed)
+    volumes = check_cases(base, names, args.num_processes, frozenset({"classes"}))
+    output = args.output or Path(f"{dataset.name}_selection")
+    output.mkdir(parents=True, exist_ok=True)
+
+    def files(name: str) -> list[Path]:
+        return [output / f"{name}.{ending}" for ending in _FORMATS]
+
+    draw_contact_sheet(dataset, selection, files("slices"), args.cases, args.columns)
+    draw_strips(selection, f"{dataset.name}: {selection.budget} slices", files("positions"))
+    shares = foreground_shares(base, selection, volumes)
+    draw_foreground(shares, dataset.name, files("foreground"))
+    lines = [
+        f"{name}: {of_all:.3f} of all slices, {of_chosen:.3f} of the chosen ones"
+        for name, (of_all, of_chosen) in shares.items()
+    ]
+    lines += _coverage(paths, base, selection, volumes, split.train, args, files("coverage"))
+    print("\n".join([*lines, f"figures: {output}"]))
+
+
+def foreground_shares(
+    base: RawDataset, selection: Selection, volumes: Mapping[str, CheckedCase]
+) -> dict[str, tuple[float, float]]:
+    """Share of all slices, and of the chosen ones, that show any class and each class.
+
+    Parameters
+    ----------
+    base
+        The dense data set.
+    selection
+        Chosen slices.
+    volumes
+        All volumes that might have been annotated, with their classes.
+    """
+    everything, chosen = [], []
+    for case_id, checked in volumes.items():
+        assert checked.classes is not None
+        shown = checked.classes[selection.axis]
+        everything.append(shown)
+        if case_id in selection.cases:
+            chosen.append(shown[list(selection.cases[case_id].slices)])
+    of_all, of_chosen = np.concatenate(everything), np.concatenate(chosen)
+    values = [value for value in base.label_values if value > 0]
+
+    def shares(columns: list[int]) -> tuple[float, float]:
+        first, second = (float(s[:, columns].any(axis=1).mean()) for s in (of_all, of_chosen))
+        return first, second
+
+    result = {"foreground": shares(list(range(len(values))))}
+    for name, value in base.dataset_json["labels"].items():
+        labels = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
+        if labels:
+            result[name] = shares([values.index(v) for v in labels])
+    return result
+
+
+def _coverage(
+    paths: NnUNetPaths,
+    base: RawDataset,
+    selection: Selection,
+    volumes: Mapping[str, CheckedCase],
+    train: tuple[str, ...],
+    args: argparse.Namespace,
+    outputs: list[Path],
+) -> list[str]:
+    """Draw the curves, if there are features; the line that says where the selection stands."""
+    from nnunet_sparse.report.coverage import coverage, coverage_curves
+    from nnunet_sparse.report.selection_figures import draw_coverage
+
+    variant = selection.variant
+    request = MaeRequest(variant.mae, args.mae_seed, args.device)
+    if not (mae_folder(paths, base.name, request, selection.axis) / CHECKPOINT).is_file():
+        logger.warning(
+            "no coverage is drawn, for want of features: nnsparse_train_mae -d %s", base.name
+        )
+        return []
+    features = slice_features(paths, base, train, selection.axis, request, args.num_processes)
+    if selection.features not in (None, features.checkpoint):
+        logger.warning(
+            "%s was chosen by features of another network (%s) than the one that is there (%s)",
+            variant.selector,
+            selection.features,
+            features.checkpoint,
+        )
+    selectors = [name for name in selector_names() if not selector_class(name).looks_at_labels()]
+    curves = coverage_curves(
+        base.name, variant, selection.axis, volumes, features, DENSITIES, selectors
+    )
+    value = coverage(features, selection, list(volumes))
+    of_all = sum(len(checked.foreground[selection.axis]) for checked in volumes.values())
+    here = (variant.selector, selection.budget, value)
+    draw_coverage(curves, of_all, here, f"{base.name}, scope {variant.scope}", outputs)
+    return [f"coverage: {value:.3f} ({selection.budget} of {of_all} slices)"]

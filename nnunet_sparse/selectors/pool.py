@@ -1,0 +1,93 @@
+"""The slices that a selector chooses from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Slices of one volume, or of several, one volume after the other.
+
+    A *position* counts the slices of all volumes of the pool. What a selector does not use may be
+    None.
+
+    Attributes
+    ----------
+    num_slices
+        Length of the slice axis of each volume.
+    chosen
+        shape (n,), bool: slices that are annotated already. They are never chosen again, and
+        selectors take into account what they cover.
+    weights
+        shape (n,), how likely each slice is drawn relative to the others; None for equal weights.
+    features
+        shape (n, d), what the slice shows, as numbers.
+    classes
+        shape (n, c), bool: which classes each slice shows. For simulations: in a real campaign
+        nobody knows.
+    objects
+        Positions of the slices that each connected object crosses; for simulations.
+    """
+
+    num_slices: tuple[int, ...]
+    chosen: np.ndarray
+    weights: np.ndarray | None = None
+    features: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    objects: tuple[np.ndarray, ...] | None = None
+
+    @classmethod
+    def of_volume(
+        cls,
+        num_slices: int,
+        *,
+        weights: np.ndarray | None = None,
+        features: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+        objects: tuple[np.ndarray, ...] | None = None,
+    ) -> "Pool":
+        """One volume, nothing of which is annotated."""
+        chosen = np.zeros(num_slices, dtype=bool)
+        return cls((num_slices,), chosen, weights, features, classes, objects)
+
+    @classmethod
+    def joined(cls, pools: Sequence["Pool"]) -> "Pool":
+        """One pool of all volumes, in the order given; at least one, all with the same fields."""
+        starts = np.cumsum([0, *(pool.size for pool in pools[:-1])])
+        objects = None
+        if pools[0].objects is not None:
+            objects = tuple(
+                object_ + start
+                for pool, start in zip(pools, starts, strict=True)
+                for object_ in pool.objects or ()
+            )
+
+        def stacked(name: str) -> np.ndarray | None:
+            parts = [getattr(pool, name) for pool in pools]
+            return None if parts[0] is None else np.concatenate(parts)
+
+        return cls(
+            tuple(n for pool in pools for n in pool.num_slices),
+            np.concatenate([pool.chosen for pool in pools]),
+            stacked("weights"),
+            stacked("features"),
+            stacked("classes"),
+            objects,
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of slices, those that are annotated included."""
+        return len(self.chosen)
+
+    @property
+    def available(self) -> np.ndarray:
+        """Ascending positions of the slices that can be chosen, int64."""
+        return np.flatnonzero(~self.chosen)
+
+    @property
+    def index_in_volume(self) -> np.ndarray:
+        """Shape (n,), int64: index of each slice in its own volume."""
+        return np.concatenate([np.arange(n) for n in self.num_slices])

@@ -1,0 +1,112 @@
+"""Unsupervised active learning: representative annotation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nnunet_sparse.selectors.cover import best_similarity, greedy_cover, unit_rows
+from nnunet_sparse.selectors.pool import Pool
+from nnunet_sparse.selectors.registry import Selector, register
+
+# above, clusters are found along the nearest neighbours of each slice: the matrix of all distances
+# would take gigabytes
+_MAX_DENSE = 5000
+_NUM_NEIGHBOURS = 10
+
+
+@register("ual")
+@dataclass(frozen=True)
+class RepresentativeSelector(Selector):
+    """Unsupervised active learning: slices that represent the others in image features.
+
+    Representative annotation (Zheng et al. 2019, AAAI): agglomerative clusters; in each, greedily,
+    candidates until they cover it; from all candidates, greedily, those that represent all slices
+    best (see :mod:`nnunet_sparse.selectors.cover`). The publication leaves open: the linkage
+    (Ward's, on vectors of length 1), and what the parameters say. Two deviations: where the
+    candidates are fewer than the budget, the rest is chosen from all slices; slices that are
+    annotated already count as chosen.
+
+    Attributes
+    ----------
+    clusters
+        Number of clusters (of slices, if there are fewer).
+    coverage
+        Mean similarity to its candidates at which a cluster is covered, in (0, 1].
+    candidates
+        ``cluster``: a cluster's candidates are slices of it; ``all``: of any cluster.
+    universe
+        ``all``: the final slices represent all slices; ``candidates``: only the candidates.
+    """
+
+    clusters: int = 3
+    coverage: float = 0.9
+    candidates: str = "cluster"
+    universe: str = "all"
+
+    uses: ClassVar[frozenset[str]] = frozenset({"features"})
+    source: ClassVar[str] = "Zheng et al. 2019"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.clusters, bool) or not isinstance(self.clusters, int):
+            raise ValueError(f"clusters must be a whole number, got {self.clusters!r}")
+        if self.clusters < 1:
+            raise ValueError(f"clusters must be at least 1, got {self.clusters}")
+        if not 0 < self.coverage <= 1:
+            raise ValueError(f"coverage must lie in (0, 1], got {self.coverage}")
+        for name, choices in (("candidates", ("cluster", "all")), ("universe", _UNIVERSES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}"
+                )
+
+    def _choose(
+        self,
+        pool: Pool,
+        budget: int,
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> np.ndarray:
+        assert pool.features is not None
+        unit = unit_rows(pool.features)
+        everything, given = np.arange(pool.size), np.flatnonzero(pool.chosen)
+        found = [
+            self._candidates(unit, members, pool) for members in _clusters(unit, self.clusters)
+        ]
+        candidates = np.unique(np.concatenate(found))
+        universe = everything if self.universe == "all" else np.union1d(candidates, given)
+        best = best_similarity(unit, given, universe)
+        count = min(budget, len(candidates))
+        picks = greedy_cover(unit, candidates, universe, count, best=best)
+        if len(picks) < budget:
+            rest = np.setdiff1d(pool.available, picks)
+            best = best_similarity(unit, np.union1d(given, picks).astype(np.int64), everything)
+            picks += greedy_cover(unit, rest, everything, budget - len(picks), best=best)
+        return np.array(picks)
+
+    def _candidates(self, unit: np.ndarray, members: np.ndarray, pool: Pool) -> np.ndarray:
+        """Available slices that, with those that are annotated, cover a cluster."""
+        own = self.candidates == "cluster"
+        choice = members[~pool.chosen[members]] if own else pool.available
+        given = members[pool.chosen[members]] if own else np.flatnonzero(pool.chosen)
+        best = best_similarity(unit, given, members)
+        picks = greedy_cover(unit, choice, members, len(choice), best=best, coverage=self.coverage)
+        return np.array(picks, dtype=np.int64)
+
+
+_UNIVERSES = ("all", "candidates")
+
+
+def _clusters(unit: np.ndarray, count: int) -> list[np.ndarray]:
+    """Positions of each cluster's members, ascending."""
+    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.neighbors import kneighbors_graph
+
+    if min(count, len(unit)) < 2:
+        return [np.arange(len(unit))]
+    neighbours = None
+    if len(unit) > _MAX_DENSE:
+        graph = kneighbors_graph(unit, _NUM_NEIGHBOURS, include_self=False)
+        neighbours = 0.5 * (graph + graph.T)
+    clustering = AgglomerativeClustering(min(count, len(unit)), connectivity=neighbours)
+    labels = clustering.fit_predict(unit)
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import torch
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features import training
+from nnunet_sparse.features.mae import MaeSize
+from nnunet_sparse.features.presets import PRESETS, Preset, find_preset
+from nnunet_sparse.features.training import best_device, train
+
+PRESET = Preset(MaeSize(8, 1, 2, 8, 1, 2), 8, 4, 12 * 30, 100, 1e-3)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def slices():
+    return np.random.default_rng(0).normal(size=(10, 1, 6, 8)).astype(np.float16)
+
+
+def run(slices, checkpoint, seed=0):
+    network, losses = train(slices, PRESET, (3, 4), 2, seed, checkpoint, CPU)
+    return torch.cat([p.detach().flatten() for p in network.parameters()]), losses
+
+
+def test_the_seed_decides_everything(slices, tmp_path):
+    first, losses = run(slices, tmp_path / "a.pth")
+    assert len(losses) == 8  # 30 views in batches of 4
+    again, _ = run(slices, tmp_path / "b.pth")
+    other, _ = run(slices, tmp_path / "c.pth", seed=1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_training_ends_as_one_that_was_not(slices, tmp_path, monkeypatch):
+    expected, losses = run(slices, tmp_path / "a.pth")
+    monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", 2)
+    save = training._save
+
+    def save_and_die(state, checkpoint):
+        save(state, checkpoint)
+        if state.step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        run(slices, tmp_path / "b.pth")
+    monkeypatch.setattr(training, "_save", save)
+    found, all_losses = run(slices, tmp_path / "b.pth")
+    assert torch.equal(found, expected)
+    assert all_losses == losses
+
+
+def test_a_damaged_checkpoint_is_named(slices, tmp_path):
+    (tmp_path / "a.pth").write_bytes(b"none")
+    with pytest.raises(SparseError, match=r"a\.pth cannot be continued"):
+        run(slices, tmp_path / "a.pth")
+
+
+def test_every_slice_is_shown_equally_often():
+    shown = torch.cat(list(training._batches(10, 4, 0, 0, 25)))
+    assert torch.bincount(shown).tolist() == [10] * 10
+    later = torch.cat(list(training._batches(10, 4, 0, 13, 25)))
+    assert torch.equal(later, shown[52:])
+
+
+def test_length_of_a_training():
+    assert PRESET.num_steps(10**6, 12) == 8
+    assert PRESET.num_steps(10**6, 24) == 4
+    assert PRESETS["tiny"].num_steps(1, 100) == 1
+    with pytest.raises(SparseError, match="unknown preset 'huge', choose from tiny, small"):
+        find_preset("huge")
+
+
+def test_devices():
+    assert best_device("cpu") == CPU
+    with pytest.raises(SparseError, match="'quantum' cannot be used; cpu or cuda"):
+        best_device("quantum")
