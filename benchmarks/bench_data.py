@@ -56,11 +56,10 @@ class BenchData:
         """
         raw, name = self.paths.raw, base_name(data)
         suffix = Variant(rho, 1, "fixed").dataset_suffix(name)
-        if not names_with_suffix(raw, suffix):
-            base = self._phantom(data, name) if data.startswith(PHANTOM) else self._linked(data)
-            test = "" if data.startswith(PHANTOM) else f"--test {self.test}"
-            make = f"nnsparse_make_dataset -d {{}} --rho {rho:g} --selector fixed {test} -np {{np}}"
-            self.runner.run(Step(f"{name} rho {rho:g} make", words(make, base)))
+        base = self.base(data)
+        test = "" if data.startswith(PHANTOM) else f"--test {self.test}"
+        make = f"nnsparse_make_dataset -d {{}} --rho {rho} --selector fixed {test} -np {{np}}"
+        self.runner.run(Step(f"{name} rho {rho:g} make", words(make, base)))
         found = names_with_suffix(raw, suffix)
         if len(found) != 1:
             raise SparseError(f"{len(found)} data sets named {suffix} in {raw}, one is needed")
@@ -70,17 +69,21 @@ class BenchData:
         self.runner.run(Step(f"{name} rho {rho:g} plan", command))
         return found[0]
 
-    def _phantom(self, data: str, name: str) -> str:
+    def base(self, data: str) -> str:
+        """Full name of a base, linked or made where it is missing."""
+        return self._phantom(data) if data.startswith(PHANTOM) else self._linked(data)
+
+    def _phantom(self, data: str) -> str:
+        name = base_name(data)
         if not names_with_suffix(self.paths.raw, name):
             make = "nnsparse_make_phantom {} --num_train 28 --num_test 40 -np {np}"
             self.runner.run(Step(f"{name} phantom", words(make, data.removeprefix(PHANTOM))))
         return names_with_suffix(self.paths.raw, name)[0]
 
     def _linked(self, data: str) -> str:
-        source = Path(data).resolve()
-        link = self.paths.raw / source.name
+        link = self.paths.raw / Path(data).absolute().name
         if not link.exists():
-            link.symlink_to(source)
+            link.symlink_to(Path(data).resolve())
         return link.name
 
 
@@ -88,4 +91,4 @@ def base_name(data: str) -> str:
     """Name of a base without its ID."""
     if data.startswith(PHANTOM):
         return f"Phantom{data.removeprefix(PHANTOM).capitalize()}"
-    return parse_dataset_name(Path(data).resolve().name)[1]
+    return parse_dataset_name(Path(data).absolute().name)[1]

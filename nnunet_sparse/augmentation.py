@@ -192,6 +192,10 @@ class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
         return segmentation.clamp_(min=0)
 
 
+# more do not stay in the processor's cache, and every label of one map is counted in all
+_PIXELS_AT_ONCE = 2**17
+
+
 class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
     """Targets of all outputs, with the annotation kept at low resolution.
 
@@ -224,5 +228,10 @@ class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
 
     def of_batch(self, segmentations: torch.Tensor) -> list[torch.Tensor]:
         """Targets (batch, 1, *size) of many label maps (batch, 1, *patch); without regions only."""
-        targets = downsample_annotated(segmentations[:, 0], self.scales, self.ignore_label)
-        return [target[:, None] for target in targets]
+        maps = segmentations[:, 0]
+        count = max(1, _PIXELS_AT_ONCE // maps[0].numel())
+        groups = [
+            downsample_annotated(group, self.scales, self.ignore_label)
+            for group in maps.split(count)
+        ]
+        return [torch.cat(level)[:, None] for level in zip(*groups, strict=True)]

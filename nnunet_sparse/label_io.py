@@ -63,7 +63,7 @@ def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str)
     reader
         Class name of nnU-Net's reader.
     """
-    if _keeps_header(template, reader):
+    if keeps_header(template, reader):
         import nibabel
 
         image: Any = nibabel.load(template)
@@ -131,12 +131,13 @@ def find_reader(name: str) -> Any:
     return recursive_find_reader_writer_by_name(name)
 
 
-def _keeps_header(path: Path, reader: str) -> bool:
+def keeps_header(path: Path, reader: str) -> bool:
+    """Whether the file is read and written without nnU-Net's reader, which changes headers."""
     return is_nifti(path) and reader in {"SimpleITKIO", "NibabelIO"}
 
 
 def _read(path: Path, reader: str) -> np.ndarray:
-    if _keeps_header(path, reader):
+    if keeps_header(path, reader):
         import nibabel
 
         image: Any = nibabel.load(path)

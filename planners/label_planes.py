@@ -187,7 +187,7 @@ def _dense_from_store(
     digest = hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
     kept = stored.image.parent / "dense_labels" / f"{stored.image.stem}.{digest}.b2nd"
     if kept.is_file():
-        return read_array(kept)[0]
+        return read_array(kept)[0].astype(how.dtype, copy=False)
     resampled = _resample_dense(seg, stored, how)
     kept.parent.mkdir(exist_ok=True)
     with atomic_path(kept) as temporary:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nnunet_sparse.annotation import MASK_SUFFIX, annotation_properties, infer_slice_axis
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.label_io import keeps_header
 from nnunet_sparse.links import link_file
 from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
@@ -99,9 +100,15 @@ class SparsePreprocessor:
             try:
                 work = partial(_preprocess_case, how=how, output=output, staging=staging)
                 voxels = sum(job.num_voxels for job in jobs.values())
-                threads = voxels <= _VOXELS_WORTH_PROCESSES
+                small = voxels <= _VOXELS_WORTH_PROCESSES
+                # nnU-Net's look-ups change sys.path, which threads that import must not see
+                threads = small and not any(job.calls_nnunet(how.reader) for job in jobs.values())
                 axes = map_cases(
-                    work, jobs, num_processes, "Preprocessing labels", threads=threads
+                    work,
+                    jobs,
+                    num_processes if threads or not small else 1,
+                    "Preprocessing labels",
+                    threads=threads,
                 ).values()
                 _link_masks(jobs, output, staging)
                 _remove_other_cases(output, jobs)
@@ -131,6 +138,11 @@ class LabelJob:
         """Voxels of the label before and after preprocessing, the larger number."""
         sizes = (self.image.properties["shape_before_cropping"], self.image.shape)
         return max(int(z) * int(y) * int(x) for z, y, x in sizes)
+
+    def calls_nnunet(self, reader: str) -> bool:
+        """Whether nnU-Net's reader or its resampling may be needed."""
+        cropped = self.image.properties["shape_after_cropping_and_before_resampling"]
+        return not keeps_header(self.label, reader) or tuple(cropped) != self.image.shape
 
 
 def _images(

@@ -8,6 +8,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_sparse import augmentation
 from nnunet_sparse.augmentation import AnnotatedTargets, ResolvePadding, sparse_transforms
 from nnunet_sparse.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.settings import STOCK, TrainingSettings
@@ -195,3 +196,14 @@ def test_no_voxel_is_labelled_that_was_not_annotated(planes, padding, seed):
     assert (share[fine == IGNORE] <= 0.501).all()
     below = (fine != IGNORE).reshape(6, 2, 6, 2, 6, 2).any(5).any(3).any(1)
     assert torch.equal(coarse != IGNORE, below)
+
+
+@pytest.mark.parametrize("at_once", [1, 3 * 64, 10**6])
+def test_targets_of_a_batch_do_not_depend_on_its_parts(monkeypatch, at_once):
+    monkeypatch.setattr(augmentation, "_PIXELS_AT_ONCE", at_once)
+    labels = torch.randint(0, 4, (7, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    targets = AnnotatedTargets([[1, 1], [0.5, 0.5]], IGNORE, None)
+    found = targets.of_batch(labels)
+    for sample, label in enumerate(labels):
+        for level, expected in zip(found, targets(segmentation=label)["segmentation"], strict=True):
+            assert torch.equal(level[sample], expected)

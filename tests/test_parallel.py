@@ -29,11 +29,12 @@ def test_nothing_to_do() -> None:
     assert map_cases(abs, {}, 4, "x") == {}
 
 
-@pytest.mark.parametrize("num_processes", [1, 2])
-def test_errors_are_passed_on_and_the_rest_is_dropped(num_processes: int) -> None:
+@pytest.mark.parametrize(("num_processes", "threads"), [(1, False), (2, False), (2, True)])
+def test_errors_are_passed_on_and_the_rest_is_dropped(num_processes: int, threads: bool) -> None:
     start = time.monotonic()
+    cases = {"a": -1, **{str(i): 3 for i in range(40)}}
     with pytest.raises(ValueError, match="sleep"):
-        map_cases(time.sleep, {"a": -1, **{str(i): 3 for i in range(40)}}, num_processes, "x")
+        map_cases(time.sleep, cases, num_processes, "x", threads=threads)
     assert time.monotonic() - start < 60
 
 

@@ -80,12 +80,6 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
             if label_manager.has_regions
             else label_manager.foreground_labels
         )
-        self.batch_targets: AnnotatedTargets | None = None
-        if flat and transforms is not None:
-            # small patches cost more in calls than in work
-            *others, last = transforms.transforms
-            if isinstance(last, AnnotatedTargets) and last.regions is None:
-                self.batch_targets, self.transforms = last, ComposeTransforms(others)
         # offset of the network's patch in the larger one that is rotated and scaled
         self.margin = [
             size // 2 - final // 2
@@ -119,24 +113,33 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         """
         rng = np.random.default_rng(np.random.randint(2**32, size=4, dtype=np.uint32))  # noqa: NPY002
         keys, images, targets = [], [], []
+        transforms, batch_targets = self._of_sample_and_batch()
         with torch.no_grad():
             for sample in range(self.batch_size):
                 case, image, label = self._draw(self.get_do_oversample(sample), rng)
                 keys.append(case)
-                if self.transforms is None:
+                if transforms is None:
                     images.append(image)
                     targets.append(label)
                     continue
-                transformed = self.transforms(image=image, segmentation=label)
+                transformed = transforms(image=image, segmentation=label)
                 images.append(transformed["image"])
                 targets.append(transformed["segmentation"])
-        if self.batch_targets is not None and self.transforms is not None:
-            target: Any = self.batch_targets.of_batch(torch.stack(targets))
+        if batch_targets is not None:
+            target: Any = batch_targets.of_batch(torch.stack(targets))
         elif isinstance(targets[0], list):
             target = [torch.stack(level) for level in zip(*targets, strict=True)]
         else:
             target = torch.stack(targets)
         return {"data": torch.stack(images), "target": target, "keys": keys}
+
+    def _of_sample_and_batch(self) -> tuple[Any, AnnotatedTargets | None]:
+        """Transforms of one sample, and what is done for a batch: slices cost most in calls."""
+        if self.transforms is not None and self.patch_size_was_2d:
+            *others, last = self.transforms.transforms
+            if isinstance(last, AnnotatedTargets) and last.regions is None:
+                return ComposeTransforms(others), last
+        return self.transforms, None
 
     def _draw(
         self, force_foreground: bool, rng: np.random.Generator

@@ -225,6 +225,12 @@ def slice_features(
     return SliceFeatures(dict(sorted(values.items())), digest)
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """How the network of a folder was trained."""
+    content: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return content
+
+
 def _plan_canvas(raw: RawDataset, cases: tuple[str, ...], axis: int, max_side: int) -> Canvas:
     shapes, spacings = [], []
     for case_id in cases:
@@ -240,8 +246,7 @@ def _plan_canvas(raw: RawDataset, cases: tuple[str, ...], axis: int, max_side: i
 
 def _forget_other_training(folder: Path, record: Mapping[str, Any]) -> None:
     """Remove the state of a killed training on other slices."""
-    file = folder / RECORD
-    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    before = read_record(folder) if (folder / RECORD).is_file() else None
     if before != json.loads(json.dumps(record)) or (folder / CHECKPOINT).is_file():
         (folder / _LATEST).unlink(missing_ok=True)
 

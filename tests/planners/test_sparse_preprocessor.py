@@ -235,12 +235,37 @@ def test_a_label_must_fit_its_image(paths: NnUNetPaths, base: Path) -> None:
     assert not (paths.preprocessed / raw.name / ".nnsparse_data").exists()
 
 
-@pytest.mark.parametrize("value", [4, 200, 60_000])
+@pytest.mark.parametrize(("ignore_label", "dtype"), [(127, np.int8), (128, np.int16)])
+@pytest.mark.parametrize("choice", [{}, RESAMPLED])
+def test_as_many_labels_as_a_type_holds(
+    paths: NnUNetPaths,
+    make_base: BaseMaker,
+    ignore_label: int,
+    dtype: Any,
+    choice: dict[str, Any],
+) -> None:
+    labels = {"background": 0} | {f"label {v}": v for v in range(1, ignore_label)}
+    base = make_base(num_train=6, shapes=[SHAPE], labels=labels)
+    top = ignore_label - 1
+    for file in (base / "labelsTr").iterdir():
+        write_volume(file, np.where(random_label(np.random.default_rng(0), SHAPE) > 1, top, 0))
+    raw = variant(paths, base, split=None)
+    folder = preprocess(paths, raw, make_plans(**choice))
+    found = set()
+    for case_id in raw.training:
+        seg = load(folder, case_id)[1]
+        assert seg.dtype == dtype
+        found |= set(np.unique(seg).tolist())
+    # the validation label is dense
+    assert found == {0, top, ignore_label}
+
+
+@pytest.mark.parametrize("value", [-1, 4, 200, 30_000])
 def test_labels_must_be_declared(paths: NnUNetPaths, base: Path, value: int) -> None:
     raw = RawDataset.open(base)
     label = raw.training["tr_03"].label
     assert label is not None
-    voxels = random_label(np.random.default_rng(0), SHAPE).astype(np.uint16)
+    voxels = random_label(np.random.default_rng(0), SHAPE).astype(np.int16)
     voxels[5, 5, 5] = value
     write_volume(label, voxels)
     with pytest.raises(

@@ -187,6 +187,8 @@ def test_targets_of_a_batch_are_those_of_each_sample(folder):
         stock, LABELS, ComposeTransforms([resolve, targets]), "inside", "uniform"
     )
     alone = SparseDataLoader(stock, LABELS, ComposeTransforms([resolve]), "inside", "uniform")
+    assert together._of_sample_and_batch()[1] is targets
+    assert alone._of_sample_and_batch()[1] is None
     (expected,), (found,) = batches(alone, 1), batches(together, 1)
     for sample, label in enumerate(expected["target"]):
         levels = targets(segmentation=label)["segmentation"]
