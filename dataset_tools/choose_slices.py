@@ -29,6 +29,31 @@ def choose_volumes(train: list[str], s: float, seed: int) -> list[str]:
     return order[: num_annotated_volumes(s, len(train))]
 
 
+def slices_of_volumes(variant: Variant, num_slices: Mapping[str, int]) -> dict[str, int]:
+    """Number of slices of each volume; with scope ``dataset`` only their sum counts.
+
+    Parameters
+    ----------
+    variant
+        The factors.
+    num_slices
+        Length of the slice axis of each volume that may be annotated.
+
+    Raises
+    ------
+    SparseError
+        If the budget exceeds what there is, or a least number per volume exceeds the budget.
+    """
+    counts = variant.slices.of_volumes(num_slices)
+    needed = sum(min(variant.min_per_volume, n) for n in num_slices.values())
+    if needed > (total := sum(counts.values())):
+        raise SparseError(
+            f"min_per_volume {variant.min_per_volume} takes {needed} slices of {len(num_slices)} "
+            f"volumes, the budget is {total}"
+        )
+    return counts
+
+
 def choose_slices(
     base: str,
     variant: Variant,
@@ -70,7 +95,7 @@ def choose_slices(
         case_id: _pool(checked, axis, variant.positive_weight, values.get(case_id))
         for case_id, checked in volumes.items()
     }
-    counts = variant.slices.of_volumes({case_id: pool.size for case_id, pool in pools.items()})
+    counts = slices_of_volumes(variant, {case_id: pool.size for case_id, pool in pools.items()})
     if variant.scope == "volume":
         chosen = {
             case_id: _select(selector, pools[case_id], count, variant.seed, case_id)
@@ -103,18 +128,13 @@ def _select_together(
 ) -> dict[str, np.ndarray]:
     """Slices of each volume, chosen from all volumes at once after each got its least number."""
     least = {case_id: min(variant.min_per_volume, pool.size) for case_id, pool in pools.items()}
-    if (needed := sum(least.values())) > total:
-        raise SparseError(
-            f"min_per_volume {variant.min_per_volume} takes {needed} slices of {len(pools)} "
-            f"volumes, the budget is {total}"
-        )
     for case_id, count in least.items():
         if count:
             first = _select(selector, pools[case_id], count, variant.seed, case_id)
             pools[case_id].chosen[first] = True
     everything = Pool.joined(list(pools.values()))
-    if total > needed:
-        rest = _select(selector, everything, total - needed, variant.seed)
+    if left := total - sum(least.values()):
+        rest = _select(selector, everything, left, variant.seed)
         everything.chosen[rest] = True
     ends = np.cumsum(everything.num_slices)[:-1]
     parts = np.split(everything.chosen, ends)

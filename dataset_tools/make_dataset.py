@@ -7,16 +7,22 @@ from typing import Any
 
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.dataset_tools.check_base import CheckedCase, check_cases, check_dataset
-from nnunet_sparse.dataset_tools.choose_slices import choose_slices, choose_volumes
-from nnunet_sparse.dataset_tools.publish import check_available, publish
+from nnunet_sparse.dataset_tools.choose_slices import (
+    choose_slices,
+    choose_volumes,
+    slices_of_volumes,
+)
+from nnunet_sparse.dataset_tools.publish import check_available, check_id_is_free, publish
 from nnunet_sparse.dataset_tools.sparse_folder import sparse_documents, write_sparse_folder
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features.devices import check_device
 from nnunet_sparse.features.store import (
     CHECKPOINT,
     MaeRequest,
     SliceFeatures,
     mae_folder,
     slice_features,
+    train_command,
     train_mae,
 )
 from nnunet_sparse.geometry import AXIS_CHOICES, resolve_axis
@@ -154,6 +160,7 @@ def make_dataset(
         budget=budget,
         min_per_volume=min_per_volume,
         mae=mae.preset,
+        mae_seed=mae.seed,
         parameters=parameters or {},
     )
     check_axis(axis)
@@ -166,8 +173,15 @@ def make_dataset(
     )
     array_axis, overridden = _slice_axis(axis, checked)
     variant = replace(variant, axis=overridden)
+    volumes = choose_volumes(list(base_split.train), s, seed)
+    lengths = {case_id: checked[case_id].geometry.shape[array_axis] for case_id in volumes}
+    suffix = variant.dataset_suffix(dataset.suffix)
     features = None
     if "features" in uses:
+        # what can be refused, before minutes of work
+        slices_of_volumes(variant, lengths)
+        check_id_is_free(paths, suffix, dataset.name, dataset_id, overwrite)
+        check_device(mae.device)
         if not dry_run and split_is_new:
             # features belong to the training cases, so the split must not change any more
             keep_split(base_split, paths, dataset.name)
@@ -175,7 +189,6 @@ def make_dataset(
         features = _features(
             paths, dataset, base_split, array_axis, mae, num_processes, train=not dry_run
         )
-    volumes = choose_volumes(list(base_split.train), s, seed)
     selection = choose_slices(
         dataset.name,
         variant,
@@ -183,8 +196,7 @@ def make_dataset(
         {case_id: checked[case_id] for case_id in volumes},
         features,
     )
-    num_slices = sum(checked[case_id].geometry.shape[array_axis] for case_id in volumes)
-    suffix = variant.dataset_suffix(dataset.suffix)
+    num_slices = sum(lengths.values())
     documents = sparse_documents(dataset, base_split, selection, repeats)
     if dry_run:
         existing = check_available(paths, suffix, documents, dataset_id, overwrite)
@@ -246,7 +258,7 @@ def _features(
     elif not (mae_folder(paths, dataset.name, mae, axis) / CHECKPOINT).is_file():
         raise SparseError(
             "a dry run needs the features of the slices, which have not been computed: run "
-            f"nnsparse_train_mae -d {dataset.name}, or leave out --dry_run"
+            f"{train_command(dataset.name, axis, mae)}, or leave out --dry_run"
         )
     return slice_features(paths, dataset, split.train, axis, mae, num_processes, keep=train)
 

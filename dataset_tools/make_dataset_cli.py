@@ -266,7 +266,11 @@ def _selector_lines() -> list[str]:
     """Name, summary and source of every selector, and its parameters."""
     lines = []
     for name in selector_names():
-        cls = selector_class(name)
+        try:
+            cls = selector_class(name)
+        except SparseError as error:
+            lines.append(f"{name:<18} {error}")
+            continue
         source = f" [{cls.source}]" if cls.source else ""
         lines.append(f"{name:<18} {cls.summary()}{source}")
         defaults = " ".join(f"{key}={value}" for key, value in cls().parameters.items())

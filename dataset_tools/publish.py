@@ -184,6 +184,23 @@ def check_available(
     return existing
 
 
+def check_id_is_free(
+    paths: NnUNetPaths, suffix: str, base: str, dataset_id: int | None, overwrite: bool
+) -> None:
+    """Refuse an ID that another data set has, before anything is made.
+
+    Raises
+    ------
+    SparseError
+        If it is out of range or taken.
+    """
+    check_range(dataset_id)
+    if dataset_id is not None and find_existing(paths, suffix, base, overwrite) is None:
+        partial = paths.raw / f"{PARTIAL_PREFIX}{dataset_id:03d}"
+        if not partial.exists():  # which may be a killed call's that is gone on with
+            check_id(paths, dataset_id)
+
+
 def find_existing(paths: NnUNetPaths, suffix: str, base: str, overwrite: bool) -> Path | None:
     """Folder of our data set with that suffix and base, whatever its ID.
 

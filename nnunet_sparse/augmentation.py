@@ -232,6 +232,6 @@ class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
         count = max(1, _PIXELS_AT_ONCE // maps[0].numel())
         groups = [
             downsample_annotated(group, self.scales, self.ignore_label)
-            for group in maps.split(count)
+            for group in torch.split(maps, count)
         ]
         return [torch.cat(level)[:, None] for level in zip(*groups, strict=True)]

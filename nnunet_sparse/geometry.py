@@ -6,6 +6,7 @@ in mm, in the LPS frame of ITK and DICOM (x to the left, y to posterior, z to su
 """
 
 import itertools
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,30 @@ def read_geometry(path: Path, reader: str) -> Geometry:
     if affine is not None and not (np.isfinite(affine).all() and np.linalg.det(affine)):
         raise SparseError(f"{path} has no valid position in its header: {affine.tolist()}")
     return geometry
+
+
+def read_spacing(path: Path, reader: str) -> tuple[float, float, float]:
+    """Distance in mm between voxels along the array axes, as nnU-Net's reader gives it.
+
+    Raises
+    ------
+    SparseError
+        If the file cannot be read.
+    """
+    affine = read_geometry(path, reader).affine
+    if affine is not None:
+        z, y, x = (float(mm) for mm in np.linalg.norm(affine[:3, :3], axis=0))
+        return z, y, x
+    from nnunet_sparse.label_io import spacing_file
+
+    file = spacing_file(path)
+    if not file.is_file():
+        return 1.0, 1.0, 1.0
+    try:
+        z, y, x = (float(mm) for mm in json.loads(file.read_text(encoding="utf-8"))["spacing"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SparseError(f'{file} must name the "spacing" along three axes') from error
+    return z, y, x
 
 
 def _read_header(path: Path, reader: str) -> Geometry:

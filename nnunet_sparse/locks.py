@@ -4,21 +4,37 @@ The file of a lock is deleted by its holder. Whoever waits for it notices that t
 locked no longer has a name, and starts over with a new one (filelock does so by itself).
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+logger = logging.getLogger(__name__)
+
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of that name, waiting for it if need be."""
-    with FileLock(path) as lock:
-        try:
-            yield
-        finally:
-            _remove(lock)
+def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
+    """Hold the lock of that name, waiting for it if need be.
+
+    Parameters
+    ----------
+    path
+        File of the lock.
+    waiting
+        Logged if another process holds the lock.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=-1 if waiting is None else 0)
+    except Timeout:
+        logger.info(waiting)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        unlock(lock)
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
@@ -33,9 +49,5 @@ def try_lock(path: Path) -> BaseFileLock | None:
 
 def unlock(lock: BaseFileLock) -> None:
     """Give a lock back."""
-    _remove(lock)
-    lock.release()
-
-
-def _remove(lock: BaseFileLock) -> None:
     Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()

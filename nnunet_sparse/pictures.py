@@ -124,7 +124,7 @@ def read_volume(dataset: RawDataset, case: Case, label: Path | None, axis: int) 
     affine = read_geometry(case.images[0], reader).affine
     spacing = np.ones(3) if affine is None else np.linalg.norm(affine[:3, :3], axis=0)
     channel = str(next(iter(dataset.channel_names.values()))).upper()
-    low, high = _CT_WINDOW_HU if channel == "CT" else np.percentile(image[0], (1, 99))
+    low, high = _CT_WINDOW_HU if channel == "CT" else np.nanpercentile(image[0], (1, 99))
     return SlicedVolume(
         np.moveaxis(image[0], axis, 0),
         np.moveaxis(read_label(label, reader), axis, 0),

@@ -41,8 +41,9 @@ class Variant:
         Number of slices in all, instead of ``rho``.
     min_per_volume
         With scope ``dataset``: least number of slices of each volume.
-    mae
-        Preset of the masked autoencoder, for selectors that use features.
+    mae, mae_seed
+        Preset and seed of the masked autoencoder, for selectors that use features; the default for
+        others.
     parameters
         Parameters of the selector that differ from their defaults.
     """
@@ -58,6 +59,7 @@ class Variant:
     budget: int | None = None
     min_per_volume: int = 0
     mae: str = DEFAULT_PRESET
+    mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,9 @@ class Variant:
         # what is asked for as it is anyway names no other data set
         changed = {key: given[key] for key in sorted(given) if given[key] != defaults[key]}
         object.__setattr__(self, "parameters", changed)
+        if "features" not in chooser.uses:
+            object.__setattr__(self, "mae", DEFAULT_PRESET)
+            object.__setattr__(self, "mae_seed", 0)
         _ = self.slices
         check_share("s", self.s)
         if not (self.positive_weight > 0 and math.isfinite(self.positive_weight)):
@@ -117,8 +122,10 @@ class Variant:
         """
         parts = [base_suffix, self.slices.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
-        if self.mae != DEFAULT_PRESET and "features" in self.make_selector().uses:
+        if self.mae != DEFAULT_PRESET:
             parts.append(self.mae)
+        if self.mae_seed:
+            parts.append(f"mae{self.mae_seed}")
         if self.scope != "volume":
             parts.append(self.scope)
         if self.min_per_volume:
@@ -131,4 +138,7 @@ class Variant:
 
 
 def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """As short as tells it from any other value."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    return str(value)

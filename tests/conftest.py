@@ -83,5 +83,5 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     from nnunet_sparse.features.mae import MaeSize
     from nnunet_sparse.features.presets import PRESETS, Preset
 
-    preset = Preset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1e-3)
+    preset = Preset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1, 1e-3)
     monkeypatch.setitem(PRESETS, "tiny", preset)

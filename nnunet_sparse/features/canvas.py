@@ -17,7 +17,8 @@ class Canvas:
     """Size and scale at which slices are drawn.
 
     All slices of a data set are drawn with square pixels of one size in mm, in the middle of the
-    canvas, which holds the largest of them: a structure has the same size in every slice.
+    canvas, which holds all but exceptionally large ones: a structure has the same size in every
+    slice that fits.
 
     Attributes
     ----------
@@ -58,13 +59,17 @@ def plan_canvas(
     max_side
         Largest side of the canvas in pixels, before it is rounded up to whole patches. A pixel is
         the smallest in-plane spacing (of the median volume), or larger where the largest slice
-        would not fit.
+        would not fit. Slices of more than twice the median size do not count.
     """
     extents = np.array(shapes, float) * np.array(spacings_mm, float)
+    extents = np.minimum(extents, 2 * np.median(extents, axis=0))
     native = float(np.median(np.min(np.array(spacings_mm, float), axis=1)))
     pixel_mm = max(native, float(extents.max()) / max_side)
     # a little less, so that rounding does not add a row to volumes of exactly this size
     pixels = [max(1, math.ceil(extent / pixel_mm - 1e-6)) for extent in extents.max(axis=0)]
     patch = max(_MIN_PATCH, -(-max(pixels) // _PATCHES))
     height, width = (-(-side // patch) * patch for side in pixels)
+    if height == width == patch:
+        # one patch must be seen, and another one hidden
+        height = 2 * patch
     return Canvas(pixel_mm, height, width, patch)

@@ -2,9 +2,10 @@
 
 He et al. 2022, "Masked autoencoders are scalable vision learners" (CVPR). An encoder of vision
 transformer blocks sees a quarter of the patches of a slice; a light decoder reconstructs the others
-from its output and from where they were. It differs from the paper in size, in images with any
-number of channels and any aspect ratio, and in the constant that keeps empty patches from being
-normalised to noise (``FLAT``).
+from its output and from where they were. It differs from the paper in size; in images with any
+number of channels and any aspect ratio, shown whole, neither cropped nor flipped; in the constant
+that keeps empty patches from being normalised to noise (``FLAT``); in PyTorch's initialisation of
+the linear layers; and in a limit on the length of the gradient.
 
 1 in a mask means that a patch is hidden. Shapes: N slices, L patches, D channels of a token.
 """

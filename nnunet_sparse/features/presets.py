@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.default import PRESET_NAMES
 from nnunet_sparse.features.mae import MaeSize
 
@@ -25,6 +24,8 @@ class Preset:
         the training costs, whatever the size of the slices.
     max_epochs
         Fewer where every slice would be shown more often than this.
+    min_steps
+        No shorter than this, however few slices there are.
     learning_rate
         Highest learning rate.
     """
@@ -34,34 +35,22 @@ class Preset:
     batch_size: int
     patches: int
     max_epochs: int
+    min_steps: int
     learning_rate: float
 
     def num_steps(self, num_slices: int, patches_per_slice: int) -> int:
         """Steps of a training on so many slices."""
         views = min(self.patches // patches_per_slice, self.max_epochs * num_slices)
-        return max(1, math.ceil(views / self.batch_size))
+        return max(self.min_steps, math.ceil(views / self.batch_size))
 
 
 PRESETS = dict(
     zip(
         PRESET_NAMES,
         (
-            Preset(MaeSize(192, 3, 3, 64, 1, 1), 64, 64, 16 * 10**6, 30, 1e-3),
-            Preset(MaeSize(384, 8, 6, 192, 4, 6), 128, 128, 5 * 10**8, 800, 6e-4),
+            Preset(MaeSize(192, 3, 3, 64, 1, 1), 64, 64, 16 * 10**6, 30, 400, 1e-3),
+            Preset(MaeSize(384, 8, 6, 192, 4, 6), 128, 128, 5 * 10**8, 800, 2000, 6e-4),
         ),
         strict=True,
     )
 )
-
-
-def find_preset(name: str) -> Preset:
-    """Preset of that name.
-
-    Raises
-    ------
-    SparseError
-        If there is none.
-    """
-    if name not in PRESETS:
-        raise SparseError(f"unknown preset {name!r}, choose from {', '.join(PRESETS)}")
-    return PRESETS[name]

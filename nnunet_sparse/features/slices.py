@@ -14,6 +14,7 @@ from nnunet_sparse.label_io import find_reader
 _TAIL = 0.5
 # voxels that the histogram is taken from
 _MAX_SAMPLE = 10**6
+_PRIME = 2_147_483_647
 # a background of zeros that fills most of the volume says nothing about the scale
 _MIN_NONZERO = 0.01
 
@@ -66,7 +67,9 @@ def normalised(volume: np.ndarray) -> np.ndarray:
     np.ndarray
         float32 of the same shape; 0 where the volume is constant.
     """
-    sample = volume.reshape(-1)[:: max(1, volume.size // _MAX_SAMPLE)]
+    flat = volume.reshape(-1)
+    # a prime, so that it does not hit one column only
+    sample = flat if flat.size <= _MAX_SAMPLE else flat[np.arange(_MAX_SAMPLE) * _PRIME % flat.size]
     sample = sample[np.isfinite(sample)]
     shown = sample[sample != 0]
     if len(shown) >= max(1, _MIN_NONZERO * len(sample)):
@@ -74,12 +77,14 @@ def normalised(volume: np.ndarray) -> np.ndarray:
     if not len(sample):
         return np.zeros_like(volume)
     low, high = np.percentile(sample, (_TAIL, 100 - _TAIL)).astype(np.float32)
-    clipped = np.clip(np.nan_to_num(volume, nan=low, posinf=high, neginf=low), low, high)
+    clipped: np.ndarray = np.nan_to_num(volume, nan=low, posinf=high, neginf=low)
+    np.clip(clipped, low, high, out=clipped)
     mean, deviation = (float(f(clipped, dtype=np.float64)) for f in (np.mean, np.std))
-    if deviation <= 1e-6 * max(1.0, abs(float(low)), abs(float(high))):
+    if deviation <= 1e-6 * max(abs(float(low)), abs(float(high))):
         return np.zeros_like(volume)
-    centred: np.ndarray = (clipped - np.float32(mean)) / np.float32(deviation)
-    return centred
+    clipped -= np.float32(mean)
+    clipped /= np.float32(deviation)
+    return clipped
 
 
 def draw(slices: np.ndarray, spacing_mm: tuple[float, float], canvas: Canvas) -> np.ndarray:

@@ -6,10 +6,12 @@ hash of the checkpoint and the names, sizes and times of the image files that th
 when the network or an image has changed, they are computed again.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +22,9 @@ import numpy as np
 from nnunet_sparse.atomic import atomic_path, remove_leftovers, write_json
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.canvas import Canvas, plan_canvas
-from nnunet_sparse.features.default import DEFAULT_PRESET
+from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
 from nnunet_sparse.features.slices import read_slices
-from nnunet_sparse.geometry import read_geometry
+from nnunet_sparse.geometry import read_geometry, read_spacing
 from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
@@ -33,8 +35,10 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pth"
 RECORD = "training.json"
 _LATEST = "checkpoint_latest.pth"
+_LOCK = ".lock"
 _VERSION = 1
 _SLICES_AT_ONCE = 64
+_CASES_PER_PROCESS = 4
 _CURVE, _PICTURE = "loss.png", "reconstructions.png"
 
 
@@ -55,6 +59,12 @@ class MaeRequest:
     preset: str = DEFAULT_PRESET
     seed: int = 0
     device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESET_NAMES:
+            raise SparseError(
+                f"unknown preset {self.preset!r}, choose from {', '.join(PRESET_NAMES)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,8 @@ def train_mae(
 ) -> Path:
     """Train a masked autoencoder on images, unless that has been done; labels are not read.
 
+    A training that was killed goes on where it was; calls at the same time wait for each other.
+
     Parameters
     ----------
     paths
@@ -126,47 +138,51 @@ def train_mae(
     Raises
     ------
     SparseError
-        If an image cannot be read, or the preset or device is unknown.
+        If an image cannot be read or has another number of channels than the data set, the preset
+        or device is unknown, or a network is there that was trained on other images.
     """
-    from nnunet_sparse.features.presets import find_preset
-    from nnunet_sparse.features.training import best_device, train
+    from nnunet_sparse.features.devices import best_device
+    from nnunet_sparse.features.presets import PRESETS
+    from nnunet_sparse.features.training import train
 
-    preset, device = find_preset(request.preset), best_device(request.device)
+    preset, device = PRESETS[request.preset], best_device(request.device)
     folder = mae_folder(paths, raw.name, request, axis)
+    canvas, num_slices = _plan(raw, cases, axis, preset.max_side)
+    record = {
+        "version": _VERSION,
+        "base": raw.name,
+        "axis": axis,
+        "preset": request.preset,
+        "seed": request.seed,
+        "canvas": canvas.to_json(),
+        "channels": raw.num_channels,
+        "cases": sorted(cases),
+        "num_slices": sum(num_slices.values()),
+    }
+    before = _checkpoint_time(folder)
+    if before is not None and not overwrite:
+        _check_record(folder, record, request, axis)
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".lock"):
+    waiting = f"Another process is training in {folder}, waiting for it"
+    with _made_or_removed(folder), locked(folder / _LOCK, waiting):
         remove_leftovers(folder)
-        if (folder / CHECKPOINT).is_file() and not overwrite:
+        if _checkpoint_time(folder) != before:  # by the process that was waited for
+            _check_record(folder, record, request, axis)
             return folder
-        canvas = _plan_canvas(raw, cases, axis, preset.max_side)
-        read = partial(read_slices, reader=raw.reader(), axis=axis, canvas=canvas)
-        images = {case_id: raw.training[case_id].images for case_id in cases}
-        volumes = map_cases(read, images, num_processes, "Reading slices")
-        slices = np.concatenate(list(volumes.values()))
-        record = {
-            "version": _VERSION,
-            "base": raw.name,
-            "axis": axis,
-            "preset": request.preset,
-            "seed": request.seed,
-            "canvas": canvas.to_json(),
-            "cases": sorted(cases),
-            "num_slices": len(slices),
-            "num_steps": preset.num_steps(len(slices), canvas.grid[0] * canvas.grid[1]),
-        }
-        latest = folder / _LATEST
-        _forget_other_training(folder, record)
-        write_json(folder / RECORD, record)
+        slices = _read_all(raw, num_slices, axis, canvas, num_processes)
+        num_steps = preset.num_steps(len(slices), canvas.grid[0] * canvas.grid[1])
         logger.info(
             "Training a masked autoencoder (%s) on %d slices of %d volumes, %d steps on %s",
             request.preset,
             len(slices),
             len(cases),
-            record["num_steps"],
+            num_steps,
             device,
         )
+        latest = folder / _LATEST
         network, losses = train(
-            slices, preset, canvas.grid, canvas.patch, request.seed, latest, device
+            slices, preset, canvas.grid, canvas.patch, request.seed, latest, device, record
         )
         _finish(folder, network, losses, record, slices)
         latest.unlink(missing_ok=True)
@@ -199,30 +215,33 @@ def slice_features(
     folder = mae_folder(paths, raw.name, request, axis)
     checkpoint = folder / CHECKPOINT
     if not checkpoint.is_file():
-        raise SparseError(f"no masked autoencoder in {folder}: nnsparse_train_mae -d {raw.name}")
+        raise SparseError(
+            f"no masked autoencoder in {folder}: {train_command(raw.name, axis, request)}"
+        )
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
-    sources = {case_id: _source(raw.training[case_id]) for case_id in cases}
-    values: dict[str, np.ndarray] = {}
-    missing: dict[str, Case] = {}
-    for case_id, source in sources.items():
-        known = _read_features(folder, case_id, digest, source)
-        if known is None:
-            missing[case_id] = raw.training[case_id]
-        else:
-            values[case_id] = known
-    if missing:
-        values |= _compute(folder, missing, raw.reader(), axis, request, num_processes)
+    chosen = {case_id: raw.training[case_id] for case_id in cases}
+    values, missing = _look_up(folder, digest, chosen)
     if missing and keep:
-        (folder / "features").mkdir(exist_ok=True)
-        for case_id in missing:
-            with atomic_path(folder / "features" / f"{case_id}.npz", folder) as temporary:
-                np.savez(
-                    temporary,
-                    features=values[case_id],
-                    checkpoint=digest,
-                    source=sources[case_id],
-                )
+        waiting = f"Another process is working in {folder}, waiting for it"
+        with locked(folder / _LOCK, waiting):
+            found, missing = _look_up(folder, digest, missing)
+            values |= found
+            computed = _compute(folder, missing, raw.reader(), axis, request, num_processes)
+            for case_id, source, features in computed:
+                _write_features(folder, case_id, features, digest, source)
+                values[case_id] = features
+    elif missing:
+        computed = _compute(folder, missing, raw.reader(), axis, request, num_processes)
+        values |= {case_id: features for case_id, _, features in computed}
     return SliceFeatures(dict(sorted(values.items())), digest)
+
+
+def train_command(base: str, axis: int, request: MaeRequest) -> str:
+    """Command that trains the masked autoencoder of a request."""
+    command = f"nnsparse_train_mae -d {base} --axis {axis}"
+    if request.preset != DEFAULT_PRESET:
+        command += f" --mae {request.preset}"
+    return command + (f" --mae_seed {request.seed}" if request.seed else "")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -231,24 +250,82 @@ def read_record(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _plan_canvas(raw: RawDataset, cases: tuple[str, ...], axis: int, max_side: int) -> Canvas:
-    shapes, spacings = [], []
+def _plan(
+    raw: RawDataset, cases: tuple[str, ...], axis: int, max_side: int
+) -> tuple[Canvas, dict[str, int]]:
+    """Canvas for the slices of all cases, and the number of slices of each."""
+    shapes, spacings, num_slices = [], [], {}
+    rows, columns = (other for other in range(3) if other != axis)
     for case_id in cases:
-        geometry = read_geometry(raw.training[case_id].images[0], raw.reader())
-        spacing = np.ones(3)
-        if geometry.affine is not None:
-            spacing = np.linalg.norm(geometry.affine[:3, :3], axis=0)
-        rows, columns = (other for other in range(3) if other != axis)
-        shapes.append((geometry.shape[rows], geometry.shape[columns]))
-        spacings.append((float(spacing[rows]), float(spacing[columns])))
-    return plan_canvas(shapes, spacings, max_side)
+        image = raw.training[case_id].images[0]
+        shape = read_geometry(image, raw.reader()).shape
+        spacing = read_spacing(image, raw.reader())
+        shapes.append((shape[rows], shape[columns]))
+        spacings.append((spacing[rows], spacing[columns]))
+        num_slices[case_id] = shape[axis]
+    return plan_canvas(shapes, spacings, max_side), num_slices
 
 
-def _forget_other_training(folder: Path, record: Mapping[str, Any]) -> None:
-    """Remove the state of a killed training on other slices."""
-    before = read_record(folder) if (folder / RECORD).is_file() else None
-    if before != json.loads(json.dumps(record)) or (folder / CHECKPOINT).is_file():
-        (folder / _LATEST).unlink(missing_ok=True)
+def _read_all(
+    raw: RawDataset,
+    num_slices: Mapping[str, int],
+    axis: int,
+    canvas: Canvas,
+    num_processes: int,
+) -> np.ndarray:
+    """Slices of all cases, (n, channel, height, width) float16."""
+    shape = (sum(num_slices.values()), raw.num_channels, canvas.height, canvas.width)
+    slices = np.empty(shape, np.float16)
+    cases = {case_id: raw.training[case_id] for case_id in num_slices}
+    first = 0
+    for case_id, volume in _read_volumes(cases, raw.reader(), axis, canvas, num_processes):
+        if volume.shape[:2] != (num_slices[case_id], raw.num_channels):
+            raise SparseError(
+                f"case {case_id} has {volume.shape[1]} image channels, dataset.json declares "
+                f"{raw.num_channels}"
+            )
+        slices[first : first + len(volume)] = volume
+        first += len(volume)
+    return slices
+
+
+def _read_volumes(
+    cases: Mapping[str, Case], reader: str, axis: int, canvas: Canvas, num_processes: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Slices of one case after the other; only some cases are in memory at a time."""
+    read = partial(read_slices, reader=reader, axis=axis, canvas=canvas)
+    names = list(cases)
+    at_once = _CASES_PER_PROCESS * num_processes
+    for start in range(0, len(names), at_once):
+        part = {case_id: cases[case_id].images for case_id in names[start : start + at_once]}
+        yield from map_cases(read, part, num_processes, "Reading slices").items()
+
+
+@contextmanager
+def _made_or_removed(folder: Path) -> Iterator[None]:
+    """Remove the folder if the work fails before anything is in it."""
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def _checkpoint_time(folder: Path) -> int | None:
+    file = folder / CHECKPOINT
+    return file.stat().st_mtime_ns if file.is_file() else None
+
+
+def _check_record(folder: Path, record: Mapping[str, Any], request: MaeRequest, axis: int) -> None:
+    """Refuse a network that was trained on other images than it would be now."""
+    found = read_record(folder)
+    different = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
+    if different:
+        raise SparseError(
+            f"{folder} holds a network that was trained with other {', '.join(different)}: "
+            f"{train_command(str(record['base']), axis, request)} --overwrite trains it again"
+        )
 
 
 def _finish(
@@ -260,6 +337,7 @@ def _finish(
 
     draw_loss(losses, folder / _CURVE)
     draw_reconstructions(network, slices, folder / _PICTURE)
+    write_json(folder / RECORD, {**record, "num_steps": len(losses)})
     content = {
         "config": network.config,
         "canvas": record["canvas"],
@@ -270,6 +348,20 @@ def _finish(
         torch.save(content, temporary)
 
 
+def _look_up(
+    folder: Path, digest: str, cases: Mapping[str, Case]
+) -> tuple[dict[str, np.ndarray], dict[str, Case]]:
+    """Features that are there, and the cases of which there are none."""
+    values, missing = {}, {}
+    for case_id, case in cases.items():
+        known = _read_features(folder, case_id, digest, _source(case))
+        if known is None:
+            missing[case_id] = case
+        else:
+            values[case_id] = known
+    return values, missing
+
+
 def _compute(
     folder: Path,
     cases: Mapping[str, Case],
@@ -277,27 +369,40 @@ def _compute(
     axis: int,
     request: MaeRequest,
     num_processes: int,
-) -> dict[str, np.ndarray]:
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Case, source and features of one case after the other."""
     import torch
 
+    from nnunet_sparse.features.devices import best_device
     from nnunet_sparse.features.mae import MaskedAutoencoder
-    from nnunet_sparse.features.training import best_device
 
+    if not cases:
+        return
     device = best_device(request.device)
     content = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
     network = MaskedAutoencoder.from_config(content["config"])
     network.load_state_dict(content["network"])
     network.eval().to(device)
-    read = partial(read_slices, reader=reader, axis=axis, canvas=Canvas(**content["canvas"]))
-    images = {case_id: case.images for case_id, case in cases.items()}
-    volumes = map_cases(read, images, num_processes, "Reading slices")
-    values = {}
-    for case_id, slices in volumes.items():
+    sources = {case_id: _source(case) for case_id, case in cases.items()}
+    volumes = _read_volumes(cases, reader, axis, Canvas(**content["canvas"]), num_processes)
+    for case_id, slices in volumes:
+        if slices.shape[1] != network.channels:
+            raise SparseError(
+                f"case {case_id} has {slices.shape[1]} image channels, the network of {folder} "
+                f"{network.channels}"
+            )
         parts = np.split(slices, range(_SLICES_AT_ONCE, len(slices), _SLICES_AT_ONCE))
         with torch.inference_mode():
             found = [network.features(torch.from_numpy(part).to(device).float()) for part in parts]
-        values[case_id] = torch.cat(found).cpu().numpy()
-    return values
+        yield case_id, sources[case_id], torch.cat(found).cpu().numpy()
+
+
+def _write_features(
+    folder: Path, case_id: str, features: np.ndarray, digest: str, source: str
+) -> None:
+    (folder / "features").mkdir(exist_ok=True)
+    with atomic_path(folder / "features" / f"{case_id}.npz", folder) as temporary:
+        np.savez(temporary, features=features, checkpoint=digest, source=source)
 
 
 def _read_features(folder: Path, case_id: str, digest: str, source: str) -> np.ndarray | None:

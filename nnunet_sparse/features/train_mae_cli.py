@@ -38,17 +38,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.dataset_tools.check_base import check_dataset
     from nnunet_sparse.dataset_tools.make_dataset import check_axis
     from nnunet_sparse.dataset_tools.make_dataset_cli import mae_request
-    from nnunet_sparse.features.training import best_device
+    from nnunet_sparse.features.devices import check_device
     from nnunet_sparse.geometry import read_geometry
     from nnunet_sparse.raw_dataset import RawDataset
     from nnunet_sparse.split import SplitRequest, find_split, keep_split
 
     check_axis(args.axis)
-    best_device(args.device)
+    check_device(args.device)
     paths = configured_paths()
     raw = RawDataset.open(paths.raw / find_dataset(paths, args.base))
+    check_dataset(raw)
     request = SplitRequest(args.val, args.test, args.split_file, args.split_seed)
     split, is_new = find_split(raw, paths, request)
     geometries = {

@@ -1,8 +1,9 @@
 """Training of a masked autoencoder that can be killed and continued."""
 
+import json
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +48,13 @@ def train(
     seed: int,
     checkpoint: Path,
     device: torch.device,
+    record: Mapping[str, Any],
 ) -> tuple[MaskedAutoencoder, list[float]]:
     """Train a masked autoencoder, from where a killed call has left it.
 
-    Weights, order of the slices and masks depend on the seed and the step alone: a training that
-    was continued ends as one that was not.
+    Initial weights, order of the slices and masks depend on the seed and the step alone: with the
+    same number of threads on the same processor, a training that was continued ends as one that was
+    not.
 
     Parameters
     ----------
@@ -67,6 +70,8 @@ def train(
         File that keeps the state on the way.
     device
         Where it is trained; on a GPU in mixed precision.
+    record
+        What is trained on what, as JSON holds it; a state of another training is not continued.
 
     Returns
     -------
@@ -80,11 +85,11 @@ def train(
     """
     num_steps = preset.num_steps(len(slices), grid[0] * grid[1])
     state = _initial_state(preset, slices.shape[1], grid, patch, seed, device)
-    _resume(state, checkpoint, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=_precision(device) is torch.float16)
+    _resume(state, scaler, checkpoint, device, record)
     images = torch.from_numpy(slices)
     if device.type == "cuda" and images.nbytes < 0.5 * torch.cuda.mem_get_info(device)[0]:
         images = images.to(device)
-    scaler = torch.amp.GradScaler(device.type, enabled=_precision(device) is torch.float16)
     batches = _batches(len(slices), preset.batch_size, seed, state.step, num_steps)
     with tqdm(
         total=num_steps, initial=state.step, desc="Training MAE", leave=False, disable=None
@@ -113,26 +118,8 @@ def train(
             bar.set_postfix(loss=f"{np.mean(state.losses[-_LOSSES_SHOWN:]):.3f}")
             bar.update()
             if state.step % _STEPS_BETWEEN_CHECKPOINTS == 0 and state.step < num_steps:
-                _save(state, checkpoint)
+                _save(state, scaler, checkpoint, record)
     return state.network.cpu().eval(), state.losses
-
-
-def best_device(name: str | None = None) -> torch.device:
-    """Device of that name; for None a GPU if there is one.
-
-    Raises
-    ------
-    SparseError
-        If there is no such device.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except Exception as error:
-        raise SparseError(f"device {name!r} cannot be used; cpu or cuda") from error
-    return device
 
 
 def _autocast(device: torch.device) -> AbstractContextManager[Any]:
@@ -172,8 +159,10 @@ def _initial_state(
     return TrainingState(network.train(), optimizer, [])
 
 
-def _save(state: TrainingState, checkpoint: Path) -> None:
+def _save(state: TrainingState, scaler: Any, checkpoint: Path, record: Mapping[str, Any]) -> None:
     content = {
+        "record": json.dumps(record, sort_keys=True),
+        "scaler": scaler.state_dict(),
         "network": state.network.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "losses": state.losses,
@@ -182,13 +171,22 @@ def _save(state: TrainingState, checkpoint: Path) -> None:
         torch.save(content, temporary)
 
 
-def _resume(state: TrainingState, checkpoint: Path, device: torch.device) -> None:
+def _resume(
+    state: TrainingState,
+    scaler: Any,
+    checkpoint: Path,
+    device: torch.device,
+    record: Mapping[str, Any],
+) -> None:
     if not checkpoint.is_file():
         return
     try:
         content = torch.load(checkpoint, map_location=device, weights_only=True)
+        if content["record"] != json.dumps(record, sort_keys=True):
+            return
         state.network.load_state_dict(content["network"])
         state.optimizer.load_state_dict(content["optimizer"])
+        scaler.load_state_dict(content["scaler"])
     except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise SparseError(f"{checkpoint} cannot be continued; delete it to start anew") from error
     state.losses = list(content["losses"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from tqdm import tqdm
 
 from nnunet_sparse.dataset_tools.check_base import CheckedCase
 from nnunet_sparse.dataset_tools.choose_slices import choose_slices
@@ -95,7 +96,7 @@ def coverage_curves(
     densities
         Values of rho.
     selectors
-        Names; those that lack the variant's scope are left out.
+        Names, with default parameters; those that lack the variant's scope are left out.
 
     Returns
     -------
@@ -103,10 +104,9 @@ def coverage_curves(
         By selector, with rising density.
     """
     curves = {}
-    for name in selectors:
+    names = [name for name in selectors if variant.scope in selector_class(name).scopes]
+    for name in tqdm(names, desc="Coverage of selectors", leave=False, disable=None):
         cls = selector_class(name)
-        if variant.scope not in cls.scopes:
-            continue
         points = []
         for rho in sorted(densities):
             other = replace(

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,12 +13,18 @@ from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.dataset_tools.check_base import CheckedCase, check_cases
 from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.features.store import CHECKPOINT, MaeRequest, mae_folder, slice_features
+from nnunet_sparse.features.store import (
+    CHECKPOINT,
+    MaeRequest,
+    mae_folder,
+    slice_features,
+    train_command,
+)
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.selection import Selection
-from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.split import SplitRequest, find_split
+from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.split import SplitRequest, find_split, split_file
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=8,
         help="slices shown of each volume, at most (default: %(default)s)",
     )
-    parser.add_argument(
-        "--mae_seed", type=int, default=0, help="masked autoencoder to compare by (default: 0)"
-    )
     parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda")
     add_num_processes(parser)
     return run_command(parser, _run, argv)
@@ -71,14 +75,19 @@ def _run(args: argparse.Namespace) -> None:
         )
     selection = Selection.read(file)
     base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
-    split, _ = find_split(base, paths, SplitRequest())
+    split, is_new = find_split(base, paths, SplitRequest())
     names = choose_volumes(list(split.train), selection.variant.s, selection.variant.seed)
-    volumes = check_cases(base, names, args.num_processes, frozenset({"classes"}))
+    if is_new or not set(selection.cases) <= set(names):
+        raise SparseError(
+            f"{dataset.name} does not belong to the split of {base.name} in "
+            f"{split_file(paths, base.name)}: it was made with another one"
+        )
+    volumes = check_cases(base, names, args.num_processes, frozenset({"classes", "objects"}))
     output = args.output or Path(f"{dataset.name}_selection")
     output.mkdir(parents=True, exist_ok=True)
 
     def files(name: str) -> list[Path]:
-        return [output / f"{name}.{ending}" for ending in _FORMATS]
+        return [output / f"{dataset.name}_{name}.{ending}" for ending in _FORMATS]
 
     draw_contact_sheet(dataset, selection, files("slices"), args.cases, args.columns)
     draw_strips(selection, f"{dataset.name}: {selection.budget} slices", files("positions"))
@@ -120,7 +129,7 @@ def foreground_shares(
         first, second = (float(s[:, columns].any(axis=1).mean()) for s in (of_all, of_chosen))
         return first, second
 
-    result = {"foreground": shares(list(range(len(values))))}
+    result = {"any label": shares(list(range(len(values))))}
     for name, value in base.dataset_json["labels"].items():
         labels = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
         if labels:
@@ -142,10 +151,11 @@ def _coverage(
     from nnunet_sparse.report.selection_figures import draw_coverage
 
     variant = selection.variant
-    request = MaeRequest(variant.mae, args.mae_seed, args.device)
+    request = MaeRequest(variant.mae, variant.mae_seed, args.device)
     if not (mae_folder(paths, base.name, request, selection.axis) / CHECKPOINT).is_file():
         logger.warning(
-            "no coverage is drawn, for want of features: nnsparse_train_mae -d %s", base.name
+            "no coverage is drawn, for want of features: %s",
+            train_command(base.name, selection.axis, request),
         )
         return []
     features = slice_features(paths, base, train, selection.axis, request, args.num_processes)
@@ -156,11 +166,12 @@ def _coverage(
             selection.features,
             features.checkpoint,
         )
-    selectors = [name for name in selector_names() if not selector_class(name).looks_at_labels()]
     curves = coverage_curves(
-        base.name, variant, selection.axis, volumes, features, DENSITIES, selectors
+        base.name, variant, selection.axis, volumes, features, DENSITIES, selector_names()
     )
     value = coverage(features, selection, list(volumes))
+    if math.isnan(value):
+        return ["coverage: every slice was chosen"]
     of_all = sum(len(checked.foreground[selection.axis]) for checked in volumes.values())
     here = (variant.selector, selection.budget, value)
     draw_coverage(curves, of_all, here, f"{base.name}, scope {variant.scope}", outputs)

@@ -104,6 +104,10 @@ def greedy_cover(
             step_of_bound[stale] = step
             gain = max(gain, bound[stale].max())
             batch *= 2
+        if gain <= tie:
+            # nothing adds anything any more: the first ones
+            rest = candidates[step_of_bound < budget]
+            return [*picks, *rest[: budget - len(picks)].tolist()]
         equal = (step_of_bound == step) & (bound >= gain - tie)
         pick = int(np.argmax(equal))
         picks.append(int(candidates[pick]))

@@ -6,6 +6,7 @@ value the class.
 """
 
 import inspect
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -21,6 +22,11 @@ ENTRY_POINTS = "nnunet_sparse.selectors"
 SCOPES = ("volume", "dataset")
 _INPUTS = frozenset({"weights", "features", "classes", "objects"})
 _OF_LABELS = frozenset({"classes", "objects"})
+
+_PARAMETER_TYPES = (bool, int, float, str)
+_BOOL = {"true": True, "1": True, "false": False, "0": False}
+# they become part of the names of folders
+_PARAMETER_TEXT = re.compile(r"[A-Za-z0-9.+-]+")
 
 _SELECTORS: dict[str, type["Selector"]] = {}
 _SelectorType = TypeVar("_SelectorType", bound=type["Selector"])
@@ -180,6 +186,12 @@ def get_selector(name: str, parameters: Mapping[str, Any] | None = None) -> Sele
         if key not in known:
             choice = f"it has {', '.join(sorted(known))}" if known else "it has none"
             raise SparseError(f"selector {name!r} has no parameter {key!r}; {choice}")
+        text = str((parameters or {})[key])
+        if not _PARAMETER_TEXT.fullmatch(text):
+            raise SparseError(
+                f"parameter {key} of selector {name!r} may hold letters, digits, '.', '+' and '-' "
+                f"only, got {text!r}"
+            )
     try:
         return cls(**(parameters or {}))
     except (TypeError, ValueError) as error:
@@ -197,15 +209,15 @@ def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
         If a text has no ``=``, the parameter is unknown, or the value is of another type.
     """
     defaults = get_selector(name).parameters
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
             raise SparseError(f"a parameter is given as key=value (clusters=5), got {text!r}")
         kind = type(defaults.get(key, ""))  # unknown ones are refused where they are used
         try:
-            parsed[key] = kind(value)
-        except ValueError:
+            parsed[key] = _BOOL[value.lower()] if kind is bool else kind(value)
+        except (ValueError, KeyError):
             raise SparseError(
                 f"parameter {key} of selector {name!r} is like {defaults[key]!r}, got {value!r}"
             ) from None
@@ -215,6 +227,12 @@ def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
 def _check_class(name: str, cls: Any) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Selector) and is_dataclass(cls)):
         raise ValueError(f"selector {name!r} must be a dataclass derived from Selector, got {cls}")
+    for field in fields(cls):
+        if type(field.default) not in _PARAMETER_TYPES:
+            raise ValueError(
+                f"parameter {field.name!r} of selector {name!r} needs a default of type "
+                f"{', '.join(kind.__name__ for kind in _PARAMETER_TYPES)}"
+            )
     if unknown := cls.uses - _INPUTS:
         raise ValueError(f"selector {name!r} uses {min(unknown)!r}, there is {sorted(_INPUTS)}")
     if not cls.scopes or set(cls.scopes) - set(SCOPES):

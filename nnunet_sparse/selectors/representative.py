@@ -9,10 +9,8 @@ from nnunet_sparse.selectors.cover import best_similarity, greedy_cover, unit_ro
 from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.selectors.registry import Selector, register
 
-# above, clusters are found along the nearest neighbours of each slice: the matrix of all distances
-# would take gigabytes
-_MAX_DENSE = 5000
-_NUM_NEIGHBOURS = 10
+# the distances of all pairs of more slices would take gigabytes
+_MAX_CLUSTERED = 5000
 
 
 @register("ual")
@@ -23,9 +21,11 @@ class RepresentativeSelector(Selector):
     Representative annotation (Zheng et al. 2019, AAAI): agglomerative clusters; in each, greedily,
     candidates until they cover it; from all candidates, greedily, those that represent all slices
     best (see :mod:`nnunet_sparse.selectors.cover`). The publication leaves open: the linkage
-    (Ward's, on vectors of length 1), and what the parameters say. Two deviations: where the
-    candidates are fewer than the budget, the rest is chosen from all slices; slices that are
-    annotated already count as chosen.
+    (Ward's, on vectors of length 1), and what the parameters say. Deviations: similarity is that of
+    features standardised over all training slices, as ``nnsparse_make_dataset`` gives them; where
+    the candidates are fewer than the budget, the rest is chosen from all slices; slices that are
+    annotated already count as chosen; of more than 5000 slices 5000 are clustered, evenly spaced,
+    and the others join the cluster with the nearest mean.
 
     Attributes
     ----------
@@ -99,14 +99,15 @@ _UNIVERSES = ("all", "candidates")
 def _clusters(unit: np.ndarray, count: int) -> list[np.ndarray]:
     """Positions of each cluster's members, ascending."""
     from sklearn.cluster import AgglomerativeClustering
-    from sklearn.neighbors import kneighbors_graph
 
     if min(count, len(unit)) < 2:
         return [np.arange(len(unit))]
-    neighbours = None
-    if len(unit) > _MAX_DENSE:
-        graph = kneighbors_graph(unit, _NUM_NEIGHBOURS, include_self=False)
-        neighbours = 0.5 * (graph + graph.T)
-    clustering = AgglomerativeClustering(min(count, len(unit)), connectivity=neighbours)
-    labels = clustering.fit_predict(unit)
+    some = unit
+    if len(unit) > _MAX_CLUSTERED:
+        some = unit[np.arange(_MAX_CLUSTERED) * len(unit) // _MAX_CLUSTERED]
+    labels = AgglomerativeClustering(min(count, len(some))).fit_predict(some)
+    if len(some) < len(unit):
+        means = np.stack([some[labels == label].mean(axis=0) for label in np.unique(labels)])
+        # |unit - mean|^2 without what all clusters share
+        labels = np.argmin((means**2).sum(axis=1) - 2 * unit @ means.T, axis=1)
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]

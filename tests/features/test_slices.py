@@ -11,6 +11,7 @@ def test_scale_and_offset_do_not_matter():
     volume = np.random.default_rng(0).normal(size=(6, 20, 20)).astype(np.float32)
     found = normalised(volume)
     np.testing.assert_allclose(normalised(volume * 300 - 1000), found, atol=1e-3)
+    np.testing.assert_allclose(normalised(volume * 1e-9), found, atol=1e-3)
     assert abs(float(found.mean())) < 1e-3
     assert float(found.std()) == pytest.approx(1, abs=1e-3)
 

@@ -1,10 +1,15 @@
 import os
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny import write_volume
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.features import training
 from nnunet_sparse.features.store import (
     MaeRequest,
     SliceFeatures,
@@ -46,10 +51,89 @@ def test_features_of_every_training_slice(paths, raw):
         "reconstructions.png",
         "training.json",
     }
-    again = features(paths, raw, num_processes=2)
+    assert not list(folder.glob(".*"))
+
+
+@pytest.mark.parametrize("num_processes", [1, 4])
+def test_what_is_there_is_used_and_processes_do_not_matter(paths, raw, num_processes):
+    found = features(paths, raw)
+    folder = mae_folder(paths, raw.name, MaeRequest(), 0)
+    times = {f: f.stat().st_mtime_ns for f in folder.rglob("*")}
+    features(paths, raw)
+    assert {f: f.stat().st_mtime_ns for f in folder.rglob("*")} == times
+    shutil.rmtree(folder)
+    again = features(paths, raw, num_processes=num_processes)
     assert again.checkpoint == found.checkpoint
     for case_id, values in found.values.items():
         np.testing.assert_array_equal(again.values[case_id], values)
+
+
+def test_processes_at_once_share_the_work(raw):
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from nnunet_sparse.features import presets, store\n"
+        "from nnunet_sparse.features.mae import MaeSize\n"
+        "from nnunet_sparse.paths import configured_paths\n"
+        "from nnunet_sparse.raw_dataset import RawDataset\n"
+        "size = MaeSize(8, 1, 2, 8, 1, 2)\n"
+        "presets.PRESETS['tiny'] = presets.Preset(size, 16, 8, 2000, 5, 1, 1e-3)\n"
+        "paths, request = configured_paths(), store.MaeRequest(device='cpu')\n"
+        "raw, cases = RawDataset.open(Path(sys.argv[1])), tuple(sys.argv[2:])\n"
+        "store.train_mae(paths, raw, cases, 0, request, 1)\n"
+        "print(store.slice_features(paths, raw, cases, 0, request, 1).checkpoint)\n"
+    )
+    command = [sys.executable, "-c", script, str(raw.folder), *CASES]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert len({process.communicate(timeout=120)[0] for process in running}) == 1
+    assert [process.returncode for process in running] == [0, 0, 0]
+
+
+def test_a_network_of_other_images_is_not_used(paths, raw):
+    features(paths, raw)
+    other = replace(raw, dataset_json=raw.dataset_json | {"channel_names": {"0": "MR"}})
+    for changed, cases, what in ((raw, CASES[:2], "cases, num_slices"), (other, CASES, "channels")):
+        with pytest.raises(SparseError, match=rf"with other {what}: .*-d .* --overwrite trains"):
+            train_mae(paths, changed, cases, 0, MaeRequest(device="cpu"), 1)
+
+
+def test_a_missing_channel_is_named(paths, raw):
+    case = replace(raw.training["tr_01"], images=raw.training["tr_01"].images[:1])
+    raw.training["tr_01"] = case
+    with pytest.raises(SparseError, match=r"tr_01 has 1 image channels, dataset\.json declares 2"):
+        features(paths, raw)
+    assert not mae_folder(paths, raw.name, MaeRequest(), 0).exists()
+
+
+def test_images_that_show_nothing(paths, raw):
+    for case_id in CASES[:2]:
+        for file in raw.training[case_id].images:
+            write_volume(file, np.full((10, 6, 5), 7.0, np.float32))
+    raw_features = features(paths, raw)
+    assert all(np.isfinite(v).all() for v in raw_features.standardised().values())
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
+    expected = features(paths, raw)
+    if not overwrite:
+        shutil.rmtree(mae_folder(paths, raw.name, MaeRequest(), 0))
+    monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", 3)
+    save, steps = training._save, []
+
+    def save_and_die(state, *rest):
+        save(state, *rest)
+        steps.append(state.step)
+        if state.step == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1, overwrite)
+    train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1, overwrite)
+    assert steps == sorted(set(steps))  # nothing twice
+    assert len(steps) > 2
+    assert features(paths, raw).checkpoint == expected.checkpoint
 
 
 def test_labels_and_other_cases_are_not_read(paths, raw):
@@ -96,7 +180,7 @@ def test_a_damaged_cache_is_replaced(paths, raw):
 
 
 def test_without_a_network(paths, raw):
-    with pytest.raises(SparseError, match="nnsparse_train_mae -d Dataset004_Tiny"):
+    with pytest.raises(SparseError, match="nnsparse_train_mae -d Dataset004_Tiny --axis 0"):
         slice_features(paths, raw, CASES, 0, MaeRequest(), 1)
 
 
@@ -104,7 +188,7 @@ def test_an_unreadable_image_is_named(paths, raw):
     raw.training["tr_01"].images[0].write_bytes(b"damaged")
     with pytest.raises(SparseError, match=r"tr_01_0000\.nii\.gz"):
         features(paths, raw)
-    assert not (mae_folder(paths, raw.name, MaeRequest(), 0) / "checkpoint.pth").exists()
+    assert not mae_folder(paths, raw.name, MaeRequest(), 0).exists()
 
 
 def test_standardised_features():

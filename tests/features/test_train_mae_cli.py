@@ -24,6 +24,7 @@ def test_trains_once_and_tells_where(paths, make_base, capsys):
     ("argv", "message"),
     [
         (["-d", "9"], "no data set '9'"),
+        (["-d", "5"], "already has an ignore label"),
         (["-d", "4", "--axis", "7"], "unknown axis '7'"),
         (["-d", "4", "-device", "quantum"], "'quantum' cannot be used"),
         (["-d", "4", "--mae", "huge"], "invalid choice: 'huge'"),
@@ -32,6 +33,7 @@ def test_trains_once_and_tells_where(paths, make_base, capsys):
 )
 def test_bad_arguments(paths, make_base, capsys, argv, message):
     make_base()
+    make_base("Dataset005_Ignored", labels={"background": 0, "organ": 1, "ignore": 2})
     before = tree(paths.raw.parent)
     try:
         status = main([*argv, "-np", "1"])

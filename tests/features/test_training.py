@@ -1,14 +1,17 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features import training
+from nnunet_sparse.features.devices import best_device
 from nnunet_sparse.features.mae import MaeSize
-from nnunet_sparse.features.presets import PRESETS, Preset, find_preset
-from nnunet_sparse.features.training import best_device, train
+from nnunet_sparse.features.presets import PRESETS, Preset
+from nnunet_sparse.features.training import train
 
-PRESET = Preset(MaeSize(8, 1, 2, 8, 1, 2), 8, 4, 12 * 30, 100, 1e-3)
+PRESET = Preset(MaeSize(8, 1, 2, 8, 1, 2), 8, 4, 12 * 30, 100, 2, 1e-3)
 CPU = torch.device("cpu")
 
 
@@ -17,8 +20,8 @@ def slices():
     return np.random.default_rng(0).normal(size=(10, 1, 6, 8)).astype(np.float16)
 
 
-def run(slices, checkpoint, seed=0):
-    network, losses = train(slices, PRESET, (3, 4), 2, seed, checkpoint, CPU)
+def run(slices, checkpoint, seed=0, record="x"):
+    network, losses = train(slices, PRESET, (3, 4), 2, seed, checkpoint, CPU, {"what": record})
     return torch.cat([p.detach().flatten() for p in network.parameters()]), losses
 
 
@@ -37,8 +40,8 @@ def test_a_killed_training_ends_as_one_that_was_not(slices, tmp_path, monkeypatc
     monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", 2)
     save = training._save
 
-    def save_and_die(state, checkpoint):
-        save(state, checkpoint)
+    def save_and_die(state, *rest):
+        save(state, *rest)
         if state.step == 4:
             raise KeyboardInterrupt
 
@@ -46,9 +49,12 @@ def test_a_killed_training_ends_as_one_that_was_not(slices, tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         run(slices, tmp_path / "b.pth")
     monkeypatch.setattr(training, "_save", save)
+    shutil.copy(tmp_path / "b.pth", tmp_path / "c.pth")
     found, all_losses = run(slices, tmp_path / "b.pth")
     assert torch.equal(found, expected)
     assert all_losses == losses
+    # that of another training is not continued
+    assert torch.equal(run(slices, tmp_path / "c.pth", record="other")[0], expected)
 
 
 def test_a_damaged_checkpoint_is_named(slices, tmp_path):
@@ -67,9 +73,9 @@ def test_every_slice_is_shown_equally_often():
 def test_length_of_a_training():
     assert PRESET.num_steps(10**6, 12) == 8
     assert PRESET.num_steps(10**6, 24) == 4
-    assert PRESETS["tiny"].num_steps(1, 100) == 1
-    with pytest.raises(SparseError, match="unknown preset 'huge', choose from tiny, small"):
-        find_preset("huge")
+    assert PRESET.num_steps(1, 2) == 25
+    assert PRESET.num_steps(10**6, 10**6) == 2
+    assert PRESETS["tiny"].num_steps(1, 100) == 400
 
 
 def test_devices():

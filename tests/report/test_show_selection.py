@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -9,6 +11,7 @@ from nnunet_sparse.features.train_mae_cli import main as train_mae
 from nnunet_sparse.report.coverage import coverage
 from nnunet_sparse.report.show_selection import main
 from nnunet_sparse.selection import CaseSelection, Selection
+from nnunet_sparse.split import SplitRequest
 from nnunet_sparse.variant import Variant
 
 FIGURES = ("slices", "positions", "foreground", "coverage")
@@ -29,10 +32,10 @@ def test_four_figures_in_two_formats(paths, make_base, tmp_path, monkeypatch, ca
     assert captured.err == ""
     folder = tmp_path / f"{made.folder.name}_selection"
     assert {file.name for file in folder.iterdir()} == {
-        f"{name}.{ending}" for name in FIGURES for ending in ("png", "svg")
+        f"{made.folder.name}_{name}.{ending}" for name in FIGURES for ending in ("png", "svg")
     }
     for name in FIGURES:
-        assert min(imread(folder / f"{name}.png").shape[:2]) > 150
+        assert min(imread(folder / f"{made.folder.name}_{name}.png").shape[:2]) > 150
     first = tree(folder)
     assert main(["500", "-np", "1", "-device", "cpu"]) == 0
     assert tree(folder) == first
@@ -43,9 +46,17 @@ def test_without_features(paths, make_base, tmp_path, capsys, caplog):
     make_base()
     make_dataset(paths, "4", rho=0.3)
     assert main(["500", "-o", str(tmp_path / "figures"), "-np", "1"]) == 0
-    assert "foreground: 1.000 of all slices, 1.000 of the chosen ones" in capsys.readouterr().out
+    assert "any label: 1.000 of all slices, 1.000 of the chosen ones" in capsys.readouterr().out
     assert "nnsparse_train_mae -d Dataset004_Tiny" in caplog.text
-    assert not (tmp_path / "figures" / "coverage.png").exists()
+    assert not list((tmp_path / "figures").glob("*coverage*"))
+
+
+def test_the_split_must_be_that_of_the_selection(paths, make_base, tmp_path, capsys):
+    make_base()
+    make_dataset(paths, "4", rho=0.3, split=SplitRequest(seed=5))
+    shutil.rmtree(paths.preprocessed / "Dataset004_Tiny")
+    assert main(["500", "-o", str(tmp_path), "-np", "1"]) == 2
+    assert "does not belong to the split of Dataset004_Tiny" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ from nnunet_sparse.selectors import (
     parse_parameters,
     register,
     registry,
+    representative,
     selector_names,
 )
+from nnunet_sparse.selectors.cover import unit_rows
 
 # no deadline: the first call imports scikit-learn
 QUICK = settings(max_examples=40, deadline=None)
@@ -128,6 +130,13 @@ def test_what_is_no_selector_is_refused() -> None:
     with pytest.raises(ValueError, match="uses 'magic'"):
         register("new")(dataclass(frozen=True)(NoDataclass))
 
+    @dataclass(frozen=True)
+    class Unusual(FixedSelector):
+        weights: tuple[int, ...] = ()
+
+    with pytest.raises(ValueError, match="parameter 'weights' of selector 'new' needs a default"):
+        register("new")(Unusual)
+
 
 def test_parameters() -> None:
     assert get_selector("ual", {"clusters": 5}).parameters["clusters"] == 5
@@ -146,6 +155,8 @@ def test_parameters() -> None:
     ):
         with pytest.raises(SparseError, match=message):
             get_selector(name, values)
+    with pytest.raises(SparseError, match="may hold letters, digits"):
+        get_selector("ual", {"candidates": "../x"})
     for texts, message in (("clusters", "key=value"), ("clusters=x", "is like 3, got 'x'")):
         with pytest.raises(SparseError, match=message):
             parse_parameters("ual", [texts])
@@ -253,8 +264,9 @@ def test_coreset_is_within_twice_the_best_radius(seed: int, budget: int) -> None
 def test_coreset_takes_the_farthest_from_what_is_annotated() -> None:
     pool = pool_of(5, features=np.array([[0.0], [1], [2], [7], [9]]))
     pool.chosen[0] = True
-    assert select("coreset", pool, 2) == [2, 4] or select("coreset", pool, 2) == [3, 4]
     assert select("coreset", pool, 1) == [4]
+    # then 2 is 2 away from 0, and 7 is 2 away from 9: the first wins
+    assert select("coreset", pool, 2) == [2, 4]
 
 
 def test_ual_represents_each_group() -> None:
@@ -268,6 +280,17 @@ def test_ual_represents_each_group() -> None:
     pool.chosen[[3, 22]] = True
     assert [int(i >= 35) for i in select("ual", pool, 2)] == [0, 1]
     assert select("ual", pool, 2)[0] >= 30
+
+
+def test_ual_clusters_a_sample_of_many_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    centres = np.repeat(np.eye(6)[:3], [50, 30, 20], axis=0)
+    unit = unit_rows(centres + rng.normal(scale=0.05, size=centres.shape))
+    expected = [set(members) for members in representative._clusters(unit, 3)]
+    assert sorted(map(len, expected)) == [20, 30, 50]
+    monkeypatch.setattr(representative, "_MAX_CLUSTERED", 20)
+    found = [set(members) for members in representative._clusters(unit, 3)]
+    assert sorted(found, key=min) == sorted(expected, key=min)
 
 
 def test_the_seed_does_not_matter_to_ual() -> None:
