@@ -13,21 +13,19 @@ was stopped goes on where it was; ``--table`` only shows what there is. On a GPU
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from bench_data import BenchData, base_name
-from train_and_score import Experiment, train_and_score
+from bench_runs import result_file, train_all, train_one
+from train_and_score import Experiment
 
-from nnunet_sparse.atomic import write_json, write_text
+from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
@@ -108,52 +106,27 @@ def _run(args: argparse.Namespace) -> None:
     paths = NnUNetPaths.below(args.output)
     paths.make_folders()
     paths.export()
-    results = args.output / "runs"
-    results.mkdir(exist_ok=True)
     if args.one:
-        cell = json.loads(args.one)
-        experiment = Experiment(**cell["experiment"])
-        scores = train_and_score(paths, experiment, args.device)
-        write_json(results / f"{cell['key']}.json", cell | {"scores": scores})
+        train_one(paths, args.output, args.one, args.device)
         return
     cells = list(_cells(args, paths))
     if not args.table:
         # dense trainings belong to all densities
-        todo = {c.key: c for c in cells if _result(c, results) is None}
-        with ThreadPoolExecutor(args.jobs) as pool:
-            list(pool.map(lambda cell: _train(cell, args, paths), todo.values()))
-    table = _table(cells, results)
+        todo = {c.key: asdict(c) for c in cells if _result(c, args.output) is None}
+        train_all(__file__, todo, paths, args.output, args.device, args.jobs)
+    table = _table(cells, args.output)
     write_text(args.output / "ablation.md", table)
     print(table, end="")
 
 
-def _result(cell: Cell, results: Path) -> dict[str, Any] | None:
+def _result(cell: Cell, output: Path) -> dict[str, Any] | None:
     """Scores of a training, unless it has not been done or was done with other settings."""
-    file = results / f"{cell.key}.json"
+    file = result_file(output, cell.key)
     if not file.exists():
         return None
     content = json.loads(file.read_text(encoding="utf-8"))
     same = content["experiment"] == json.loads(json.dumps(asdict(cell.experiment)))
     return dict(content["scores"]) if same else None
-
-
-def _train(cell: Cell, args: argparse.Namespace, paths: NnUNetPaths) -> None:
-    """Train one cell in a process of its own."""
-    command = [sys.executable, __file__, "-o", str(args.output), "--device", args.device]
-    content = json.dumps(asdict(cell) | {"key": cell.key})
-    log = args.output / "logs" / f"{cell.key}.txt"
-    threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "nnUNet_n_proc_DA": "0"}
-    if args.device != "cpu":
-        threads["nnUNet_n_proc_DA"] = "4"
-    with log.open("w", encoding="utf-8") as file:
-        done = subprocess.run(
-            [*command, "--one", content],
-            env=os.environ | paths.environment() | threads,
-            stdout=file,
-            stderr=file,
-            check=False,
-        )
-    print(f"{cell.key}: {'done' if done.returncode == 0 else f'failed, see {log}'}", flush=True)
 
 
 def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
@@ -198,11 +171,11 @@ def _rounded_up(plans_file: Path, configuration: str) -> tuple[int, ...]:
     return tuple(size)
 
 
-def _table(cells: Sequence[Cell], results: Path) -> str:
+def _table(cells: Sequence[Cell], output: Path) -> str:
     """Mean and spread of the Dice over repeats, and how much of the gap to dense is closed."""
     groups: dict[tuple[str, str, str, float], dict[str, list[float]]] = {}
     for cell in cells:
-        scores = _result(cell, results)
+        scores = _result(cell, output)
         if scores is not None:
             dice = statistics.mean(scores["Dice"].values())
             key = (cell.data, cell.experiment.configuration, cell.patch, cell.rho)

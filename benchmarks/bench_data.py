@@ -54,19 +54,28 @@ class BenchData:
         SparseError
             If a command fails.
         """
+        return self.of_variant(data, Variant(rho, 1.0, "fixed"))
+
+    def of_variant(self, data: str, variant: Variant) -> str:
+        """Likewise for another selector, scope or seed; the other factors have their defaults."""
         raw, name = self.paths.raw, base_name(data)
-        suffix = Variant(rho, 1, "fixed").dataset_suffix(name)
+        suffix = variant.dataset_suffix(name)
         base = self.base(data)
         test = "" if data.startswith(PHANTOM) else f"--test {self.test}"
-        make = f"nnsparse_make_dataset -d {{}} --rho {rho} --selector fixed {test} -np {{np}}"
-        self.runner.run(Step(f"{name} rho {rho:g} make", words(make, base)))
+        make = (
+            f"nnsparse_make_dataset -d {{}} --rho {variant.rho} --s {variant.s} "
+            f"--selector {variant.selector} --scope {variant.scope} --seed {variant.seed} "
+            f"{test} -np {{np}}"
+        )
+        title = suffix.removesuffix("_seed0")
+        self.runner.run(Step(f"{title} make", words(make, base)))
         found = names_with_suffix(raw, suffix)
         if len(found) != 1:
             raise SparseError(f"{len(found)} data sets named {suffix} in {raw}, one is needed")
         plan = f"nnsparse_plan_and_preprocess -d {{}} -pl {self.planner} -np {{np}} -c "
         settings = f" --set {' '.join(self.settings)}" if self.settings else ""
         command = words(plan + " ".join(self.configurations) + settings, found[0])
-        self.runner.run(Step(f"{name} rho {rho:g} plan", command))
+        self.runner.run(Step(f"{title} plan", command))
         return found[0]
 
     def base(self, data: str) -> str:
