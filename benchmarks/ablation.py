@@ -44,8 +44,13 @@ SINGLE: dict[str, dict[str, Any]] = {
     "dice_smooth=1": {"dice_smooth": 1.0},
     "slice_sampling=uniform": {"slice_sampling": "uniform"},
 }
+# ... and what differs from SparseTrainer's defaults
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    f"SparseTrainer, {key}={STOCK[key]}": {key: STOCK[key]}
+    for key in ("placement", "targets", "label_interpolation", "slice_sampling")
+}
 DENSE, DENSE_OURS, OURS = "nnU-Net, dense", "SparseTrainer, dense", "SparseTrainer"
-ONLY_2D, ONLY_3D = ("slice_sampling=uniform",), ()
+ONLY_2D = ("slice_sampling=uniform", "SparseTrainer, slice_sampling=case")
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,8 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
     datasets = {
         (data, rho): source.variant(data, rho) for data, rho in product(args.data, [*args.rho, 1.0])
     }
-    rows = {**SINGLE, OURS: None, DENSE: {}, DENSE_OURS: None}
+    nnunets = {row: {**STOCK, **changes} for row, changes in {**SINGLE, DENSE: {}}.items()}
+    rows = {**nnunets, OURS: {}, **LEFT_OUT, DENSE_OURS: {}}
     if unknown := set(args.rows or ()) - rows.keys():
         raise SparseError(f"unknown row {min(unknown)!r}, choose from {', '.join(rows)}")
     for repeat, data, configuration, patch, rho, (row, changes) in product(
@@ -151,7 +157,7 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
             continue
         dense = row in (DENSE, DENSE_OURS)
         dataset = datasets[data, 1.0 if dense else rho]
-        settings = length if changes is None else {**STOCK, **changes, **length}
+        settings = {**changes, **length}
         file = paths.preprocessed / dataset / f"{plans}.json"
         size = None if patch == "plan" else _rounded_up(file, configuration)
         experiment = Experiment(dataset, configuration, plans, size, settings, repeat)

@@ -42,8 +42,9 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         Where a patch lies around its voxel, see :mod:`nnunet_sparse.sampling`.
     slice_sampling
         ``case``: draw a case, then a voxel. ``uniform``: draw slices uniformly from all annotated
-        slices of all cases, then a voxel of the slice (of a class that the slice shows, where
-        foreground must be shown and it shows some); for patches of one slice only.
+        slices of all cases, then a voxel of the slice; where foreground must be shown, a class, a
+        slice uniformly from those that show it, then a voxel of the class. For patches of one slice
+        only.
 
     Raises
     ------
@@ -75,11 +76,6 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         self.placement = placement
         self.ignore_label = label_manager.ignore_label
         self.uniform_slices = flat and slice_sampling == "uniform"
-        self.classes = (
-            label_manager.foreground_regions
-            if label_manager.has_regions
-            else label_manager.foreground_labels
-        )
         # offset of the network's patch in the larger one that is rotated and scaled
         self.margin = [
             size // 2 - final // 2
@@ -90,12 +86,19 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         self.masks = masks if masks.is_dir() else None
         self.indices: list[str] = []
         self.slices: list[tuple[str, int]] = []
+        slices_of_class: dict[Any, list[tuple[str, int]]] = {}
         for case in self._data.identifiers:
             properties = load_pickle(str(folder / f"{case}.pkl"))
             planes = annotated_planes(properties, self.annotated_classes_key)
             if len(planes):
                 self.indices.append(case)
                 self.slices += [(case, int(plane)) for plane in planes]
+            for key in properties["class_locations"]:
+                if key != self.annotated_classes_key:
+                    slices_of_class.setdefault(key, []).extend(
+                        (case, int(plane)) for plane in planes_of_class(properties, key)
+                    )
+        self.slices_of_class = {key: found for key, found in slices_of_class.items() if found}
         if not self.indices:
             raise NoAnnotationError(
                 f"none of the {len(self._data.identifiers)} cases of a split in {folder} has an "
@@ -146,11 +149,16 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
     ) -> tuple[str, torch.Tensor, torch.Tensor]:
         """Case, image patch (channel, *initial patch) and label patch before augmentation."""
         if self.uniform_slices:
-            case, plane = self.slices[int(rng.integers(len(self.slices)))]
+            shown = None
+            if force_foreground and self.slices_of_class:
+                keys = list(self.slices_of_class)
+                shown = keys[int(rng.integers(len(keys)))]
+            choices = self.slices if shown is None else self.slices_of_class[shown]
+            case, plane = choices[int(rng.integers(len(choices)))]
             image, label, previous, _ = self._data.load_case(case)
             # read once, for the voxel and for the patch
             label = label[:, plane : plane + 1]
-            voxel = [plane, *self._voxel_of_slice(label[0, 0], force_foreground, rng)]
+            voxel = [plane, *self._voxel_of_slice(label[0, 0], shown, rng)]
         else:
             case = self.indices[int(rng.integers(len(self.indices)))]
             image, label, previous, properties = self._data.load_case(case)
@@ -192,18 +200,15 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         return [int(index) for index in choices[int(rng.integers(len(choices)))][1:]]
 
     def _voxel_of_slice(
-        self, label: np.ndarray, force_foreground: bool, rng: np.random.Generator
+        self, label: np.ndarray, shown: Any, rng: np.random.Generator
     ) -> tuple[int, int]:
-        """Random pixel of a random class of the slice (y, x), or any annotated one."""
-        candidates = label != self.ignore_label
-        if force_foreground:
-            masks = (
-                np.isin(label, values) if isinstance(values, tuple) else label == values
-                for values in self.classes
-            )
-            shown = [mask for mask in masks if mask.any()]
-            if shown:
-                candidates = shown[int(rng.integers(len(shown)))]
+        """Random pixel (y, x) of a class that the slice shows, or any annotated one for None."""
+        if shown is None:
+            candidates = label != self.ignore_label
+        elif isinstance(shown, tuple):
+            candidates = np.isin(label, shown)
+        else:
+            candidates = label == shown
         flat = np.flatnonzero(candidates)
         row, column = divmod(int(flat[int(rng.integers(len(flat)))]), label.shape[1])
         return row, column
@@ -224,6 +229,29 @@ def _crop(array: Any, box: Sequence[Sequence[int]], outside: float, dtype: Any) 
         )
         patch[(*whole, *target)] = array[(*whole, *source)]
     return patch
+
+
+def planes_of_class(properties: dict[str, Any], key: Any) -> np.ndarray:
+    """Planes along the first axis of a preprocessed case that show a class.
+
+    Parameters
+    ----------
+    properties
+        Of the preprocessed case; as for :func:`annotated_planes`.
+    key
+        Key of the class in ``class_locations``.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), int64
+        Ascending.
+    """
+    if PROPERTY in properties and "class_planes" in properties[PROPERTY]:
+        return np.asarray(properties[PROPERTY]["class_planes"].get(key, ()), dtype=np.int64)
+    locations = properties["class_locations"][key]
+    if len(locations) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.unique(np.asarray(locations)[:, 1]).astype(np.int64)
 
 
 def annotated_planes(properties: dict[str, Any], annotated_key: tuple[int, ...]) -> np.ndarray:

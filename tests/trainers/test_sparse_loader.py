@@ -74,7 +74,7 @@ def batches(data_loader, count, seed=0):
 
 def test_slices_are_drawn_uniformly_and_only_annotated_ones(folder):
     drawn = {}
-    for batch in batches(loader(folder, (6, 6)), 200):
+    for batch in batches(loader(folder, (6, 6), oversample=0), 200):
         assert (batch["target"] != IGNORE).any((1, 2, 3)).all()
         for case, image, target in zip(batch["keys"], batch["data"], batch["target"], strict=True):
             assert image.shape == (1, 6, 6)
@@ -85,13 +85,42 @@ def test_slices_are_drawn_uniformly_and_only_annotated_ones(folder):
     assert np.abs(np.array(list(drawn.values())) - 200).max() < 5 * np.sqrt(200)
 
 
-def test_foreground_patches_show_what_foreground_the_slice_has(folder):
-    cases = set()
-    for batch in batches(loader(folder, (2, 2), oversample=1), 20):
-        cases |= set(batch["keys"])
-        for case, target in zip(batch["keys"], batch["target"], strict=True):
-            assert ((target == 1) | (target == 2)).any() == (case != "one")
-    assert cases == {"one", "two", "five"}
+def test_without_foreground_every_slice_is_drawn(folder):
+    for name in ("two", "five"):
+        for file in folder.glob(f"{name}*"):
+            file.unlink()
+        write_case(folder, name, [4], objects=False)
+    data_loader = loader(folder, (2, 2), oversample=1)
+    assert data_loader.slices_of_class == {}
+    keys = {key for batch in batches(data_loader, 10) for key in batch["keys"]}
+    assert keys == {"one", "two", "five"}
+
+
+def test_forced_foreground_draws_slices_of_a_class_uniformly(folder):
+    data_loader = loader(folder, (6, 6), oversample=1.0)
+    # class 1 is on 7 slices of two cases, class 2 on the first annotated slice of each
+    assert {k: len(v) for k, v in data_loader.slices_of_class.items()} == {1: 7, 2: 2}
+    drawn = {}
+    for batch in batches(data_loader, 150):
+        for case, image, target in zip(batch["keys"], batch["data"], batch["target"], strict=True):
+            assert ((target == 1) | (target == 2)).any()
+            plane = int(image[target != PADDING].max())
+            drawn[case, plane] = drawn.get((case, plane), 0) + 1
+    # half of 1200 for each class: 600 / 7 of each slice, and 600 / 2 of the two with class 2
+    expected = {("two", 2): 386, ("two", 9): 86, ("five", 0): 386}
+    expected |= {("five", plane): 86 for plane in (3, 6, 9, 11)}
+    assert drawn.keys() == expected.keys()
+    for key, count in expected.items():
+        assert abs(drawn[key] - count) < 5 * np.sqrt(count)
+
+
+def test_slices_of_a_class_without_our_property(folder):
+    for file in folder.glob("*.pkl"):
+        properties = pickle.loads(file.read_bytes())
+        del properties["nnsparse"]
+        file.write_bytes(pickle.dumps(properties))
+    data_loader = loader(folder, (6, 6), oversample=1.0)
+    assert {k: len(v) for k, v in data_loader.slices_of_class.items()} == {1: 7, 2: 2}
 
 
 def test_case_sampling_draws_cases_uniformly(folder):

@@ -1,6 +1,6 @@
 r"""How well do the selectors' slices represent the others, by the features they choose by?
 
-    python benchmarks/coverage.py -o FOLDER --data DATA/Dataset004_Hippocampus \
+    python benchmarks/slice_coverage.py -o FOLDER --data DATA/Dataset004_Hippocampus \
         DATA/Dataset011_BrainMALF DATA/Dataset015_MSLesion
 
 Coverage is the mean similarity of the slices that were not chosen to the most similar one that was,
@@ -31,7 +31,9 @@ from nnunet_sparse.variant import Variant
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and run everything."""
-    parser = CommandParser("coverage.py", "Coverage by selector.", "coverage.py -o FOLDER")
+    parser = CommandParser(
+        "slice_coverage.py", "Coverage by selector.", "slice_coverage.py -o FOLDER"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--data", nargs="+", default=["phantom:lesion"])
     parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4, 0.8])

@@ -1,7 +1,7 @@
 r"""Which selector's slices train the best network? Trained and scored on dense test labels.
 
-    python benchmarks/selectors.py -o FOLDER --data DATA/Dataset004_Hippocampus --rho 0.05 0.1 \
-        --seeds 3 --jobs 2
+    python benchmarks/compare_selectors.py -o FOLDER --data DATA/Dataset004_Hippocampus \
+        --rho 0.05 0.1 --seeds 3 --jobs 2
 
 Seed k is the seed of the selector and of the training (repeat k), the same for all selectors, so
 that differences to ``random`` are paired: their mean and, in brackets, their standard deviation
@@ -53,7 +53,9 @@ class Cell:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and run everything."""
-    parser = CommandParser("selectors.py", "Compare selectors.", "selectors.py -o FOLDER")
+    parser = CommandParser(
+        "compare_selectors.py", "Compare selectors.", "compare_selectors.py -o FOLDER"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--data", default="phantom:organ", help="raw data set, or phantom:TASK")
     parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1])

@@ -1,6 +1,6 @@
 r"""Do the features of the masked autoencoder carry meaning? A linear probe on frozen features.
 
-    python benchmarks/features.py -o FOLDER --data DATA/Dataset004_Hippocampus phantom:lesion
+    python benchmarks/probe_features.py -o FOLDER --data DATA/Dataset004_Hippocampus phantom:lesion
 
 Ridge regression on one half of the training volumes predicts, on the other half, the relative
 position of a slice along its axis and whether it shows foreground, once from features and once from
@@ -46,7 +46,9 @@ class Target:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and run everything."""
-    parser = CommandParser("features.py", "Probe slice features.", "features.py -o FOLDER")
+    parser = CommandParser(
+        "probe_features.py", "Probe slice features.", "probe_features.py -o FOLDER"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--data", nargs="+", default=["phantom:lesion"])
     parser.add_argument("--test", default="40", help="test cases (default: %(default)s)")
