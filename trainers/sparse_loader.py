@@ -90,9 +90,10 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         for case in self._data.identifiers:
             properties = load_pickle(str(folder / f"{case}.pkl"))
             planes = annotated_planes(properties, self.annotated_classes_key)
-            if len(planes):
-                self.indices.append(case)
-                self.slices += [(case, int(plane)) for plane in planes]
+            if not len(planes):
+                continue
+            self.indices.append(case)
+            self.slices += [(case, int(plane)) for plane in planes]
             for key in properties["class_locations"]:
                 if key != self.annotated_classes_key:
                     slices_of_class.setdefault(key, []).extend(
