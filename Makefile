@@ -25,6 +25,7 @@ BENCH_DATA ?=
 bench: $(UV)
 	$(RUN) python benchmarks/preprocessing.py -o $(BENCH)/preprocessing $(if $(BENCH_DATA),--data $(BENCH_DATA))
 	$(RUN) python benchmarks/loader.py -o $(BENCH)/loader --data phantom:organ $(BENCH_DATA)
+	$(RUN) python benchmarks/cover.py
 	$(RUN) python benchmarks/phantom_difficulty.py --output $(BENCH)/phantom_difficulty.md
 	$(RUN) python benchmarks/ablation.py -o $(BENCH)/ablation --jobs 2 \
 		--data phantom:organ $(BENCH_DATA)
