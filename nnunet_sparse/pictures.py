@@ -22,6 +22,7 @@ from nnunet_sparse.selection import Selection
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _OPACITY = 0.6
 _DIMMED = 0.45
+_LEGEND_ENTRIES = 17
 # soft tissue
 _CT_WINDOW_HU = (-150.0, 250.0)
 
@@ -196,13 +197,24 @@ def _color(value: int) -> str:
 
 
 def add_legend(figure: Figure, dataset: RawDataset) -> None:
-    """Name the labels' colours below a figure."""
-    handles = [
-        Patch(color=_color(value), label=name)
-        for name, value in dataset.dataset_json["labels"].items()
-        if isinstance(value, int) and value > 0 and name != "ignore"
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(6, len(handles))))
+    """Name the labels' colours below a figure; a label of several regions has all their names."""
+    names = _label_names(dataset)
+    shown = list(names)[:_LEGEND_ENTRIES]
+    handles = [Patch(color=_color(value), label=", ".join(names[value])) for value in shown]
+    if len(names) > len(shown):
+        handles.append(Patch(color="none", label=f"and {len(names) - len(shown)} more"))
+    columns = max(1, min(6, len(handles)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8)
+
+
+def _label_names(dataset: RawDataset) -> dict[int, list[str]]:
+    """Names of the classes or regions that each label value belongs to."""
+    names: dict[int, list[str]] = {}
+    for name, values in dataset.dataset_json["labels"].items():
+        for value in values if isinstance(values, list) else [values]:
+            if value > 0 and name != "ignore":
+                names.setdefault(value, []).append(name)
+    return dict(sorted(names.items()))
 
 
 def spread(slices: Sequence[int], count: int) -> list[int]:

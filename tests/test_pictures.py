@@ -1,13 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import BaseMaker
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pictures import draw_predictions, draw_selection
+from nnunet_sparse.pictures import add_legend, draw_predictions, draw_selection
+from nnunet_sparse.raw_dataset import RawDataset
 
 
 @pytest.mark.parametrize("axis", ["0", "2"])
@@ -26,3 +29,27 @@ def test_pictures_of_a_tiny_data_set(
         for color in ((230, 159, 0), (86, 180, 233)):
             distance = np.abs(pixels[..., :3] - np.array(color) / 255).max(axis=-1)
             assert (distance < 0.02).any(), (name, color)
+
+
+@pytest.mark.parametrize(
+    ("labels", "extra", "expected"),
+    [
+        ({"background": 0, "a": 1, "b": 2, "ignore": 3}, {}, ["a", "b"]),
+        (
+            {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3},
+            {"regions_class_order": [1, 2]},
+            ["whole", "whole, core"],
+        ),
+        (
+            {"background": 0} | {f"part {i}": i for i in range(1, 31)},
+            {},
+            [*(f"part {i}" for i in range(1, 18)), "and 13 more"],
+        ),
+    ],
+)
+def test_the_legend_names_every_colour(
+    make_base: BaseMaker, labels: dict[str, Any], extra: dict[str, Any], expected: list[str]
+) -> None:
+    figure = Figure()
+    add_legend(figure, RawDataset.open(make_base(num_train=1, labels=labels, extra=extra)))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == expected

@@ -37,7 +37,7 @@ def test_four_figures_in_two_formats(paths, make_base, tmp_path, monkeypatch, ca
     for name in FIGURES:
         assert min(imread(folder / f"{made.folder.name}_{name}.png").shape[:2]) > 150
     first = tree(folder)
-    assert main(["500", "-np", "1", "-device", "cpu"]) == 0
+    assert main(["500", "-np", "2", "-device", "cpu"]) == 0
     assert tree(folder) == first
     assert tree(paths.raw) == before
 
