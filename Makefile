@@ -26,9 +26,13 @@ bench: $(UV)
 	$(RUN) python benchmarks/preprocessing.py -o $(BENCH)/preprocessing $(if $(BENCH_DATA),--data $(BENCH_DATA))
 	$(RUN) python benchmarks/loader.py -o $(BENCH)/loader --data phantom:organ $(BENCH_DATA)
 	$(RUN) python benchmarks/cover.py
+	$(RUN) python benchmarks/probe_features.py -o $(BENCH)/selection --data phantom:lesion $(BENCH_DATA)
+	$(RUN) python benchmarks/slice_coverage.py -o $(BENCH)/selection --data phantom:lesion $(BENCH_DATA)
 	$(RUN) python benchmarks/phantom_difficulty.py --output $(BENCH)/phantom_difficulty.md
 	$(RUN) python benchmarks/ablation.py -o $(BENCH)/ablation --jobs 2 \
 		--data phantom:organ $(BENCH_DATA)
+	$(RUN) python benchmarks/compare_selectors.py -o $(BENCH)/selectors --jobs 2 \
+		--data $(or $(BENCH_DATA),phantom:organ)
 
 lint: $(UV)
 	$(RUN) ruff check

@@ -14,6 +14,8 @@ from nnunet_sparse.report.coverage import CurvePoint
 from nnunet_sparse.selection import Selection
 
 _STYLES = ("-", "--", ":")
+_COVERAGE_TICKS = (-0.5, 0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+_NEAREST_TO_ONE = 1e-4
 
 
 def draw_contact_sheet(
@@ -87,8 +89,8 @@ def draw_coverage(
     outputs
         Files to be written.
     """
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes: Any = figure.subplots()
     for number, (name, points) in enumerate(curves.items()):
         budgets = [point.budget for point in points]
         values = [point.coverage for point in points]
@@ -98,8 +100,16 @@ def draw_coverage(
     axes.plot([budget], [value], "k*", markersize=12, label=f"this selection ({name})")
     axes.set(xscale="log", xlabel=f"chosen slices (of {num_slices})")
     axes.set_ylabel("mean similarity of the other slices\nto the most similar chosen one")
+    # good selectors differ near 1 only
+    axes.set_yscale("function", functions=(_spread_near_one, _undo_spread))
+    low, high = axes.dataLim.intervaly
+    heights = _spread_near_one(np.array([low, high]))
+    margin = max(0.05 * float(heights[1] - heights[0]), 1e-3)
+    axes.set_ylim(_undo_spread(heights + np.array([-margin, margin])))
+    ticks = [tick for tick in _COVERAGE_TICKS if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right center")
     axes.set_title(title, fontsize=10)
     save_figure(figure, *outputs)
 
@@ -133,3 +143,13 @@ def draw_foreground(
     axes.legend(fontsize=8)
     axes.set_title(title, fontsize=10)
     save_figure(figure, *outputs)
+
+
+def _spread_near_one(coverage: np.ndarray) -> np.ndarray:
+    distance: np.ndarray = np.maximum(1 - coverage, 0)
+    return -np.log(distance + _NEAREST_TO_ONE)
+
+
+def _undo_spread(height: np.ndarray) -> np.ndarray:
+    coverage: np.ndarray = 1 + _NEAREST_TO_ONE - np.exp(-height)
+    return coverage
