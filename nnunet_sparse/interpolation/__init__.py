@@ -1,0 +1,1 @@
+"""Filling the slices between annotated ones: a sparse label becomes a dense one."""

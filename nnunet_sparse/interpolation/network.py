@@ -1,0 +1,127 @@
+"""The correspondence network of Sli2Vol with a full-resolution encoder.
+
+Yeung et al. 2021, "Sli2Vol: Annotate a 3D Volume from a Single Slice with Self-Supervised Learning"
+(MICCAI), as changed by Zhang et al. 2026, appendix F: every stride of the ResNet18-like encoder is
+1. A stem of 7 x 7 to 16 channels, four stages of two blocks with 16, 32, 64 and 128 channels, and a
+3 x 3 convolution to 64 channels. Beyond the papers: any number of image channels.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnunet_sparse.interpolation.affinity import local_affinity
+from nnunet_sparse.interpolation.edge_profile import NUM_NEIGHBOURS, edge_profile
+
+WIDTHS = (16, 32, 64, 128)
+FEATURES = 64
+RADIUS = 6
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions beside the identity (He et al. 2016), without stride."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.skip: nn.Module = nn.Identity()
+        if channels != width:
+            self.skip = nn.Sequential(
+                nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width)
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, channels, y, x) to (n, width, y, x)."""
+        out = torch.relu(self.norm1(self.conv1(x)))
+        result: torch.Tensor = torch.relu(self.norm2(self.conv2(out)) + self.skip(x))
+        return result
+
+
+class CorrespondenceNetwork(nn.Module):
+    """Features of slices, by which pixels of one slice find their like in another.
+
+    Parameters
+    ----------
+    channels
+        Number of image channels.
+    radius
+        Largest shift between two slices in pixels.
+    widths
+        Channels of the four stages; the stem has as many as the first.
+    features
+        Number of features of a pixel.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        radius: int = RADIUS,
+        widths: tuple[int, ...] = WIDTHS,
+        features: int = FEATURES,
+    ) -> None:
+        super().__init__()
+        self.config = {
+            "channels": channels,
+            "radius": radius,
+            "widths": list(widths),
+            "features": features,
+        }
+        self.radius = radius
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels * NUM_NEIGHBOURS, widths[0], 7, padding=3, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(),
+        )
+        blocks, previous = [], widths[0]
+        for width in widths:
+            blocks += [ResidualBlock(previous, width), ResidualBlock(width, width)]
+            previous = width
+        self.stages = nn.Sequential(*blocks)
+        self.head = nn.Conv2d(previous, features, 3, padding=1)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "CorrespondenceNetwork":
+        """Network of a stored configuration, with new weights."""
+        return cls(**{**config, "widths": tuple(config["widths"])})
+
+    def encode(self, slices: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        """Features of slices.
+
+        Parameters
+        ----------
+        slices
+            (n, channel, y, x) intensities.
+        scale
+            (channel,), see :func:`nnunet_sparse.interpolation.edge_profile.difference_scale`.
+
+        Returns
+        -------
+        torch.Tensor
+            (n, features, y, x).
+        """
+        profile = edge_profile(slices, scale)
+        result: torch.Tensor = self.head(self.stages(self.stem(profile)))
+        return result
+
+    def forward(
+        self, target: torch.Tensor, reference: torch.Tensor, value: torch.Tensor
+    ) -> torch.Tensor:
+        """Warp values of references to targets, all given by their features.
+
+        Parameters
+        ----------
+        target, reference
+            (n, features, y, x).
+        value
+            (n, v, y, x) what is warped.
+
+        Returns
+        -------
+        torch.Tensor
+            (n, v, y, x).
+        """
+        return local_affinity(target, reference, value, self.radius)

@@ -1,0 +1,126 @@
+"""Algorithm 1: labels wander from annotated slices to their neighbours, slice by slice.
+
+Zhang et al. 2026, appendix F. A first-in-first-out queue starts with every annotated slice; the
+label of slice i is warped to i - 1 and i + 1; a neighbour that is neither annotated nor reached
+yet, and shows an object then, gets the label and joins the queue. What is never reached is
+background.
+
+Labels wander as shares of the classes, which are not rounded on the way; the paper leaves open
+whether they are.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from nnunet_sparse.interpolation.dense_label import NEVER_REACHED, DenseLabel
+from nnunet_sparse.interpolation.soft_label import SoftLabel, average
+
+Warp = Callable[[SoftLabel, int, int], SoftLabel]
+"""Label of slice i warped to slice j: ``warp(label, i, j)``."""
+
+_NOTHING = SoftLabel((), 0, 0, np.zeros((0, 0, 0), np.float32))
+
+
+def propagate(label: np.ndarray, annotated: np.ndarray, warp: Warp) -> DenseLabel:
+    """Fill the slices between annotated ones by algorithm 1.
+
+    Parameters
+    ----------
+    label
+        (num_slices, y, x) integers from 0; slices that are not annotated are not looked at.
+    annotated
+        (num_slices,) bool; at least one is True.
+    warp
+        Moves a label from one slice to a neighbour.
+
+    Returns
+    -------
+    DenseLabel
+        The confidence is the share of the class that won; 1 in slices where nothing came.
+    """
+    result = _start(label, annotated)
+    queue = deque((int(i), SoftLabel.of_slice(label[i])) for i in np.flatnonzero(annotated))
+    while queue:
+        i, moving = queue.popleft()
+        if moving.is_empty:
+            continue
+        for j in (i - 1, i + 1):
+            if not 0 <= j < len(label) or result.hops[j] != NEVER_REACHED:
+                continue
+            arrived = warp(moving, i, j)
+            if not arrived.is_empty:
+                _fill(result, j, arrived, result.source[i], result.hops[i] + 1)
+                queue.append((j, arrived))
+    return result
+
+
+def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) -> DenseLabel:
+    """Fill every slice from the annotated slices on both of its sides.
+
+    The labels that arrive from below and from above are averaged, each weighted by how near its
+    origin is; one that does not arrive counts as background. Beyond the outermost annotated slices
+    there is one side only, as in algorithm 1.
+
+    Parameters
+    ----------
+    label, annotated, warp
+        As for :func:`propagate`.
+
+    Returns
+    -------
+    DenseLabel
+        The confidence is the averaged share of the class that won, so that it is low where the two
+        sides disagree; 1 in slices where nothing came. The source is the nearer origin of what
+        arrived.
+    """
+    result = _start(label, annotated)
+    known = [int(i) for i in np.flatnonzero(annotated)]
+    for below, above in zip([None, *known], [*known, None], strict=True):
+        first = 0 if below is None else below + 1
+        end = len(label) if above is None else above
+        if below is None and above is not None:
+            for j, arrived in _wander(label, above, range(end - 1, first - 1, -1), warp):
+                _fill(result, j, arrived, above, above - j)
+            continue
+        assert below is not None
+        upwards = dict(_wander(label, below, range(first, end), warp))
+        if above is None:
+            for j, arrived in upwards.items():
+                _fill(result, j, arrived, below, j - below)
+            continue
+        downwards = dict(_wander(label, above, range(end - 1, first - 1, -1), warp))
+        for j in sorted({*upwards, *downwards}):
+            up, down = upwards.get(j, _NOTHING), downwards.get(j, _NOTHING)
+            both = average(up, down, (above - j) / (above - below))
+            from_below = j in upwards and (j not in downwards or j - below <= above - j)
+            source = below if from_below else above
+            _fill(result, j, both, source, abs(j - source))
+    return result
+
+
+def _start(label: np.ndarray, annotated: np.ndarray) -> DenseLabel:
+    """Annotated slices as they are, background everywhere else."""
+    filled = np.where(annotated[:, None, None], label, 0).astype(label.dtype)
+    source = np.where(annotated, np.arange(len(label)), NEVER_REACHED)
+    hops = np.where(annotated, 0, NEVER_REACHED)
+    return DenseLabel(filled, source, hops, np.ones(label.shape, np.float16))
+
+
+def _wander(
+    label: np.ndarray, origin: int, way: Iterable[int], warp: Warp
+) -> Iterator[tuple[int, SoftLabel]]:
+    """Label of an annotated slice in one slice after the other, as far as an object arrives."""
+    moving, i = SoftLabel.of_slice(label[origin]), origin
+    for j in way:
+        if moving.is_empty:
+            return
+        moving, i = warp(moving, i, j), j
+        if not moving.is_empty:
+            yield j, moving
+
+
+def _fill(result: DenseLabel, j: int, arrived: SoftLabel, source: int, hops: int) -> None:
+    arrived.write(result.label[j], result.confidence[j])
+    result.source[j], result.hops[j] = source, hops
