@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny import write_volume
 
+from nnunet_sparse import resumable
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.features import training
 from nnunet_sparse.features.store import (
     MaeRequest,
     SliceFeatures,
@@ -118,16 +118,16 @@ def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
     expected = features(paths, raw)
     if not overwrite:
         shutil.rmtree(mae_folder(paths, raw.name, MaeRequest(), 0))
-    monkeypatch.setattr(training, "_STEPS_BETWEEN_CHECKPOINTS", 3)
-    save, steps = training._save, []
+    monkeypatch.setattr(resumable, "_STEPS_BETWEEN_CHECKPOINTS", 3)
+    save, steps = resumable._save, []
 
-    def save_and_die(state, *rest):
-        save(state, *rest)
-        steps.append(state.step)
-        if state.step == 6:
+    def save_and_die(parts, losses, *rest):
+        save(parts, losses, *rest)
+        steps.append(len(losses))
+        if len(losses) == 6:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", save_and_die)
+    monkeypatch.setattr(resumable, "_save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1, overwrite)
     train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1, overwrite)

@@ -24,7 +24,7 @@ def by_shifted_copies(query, key, value, radius):
 
 def slices(shape, channels=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    n, c, height, width = shape
+    n, _, height, width = shape
     query, key = (torch.randn(shape, generator=generator, requires_grad=True) for _ in range(2))
     value = torch.rand(n, channels, height, width, generator=generator, requires_grad=True)
     return query, key, value

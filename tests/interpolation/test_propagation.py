@@ -49,7 +49,7 @@ def test_the_order_is_first_in_first_out():
 def test_it_stops_where_no_object_arrives(way):
     label, annotated = label_of(9, s4=(3, SQUARE))
 
-    def until_2(moving, i, j):
+    def until_2(moving, _, j):
         return moving if j >= 2 else SoftLabel((), 0, 0, np.zeros((0, 0, 0), np.float32))
 
     found = way(label, annotated, until_2)
