@@ -22,7 +22,7 @@ from nnunet_sparse.cli import CommandParser, positive_int, run_command
 from nnunet_sparse.dataset_tools.check_base import check_cases
 from nnunet_sparse.features.canvas import Canvas
 from nnunet_sparse.features.slices import read_slices
-from nnunet_sparse.features.store import MaeRequest, read_record, slice_features, train_mae
+from nnunet_sparse.features.store import MaeRequest, mae_model, slice_features, train_mae
 from nnunet_sparse.geometry import resolve_axis
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
@@ -83,9 +83,9 @@ def _rows(
     checked = check_cases(raw, list(cases), args.num_processes)
     axis = resolve_axis("auto", {case_id: c.geometry for case_id, c in checked.items()})
     request = MaeRequest(args.mae)
-    folder = train_mae(paths, raw, cases, axis, request, args.num_processes)
+    train_mae(paths, raw, cases, axis, request, args.num_processes)
     features = slice_features(paths, raw, cases, axis, request, args.num_processes)
-    canvas = Canvas(**read_record(folder)["canvas"])
+    canvas = Canvas(**mae_model(paths, raw.name, request, axis).read_record()["canvas"])
     read = partial(read_slices, reader=raw.reader(), axis=axis, canvas=canvas)
     images = {case_id: raw.training[case_id].images for case_id in cases}
     pixels = map_cases(read, images, args.num_processes, "Reading slices")

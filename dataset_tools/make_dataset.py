@@ -14,13 +14,12 @@ from nnunet_sparse.dataset_tools.choose_slices import (
 )
 from nnunet_sparse.dataset_tools.publish import check_available, check_id_is_free, publish
 from nnunet_sparse.dataset_tools.sparse_folder import sparse_documents, write_sparse_folder
+from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.features.devices import check_device
 from nnunet_sparse.features.store import (
-    CHECKPOINT,
     MaeRequest,
     SliceFeatures,
-    mae_folder,
+    mae_model,
     slice_features,
     train_command,
     train_mae,
@@ -255,7 +254,7 @@ def _features(
     """Features of all training slices; what is missing is made if it may be."""
     if train:
         train_mae(paths, dataset, split.train, axis, mae, num_processes)
-    elif not (mae_folder(paths, dataset.name, mae, axis) / CHECKPOINT).is_file():
+    elif not mae_model(paths, dataset.name, mae, axis).checkpoint.is_file():
         raise SparseError(
             "a dry run needs the features of the slices, which have not been computed: run "
             f"{train_command(dataset.name, axis, mae)}, or leave out --dry_run"

@@ -1,13 +1,16 @@
 """Writing figures so that equal content is an equal file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from nnunet_sparse.atomic import atomic_path
 
 _DPI = 110
+_SMOOTHED = 50
 
 
 def save_figure(figure: Figure, *outputs: Path) -> None:
@@ -17,3 +20,27 @@ def save_figure(figure: Figure, *outputs: Path) -> None:
         # names of parts of an SVG are random otherwise
         with atomic_path(output) as temporary, mpl.rc_context({"svg.hashsalt": "nnsparse"}):
             figure.savefig(temporary, dpi=_DPI, metadata=metadata)
+
+
+def draw_loss(losses: Sequence[float], output: Path, what: str) -> None:
+    """Draw the loss of every step of a training, and its moving average.
+
+    Parameters
+    ----------
+    losses
+        Loss of every step.
+    output
+        PNG file.
+    what
+        What the loss is, for the axis.
+    """
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    steps = np.arange(1, len(losses) + 1)
+    axes.plot(steps, losses, color="#bbbbbb", linewidth=0.6, label="batch")
+    width = min(_SMOOTHED, len(losses))
+    mean = np.convolve(losses, np.ones(width) / width, mode="valid")
+    axes.plot(steps[width - 1 :], mean, color="#1f77b4", label=f"mean of {width}")
+    axes.set(xlabel="step", ylabel=what, ylim=(0, None))
+    axes.legend()
+    save_figure(figure, output)

@@ -1,6 +1,5 @@
 """Pictures of a masked autoencoder's training."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,6 @@ from nnunet_sparse.features.mae import MaskedAutoencoder, patch_statistics
 from nnunet_sparse.figures import save_figure
 
 _NUM_SLICES = 6
-_SMOOTHED = 50
-
-
-def draw_loss(losses: Sequence[float], output: Path) -> None:
-    """Draw the loss of every step, and its moving average."""
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axes = figure.subplots()
-    steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color="#bbbbbb", linewidth=0.6, label="batch")
-    width = min(_SMOOTHED, len(losses))
-    mean = np.convolve(losses, np.ones(width) / width, mode="valid")
-    axes.plot(steps[width - 1 :], mean, color="#1f77b4", label=f"mean of {width}")
-    axes.set(xlabel="step", ylabel="loss on hidden patches", ylim=(0, None))
-    axes.legend()
-    save_figure(figure, output)
 
 
 def draw_reconstructions(

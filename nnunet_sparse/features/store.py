@@ -6,36 +6,29 @@ hash of the checkpoint and the names, sizes and times of the image files that th
 when the network or an image has changed, they are computed again.
 """
 
-import contextlib
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.atomic import atomic_path, remove_leftovers, write_json
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.devices import best_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.canvas import Canvas, plan_canvas
 from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
 from nnunet_sparse.features.slices import read_slices
 from nnunet_sparse.geometry import read_geometry, read_spacing
-from nnunet_sparse.locks import locked
+from nnunet_sparse.model_folder import ModelFolder
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import Case, RawDataset
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.pth"
-RECORD = "training.json"
-_LATEST = "checkpoint_latest.pth"
-_LOCK = ".lock"
 _VERSION = 1
 _SLICES_AT_ONCE = 64
 _CASES_PER_PROCESS = 4
@@ -94,10 +87,12 @@ class SliceFeatures:
         return {case_id: (v - mean) / scale for case_id, v in self.values.items()}
 
 
-def mae_folder(paths: NnUNetPaths, base: str, request: MaeRequest, axis: int) -> Path:
+def mae_model(paths: NnUNetPaths, base: str, request: MaeRequest, axis: int) -> ModelFolder:
     """Where a masked autoencoder of a base and its features are kept."""
     name = f"mae_{request.preset}_axis{axis}_seed{request.seed}"
-    return paths.preprocessed / base / "nnsparse" / name
+    return ModelFolder(
+        paths.preprocessed / base / "nnsparse" / name, train_command(base, axis, request)
+    )
 
 
 def train_mae(
@@ -141,12 +136,12 @@ def train_mae(
         If an image cannot be read or has another number of channels than the data set, the preset
         or device is unknown, or a network is there that was trained on other images.
     """
-    from nnunet_sparse.features.devices import best_device
+    from nnunet_sparse.features.pictures import draw_reconstructions
     from nnunet_sparse.features.presets import PRESETS
     from nnunet_sparse.features.training import train
+    from nnunet_sparse.figures import draw_loss
 
     preset, device = PRESETS[request.preset], best_device(request.device)
-    folder = mae_folder(paths, raw.name, request, axis)
     canvas, num_slices = _plan(raw, cases, axis, preset.max_side)
     record = {
         "version": _VERSION,
@@ -159,17 +154,10 @@ def train_mae(
         "cases": sorted(cases),
         "num_slices": sum(num_slices.values()),
     }
-    before = _checkpoint_time(folder)
-    if before is not None and not overwrite:
-        _check_record(folder, record, request, axis)
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    waiting = f"Another process is training in {folder}, waiting for it"
-    with _made_or_removed(folder), locked(folder / _LOCK, waiting):
-        remove_leftovers(folder)
-        if _checkpoint_time(folder) != before:  # by the process that was waited for
-            _check_record(folder, record, request, axis)
-            return folder
+    model = mae_model(paths, raw.name, request, axis)
+    with model.training(record, overwrite) as needed:
+        if not needed:
+            return model.path
         slices = _read_all(raw, num_slices, axis, canvas, num_processes)
         num_steps = preset.num_steps(len(slices), canvas.grid[0] * canvas.grid[1])
         logger.info(
@@ -180,13 +168,19 @@ def train_mae(
             num_steps,
             device,
         )
-        latest = folder / _LATEST
         network, losses = train(
-            slices, preset, canvas.grid, canvas.patch, request.seed, latest, device, record
+            slices, preset, canvas.grid, canvas.patch, request.seed, model.latest, device, record
         )
-        _finish(folder, network, losses, record, slices)
-        latest.unlink(missing_ok=True)
-    return folder
+        draw_loss(losses, model.path / _CURVE, "loss on hidden patches")
+        draw_reconstructions(network, slices, model.path / _PICTURE)
+        content = {
+            "config": network.config,
+            "canvas": record["canvas"],
+            "network": network.state_dict(),
+            "losses": losses,
+        }
+        model.finish(content, {**record, "num_steps": len(losses)})
+    return model.path
 
 
 def slice_features(
@@ -212,26 +206,20 @@ def slice_features(
     SparseError
         If there is no trained network, or an image cannot be read.
     """
-    folder = mae_folder(paths, raw.name, request, axis)
-    checkpoint = folder / CHECKPOINT
-    if not checkpoint.is_file():
-        raise SparseError(
-            f"no masked autoencoder in {folder}: {train_command(raw.name, axis, request)}"
-        )
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()[:16]
+    model = mae_model(paths, raw.name, request, axis)
+    digest = model.digest("masked autoencoder")
     chosen = {case_id: raw.training[case_id] for case_id in cases}
-    values, missing = _look_up(folder, digest, chosen)
+    values, missing = _look_up(model.path, digest, chosen)
     if missing and keep:
-        waiting = f"Another process is working in {folder}, waiting for it"
-        with locked(folder / _LOCK, waiting):
-            found, missing = _look_up(folder, digest, missing)
+        with model.lock():
+            found, missing = _look_up(model.path, digest, missing)
             values |= found
-            computed = _compute(folder, missing, raw.reader(), axis, request, num_processes)
+            computed = _compute(model, missing, raw.reader(), axis, request, num_processes)
             for case_id, source, features in computed:
-                _write_features(folder, case_id, features, digest, source)
+                _write_features(model.path, case_id, features, digest, source)
                 values[case_id] = features
     elif missing:
-        computed = _compute(folder, missing, raw.reader(), axis, request, num_processes)
+        computed = _compute(model, missing, raw.reader(), axis, request, num_processes)
         values |= {case_id: features for case_id, _, features in computed}
     return SliceFeatures(dict(sorted(values.items())), digest)
 
@@ -242,12 +230,6 @@ def train_command(base: str, axis: int, request: MaeRequest) -> str:
     if request.preset != DEFAULT_PRESET:
         command += f" --mae {request.preset}"
     return command + (f" --mae_seed {request.seed}" if request.seed else "")
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """How the network of a folder was trained."""
-    content: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    return content
 
 
 def _plan(
@@ -301,53 +283,6 @@ def _read_volumes(
         yield from map_cases(read, part, num_processes, "Reading slices").items()
 
 
-@contextmanager
-def _made_or_removed(folder: Path) -> Iterator[None]:
-    """Remove the folder if the work fails before anything is in it."""
-    try:
-        yield
-    except Exception:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-        raise
-
-
-def _checkpoint_time(folder: Path) -> int | None:
-    file = folder / CHECKPOINT
-    return file.stat().st_mtime_ns if file.is_file() else None
-
-
-def _check_record(folder: Path, record: Mapping[str, Any], request: MaeRequest, axis: int) -> None:
-    """Refuse a network that was trained on other images than it would be now."""
-    found = read_record(folder)
-    different = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
-    if different:
-        raise SparseError(
-            f"{folder} holds a network that was trained with other {', '.join(different)}: "
-            f"{train_command(str(record['base']), axis, request)} --overwrite trains it again"
-        )
-
-
-def _finish(
-    folder: Path, network: Any, losses: list[float], record: Mapping[str, Any], slices: np.ndarray
-) -> None:
-    import torch
-
-    from nnunet_sparse.features.pictures import draw_loss, draw_reconstructions
-
-    draw_loss(losses, folder / _CURVE)
-    draw_reconstructions(network, slices, folder / _PICTURE)
-    write_json(folder / RECORD, {**record, "num_steps": len(losses)})
-    content = {
-        "config": network.config,
-        "canvas": record["canvas"],
-        "network": network.state_dict(),
-        "losses": losses,
-    }
-    with atomic_path(folder / CHECKPOINT) as temporary:
-        torch.save(content, temporary)
-
-
 def _look_up(
     folder: Path, digest: str, cases: Mapping[str, Case]
 ) -> tuple[dict[str, np.ndarray], dict[str, Case]]:
@@ -363,7 +298,7 @@ def _look_up(
 
 
 def _compute(
-    folder: Path,
+    model: ModelFolder,
     cases: Mapping[str, Case],
     reader: str,
     axis: int,
@@ -373,13 +308,12 @@ def _compute(
     """Case, source and features of one case after the other."""
     import torch
 
-    from nnunet_sparse.features.devices import best_device
     from nnunet_sparse.features.mae import MaskedAutoencoder
 
     if not cases:
         return
     device = best_device(request.device)
-    content = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)
+    content = model.load()
     network = MaskedAutoencoder.from_config(content["config"])
     network.load_state_dict(content["network"])
     network.eval().to(device)
@@ -388,7 +322,7 @@ def _compute(
     for case_id, slices in volumes:
         if slices.shape[1] != network.channels:
             raise SparseError(
-                f"case {case_id} has {slices.shape[1]} image channels, the network of {folder} "
+                f"case {case_id} has {slices.shape[1]} image channels, the network of {model.path} "
                 f"{network.channels}"
             )
         parts = np.split(slices, range(_SLICES_AT_ONCE, len(slices), _SLICES_AT_ONCE))

@@ -41,7 +41,7 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.dataset_tools.check_base import check_dataset
     from nnunet_sparse.dataset_tools.make_dataset import check_axis
     from nnunet_sparse.dataset_tools.make_dataset_cli import mae_request
-    from nnunet_sparse.features.devices import check_device
+    from nnunet_sparse.devices import check_device
     from nnunet_sparse.geometry import read_geometry
     from nnunet_sparse.raw_dataset import RawDataset
     from nnunet_sparse.split import SplitRequest, find_split, keep_split

@@ -14,11 +14,9 @@ from nnunet_sparse.dataset_tools.check_base import CheckedCase, check_cases
 from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.store import (
-    CHECKPOINT,
     MaeRequest,
-    mae_folder,
+    mae_model,
     slice_features,
-    train_command,
 )
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
@@ -152,11 +150,9 @@ def _coverage(
 
     variant = selection.variant
     request = MaeRequest(variant.mae, variant.mae_seed, args.device)
-    if not (mae_folder(paths, base.name, request, selection.axis) / CHECKPOINT).is_file():
-        logger.warning(
-            "no coverage is drawn, for want of features: %s",
-            train_command(base.name, selection.axis, request),
-        )
+    model = mae_model(paths, base.name, request, selection.axis)
+    if not model.checkpoint.is_file():
+        logger.warning("no coverage is drawn, for want of features: %s", model.command)
         return []
     features = slice_features(paths, base, train, selection.axis, request, args.num_processes)
     if selection.features not in (None, features.checkpoint):

@@ -13,7 +13,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.store import (
     MaeRequest,
     SliceFeatures,
-    mae_folder,
+    mae_model,
     slice_features,
     train_mae,
 )
@@ -43,7 +43,7 @@ def test_features_of_every_training_slice(paths, raw):
         "tr_01": (7, 16),
         "tr_02": (10, 16),
     }
-    folder = mae_folder(paths, raw.name, MaeRequest(), 0)
+    folder = mae_model(paths, raw.name, MaeRequest(), 0).path
     assert {file.name for file in folder.iterdir()} == {
         "checkpoint.pth",
         "features",
@@ -57,7 +57,7 @@ def test_features_of_every_training_slice(paths, raw):
 @pytest.mark.parametrize("num_processes", [1, 4])
 def test_what_is_there_is_used_and_processes_do_not_matter(paths, raw, num_processes):
     found = features(paths, raw)
-    folder = mae_folder(paths, raw.name, MaeRequest(), 0)
+    folder = mae_model(paths, raw.name, MaeRequest(), 0).path
     times = {f: f.stat().st_mtime_ns for f in folder.rglob("*")}
     features(paths, raw)
     assert {f: f.stat().st_mtime_ns for f in folder.rglob("*")} == times
@@ -102,7 +102,7 @@ def test_a_missing_channel_is_named(paths, raw):
     raw.training["tr_01"] = case
     with pytest.raises(SparseError, match=r"tr_01 has 1 image channels, dataset\.json declares 2"):
         features(paths, raw)
-    assert not mae_folder(paths, raw.name, MaeRequest(), 0).exists()
+    assert not mae_model(paths, raw.name, MaeRequest(), 0).path.exists()
 
 
 def test_images_that_show_nothing(paths, raw):
@@ -117,7 +117,7 @@ def test_images_that_show_nothing(paths, raw):
 def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
     expected = features(paths, raw)
     if not overwrite:
-        shutil.rmtree(mae_folder(paths, raw.name, MaeRequest(), 0))
+        shutil.rmtree(mae_model(paths, raw.name, MaeRequest(), 0).path)
     monkeypatch.setattr(resumable, "_STEPS_BETWEEN_CHECKPOINTS", 3)
     save, steps = resumable._save, []
 
@@ -138,7 +138,7 @@ def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
 
 def test_labels_and_other_cases_are_not_read(paths, raw):
     expected = features(paths, raw)
-    shutil.rmtree(mae_folder(paths, raw.name, MaeRequest(), 0))
+    shutil.rmtree(mae_model(paths, raw.name, MaeRequest(), 0).path)
     for case_id, case in raw.training.items():
         case.label.write_bytes(b"unreadable")
         if case_id not in CASES:
@@ -159,12 +159,12 @@ def test_a_changed_image_is_read_again(paths, raw):
 
 
 def test_another_network_makes_other_features(paths, raw):
-    folder = mae_folder(paths, raw.name, MaeRequest(), 0)
+    folder = mae_model(paths, raw.name, MaeRequest(), 0).path
     first = features(paths, raw)
     other = features(paths, raw, seed=1)
     assert other.checkpoint != first.checkpoint
     shutil.copyfile(
-        mae_folder(paths, raw.name, MaeRequest(seed=1), 0) / "checkpoint.pth",
+        mae_model(paths, raw.name, MaeRequest(seed=1), 0).path / "checkpoint.pth",
         folder / "checkpoint.pth",
     )
     found = features(paths, raw)
@@ -173,7 +173,7 @@ def test_another_network_makes_other_features(paths, raw):
 
 def test_a_damaged_cache_is_replaced(paths, raw):
     expected = features(paths, raw).values["tr_00"]
-    file = mae_folder(paths, raw.name, MaeRequest(), 0) / "features" / "tr_00.npz"
+    file = mae_model(paths, raw.name, MaeRequest(), 0).path / "features" / "tr_00.npz"
     file.write_bytes(file.read_bytes()[:50])
     np.testing.assert_array_equal(features(paths, raw).values["tr_00"], expected)
     assert np.load(file)["features"].shape == (10, 16)
@@ -188,7 +188,7 @@ def test_an_unreadable_image_is_named(paths, raw):
     raw.training["tr_01"].images[0].write_bytes(b"damaged")
     with pytest.raises(SparseError, match=r"tr_01_0000\.nii\.gz"):
         features(paths, raw)
-    assert not mae_folder(paths, raw.name, MaeRequest(), 0).exists()
+    assert not mae_model(paths, raw.name, MaeRequest(), 0).path.exists()
 
 
 def test_standardised_features():

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from nnunet_sparse import resumable
+from nnunet_sparse.devices import best_device
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.features.devices import best_device
 from nnunet_sparse.features.mae import MaeSize
 from nnunet_sparse.features.presets import PRESETS, Preset
 from nnunet_sparse.features.training import batch_indices, train
