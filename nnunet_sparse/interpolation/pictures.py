@@ -1,0 +1,72 @@
+"""Picture of what an interpolator has learnt."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from nnunet_sparse.figures import save_figure
+from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+from nnunet_sparse.interpolation.training import draw_slices, volume_scale
+from nnunet_sparse.randomness import generator
+
+_NUM_EXAMPLES = 4
+_MAX_SIDE = 256
+# about this many arrows along a side
+_ARROWS = 12
+
+
+def draw_reconstructions(
+    network: CorrespondenceNetwork, volume: np.ndarray, output: Path, seed: int = 0
+) -> None:
+    """Draw references, targets, reconstructions, and where the pixels came from.
+
+    Parameters
+    ----------
+    network
+        Trained.
+    volume
+        (n, channel, y, x); random pairs of neighbouring ones among some slices are shown.
+    output
+        PNG file.
+    seed
+        Seed of the choice.
+    """
+    slices = draw_slices(volume, 2 * _NUM_EXAMPLES, _MAX_SIDE, generator(seed, "pictures"))
+    scale = volume_scale(volume)
+    pairs = [(i, i + 1) for i in range(0, len(slices) - 1, 2)]
+    figure = Figure(figsize=(9.5, 2.4 * len(pairs) + 0.4), layout="constrained")
+    grid = figure.subplots(len(pairs), 4, squeeze=False)
+    height, width = slices.shape[2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    position = torch.stack([y, x])[None].float()
+    for row, (i, j) in zip(grid, pairs, strict=True):
+        with torch.inference_mode():
+            features = network.encode(slices[[i, j]], scale)
+            value = torch.cat([slices[i : i + 1], position], dim=1)
+            warped = network(features[1:], features[:1], value)[0]
+        found, origin = warped[:-2], warped[-2:]
+        low, high = float(slices[j, 0].min()), float(slices[j, 0].max())
+        images = slices[i, 0], slices[j, 0], found[0], slices[j, 0]
+        titles = "reference", "target", "reconstruction", "flow from the reference"
+        for axes, image, title in zip(row, images, titles, strict=True):
+            axes.imshow(image.numpy(), cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
+            axes.set(xticks=[], yticks=[])
+            if row is grid[0]:
+                axes.set_title(title, fontsize=10)
+        step = max(1, max(height, width) // _ARROWS)
+        flow = (position[0] - origin)[:, step // 2 :: step, step // 2 :: step].numpy()
+        at = position[0][:, step // 2 :: step, step // 2 :: step].numpy()
+        row[3].quiver(
+            at[1] - flow[1],
+            at[0] - flow[0],
+            flow[1],
+            flow[0],
+            color="#E69F00",
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            width=0.006,
+        )
+    save_figure(figure, output)

@@ -1,0 +1,87 @@
+"""Warping labels from slice to slice of a volume by the correspondence network."""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+
+from nnunet_sparse.interpolation.affinity import local_affinity
+from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+from nnunet_sparse.interpolation.soft_label import SoftLabel
+from nnunet_sparse.interpolation.training import volume_scale
+
+# features of this many slices are kept
+_KEPT_SLICES = 64
+
+
+class CorrespondenceWarp:
+    """Moves labels of a volume between neighbouring slices.
+
+    Parameters
+    ----------
+    network
+        Trained, in evaluation mode, on its device.
+    slices
+        (num_slices, channel, y, x) intensities as in training.
+    kept_slices
+        Number of slices whose features are kept in memory, the latest used ones.
+    """
+
+    def __init__(
+        self,
+        network: CorrespondenceNetwork,
+        slices: np.ndarray,
+        kept_slices: int = _KEPT_SLICES,
+    ) -> None:
+        self.network, self.slices = network, slices
+        self.device = next(network.parameters()).device
+        self.scale = volume_scale(slices).to(self.device)
+        self.kept_slices = kept_slices
+        self._features: OrderedDict[int, torch.Tensor] = OrderedDict()
+
+    def features(self, i: int) -> torch.Tensor:
+        """Features (1, f, y, x) of slice i."""
+        if i in self._features:
+            self._features.move_to_end(i)
+            return self._features[i]
+        image = torch.from_numpy(np.asarray(self.slices[i : i + 1], np.float32)).to(self.device)
+        with torch.inference_mode():
+            self._features[i] = self.network.encode(image, self.scale)
+        if len(self._features) > self.kept_slices:
+            self._features.popitem(last=False)
+        return self._features[i]
+
+    def __call__(self, moving: SoftLabel, i: int, j: int) -> SoftLabel:
+        """Warp the label of slice i to slice j; only around the object anything is computed."""
+        radius = self.network.radius
+        size = self.slices.shape[2:]
+        corner = moving.top, moving.left
+        # where the object can come to, and what is looked at from there
+        target = [
+            _grown(at, n, radius, m)
+            for at, n, m in zip(corner, moving.shares.shape[1:], size, strict=True)
+        ]
+        seen = [
+            _grown(t.start, t.stop - t.start, radius, m) for t, m in zip(target, size, strict=True)
+        ]
+        value = torch.zeros(1, len(moving.values), *(s.stop - s.start for s in seen))
+        box = [
+            slice(at - s.start, at - s.start + n)
+            for at, s, n in zip(corner, seen, moving.shares.shape[1:], strict=True)
+        ]
+        value[0, :, box[0], box[1]] = torch.from_numpy(moving.shares)
+        with torch.inference_mode():
+            warped = local_affinity(
+                self.features(j)[:, :, target[0], target[1]],
+                self.features(i)[:, :, seen[0], seen[1]],
+                value.to(self.device),
+                radius,
+                (target[0].start - seen[0].start, target[1].start - seen[1].start),
+            )
+        return SoftLabel(
+            moving.values, target[0].start, target[1].start, warped[0].cpu().numpy()
+        ).trimmed()
+
+
+def _grown(first: int, size: int, radius: int, limit: int) -> slice:
+    return slice(max(0, first - radius), min(limit, first + size + radius))
