@@ -4,10 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 from nnunet_sparse.cli import CommandParser, add_num_processes, run_command
-from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.features.store import slice_features, train_mae
-from nnunet_sparse.geometry import resolve_axis
-from nnunet_sparse.paths import configured_paths
+from nnunet_sparse.training_images import find_training_images
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,31 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nnunet_sparse.dataset_tools.check_base import check_dataset
-    from nnunet_sparse.dataset_tools.make_dataset import check_axis
     from nnunet_sparse.dataset_tools.make_dataset_cli import mae_request
-    from nnunet_sparse.devices import check_device
-    from nnunet_sparse.geometry import read_geometry
-    from nnunet_sparse.raw_dataset import RawDataset
-    from nnunet_sparse.split import SplitRequest, find_split, keep_split
 
-    check_axis(args.axis)
-    check_device(args.device)
-    paths = configured_paths()
-    raw = RawDataset.open(paths.raw / find_dataset(paths, args.base))
-    check_dataset(raw)
-    request = SplitRequest(args.val, args.test, args.split_file, args.split_seed)
-    split, is_new = find_split(raw, paths, request)
-    geometries = {
-        case_id: read_geometry(raw.training[case_id].images[0], raw.reader())
-        for case_id in split.train
-    }
-    axis = resolve_axis(args.axis, geometries)
-    if is_new:
-        keep_split(split, paths, raw.name)
+    images = find_training_images(args)
     mae = mae_request(args)
-    folder = train_mae(paths, raw, split.train, axis, mae, args.num_processes, args.overwrite)
-    features = slice_features(paths, raw, split.train, axis, mae, args.num_processes)
+    which = images.paths, images.raw, images.cases, images.axis, mae, args.num_processes
+    folder = train_mae(*which, args.overwrite)
+    features = slice_features(*which)
     count = sum(len(values) for values in features.values.values())
-    print(f"features: {count} slices of {len(features.values)} training volumes, axis {axis}")
+    print(
+        f"features: {count} slices of {len(features.values)} training volumes, axis {images.axis}"
+    )
     print(f"folder:   {folder} (loss.png, reconstructions.png)")

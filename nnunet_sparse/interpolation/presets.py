@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from nnunet_sparse.errors import SparseError
+
 
 @dataclass(frozen=True)
 class InterpolatorPreset:
@@ -30,6 +32,15 @@ class InterpolatorPreset:
     learning_rate: float
     reconstructed: float
     radius: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("num_slices", 2), ("max_side", 8), ("num_steps", 1), ("radius", 1)):
+            if getattr(self, name) < least:
+                raise SparseError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < 1:
+            raise SparseError(f"learning_rate must lie in (0, 1), got {self.learning_rate:g}")
+        if not 0 <= self.reconstructed <= 1:
+            raise SparseError(f"reconstructed must lie in [0, 1], got {self.reconstructed:g}")
 
 
 DEFAULT_PRESET = "tiny"

@@ -53,6 +53,10 @@ class InterpolatorRequest:
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
             raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
+        preset = asdict(PRESETS[self.preset])
+        changed = tuple((key, value) for key, value in self.changes if value != preset[key])
+        object.__setattr__(self, "changes", changed)
+        _ = self.values  # refuses what is out of range
 
     @property
     def values(self) -> InterpolatorPreset:
@@ -69,10 +73,12 @@ def interpolator_model(
     if request.preset != DEFAULT_PRESET:
         command += f" --preset {request.preset}"
     if request.seed:
-        command += f" --seed {request.seed}"
+        command += f" --interpolator_seed {request.seed}"
+    if request.changes:
+        command += " --change"
     for key, value in request.changes:
-        name += f"_{key.replace('_', '')}{value}"
-        command += f" --{key} {value}"
+        name += f"_{key.replace('_', '')}{value:g}"
+        command += f" {key}={value:g}"
     return ModelFolder(paths.preprocessed / base / "nnsparse" / name, command)
 
 

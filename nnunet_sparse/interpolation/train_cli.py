@@ -1,0 +1,104 @@
+"""The command ``nnsparse_train_interpolator``."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+
+from nnunet_sparse.cli import CommandParser, add_num_processes, non_negative_int, run_command
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS, InterpolatorPreset
+from nnunet_sparse.interpolation.store import InterpolatorRequest, train_interpolator
+from nnunet_sparse.training_images import find_training_images
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    from nnunet_sparse.dataset_tools.make_dataset_cli import add_split_arguments
+
+    parser = CommandParser(
+        "nnsparse_train_interpolator",
+        "Train the network that carries labels from annotated slices to their neighbours, on the "
+        "slices of a data set's training images. Labels are not looked at, validation and test "
+        "images neither.",
+        "nnsparse_train_interpolator -d 4",
+    )
+    parser.add_argument(
+        "-d", dest="base", metavar="ID|NAME", required=True, help="data set in nnUNet_raw"
+    )
+    add_interpolator_arguments(parser)
+    parser.add_argument(
+        "--axis",
+        default="auto",
+        metavar="AXIS",
+        help="slice axis, as for nnsparse_make_dataset (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="train again what is there")
+    add_split_arguments(parser)
+    add_num_processes(parser)
+    return run_command(parser, _run, argv)
+
+
+def add_interpolator_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the interpolator."""
+    group = parser.add_argument_group("interpolator", "the network and how it is trained")
+    group.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default=DEFAULT_PRESET,
+        help="length of the training (default: %(default)s)",
+    )
+    group.add_argument(
+        "--interpolator_seed",
+        type=non_negative_int,
+        default=0,
+        metavar="SEED",
+        help="seed of its training (default: %(default)s)",
+    )
+    group.add_argument(
+        "--change",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"values of the preset: {', '.join(f.name for f in fields(InterpolatorPreset))}",
+    )
+    group.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
+
+
+def interpolator_request(args: argparse.Namespace) -> InterpolatorRequest:
+    """Interpolator that a command line asks for.
+
+    Raises
+    ------
+    SparseError
+        If a change is of no value of the preset, or out of range.
+    """
+    kinds = {f.name: f.type for f in fields(InterpolatorPreset)}
+    changes = {}
+    for text in args.change:
+        key, equals, value = text.partition("=")
+        if not equals or key not in kinds:
+            known = ", ".join(kinds)
+            raise SparseError(f"--change takes key=value with a key of {known}, got {text!r}")
+        try:
+            changes[key] = float(value) if kinds[key] is float else int(value)
+        except ValueError:
+            raise SparseError(f"{key} is a number, got {value!r}") from None
+    return InterpolatorRequest(
+        args.preset, args.interpolator_seed, args.device, tuple(sorted(changes.items()))
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    request = interpolator_request(args)
+    images = find_training_images(args)
+    model = train_interpolator(
+        images.paths,
+        images.raw,
+        images.cases,
+        images.axis,
+        request,
+        args.num_processes,
+        args.overwrite,
+    )
+    print(f"trained on: {len(images.cases)} training volumes, axis {images.axis}")
+    print(f"folder:     {model.path} (loss.png, reconstructions.png)")
