@@ -102,8 +102,23 @@ def write_sparse_folder(
     )
     map_cases(write, jobs, num_processes, "Writing labels")
     shutil.rmtree(staging)  # with what a killed call has left
+    link_cases(folder, dataset, split)
+
+
+def link_cases(folder: Path, dataset: RawDataset, split: Split) -> None:
+    """Link validation labels to ``labelsTr``, test cases to ``imagesTs`` and ``labelsTs``.
+
+    Parameters
+    ----------
+    folder
+        Folder of a data set beside the base's.
+    dataset
+        The dense base.
+    split
+        Its split.
+    """
     for case_id in split.val:
-        _link_label(dataset, case_id, labels)
+        _link_label(dataset, case_id, folder / "labelsTr")
     if split.test:
         _link_test_cases(folder, dataset, split)
 

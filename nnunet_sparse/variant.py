@@ -46,6 +46,9 @@ class Variant:
         others.
     parameters
         Parameters of the selector that differ from their defaults.
+    interpolation
+        Values of an :class:`nnunet_sparse.interpolation.request.Interpolation` by which the slices
+        that are not annotated have been filled; empty if they carry the ignore label.
     """
 
     rho: float | None
@@ -61,6 +64,7 @@ class Variant:
     mae: str = DEFAULT_PRESET
     mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    interpolation: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         chooser = self.make_selector()
@@ -107,7 +111,10 @@ class Variant:
 
     def to_json(self) -> dict[str, Any]:
         """Factors, those that were added later only where they differ from their default."""
-        defaults = {f.name: f.default for f in fields(self)} | {"parameters": {}}
+        defaults = {f.name: f.default for f in fields(self)} | {
+            "parameters": {},
+            "interpolation": {},
+        }
         return {
             name: value
             for name, value in asdict(self).items()
@@ -134,6 +141,10 @@ class Variant:
             parts.append(f"pw{self.positive_weight:g}")
         if self.axis is not None:
             parts.append(f"axis{self.axis}")
+        if self.interpolation:
+            from nnunet_sparse.interpolation.request import Interpolation
+
+            parts.append(Interpolation(**self.interpolation).name)
         return "_".join([*parts, f"seed{self.seed}"])
 
 

@@ -1,0 +1,270 @@
+"""Making a dense data set from a slice-sparse one by interpolating its labels."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.dataset_tools.publish import publish
+from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, link_cases
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.folds import SPLITS_FILE
+from nnunet_sparse.geometry import read_spacing
+from nnunet_sparse.interpolation.dense_label import DenseLabel
+from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.interpolation.store import (
+    InterpolatorRequest,
+    load_interpolator,
+    train_interpolator,
+)
+from nnunet_sparse.interpolation.volumes import read_slices
+from nnunet_sparse.label_io import TIFF_READER, read_label, spacing_file, write_label_like
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.selection import Selection
+from nnunet_sparse.split import SplitRequest, find_split
+
+FOLDER = "interpolation"
+"""Folder of an interpolated data set that tells where its labels came from."""
+
+_LEVELS = 255
+
+
+@dataclass(frozen=True)
+class InterpolatedDataset:
+    """An interpolated data set.
+
+    Attributes
+    ----------
+    folder
+        Its folder.
+    created
+        Whether this call made it; False if it existed.
+    selection
+        Which slices of which volumes people have annotated.
+    """
+
+    folder: Path
+    created: bool
+    selection: Selection
+
+
+def interpolate_dataset(
+    paths: NnUNetPaths,
+    sparse: str,
+    interpolation: Interpolation,
+    *,
+    device: str | None = None,
+    dataset_id: int | None = None,
+    num_processes: int = 1,
+    overwrite: bool = False,
+) -> InterpolatedDataset:
+    """Write an nnU-Net raw data set in which the labels of a sparse one are interpolated.
+
+    Annotated slices stay as they are. A call that was killed goes on at the volume where it was.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders.
+    sparse
+        Name or ID of a data set that :func:`make_dataset` has made.
+    interpolation
+        How it is done; a network that is needed is trained if it has not been.
+    device
+        Where the network runs; None for a GPU if there is one.
+    dataset_id
+        ID of the new data set; None for a free one.
+    num_processes
+        Number of processes; the result does not depend on it.
+    overwrite
+        Replace a data set of the same name that has other content.
+
+    Raises
+    ------
+    SparseError
+        For everything that the user can set right; nothing is left behind.
+    """
+    source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
+    selection = _selection_of(source)
+    base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
+    split, is_new = find_split(base, paths, SplitRequest())
+    if is_new or not set(selection.cases) <= set(split.train):
+        raise SparseError(
+            f"{source.name} does not belong to the split of {base.name}: it was made with another"
+        )
+    variant = replace(selection.variant, interpolation=interpolation.to_json())
+    filled = replace(selection, variant=variant)
+    documents = {
+        DATASET_FILE: source.dataset_json,
+        SPLITS_FILE: json.loads((source.folder / SPLITS_FILE).read_text(encoding="utf-8")),
+        SELECTION_FILE: filled.to_json(),
+    }
+    network = None
+    if interpolation.uses_network:
+        request = InterpolatorRequest(interpolation.preset, interpolation.network_seed, device)
+        model = train_interpolator(paths, base, split.train, selection.axis, request, num_processes)
+        network = load_interpolator(model, device)
+
+    def fill(folder: Path) -> None:
+        _write_labels(folder, source, selection, interpolation, network, num_processes)
+        link_cases(folder, base, split)
+
+    publication = publish(
+        paths,
+        variant.dataset_suffix(base.suffix),
+        documents,
+        fill,
+        dataset_id=dataset_id,
+        overwrite=overwrite,
+    )
+    return InterpolatedDataset(publication.folder, publication.created, filled)
+
+
+def read_provenance(folder: Path, case_id: str) -> dict[str, np.ndarray]:
+    """Where the label of a case of an interpolated data set came from.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data set.
+    case_id
+        The case.
+
+    Returns
+    -------
+    dict of np.ndarray
+        ``source`` and ``hops``, (num_slices,) as in
+        :class:`nnunet_sparse.interpolation.dense_label.DenseLabel`, and ``confidence``, the shape
+        of the label array as read, float16.
+    """
+    with np.load(folder / FOLDER / f"{case_id}.npz", allow_pickle=False) as content:
+        confidence = content["confidence"].astype(np.float16) / _LEVELS
+        return {
+            "source": content["source"],
+            "hops": content["hops"],
+            "confidence": confidence,
+        }
+
+
+def _selection_of(source: RawDataset) -> Selection:
+    file = source.folder / SELECTION_FILE
+    if not file.is_file():
+        raise SparseError(
+            f"{source.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
+        )
+    selection = Selection.read(file)
+    if selection.variant.interpolation:
+        raise SparseError(f"{source.name} is interpolated already")
+    return selection
+
+
+@dataclass(frozen=True)
+class _Job:
+    case: Case
+    target: Path
+    slices: tuple[int, ...]
+
+
+def _write_labels(
+    folder: Path,
+    source: RawDataset,
+    selection: Selection,
+    interpolation: Interpolation,
+    network: Any,
+    num_processes: int,
+) -> None:
+    """Write the labels that are not there yet."""
+    staging = folder / ".staging"
+    for subfolder in (folder / "labelsTr", folder / FOLDER, staging):
+        subfolder.mkdir(exist_ok=True)
+    jobs = {
+        case_id: _Job(
+            source.training[case_id],
+            folder / "labelsTr" / f"{case_id}{source.file_ending}",
+            case.slices,
+        )
+        for case_id, case in selection.cases.items()
+    }
+    todo = {case_id: job for case_id, job in jobs.items() if not job.target.exists()}
+    write = partial(
+        _write_label,
+        reader=source.reader(),
+        axis=selection.axis,
+        interpolation=interpolation,
+        ignore_label=source.dataset_json["labels"]["ignore"],
+        staging=staging,
+    )
+    if network is None:
+        map_cases(write, todo, num_processes, "Interpolating labels")
+    else:
+        # the network uses all cores, or the GPU, for one volume
+        done = len(jobs) - len(todo)
+        bar = tqdm(
+            todo.values(),
+            "Interpolating labels",
+            len(jobs),
+            initial=done,
+            leave=False,
+            disable=None,
+        )
+        for job in bar:
+            write(job, network=network)
+    shutil.rmtree(staging)
+
+
+def _write_label(
+    job: _Job,
+    reader: str,
+    axis: int,
+    interpolation: Interpolation,
+    ignore_label: int,
+    staging: Path,
+    network: Any = None,
+) -> None:
+    case_id, template = job.case.case_id, job.case.label
+    assert template is not None
+    whole = read_label(template, reader)
+    sparse = np.moveaxis(whole, axis, 0)
+    annotated = np.zeros(len(sparse), bool)
+    annotated[list(job.slices)] = True
+    if (sparse[annotated] == ignore_label).any() or not (sparse[~annotated] == ignore_label).all():
+        raise SparseError(f"{template} does not fit {SELECTION_FILE}: other slices are annotated")
+    warp: Warp | None = None
+    if network is not None:
+        from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+
+        warp = CorrespondenceWarp(network, read_slices(job.case.images, reader, axis))
+    spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
+    found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
+    label = found.with_ignore(interpolation.min_confidence, ignore_label)
+    _write_provenance(staging.parent / FOLDER / f"{case_id}.npz", found, axis, staging)
+    try:
+        with atomic_path(job.target, staging) as temporary:
+            dense = np.ascontiguousarray(np.moveaxis(label, 0, axis))
+            write_label_like(temporary, dense, template, reader)
+            if reader == TIFF_READER:
+                spacing_file(temporary).replace(spacing_file(job.target))
+    except OSError as error:
+        reason = error.strerror or error
+        raise SparseError(f"cannot write {job.target.name} into {staging}: {reason}") from error
+
+
+def _write_provenance(file: Path, found: DenseLabel, axis: int, staging: Path) -> None:
+    confidence = np.round(found.confidence.astype(np.float32) * _LEVELS).astype(np.uint8)
+    with atomic_path(file, staging) as temporary:
+        np.savez_compressed(
+            temporary,
+            source=found.source.astype(np.int32),
+            hops=found.hops.astype(np.int32),
+            confidence=np.moveaxis(confidence, 0, axis),
+        )

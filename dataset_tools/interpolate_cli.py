@@ -1,0 +1,117 @@
+"""The command ``nnsparse_interpolate``."""
+
+import argparse
+from collections.abc import Sequence
+
+from nnunet_sparse.cli import (
+    CommandParser,
+    add_num_processes,
+    non_negative_int,
+    positive_int,
+    run_command,
+)
+from nnunet_sparse.dataset_tools.interpolate import InterpolatedDataset, interpolate_dataset
+from nnunet_sparse.devices import check_device
+from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS
+from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.paths import configured_paths
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = CommandParser(
+        "nnsparse_interpolate",
+        "Make a dense data set from a slice-sparse one: the labels of its annotated slices are "
+        "carried to the slices between them.",
+        "nnsparse_interpolate -d 500 --method shape",
+    )
+    parser.add_argument(
+        "-d",
+        dest="dataset",
+        metavar="ID|NAME",
+        required=True,
+        help="data set in nnUNet_raw that nnsparse_make_dataset has made",
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        help="correspondence: by a network that finds each pixel's like in the next slice, trained "
+        "where that has not been done; shape: by signed distances; nearest: by copying (default: "
+        "%(default)s)",
+    )
+    add_interpolation_arguments(parser)
+    parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
+    parser.add_argument(
+        "--id", type=positive_int, dest="dataset_id", help="ID of the new data set (default: free)"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a data set of the same name that has other content",
+    )
+    add_num_processes(parser)
+    return run_command(parser, _run, argv)
+
+
+def add_interpolation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an interpolation."""
+    group = parser.add_argument_group("interpolation")
+    group.add_argument(
+        "--both_ways",
+        action="store_true",
+        help="with correspondence: average what arrives from both sides, by distance",
+    )
+    group.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="voxels of less confidence stay ignore, in 0..1 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default=DEFAULT_PRESET,
+        help="training of the network (default: %(default)s)",
+    )
+    group.add_argument(
+        "--interpolator_seed",
+        type=non_negative_int,
+        default=0,
+        metavar="SEED",
+        help="seed of its training (default: %(default)s)",
+    )
+
+
+def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
+    """Interpolation that a command line asks for."""
+    return Interpolation(
+        method, args.both_ways, args.min_confidence, args.preset, args.interpolator_seed
+    )
+
+
+def report(result: InterpolatedDataset) -> str:
+    """What was made, and what comes next."""
+    made = "made:       " if result.created else "exists:     "
+    return "\n".join(
+        [
+            f"{made}{result.folder}",
+            f"next:       nnsparse_plan_and_preprocess -d {result.folder.name}",
+        ]
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    interpolation = interpolation_of(args.method, args)
+    check_device(args.device)
+    result = interpolate_dataset(
+        configured_paths(),
+        args.dataset,
+        interpolation,
+        device=args.device,
+        dataset_id=args.dataset_id,
+        num_processes=args.num_processes,
+        overwrite=args.overwrite,
+    )
+    print(report(result))

@@ -1,0 +1,106 @@
+"""How the slices between annotated ones are filled."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.interpolation.dense_label import DenseLabel
+from nnunet_sparse.interpolation.nearest import interpolate_nearest
+from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS
+from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
+from nnunet_sparse.interpolation.shape import interpolate_shape
+
+METHODS = ("correspondence", "shape", "nearest")
+NETWORK_METHOD = "correspondence"
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """A way of interpolating labels.
+
+    Attributes
+    ----------
+    method
+        ``correspondence``: by the trained network; ``shape``: by signed distances; ``nearest``: by
+        copying.
+    both_ways
+        With ``correspondence``: average what arrives from both sides, instead of algorithm 1.
+    min_confidence
+        Voxels of less confidence stay ignore.
+    preset, network_seed
+        Which network is used with ``correspondence``; the default for the others.
+    """
+
+    method: str = NETWORK_METHOD
+    both_ways: bool = False
+    min_confidence: float = 0.0
+    preset: str = DEFAULT_PRESET
+    network_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SparseError(
+                f"unknown interpolation {self.method!r}, choose from {', '.join(METHODS)}"
+            )
+        if not 0 <= self.min_confidence <= 1:
+            raise SparseError(f"min_confidence must lie in [0, 1], got {self.min_confidence:g}")
+        if self.preset not in PRESETS:
+            raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
+        if self.method != NETWORK_METHOD:
+            if self.both_ways:
+                raise SparseError(f"both_ways works with {NETWORK_METHOD}, not with {self.method}")
+            object.__setattr__(self, "preset", DEFAULT_PRESET)
+            object.__setattr__(self, "network_seed", 0)
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether a trained network is needed."""
+        return self.method == NETWORK_METHOD
+
+    @property
+    def name(self) -> str:
+        """Part of a data set's name; what is not the default appears."""
+        parts = ["mi", self.method]
+        if self.both_ways:
+            parts.append("both")
+        if self.preset != DEFAULT_PRESET:
+            parts.append(self.preset)
+        if self.network_seed:
+            parts.append(f"net{self.network_seed}")
+        if self.min_confidence:
+            parts.append(f"conf{self.min_confidence:g}")
+        return "_".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """All values by name."""
+        return asdict(self)
+
+    def fill(
+        self,
+        label: np.ndarray,
+        annotated: np.ndarray,
+        spacing_mm: Sequence[float],
+        warp: Warp | None = None,
+    ) -> DenseLabel:
+        """Fill the slices that are not annotated.
+
+        Parameters
+        ----------
+        label
+            (num_slices, y, x) integers; slices that are not annotated are not looked at.
+        annotated
+            (num_slices,) bool; at least one is True.
+        spacing_mm
+            Spacing along y and x.
+        warp
+            What moves labels between slices, for ``correspondence``.
+        """
+        if self.method == "nearest":
+            return interpolate_nearest(label, annotated)
+        if self.method == "shape":
+            return interpolate_shape(label, annotated, spacing_mm)
+        assert warp is not None
+        return (propagate_both_ways if self.both_ways else propagate)(label, annotated, warp)

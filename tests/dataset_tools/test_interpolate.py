@@ -1,0 +1,159 @@
+"""Interpolated data sets."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from conftest import BaseMaker
+from tiny import array, made, read_json, tree
+
+from nnunet_sparse.dataset_tools import interpolate as module
+from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset, read_provenance
+from nnunet_sparse.dataset_tools.interpolate_cli import main
+from nnunet_sparse.dataset_tools.make_dataset import make_dataset
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
+from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.raw_dataset import RawDataset
+
+WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(both_ways=True)]
+
+
+def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: Any) -> Path:
+    return interpolate_dataset(paths, name, way, device="cpu", **options).folder
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("axis", ["0", "2"])
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+def test_annotated_slices_stay_and_the_others_are_filled(
+    paths: NnUNetPaths, make_base: BaseMaker, way: Interpolation, axis: str
+) -> None:
+    make_base(channels=2)
+    sparse = make_dataset(paths, "4", rho=0.3, s=0.5, axis=axis)
+    before = tree(paths.raw)
+    folder = run(paths, way)
+    assert folder.name == f"Dataset501_{sparse.suffix.replace('_seed', f'_{way.name}_seed')}"
+    assert {k: v for k, v in tree(paths.raw).items() if not k.startswith(folder.name)} == before
+    ignore = read_json(folder / "dataset.json")["labels"]["ignore"]
+    for case_id, case in sparse.selection.cases.items():
+        name = f"labelsTr/{case_id}.nii.gz"
+        old, new = (sitk.ReadImage(str(place / name)) for place in (made(sparse), folder))
+        for of in ("GetSpacing", "GetOrigin", "GetDirection", "GetSize"):
+            assert getattr(old, of)() == getattr(new, of)()
+        label, was = (np.moveaxis(array(p / name), int(axis), 0) for p in (folder, made(sparse)))
+        known = list(case.slices)
+        np.testing.assert_array_equal(label[known], was[known])
+        assert not (label == ignore).any()
+        origin = read_provenance(folder, case_id)
+        assert np.flatnonzero(origin["hops"] == 0).tolist() == known
+        np.testing.assert_array_equal(origin["source"][known], known)
+        assert not label[origin["source"] == NEVER_REACHED].any()
+        confidence = np.moveaxis(origin["confidence"], int(axis), 0)
+        assert (confidence[known] == 1).all()
+    dataset, old_dataset = RawDataset.open(folder), RawDataset.open(made(sparse))
+    assert [c.images for c in dataset.training.values()] == [
+        c.images for c in old_dataset.training.values()
+    ]
+    assert set(dataset.test) == set(sparse.split.test)
+    for val in sparse.split.val:
+        np.testing.assert_array_equal(
+            array(folder / "labelsTr" / f"{val}.nii.gz"),
+            array(made(sparse) / "labelsTr" / f"{val}.nii.gz"),
+        )
+    first = tree(folder)
+    again = interpolate_dataset(paths, "500", way, device="cpu", num_processes=2)
+    assert not again.created
+    assert tree(folder) == first
+
+
+def test_unsure_voxels_stay_ignore(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    make_dataset(paths, "4", rho=0.3, s=0.1)
+    folder = run(paths, Interpolation("nearest", min_confidence=0.9))
+    assert folder.name.endswith("_fixed_mi_nearest_conf0.9_seed0")
+    ignore = read_json(folder / "dataset.json")["labels"]["ignore"]
+    (file,) = (folder / "interpolation").glob("*.npz")
+    confidence = read_provenance(folder, file.stem)["confidence"]
+    label = array(folder / "labelsTr" / f"{file.stem}.nii.gz")
+    np.testing.assert_array_equal(label == ignore, confidence < 0.9)
+    assert 0 < (label == ignore).mean() < 1
+
+
+def test_every_slice_annotated(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    base = make_base()
+    sparse = make_dataset(paths, "4", rho=1.0)
+    folder = run(paths, Interpolation("shape"))
+    for case_id in sparse.selection.cases:
+        name = f"labelsTr/{case_id}.nii.gz"
+        np.testing.assert_array_equal(array(folder / name), array(base / name))
+
+
+@pytest.mark.usefixtures("short")
+def test_a_killed_call_goes_on_at_its_volume(
+    paths: NnUNetPaths, make_base: BaseMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_base()
+    make_dataset(paths, "4", rho=0.3)
+    write, written = module._write_label, []
+
+    def write_two(job: Any, **options: Any) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        write(job, **options)
+        written.append(job.case.case_id)
+
+    monkeypatch.setattr(module, "_write_label", write_two)
+    with pytest.raises(KeyboardInterrupt):
+        run(paths, Interpolation())
+    assert not list(paths.raw.glob("Dataset501*"))
+
+    def write_others(job: Any, **options: Any) -> None:
+        assert job.case.case_id not in written
+        write(job, **options)
+
+    monkeypatch.setattr(module, "_write_label", write_others)
+    folder = run(paths, Interpolation())
+    monkeypatch.setattr(module, "_write_label", write)
+    other = run(paths, Interpolation(), overwrite=True)
+    assert tree(other) == tree(folder)
+
+
+def test_the_command(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base()
+    make_dataset(paths, "4", rho=0.3)
+    assert main(["-d", "500", "--method", "shape", "-np", "1"]) == 0
+    assert "Dataset501_Tiny_rho0.300_s1.000_fixed_mi_shape_seed0" in capsys.readouterr().out
+    for argv, message in (
+        (["-d", "4"], "Dataset004_Tiny has no selection.json"),
+        (["-d", "501"], "is interpolated already"),
+        (["-d", "500", "--method", "shape", "--both_ways"], "both_ways works with correspondence"),
+        (["-d", "500", "--min_confidence", "2"], "min_confidence must lie in [0, 1], got 2"),
+        (["-d", "500", "--method", "magic"], "invalid choice: 'magic'"),
+    ):
+        try:
+            status = main([*argv, "-np", "1"])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        assert status == 2
+        assert message in capsys.readouterr().err
+
+
+def test_labels_that_were_changed_are_refused(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    files = sorted((made(sparse) / "labelsTr").iterdir())
+    case_ids = sorted(sparse.selection.cases)
+    image = sitk.ReadImage(str(made(sparse) / "labelsTr" / f"{case_ids[0]}.nii.gz"))
+    dense = sitk.Cast(image * 0, image.GetPixelID())
+    dense.CopyInformation(image)
+    sitk.WriteImage(dense, str(made(sparse) / "labelsTr" / f"{case_ids[0]}.nii.gz"))
+    with pytest.raises(SparseError, match=f"{case_ids[0]}.*other slices are annotated"):
+        run(paths, Interpolation("nearest"))
+    assert not list(paths.raw.glob(".nnsparse_partial_*"))
+    assert sorted((made(sparse) / "labelsTr").iterdir()) == files
