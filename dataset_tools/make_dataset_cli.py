@@ -13,6 +13,12 @@ from nnunet_sparse.cli import (
     run_command,
 )
 from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, check_id, taken_ids
+from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
+from nnunet_sparse.dataset_tools.interpolate_cli import (
+    add_interpolation_arguments,
+    interpolation_of,
+    report,
+)
 from nnunet_sparse.dataset_tools.make_dataset import (
     DEFAULT_REPEATS,
     SparseDataset,
@@ -22,6 +28,7 @@ from nnunet_sparse.dataset_tools.make_dataset import (
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
 from nnunet_sparse.features.store import MaeRequest
+from nnunet_sparse.interpolation.request import METHODS
 from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths, configured_paths
 from nnunet_sparse.raw_dataset import dense_datasets
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
@@ -114,6 +121,14 @@ def _parser() -> argparse.ArgumentParser:
         help="seed of volumes and slices (default: %(default)s)",
     )
     add_mae_arguments(parser)
+    parser.add_argument(
+        "--interpolate",
+        choices=METHODS,
+        metavar="METHOD",
+        help="then fill the slices that are not annotated, as nnsparse_interpolate does, in a data "
+        f"set of its own: {', '.join(METHODS)}",
+    )
+    add_interpolation_arguments(parser)
     parser.add_argument(
         "--id", type=positive_int, dest="dataset_id", help="ID of the new data set (default: free)"
     )
@@ -210,6 +225,7 @@ def _run(args: argparse.Namespace) -> None:
     # what is wrong whatever the base is, before a phantom is made
     Variant(**factors)
     check_axis(args.axis)
+    interpolation = interpolation_of(args.interpolate, args) if args.interpolate else None
     named = args.base is not None
     paths = configured_paths() if named else configured_or_default_paths()
     base = args.base if named else _only_base(paths, args)
@@ -229,6 +245,16 @@ def _run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     print(_report(result, args))
+    if interpolation is not None and result.folder is not None and not args.dry_run:
+        filled = interpolate_dataset(
+            paths,
+            result.folder.name,
+            interpolation,
+            device=args.device,
+            num_processes=args.num_processes,
+            overwrite=args.overwrite,
+        )
+        print(report(filled))
 
 
 def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:

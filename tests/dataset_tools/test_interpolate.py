@@ -13,6 +13,7 @@ from nnunet_sparse.dataset_tools import interpolate as module
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset, read_provenance
 from nnunet_sparse.dataset_tools.interpolate_cli import main
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
+from nnunet_sparse.dataset_tools.make_dataset_cli import main as make_dataset_command
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
@@ -157,3 +158,18 @@ def test_labels_that_were_changed_are_refused(paths: NnUNetPaths, make_base: Bas
         run(paths, Interpolation("nearest"))
     assert not list(paths.raw.glob(".nnsparse_partial_*"))
     assert sorted((made(sparse) / "labelsTr").iterdir()) == files
+
+
+def test_all_at_once(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base()
+    argv = ["-d", "4", "--rho", "0.3", "--interpolate", "nearest", "-np", "1"]
+    assert make_dataset_command(argv) == 0
+    made_at_once = capsys.readouterr().out
+    assert "Dataset500_Tiny_rho0.300_s1.000_fixed_seed0" in made_at_once
+    folder = paths.raw / "Dataset501_Tiny_rho0.300_s1.000_fixed_mi_nearest_seed0"
+    assert f"made:       {folder}" in made_at_once
+    assert run(paths, Interpolation("nearest")) == folder
+    assert make_dataset_command([*argv, "--both_ways"]) == 2
+    assert "both_ways works with correspondence" in capsys.readouterr().err
