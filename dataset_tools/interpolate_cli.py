@@ -54,21 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(parser, _run, argv)
 
 
-def add_interpolation_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of an interpolation."""
+def add_interpolation_arguments(parser: argparse.ArgumentParser, of_report: bool = False) -> None:
+    """Add the options of an interpolation; a report needs those of the network only."""
     group = parser.add_argument_group("interpolation")
-    group.add_argument(
-        "--both_ways",
-        action="store_true",
-        help="with correspondence: average what arrives from both sides, by distance",
-    )
-    group.add_argument(
-        "--min_confidence",
-        type=float,
-        default=0.0,
-        metavar="T",
-        help="voxels of less confidence stay ignore, in 0..1 (default: %(default)s)",
-    )
+    if not of_report:
+        _add_ways(group)
     group.add_argument(
         "--preset",
         choices=tuple(PRESETS),
@@ -81,6 +71,21 @@ def add_interpolation_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="SEED",
         help="seed of its training (default: %(default)s)",
+    )
+
+
+def _add_ways(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--both_ways",
+        action="store_true",
+        help="with correspondence: average what arrives from both sides, by distance",
+    )
+    group.add_argument(
+        "--min_confidence",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="voxels of less confidence stay ignore, in 0..1 (default: %(default)s)",
     )
 
 

@@ -64,7 +64,7 @@ class CorrespondenceNetwork(nn.Module):
         features: int = FEATURES,
     ) -> None:
         super().__init__()
-        self.config = {
+        self.config: dict[str, Any] = {
             "channels": channels,
             "radius": radius,
             "widths": list(widths),

@@ -10,8 +10,8 @@ from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.soft_label import SoftLabel
 from nnunet_sparse.interpolation.training import volume_scale
 
-# features of this many slices are kept
-_KEPT_SLICES = 64
+# features that are kept
+_KEPT_BYTES = 2**30
 
 
 class CorrespondenceWarp:
@@ -24,19 +24,22 @@ class CorrespondenceWarp:
     slices
         (num_slices, channel, y, x) intensities as in training.
     kept_slices
-        Number of slices whose features are kept in memory, the latest used ones.
+        Number of slices whose features are kept in memory, the latest used ones; None for as many
+        as fit into a gigabyte.
     """
 
     def __init__(
         self,
         network: CorrespondenceNetwork,
         slices: np.ndarray,
-        kept_slices: int = _KEPT_SLICES,
+        kept_slices: int | None = None,
     ) -> None:
         self.network, self.slices = network, slices
         self.device = next(network.parameters()).device
         self.scale = volume_scale(slices).to(self.device)
-        self.kept_slices = kept_slices
+        height, width = slices.shape[2:]
+        of_slice = 4 * network.config["features"] * height * width
+        self.kept_slices = max(4, _KEPT_BYTES // of_slice) if kept_slices is None else kept_slices
         self._features: OrderedDict[int, torch.Tensor] = OrderedDict()
 
     def features(self, i: int) -> torch.Tensor:

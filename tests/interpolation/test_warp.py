@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ class Telling(torch.nn.Module):
     """Features that tell every pixel of the volume's texture from all others."""
 
     radius = 3
+    config: ClassVar = {"features": 1600}
 
     def __init__(self):
         super().__init__()

@@ -1,0 +1,287 @@
+"""The command ``nnsparse_interpolation_quality``."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nnunet_sparse.atomic import write_json, write_text
+from nnunet_sparse.cli import CommandParser, add_num_processes, non_negative_int, run_command
+from nnunet_sparse.dataset_tools.interpolate_cli import add_interpolation_arguments
+from nnunet_sparse.devices import check_device
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import read_spacing
+from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.interpolation.store import (
+    InterpolatorRequest,
+    load_interpolator,
+    train_interpolator,
+)
+from nnunet_sparse.interpolation.volumes import read_slices
+from nnunet_sparse.label_io import read_label
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.raw_dataset import Case, RawDataset
+from nnunet_sparse.report.interpolation_quality import (
+    CaseQuality,
+    from_json,
+    measure_case,
+    quality_csv,
+    quality_markdown,
+    quality_rows,
+    to_json,
+)
+from nnunet_sparse.selectors import selector_class
+from nnunet_sparse.training_images import TrainingImages, find_training_images
+from nnunet_sparse.variant import Variant
+
+BOTH_WAYS = "correspondence_both"
+_WORST = 6
+_FORMATS = ("png", "svg")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    from nnunet_sparse.dataset_tools.make_dataset_cli import add_split_arguments
+
+    parser = CommandParser(
+        "nnsparse_interpolation_quality",
+        "Interpolate the labels of a dense data set's training volumes from some of their slices, "
+        "and compare with all of them: tables, a plot, and pictures of the worst slices.",
+        "nnsparse_interpolation_quality -d 4 --rho 0.05 0.1 0.2",
+    )
+    parser.add_argument(
+        "-d", dest="base", metavar="ID|NAME", required=True, help="dense data set in nnUNet_raw"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder of the report (default: ./NAME_interpolation)"
+    )
+    parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4, 0.8])
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=(*METHODS, BOTH_WAYS),
+        default=[*METHODS, BOTH_WAYS],
+        help="(default: all)",
+    )
+    parser.add_argument("--selector", default="fixed", help="(default: %(default)s)")
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="of the selector")
+    parser.add_argument(
+        "--axis",
+        default="auto",
+        metavar="AXIS",
+        help="slice axis, as for nnsparse_make_dataset (default: %(default)s)",
+    )
+    add_interpolation_arguments(parser, of_report=True)
+    parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
+    parser.add_argument("--overwrite", action="store_true", help="measure again what is there")
+    add_split_arguments(parser)
+    add_num_processes(parser)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.report.quality_figures import draw_quality, draw_worst
+
+    check_device(args.device)
+    ways = [
+        Interpolation(
+            "correspondence" if method == BOTH_WAYS else method,
+            method == BOTH_WAYS,
+            preset=args.preset,
+            network_seed=args.interpolator_seed,
+        )
+        for method in dict.fromkeys(args.methods)
+    ]
+    variants = {
+        rho: Variant(rho, 1.0, args.selector, seed=args.seed) for rho in sorted(set(args.rho))
+    }
+    images = find_training_images(args)
+    chosen = _chosen_slices(images, variants, args)
+    network, digest = None, None
+    if any(way.uses_network for way in ways):
+        request = InterpolatorRequest(args.preset, args.interpolator_seed, args.device)
+        model = train_interpolator(
+            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
+        )
+        network, digest = load_interpolator(model, args.device), model.digest("interpolator")
+    output = args.output or Path(f"{images.raw.name}_interpolation")
+    (output / "cases").mkdir(parents=True, exist_ok=True)
+    found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
+    rows = quality_rows(found)
+    table = quality_markdown(rows)
+    write_text(output / "quality.md", table)
+    write_text(output / "quality.csv", quality_csv(rows))
+    title = f"{images.raw.name}: {len(found)} volumes, selector {args.selector}"
+    draw_quality(rows, title, [output / f"quality.{ending}" for ending in _FORMATS])
+    worst = _worst_slices(images, chosen, ways, network, found)
+    if worst:
+        draw_worst(images.raw, worst, output / "worst.png")
+    print(quality_markdown(rows, only_mean=True), end="")
+    print(f"\nreport: {output} (quality.md, quality.csv, quality.png, worst.png)")
+
+
+def _chosen_slices(
+    images: TrainingImages, variants: Mapping[float, Variant], args: argparse.Namespace
+) -> dict[str, dict[float, tuple[int, ...]]]:
+    """Annotated slices of every case by density."""
+    from nnunet_sparse.dataset_tools.check_base import check_cases
+    from nnunet_sparse.dataset_tools.choose_slices import choose_slices
+    from nnunet_sparse.features.store import MaeRequest, slice_features, train_mae
+
+    cls = selector_class(args.selector)
+    checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
+    features = None
+    if "features" in cls.uses:
+        which = images.paths, images.raw, images.cases, images.axis, MaeRequest(device=args.device)
+        train_mae(*which, args.num_processes)
+        features = slice_features(*which, args.num_processes)
+    chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
+    for rho, variant in variants.items():
+        selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
+        for case_id, case in selection.cases.items():
+            chosen[case_id][rho] = case.slices
+    return chosen
+
+
+def _measure_all(
+    images: TrainingImages,
+    chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
+    ways: Sequence[Interpolation],
+    network: Any,
+    digest: str | None,
+    folder: Path,
+    args: argparse.Namespace,
+) -> dict[str, list[CaseQuality]]:
+    """Measure the cases whose file is not there, one after the other where a network is used."""
+    found, todo, asked = {}, {}, {}
+    for case_id in images.cases:
+        asked[case_id] = _asked(images.raw.training[case_id], chosen[case_id], ways, digest)
+        known = None if args.overwrite else _read(folder / f"{case_id}.json", asked[case_id])
+        if known is None:
+            todo[case_id] = (images.raw.training[case_id], chosen[case_id])
+        else:
+            found[case_id] = known
+    measure = partial(
+        _measure, raw=images.raw, axis=images.axis, ways=ways, labels=label_groups(images.raw)
+    )
+    if network is None:
+        measured: Any = map_cases(measure, todo, args.num_processes, "Measuring").items()
+    else:
+        bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
+        measured = ((case_id, measure(case, network=network)) for case_id, case in bar)
+    for case_id, qualities in measured:
+        content = {"asked": asked[case_id], "found": to_json(qualities)}
+        write_json(folder / f"{case_id}.json", content)
+        found[case_id] = qualities
+    return {case_id: found[case_id] for case_id in images.cases}
+
+
+def _measure(
+    case: tuple[Case, Mapping[float, tuple[int, ...]]],
+    raw: RawDataset,
+    axis: int,
+    ways: Sequence[Interpolation],
+    labels: Mapping[str, Sequence[int]],
+    network: Any = None,
+) -> list[CaseQuality]:
+    files, chosen = case
+    label = _label(files, raw, axis)
+    spacing = np.delete(read_spacing(files.images[0], raw.reader()), axis)
+    in_plane = float(spacing[0]), float(spacing[1])
+    return measure_case(label, chosen, ways, labels, in_plane, _warps(files, raw, axis, network))
+
+
+def _warps(files: Case, raw: RawDataset, axis: int, network: Any) -> Callable[[Interpolation], Any]:
+    """What gives the ways of a case their common warp."""
+    warp = None
+    if network is not None:
+        from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+
+        warp = CorrespondenceWarp(network, read_slices(files.images, raw.reader(), axis))
+    return lambda way: warp if way.uses_network else None
+
+
+def _worst_slices(
+    images: TrainingImages,
+    chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
+    ways: Sequence[Interpolation],
+    network: Any,
+    found: Mapping[str, Sequence[CaseQuality]],
+) -> list[Any]:
+    """Slices with most wrong voxels of the first method at the lowest density, one of a case."""
+    from nnunet_sparse.pictures import read_volume
+    from nnunet_sparse.report.quality_figures import WorstSlice
+
+    way = ways[0]
+    rho = min(quality.rho for qualities in found.values() for quality in qualities)
+    name = way.name.removeprefix("mi_")
+    of_case = {
+        case_id: next(q.worst for q in qualities if (q.rho, q.method) == (rho, name))
+        for case_id, qualities in found.items()
+    }
+    worst_cases = sorted(of_case, key=lambda case_id: -of_case[case_id][1])[:_WORST]
+    shown = []
+    for case_id in worst_cases:
+        index, wrong = of_case[case_id]
+        if index < 0:
+            continue
+        files = images.raw.training[case_id]
+        volume = read_volume(images.raw, files, files.label, images.axis)
+        annotated = np.zeros(len(volume.label), bool)
+        annotated[list(chosen[case_id][rho])] = True
+        sparse = np.where(annotated[:, None, None], volume.label, 0)
+        warp = _warps(files, images.raw, images.axis, network)(way)
+        spacing = volume.spacing_mm[1:].tolist()
+        filled = way.fill(sparse, annotated, spacing, warp).label
+        nearest = min(chosen[case_id][rho], key=lambda i: abs(i - index))
+        title = (
+            f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, from slice {nearest}"
+        )
+        shown.append(WorstSlice(title, volume, index, filled[index]))
+    return shown
+
+
+def label_groups(raw: RawDataset) -> dict[str, list[int]]:
+    """Values of each foreground label or region by its name."""
+    groups = {}
+    for name, value in raw.dataset_json["labels"].items():
+        values = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
+        if values and name != "ignore":
+            groups[name] = values
+    return groups
+
+
+def _label(files: Case, raw: RawDataset, axis: int) -> np.ndarray:
+    if files.label is None:
+        raise SparseError(f"case {files.case_id} of {raw.name} has no label")
+    return np.moveaxis(read_label(files.label, raw.reader()), axis, 0)
+
+
+def _asked(
+    files: Case,
+    chosen: Mapping[float, tuple[int, ...]],
+    ways: Sequence[Interpolation],
+    network: str | None,
+) -> dict[str, Any]:
+    """What a measurement depends on, as JSON holds it."""
+    statuses = [file.stat() for file in (*files.images, files.label) if file is not None]
+    content = {
+        "files": [[status.st_size, status.st_mtime_ns] for status in statuses],
+        "slices": {f"{rho:g}": slices for rho, slices in chosen.items()},
+        "ways": [way.to_json() for way in ways],
+        "network": network,
+    }
+    return dict(json.loads(json.dumps(content)))
+
+
+def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return from_json(content["found"]) if content["asked"] == asked else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
