@@ -11,6 +11,7 @@ Deviation: shifts that lead out of the slice are left out of the softmax. As pub
 part with the dot product 0, so that part of what lies at the border vanishes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,8 @@ import torch.nn.functional as F
 
 # dot product of shifts out of the slice: its exponential is 0
 _NEVER = -1e30
-_TILE = 16
+_TILE = 8
+_GPU_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -47,28 +49,40 @@ class _Tiling:
         return self.side + 2 * self.radius
 
     def tiles(self, image: torch.Tensor) -> torch.Tensor:
-        """Tiles of a row: (n, c, side, columns * side) to (n * columns, side^2, c)."""
-        n, c = image.shape[:2]
-        cut = image.reshape(n, c, self.side, self.columns, self.side)
-        return cut.permute(0, 3, 2, 4, 1).reshape(n * self.columns, self.side**2, c)
+        """Tiles of some rows: (n, c, rows * side, columns * side) to (tile, side^2, c)."""
+        n, c, height, width = image.shape
+        cut = image.reshape(n, c, height // self.side, self.side, width // self.side, self.side)
+        return cut.permute(0, 2, 4, 3, 5, 1).reshape(-1, self.side**2, c)
 
     def untile(self, tiles: torch.Tensor, n: int) -> torch.Tensor:
         """Inverse of :meth:`tiles`."""
-        cut = tiles.reshape(n, self.columns, self.side, self.side, -1)
-        return cut.permute(0, 4, 2, 1, 3).reshape(n, -1, self.side, self.columns * self.side)
+        c = tiles.shape[-1]
+        cut = tiles.reshape(n, -1, self.columns, self.side, self.side, c)
+        return cut.permute(0, 5, 1, 3, 2, 4).reshape(n, c, -1, self.columns * self.side)
 
     def surroundings(self, image: torch.Tensor) -> torch.Tensor:
-        """Tiles of a row with surroundings: (n, c, outer, width) to (n * columns, outer^2, c)."""
-        n, c = image.shape[:2]
-        cut = image.unfold(3, self.outer, self.side)  # n, c, outer, columns, outer
-        return cut.permute(0, 3, 2, 4, 1).reshape(n * self.columns, self.outer**2, c)
+        """Tiles of some rows with surroundings: (n, c, y, x) to (tile, outer^2, c)."""
+        c = image.shape[1]
+        cut = image.unfold(2, self.outer, self.side).unfold(3, self.outer, self.side)
+        return cut.permute(0, 2, 3, 4, 5, 1).reshape(-1, self.outer**2, c)
 
     def add_up(self, tiles: torch.Tensor, n: int) -> torch.Tensor:
         """Transpose of :meth:`surroundings`: tiles are added where they overlap."""
-        columns = tiles.reshape(n, self.columns, self.outer**2, -1).permute(0, 3, 2, 1)
-        width = (self.columns - 1) * self.side + self.outer
-        size = (self.outer, width)
+        columns = tiles.reshape(n, -1, self.outer**2, tiles.shape[-1]).permute(0, 3, 2, 1)
+        rows = columns.shape[-1] // self.columns
+        size = [(count - 1) * self.side + self.outer for count in (rows, self.columns)]
         return F.fold(columns.flatten(1, 2), size, (self.outer, self.outer), stride=self.side)
+
+    def bands(self, n: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
+        """Rows of pixels, and these with their surroundings, as many at once as are worth it."""
+        # products of a GPU's band fill it; those of a processor's band stay in its cache
+        at_once = 1
+        if device.type != "cpu":
+            of_row = 4 * n * self.columns * self.side**2 * self.outer**2
+            at_once = max(1, _GPU_BYTES // of_row)
+        for row in range(0, self.rows, at_once):
+            first, end = row * self.side, min(row + at_once, self.rows) * self.side
+            yield slice(first, end), slice(first, end + 2 * self.radius)
 
     def window(self, product: torch.Tensor) -> torch.Tensor:
         """View of the shifts of every pixel: (tile, side, side, 2 radius + 1, 2 radius + 1).
@@ -158,8 +172,7 @@ class _LocalAffinity(torch.autograd.Function):
         tiling, queries, keys, values = _padded(query, key, value, radius, corner)
         size = n, value.shape[1], tiling.rows * tiling.side, tiling.columns * tiling.side
         result = torch.empty(size, device=query.device)
-        for row in range(tiling.rows):
-            inner, outer = _bands(tiling, row)
+        for inner, outer in tiling.bands(n, query.device):
             weights = _weights(
                 tiling, tiling.tiles(queries[:, :, inner]), tiling.surroundings(keys[:, :, outer])
             )
@@ -178,8 +191,7 @@ class _LocalAffinity(torch.autograd.Function):
         )
         of_queries, of_keys = torch.zeros_like(queries), torch.zeros_like(keys)
         of_values = torch.zeros_like(values)
-        for row in range(tiling.rows):
-            inner, outer = _bands(tiling, row)
+        for inner, outer in tiling.bands(n, query.device):
             q = tiling.tiles(queries[:, :, inner])
             k, v = (tiling.surroundings(part[:, :, outer]) for part in (keys, values))
             weights = _weights(tiling, q, k)
@@ -229,11 +241,6 @@ def _around(tiling: _Tiling, key: torch.Tensor, corner: tuple[int, int]) -> list
     bottom = tiling.rows * tiling.side + 2 * tiling.radius - top - key.shape[2]
     right = tiling.columns * tiling.side + 2 * tiling.radius - left - key.shape[3]
     return [left, right, top, bottom]
-
-
-def _bands(tiling: _Tiling, row: int) -> tuple[slice, slice]:
-    first = row * tiling.side
-    return slice(first, first + tiling.side), slice(first, first + tiling.outer)
 
 
 def _weights(tiling: _Tiling, tiles: torch.Tensor, surroundings: torch.Tensor) -> torch.Tensor:

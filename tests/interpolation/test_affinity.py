@@ -62,6 +62,23 @@ def test_a_shift_is_followed_exactly(y, x):
     torch.testing.assert_close(found[inner], expected[inner], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("rows", [2, 99])
+def test_rows_at_once_do_not_matter(monkeypatch, rows):
+    def run():
+        inputs = slices((2, 4, 30, 20))
+        found = local_affinity(*inputs, 3)
+        return found, *torch.autograd.grad(found.square().sum(), inputs)
+
+    def bands(tiling, *_):
+        for row in range(0, tiling.rows, rows):
+            first, end = row * tiling.side, min(row + rows, tiling.rows) * tiling.side
+            yield slice(first, end), slice(first, end + 2 * tiling.radius)
+
+    expected = run()
+    monkeypatch.setattr(affinity._Tiling, "bands", bands)
+    torch.testing.assert_close(run(), expected, rtol=0, atol=1e-5)
+
+
 def test_a_part_of_the_target():
     query, key, value = slices((1, 6, 50, 60))
     whole = local_affinity(query, key, value, 4)

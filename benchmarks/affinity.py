@@ -1,0 +1,146 @@
+r"""Local affinity in tiles against the published way: time, peak memory, and the same result.
+
+    python benchmarks/affinity.py            # on a GPU: --device cuda
+
+The published way stands a shifted copy of the reference's features in memory for every shift, and
+multiplies them with the target's. Each way runs in a process of its own for its peak memory, and in
+turns with the other for its time. Operations and bytes are counted, so that the hardware's limit
+can be told: at least every product of the window has to be computed, and every feature read once.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from nnunet_sparse.cli import CommandParser, positive_int, run_command
+from nnunet_sparse.interpolation.affinity import local_affinity
+
+
+def by_shifted_copies(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, radius: int
+) -> torch.Tensor:
+    """The published way; shifts out of the slice do not count, as in ours."""
+    height, width = query.shape[2:]
+    shifts = [(y, x) for y in range(2 * radius + 1) for x in range(2 * radius + 1)]
+
+    def copies(image: torch.Tensor, fill: float = 0.0) -> torch.Tensor:
+        around = F.pad(image, (radius,) * 4, value=fill)
+        return torch.cat([around[:, None, :, y : y + height, x : x + width] for y, x in shifts], 1)
+
+    outside = copies(torch.zeros_like(key[:, :1]), 1.0)[:, :, 0]
+    product = (query[:, None] * copies(key)).sum(dim=2).masked_fill(outside > 0, -torch.inf)
+    return (product.softmax(dim=1)[:, :, None] * copies(value)).sum(dim=1)
+
+
+_WAYS = {"shifted copies": by_shifted_copies, "tiles": local_affinity}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the arguments and run everything."""
+    parser = CommandParser("affinity.py", "Speed of the local affinity.", "affinity.py")
+    parser.add_argument("--side", type=positive_int, default=256)
+    parser.add_argument("--features", type=positive_int, default=64)
+    parser.add_argument("--labels", type=positive_int, default=1)
+    parser.add_argument("--radius", type=positive_int, default=6)
+    parser.add_argument("--rounds", type=positive_int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--one", choices=("nothing", *_WAYS), help=argparse.SUPPRESS)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    tensors = _tensors(args)
+    if args.one:
+        print(json.dumps(_peak(args, tensors)))
+        return
+    seconds: dict[str, list[float]] = {name: [] for name in _WAYS}
+    results = {}
+    with torch.inference_mode():
+        for _ in range(args.rounds + 1):  # the first one warms up
+            for name, way in _WAYS.items():
+                seconds[name].append(_timed(lambda way=way: way(*tensors, args.radius), args))
+                results[name] = way(*tensors, args.radius)
+    medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
+    peaks = {name: _peak_of(name, args) for name in _WAYS}
+    first, second = results.values()
+    span = (2 * args.radius + 1) ** 2
+    pixels = args.side**2
+    operations = 2 * pixels * span * (args.features + args.labels)
+    least = 4 * pixels * (2 * args.features + 2 * args.labels)
+    rate = _peak_rate(args)
+    print("| way | ms | peak memory MB | Gflop/s of the window's products |\n|---|---|---|---|")
+    for name in _WAYS:
+        print(
+            f"| {name} | {1e3 * medians[name]:.1f} | {peaks[name]:.0f} "
+            f"| {operations / medians[name] / 1e9:.0f} |"
+        )
+    ours, theirs = medians["tiles"], medians["shifted copies"]
+    smaller = peaks["shifted copies"] / peaks["tiles"]
+    difference = float((first - second).abs().max())
+    print(
+        f"\n{theirs / ours:.1f} times faster, memory {smaller:.1f} times smaller, largest "
+        f"difference {difference:.1e}\n{operations / 1e9:.2f} Gflop and {least / 1e6:.0f} MB at "
+        f"least; a matrix product reaches {rate / 1e9:.0f} Gflop/s here, so that the limit is "
+        f"{1e3 * operations / rate:.1f} ms, {operations / rate / ours:.0%} of what it takes"
+    )
+
+
+def _tensors(args: argparse.Namespace) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    size = args.side, args.side
+    features = [0.3 * torch.randn(1, args.features, *size, generator=generator) for _ in range(2)]
+    values = torch.rand(1, args.labels, *size, generator=generator)
+    return [tensor.to(args.device) for tensor in (*features, values)]
+
+
+def _timed(work: Callable[[], object], args: argparse.Namespace) -> float:
+    start = time.perf_counter()
+    work()
+    if args.device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _peak_of(name: str, args: argparse.Namespace) -> float:
+    """MB that a way needs beyond what its inputs and PyTorch need."""
+    sizes = {key: getattr(args, key) for key in ("side", "features", "labels", "radius", "device")}
+    options = [text for key, value in sizes.items() for text in (f"--{key}", str(value))]
+    found = []
+    for one in ("nothing", name):
+        command = [sys.executable, __file__, "--one", one, *options]
+        answer = subprocess.run(command, check=True, capture_output=True)
+        found.append(float(json.loads(answer.stdout)))
+    return found[1] - found[0]
+
+
+def _peak(args: argparse.Namespace, tensors: Sequence[torch.Tensor]) -> float:
+    small = [tensor[:, :, :32, :32] for tensor in tensors]
+    with torch.inference_mode():
+        local_affinity(*small, args.radius)  # libraries are loaded
+        if args.one != "nothing":
+            _WAYS[args.one](*tensors, args.radius)
+    if args.device != "cpu":
+        return float(torch.cuda.max_memory_allocated() / 2**20)
+    # unlike getrusage's, not that of the process that started this one
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 2**10
+
+
+def _peak_rate(args: argparse.Namespace) -> float:
+    """Operations per second of a large matrix product in single precision."""
+    matrix = torch.randn(2048, 2048, device=args.device)
+    times = [_timed(lambda: matrix @ matrix, args) for _ in range(5)]
+    return 2 * 2048**3 / min(times)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
