@@ -70,7 +70,7 @@ class _Tiling:
         """Transpose of :meth:`surroundings`: tiles are added where they overlap."""
         columns = tiles.reshape(n, -1, self.outer**2, tiles.shape[-1]).permute(0, 3, 2, 1)
         rows = columns.shape[-1] // self.columns
-        size = [(count - 1) * self.side + self.outer for count in (rows, self.columns)]
+        size = ((rows - 1) * self.side + self.outer, (self.columns - 1) * self.side + self.outer)
         return F.fold(columns.flatten(1, 2), size, (self.outer, self.outer), stride=self.side)
 
     def bands(self, n: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
