@@ -3,7 +3,7 @@
 Labels are drawn in the Okabe-Ito colours, which stay apart for colour-blind readers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,12 +164,27 @@ def _draw_side_view(axes: Any, volume: SlicedVolume, slices: Sequence[int]) -> N
     axes.imshow(drawn, aspect=height / width, origin="lower", interpolation="nearest")
 
 
-def draw_marks(axes: Any, selection: Selection) -> None:
-    """Draw one row per volume with a mark for every annotated slice."""
-    for row, (_, case) in enumerate(sorted(selection.cases.items())):
-        axes.broken_barh([(-0.5, case.num_slices)], (row - 0.4, 0.8), color="#dddddd")
-        axes.broken_barh([(i - 0.5, 1) for i in case.slices], (row - 0.4, 0.8), color=_COLORS[4])
-    names = sorted(selection.cases)
+def draw_marks(
+    axes: Any, selection: Selection, num_slices: Mapping[str, int] | None = None
+) -> None:
+    """Draw one row per volume with a mark for every annotated slice.
+
+    Parameters
+    ----------
+    axes
+        Where it is drawn.
+    selection
+        Annotated slices.
+    num_slices
+        Length of each volume; None for those that are annotated.
+    """
+    lengths = num_slices or {name: case.num_slices for name, case in selection.cases.items()}
+    names = sorted(lengths)
+    for row, name in enumerate(names):
+        axes.broken_barh([(-0.5, lengths[name])], (row - 0.4, 0.8), color="#dddddd")
+        if name in selection.cases:
+            marks = [(i - 0.5, 1) for i in selection.cases[name].slices]
+            axes.broken_barh(marks, (row - 0.4, 0.8), color=_COLORS[4])
     step = max(1, len(names) // 12)
     axes.set_yticks(range(0, len(names), step), names[::step], fontsize=7)
     axes.set_ylim(len(names) - 0.5, -0.5)

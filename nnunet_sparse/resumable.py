@@ -1,8 +1,10 @@
 """Training of a network without labels that can be killed and continued."""
 
 import json
+import logging
 import math
 import pickle
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,9 +18,12 @@ from tqdm import tqdm
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.errors import SparseError
 
+logger = logging.getLogger(__name__)
+
 _WARM_UP = 0.05
 _MAX_GRADIENT = 1.0
-_STEPS_BETWEEN_CHECKPOINTS = 200
+_SECONDS_BETWEEN_CHECKPOINTS = 20.0
+_SECONDS_BETWEEN_LINES = 60.0
 _LOSSES_SHOWN = 50
 
 
@@ -73,6 +78,9 @@ def train_resumably(
     scaler = torch.amp.GradScaler(device.type, enabled=_precision(device) is torch.float16)
     parts = {"network": network, "optimizer": optimizer, "scaler": scaler}
     losses = _resume(parts, checkpoint, device, record)
+    if losses:
+        logger.info("Going on with the %s at step %d of %d", name, len(losses) + 1, num_steps)
+    saved = told = time.monotonic()
     with tqdm(
         total=num_steps, initial=len(losses), desc=f"Training {name}", leave=False, disable=None
     ) as bar:
@@ -95,8 +103,14 @@ def train_resumably(
                 )
             bar.set_postfix(loss=f"{np.mean(losses[-_LOSSES_SHOWN:]):.3f}")
             bar.update()
-            if len(losses) % _STEPS_BETWEEN_CHECKPOINTS == 0 and len(losses) < num_steps:
+            now = time.monotonic()
+            if now - saved >= _SECONDS_BETWEEN_CHECKPOINTS and len(losses) < num_steps:
                 _save(parts, losses, checkpoint, record)
+                saved = now
+            if bar.disable and now - told >= _SECONDS_BETWEEN_LINES:
+                mean = float(np.mean(losses[-_LOSSES_SHOWN:]))
+                logger.info("Step %d of %d, loss %.3f", len(losses), num_steps, mean)
+                told = now
     return losses
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.devices import check_device
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import read_geometry, resolve_axis
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.raw_dataset import RawDataset
@@ -61,6 +62,8 @@ def find_training_images(args: argparse.Namespace) -> TrainingImages:
         for case_id in split.train
     }
     axis = resolve_axis(args.axis, geometries)
+    if all(geometry.shape[axis] == 1 for geometry in geometries.values()):
+        raise SparseError(f"all training volumes of {raw.name} have one slice along axis {axis}")
     if is_new:
         keep_split(split, paths, raw.name)
     return TrainingImages(paths, raw, split.train, axis)

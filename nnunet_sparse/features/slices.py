@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.canvas import Canvas
-from nnunet_sparse.geometry import first_line
-from nnunet_sparse.label_io import find_reader
+from nnunet_sparse.image_io import read_image
 
 # share of the voxels at either end of the histogram that are clipped
 _TAIL = 0.5
@@ -41,15 +39,11 @@ def read_slices(images: tuple[Path, ...], reader: str, axis: int, canvas: Canvas
     Raises
     ------
     SparseError
-        If the files cannot be read.
+        If the files cannot be read or are truncated.
     """
-    names = ", ".join(map(str, images))
-    try:
-        volume, properties = find_reader(reader)().read_images([str(file) for file in images])
-    except Exception as error:
-        raise SparseError(f"nnU-Net cannot read {names}: {first_line(error)}") from error
-    in_plane = np.delete(np.asarray(properties["spacing"], float), axis)
-    channels = np.stack([normalised(channel) for channel in np.asarray(volume, np.float32)])
+    volume, spacing_mm = read_image(images, reader)
+    in_plane = np.delete(spacing_mm, axis)
+    channels = np.stack([normalised(channel) for channel in volume])
     return draw(np.moveaxis(channels, axis + 1, 0), (in_plane[0], in_plane[1]), canvas)
 
 

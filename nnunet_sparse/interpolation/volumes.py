@@ -6,8 +6,7 @@ import numpy as np
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.slices import normalised
-from nnunet_sparse.geometry import first_line
-from nnunet_sparse.label_io import find_reader
+from nnunet_sparse.image_io import read_image
 
 
 def read_slices(images: tuple[Path, ...], reader: str, axis: int) -> np.ndarray:
@@ -30,15 +29,11 @@ def read_slices(images: tuple[Path, ...], reader: str, axis: int) -> np.ndarray:
     Raises
     ------
     SparseError
-        If the files cannot be read, or hold values that are no finite numbers.
+        If the files cannot be read or are truncated, or hold values that are no finite numbers.
     """
-    names = ", ".join(map(str, images))
-    try:
-        volume, _ = find_reader(reader)().read_images([str(file) for file in images])
-    except Exception as error:
-        raise SparseError(f"nnU-Net cannot read {names}: {first_line(error)}") from error
-    volume = np.asarray(volume, np.float32)
+    volume, _ = read_image(images, reader)
     if not np.isfinite(volume).all():
+        names = ", ".join(map(str, images))
         raise SparseError(f"{names} holds values that are no finite numbers")
     channels = np.stack([normalised(channel) for channel in volume])
     return np.moveaxis(channels, axis + 1, 0).astype(np.float16)

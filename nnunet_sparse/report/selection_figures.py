@@ -1,5 +1,6 @@
 """Figures of a selection: what was chosen, where, and how well it stands for the rest."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from nnunet_sparse.pictures import add_legend, draw_marks, draw_slice, read_volu
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.report.coverage import CurvePoint
 from nnunet_sparse.selection import Selection
+from nnunet_sparse.selectors import selector_names
 
 _STYLES = ("-", "--", ":")
+_COLORS = 10
+_INCHES_PER_LETTER = 0.085
 _COVERAGE_TICKS = (-0.5, 0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 _NEAREST_TO_ONE = 1e-4
 
@@ -51,19 +55,35 @@ def draw_contact_sheet(
             axes.set_title(f"{i}", fontsize=8)
         for axes in row[len(chosen) :]:
             axes.set_axis_off()
-        count = f"{len(slices)} of {selection.cases[name].num_slices}"
-        row[0].set_ylabel(f"{name}\n{count} slices", fontsize=8)
+        count = f"{len(slices)} of {selection.cases[name].num_slices} slices"
+        if len(chosen) < len(slices):
+            count += f", {len(chosen)} shown"
+        row[0].set_ylabel(f"{name}\n{count}", fontsize=8)
     add_legend(figure, dataset)
-    figure.suptitle(f"Chosen slices of {dataset.name}", fontsize=10)
+    _title(figure, f"Chosen slices of {dataset.name}")
     save_figure(figure, *outputs)
 
 
-def draw_strips(selection: Selection, title: str, outputs: Sequence[Path]) -> None:
-    """Draw one strip per volume with a mark for each chosen slice."""
-    height = min(14.0, 0.16 * len(selection.cases) + 1.3)
+def draw_strips(
+    selection: Selection, num_slices: Mapping[str, int], title: str, outputs: Sequence[Path]
+) -> None:
+    """Draw one strip per volume with a mark for each chosen slice.
+
+    Parameters
+    ----------
+    selection
+        What was chosen.
+    num_slices
+        Length of every volume that might have been annotated.
+    title
+        Above the figure.
+    outputs
+        Files to be written.
+    """
+    height = min(14.0, 0.16 * len(num_slices) + 1.3)
     figure = Figure(figsize=(8, max(2.2, height)), layout="constrained")
-    draw_marks(figure.subplots(), selection)
-    figure.suptitle(title, fontsize=10)
+    draw_marks(figure.subplots(), selection, num_slices)
+    _title(figure, title)
     save_figure(figure, *outputs)
 
 
@@ -91,14 +111,20 @@ def draw_coverage(
     """
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes: Any = figure.subplots()
-    for number, (name, points) in enumerate(curves.items()):
+    known = selector_names()  # a selector has its colour whatever others are shown
+    for name, points in curves.items():
+        number = known.index(name)
         budgets = [point.budget for point in points]
         values = [point.coverage for point in points]
         style = _STYLES[number % len(_STYLES)]
-        axes.plot(budgets, values, style, marker=".", label=name)
+        color = f"C{number % _COLORS}"
+        axes.plot(budgets, values, style, color=color, marker=".", label=name)
     name, budget, value = here
     axes.plot([budget], [value], "k*", markersize=12, label=f"this selection ({name})")
     axes.set(xscale="log", xlabel=f"chosen slices (of {num_slices})")
+    shown = sorted({point.budget for points in curves.values() for point in points})
+    axes.set_xticks(shown, [str(number) for number in shown])
+    axes.minorticks_off()
     axes.set_ylabel("mean similarity of the other slices\nto the most similar chosen one")
     # good selectors differ near 1 only
     axes.set_yscale("function", functions=(_spread_near_one, _undo_spread))
@@ -153,3 +179,9 @@ def _spread_near_one(coverage: np.ndarray) -> np.ndarray:
 def _undo_spread(height: np.ndarray) -> np.ndarray:
     coverage: np.ndarray = 1 + _NEAREST_TO_ONE - np.exp(-height)
     return coverage
+
+
+def _title(figure: Figure, title: str) -> None:
+    """Set a title that is broken into lines where the figure is narrow."""
+    letters = max(20, int(figure.get_figwidth() / _INCHES_PER_LETTER))
+    figure.suptitle("\n".join(textwrap.wrap(title, letters)), fontsize=10)

@@ -21,7 +21,7 @@ from nnunet_sparse.features.store import (
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.selection import Selection
-from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selectors import selector_class, selector_names
 from nnunet_sparse.split import SplitRequest, find_split, split_file
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,11 @@ def _run(args: argparse.Namespace) -> None:
         return [output / f"{dataset.name}_{name}.{ending}" for ending in _FORMATS]
 
     draw_contact_sheet(dataset, selection, files("slices"), args.cases, args.columns)
-    draw_strips(selection, f"{dataset.name}: {selection.budget} slices", files("positions"))
+    lengths = {case_id: len(c.foreground[selection.axis]) for case_id, c in volumes.items()}
+    title = f"{dataset.name}: {selection.budget} slices in {len(selection.cases)} volumes"
+    if left_out := len(lengths) - len(selection.cases):
+        title += f", none in {left_out}"
+    draw_strips(selection, lengths, title, files("positions"))
     shares = foreground_shares(base, selection, volumes)
     draw_foreground(shares, dataset.name, files("foreground"))
     lines = [
@@ -97,6 +101,19 @@ def _run(args: argparse.Namespace) -> None:
     ]
     lines += _coverage(paths, base, selection, volumes, split.train, args, files("coverage"))
     print("\n".join([*lines, f"figures: {output}"]))
+
+
+def _loadable_selectors() -> list[str]:
+    """Names of the selectors; those of other packages that cannot be loaded are left out."""
+    names = []
+    for name in selector_names():
+        try:
+            selector_class(name)
+        except SparseError as error:
+            logger.warning("%s: it is left out", error)
+        else:
+            names.append(name)
+    return names
 
 
 def foreground_shares(
@@ -163,7 +180,7 @@ def _coverage(
             features.checkpoint,
         )
     curves = coverage_curves(
-        base.name, variant, selection.axis, volumes, features, DENSITIES, selector_names()
+        base.name, variant, selection.axis, volumes, features, DENSITIES, _loadable_selectors()
     )
     value = coverage(features, selection, list(volumes))
     if math.isnan(value):

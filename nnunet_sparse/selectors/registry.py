@@ -80,6 +80,8 @@ class Selector(ABC):
             If the budget is out of range, something that the selector uses is missing or has
             another length than the pool, features are not finite, or weights are given to a
             selector that ignores them.
+        SparseError
+            If the selector itself fails, or chooses something else than it was asked for.
         """
         if not 1 <= budget <= len(pool.available):
             raise ValueError(f"budget must lie in 1..{len(pool.available)}, got {budget}")
@@ -95,10 +97,20 @@ class Selector(ABC):
         used = pool.features if "features" in self.uses else None
         if used is not None and not np.isfinite(used).all():
             raise ValueError("features must be finite numbers")
-        chosen = np.sort(np.asarray(self._choose(pool, budget, rng), dtype=np.int64))
-        wrong = len(chosen) != budget or (np.diff(chosen) < 1).any() or pool.chosen[chosen].any()
-        if wrong:
-            raise ValueError(f"selector {self.name!r} chose {len(chosen)} of {budget} slices")
+        try:
+            chosen = np.sort(np.asarray(self._choose(pool, budget, rng), dtype=np.int64).ravel())
+        except SparseError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise SparseError(f"selector {self.name!r} failed: {reason}") from error
+        for wrong, what in (
+            (len(chosen) != budget, f"{len(chosen)} slices instead of {budget}"),
+            ((np.diff(chosen) < 1).any(), "a slice twice"),
+            (not np.isin(chosen, pool.available).all(), "slices that are not available"),
+        ):
+            if wrong:
+                raise SparseError(f"selector {self.name!r} is faulty: it chose {what}")
         return chosen
 
     @abstractmethod
@@ -214,6 +226,8 @@ def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise SparseError(f"a parameter is given as key=value (clusters=5), got {text!r}")
+        if key in parsed:
+            raise SparseError(f"parameter {key} of selector {name!r} is given twice")
         kind = type(defaults.get(key, ""))  # unknown ones are refused where they are used
         try:
             parsed[key] = _BOOL[value.lower()] if kind is bool else kind(value)

@@ -118,7 +118,7 @@ def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
     expected = features(paths, raw)
     if not overwrite:
         shutil.rmtree(mae_model(paths, raw.name, MaeRequest(), 0).path)
-    monkeypatch.setattr(resumable, "_STEPS_BETWEEN_CHECKPOINTS", 3)
+    monkeypatch.setattr(resumable, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     save, steps = resumable._save, []
 
     def save_and_die(parts, losses, *rest):
@@ -189,6 +189,14 @@ def test_an_unreadable_image_is_named(paths, raw):
     with pytest.raises(SparseError, match=r"tr_01_0000\.nii\.gz"):
         features(paths, raw)
     assert not mae_model(paths, raw.name, MaeRequest(), 0).path.exists()
+
+
+def test_a_truncated_image_is_named(paths, raw):
+    file = raw.training["tr_01"].images[1]
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(SparseError, match=r"tr_01_0001.nii.gz is damaged"):
+        train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1)
+    assert not list(paths.preprocessed.rglob("checkpoint*"))
 
 
 def test_standardised_features():

@@ -37,7 +37,7 @@ def test_the_seed_decides_everything(slices, tmp_path):
 
 def test_a_killed_training_ends_as_one_that_was_not(slices, tmp_path, monkeypatch):
     expected, losses = run(slices, tmp_path / "a.pth")
-    monkeypatch.setattr(resumable, "_STEPS_BETWEEN_CHECKPOINTS", 2)
+    monkeypatch.setattr(resumable, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     save = resumable._save
 
     def save_and_die(parts, losses, *rest):

@@ -1,4 +1,5 @@
 import shutil
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from nnunet_sparse.features.train_mae_cli import main as train_mae
 from nnunet_sparse.report.coverage import coverage
 from nnunet_sparse.report.show_selection import main
 from nnunet_sparse.selection import CaseSelection, Selection
+from nnunet_sparse.selectors import registry
 from nnunet_sparse.split import SplitRequest
 from nnunet_sparse.variant import Variant
 
@@ -40,6 +42,32 @@ def test_four_figures_in_two_formats(paths, make_base, tmp_path, monkeypatch, ca
     assert main(["500", "-np", "2", "-device", "cpu"]) == 0
     assert tree(folder) == first
     assert tree(paths.raw) == before
+
+
+@pytest.mark.usefixtures("short")
+def test_a_broken_selector_of_another_package_is_left_out(
+    paths, make_base, tmp_path, monkeypatch, caplog
+):
+    make_base()
+    make_dataset(paths, "4", rho=0.3, selector="ual")
+    point = EntryPoint("broken", "no_such_module:X", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "_entry_points", lambda: {"broken": point})
+    assert main(["500", "-np", "1", "-device", "cpu", "-o", str(tmp_path)]) == 0
+    assert "'broken' of no_such_module:X cannot be loaded" in caplog.text
+    assert len(list(tmp_path.glob("*coverage*"))) == 2
+
+
+def test_volumes_without_a_slice_are_shown(paths, make_base, tmp_path, monkeypatch):
+    make_base()
+    made = make_dataset(paths, "4", budget=3)
+    drawn = []
+    monkeypatch.setattr(
+        "nnunet_sparse.report.selection_figures.draw_strips", lambda *args: drawn.append(args)
+    )
+    assert main(["500", "-np", "1", "-o", str(tmp_path)]) == 0
+    _, lengths, title, _ = drawn[0]
+    assert set(lengths) == set(made.split.train)
+    assert title.endswith("3 slices in 3 volumes, none in 4")
 
 
 def test_without_features(paths, make_base, tmp_path, capsys, caplog):

@@ -138,6 +138,27 @@ def test_what_is_no_selector_is_refused() -> None:
         register("new")(Unusual)
 
 
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([0, 0, 1], "it chose a slice twice"),
+        ([0, 1, 99], "it chose slices that are not available"),
+        ([0, 1], "it chose 2 slices instead of 3"),
+        (None, "failed: TypeError"),
+    ],
+)
+def test_a_faulty_selector_is_named(positions: list[int] | None, message: str) -> None:
+    @dataclass(frozen=True)
+    class Faulty(Selector):
+        name: ClassVar[str] = "faulty"
+
+        def _choose(self, *_: Any) -> np.ndarray:
+            return np.array([*positions])  # type: ignore[misc]
+
+    with pytest.raises(SparseError, match=f"selector 'faulty' .*{message}"):
+        Faulty().select(Pool.of_volume(5), 3, np.random.default_rng(0))
+
+
 def test_parameters() -> None:
     assert get_selector("ual", {"clusters": 5}).parameters["clusters"] == 5
     assert parse_parameters("ual", ["clusters=5", "candidates=all", "coverage=1"]) == {
@@ -157,9 +178,13 @@ def test_parameters() -> None:
             get_selector(name, values)
     with pytest.raises(SparseError, match="may hold letters, digits"):
         get_selector("ual", {"candidates": "../x"})
-    for texts, message in (("clusters", "key=value"), ("clusters=x", "is like 3, got 'x'")):
+    for texts, message in (
+        (["clusters"], "key=value"),
+        (["clusters=x"], "is like 3, got 'x'"),
+        (["clusters=2", "clusters=3"], "parameter clusters of selector 'ual' is given twice"),
+    ):
         with pytest.raises(SparseError, match=message):
-            parse_parameters("ual", [texts])
+            parse_parameters("ual", texts)
 
 
 def test_selectors_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
