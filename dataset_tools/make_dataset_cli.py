@@ -314,7 +314,7 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
         f"{selection.axis}, in {len(selection.cases)} of {len(split.train)} training volumes",
     ]
     if left_out := result.num_volumes - len(selection.cases):
-        lines.append(f"left out:   {left_out} of the {result.num_volumes} volumes have no slice")
+        lines.append(f"left out:   {left_out} of the {result.num_volumes} volumes, without a slice")
     if not args.dry_run:
         assert result.folder is not None
         made = "made:       " if result.created else "exists:     "

@@ -125,9 +125,9 @@ def keep_split(split: Split, paths: NnUNetPaths, base: str) -> bool:
             raise SparseError(f"another process has just made another split of {base}") from None
         return False
     finally:
-        fresh.unlink(missing_ok=True)
-        if not file.exists():
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+            if not file.exists():
                 file.parent.rmdir()  # if it is empty
     return True
 

@@ -144,7 +144,7 @@ def foreground_shares(
         first, second = (float(s[:, columns].any(axis=1).mean()) for s in (of_all, of_chosen))
         return first, second
 
-    result = {"any label": shares(list(range(len(values))))}
+    result = {"any label": shares(list(range(len(values))))} if len(values) > 1 else {}
     for name, value in base.dataset_json["labels"].items():
         labels = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
         if labels:

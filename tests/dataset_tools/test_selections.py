@@ -159,7 +159,7 @@ def test_left_out_volumes_are_told(
     assert main(["-d", "4", "--budget", "3", "--scope", "dataset", "-np", "1"]) == 0
     out = capsys.readouterr().out
     assert "budget:     3 of 61 slices" in out
-    assert "left out:   4 of the 7 volumes have no slice" in out
+    assert "left out:   4 of the 7 volumes, without a slice" in out
 
 
 @pytest.mark.parametrize(
