@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from nnunet_sparse.cli import (
     CommandParser,
     add_num_processes,
-    non_negative_int,
     positive_int,
     run_command,
 )
 from nnunet_sparse.dataset_tools.interpolate import InterpolatedDataset, interpolate_dataset
 from nnunet_sparse.devices import check_device
-from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.interpolation.train_cli import add_network_arguments
 from nnunet_sparse.paths import configured_paths
 
 
@@ -59,19 +58,7 @@ def add_interpolation_arguments(parser: argparse.ArgumentParser, of_report: bool
     group = parser.add_argument_group("interpolation")
     if not of_report:
         _add_ways(group)
-    group.add_argument(
-        "--preset",
-        choices=tuple(PRESETS),
-        default=DEFAULT_PRESET,
-        help="training of the network (default: %(default)s)",
-    )
-    group.add_argument(
-        "--interpolator_seed",
-        type=non_negative_int,
-        default=0,
-        metavar="SEED",
-        help="seed of its training (default: %(default)s)",
-    )
+    add_network_arguments(group)
 
 
 def _add_ways(group: argparse._ArgumentGroup) -> None:

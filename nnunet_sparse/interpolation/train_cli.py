@@ -41,6 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def add_interpolator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the interpolator."""
     group = parser.add_argument_group("interpolator", "the network and how it is trained")
+    add_network_arguments(group)
+    group.add_argument(
+        "--change",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"values of the preset: {', '.join(f.name for f in fields(InterpolatorPreset))}",
+    )
+    group.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
+
+
+def add_network_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the options that name a network."""
     group.add_argument(
         "--preset",
         choices=tuple(PRESETS),
@@ -54,14 +67,6 @@ def add_interpolator_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SEED",
         help="seed of its training (default: %(default)s)",
     )
-    group.add_argument(
-        "--change",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"values of the preset: {', '.join(f.name for f in fields(InterpolatorPreset))}",
-    )
-    group.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
 
 
 def interpolator_request(args: argparse.Namespace) -> InterpolatorRequest:
