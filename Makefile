@@ -25,6 +25,7 @@ BENCH_DATA ?=
 bench: $(UV)
 	$(RUN) python benchmarks/preprocessing.py -o $(BENCH)/preprocessing $(if $(BENCH_DATA),--data $(BENCH_DATA))
 	$(RUN) python benchmarks/loader.py -o $(BENCH)/loader --data phantom:organ $(BENCH_DATA)
+	$(RUN) python benchmarks/affinity.py
 	$(RUN) python benchmarks/cover.py
 	$(RUN) python benchmarks/probe_features.py -o $(BENCH)/selection --data phantom:lesion $(BENCH_DATA)
 	$(RUN) python benchmarks/slice_coverage.py -o $(BENCH)/selection --data phantom:lesion $(BENCH_DATA)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -67,8 +68,8 @@ def _run(args: argparse.Namespace) -> None:
     with torch.inference_mode():
         for _ in range(args.rounds + 1):  # the first one warms up
             for name, way in _WAYS.items():
-                seconds[name].append(_timed(lambda way=way: way(*tensors, args.radius), args))
-                results[name] = way(*tensors, args.radius)
+                taken, results[name] = _timed(partial(way, *tensors, args.radius), args)
+                seconds[name].append(taken)
     medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
     peaks = {name: _peak_of(name, args) for name in _WAYS}
     first, second = results.values()
@@ -97,17 +98,28 @@ def _run(args: argparse.Namespace) -> None:
 def _tensors(args: argparse.Namespace) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     size = args.side, args.side
-    features = [0.3 * torch.randn(1, args.features, *size, generator=generator) for _ in range(2)]
+    # in place, so that no copy hides what the ways need
+    features = [
+        torch.randn(1, args.features, *size, generator=generator).mul_(0.3) for _ in range(2)
+    ]
     values = torch.rand(1, args.labels, *size, generator=generator)
     return [tensor.to(args.device) for tensor in (*features, values)]
 
 
-def _timed(work: Callable[[], object], args: argparse.Namespace) -> float:
+def _timed(
+    work: Callable[[], torch.Tensor], args: argparse.Namespace
+) -> tuple[float, torch.Tensor]:
+    """Seconds and result, with what a GPU has been given done before and after."""
+    _synchronize(args)
     start = time.perf_counter()
-    work()
+    result = work()
+    _synchronize(args)
+    return time.perf_counter() - start, result
+
+
+def _synchronize(args: argparse.Namespace) -> None:
     if args.device != "cpu":
         torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def _peak_of(name: str, args: argparse.Namespace) -> float:
@@ -138,7 +150,7 @@ def _peak(args: argparse.Namespace, tensors: Sequence[torch.Tensor]) -> float:
 def _peak_rate(args: argparse.Namespace) -> float:
     """Operations per second of a large matrix product in single precision."""
     matrix = torch.randn(2048, 2048, device=args.device)
-    times = [_timed(lambda: matrix @ matrix, args) for _ in range(5)]
+    times = [_timed(lambda: matrix @ matrix, args)[0] for _ in range(5)]
     return 2 * 2048**3 / min(times)
 
 

@@ -12,30 +12,31 @@ from tqdm import tqdm
 
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.dataset_name import find_dataset
-from nnunet_sparse.dataset_tools.publish import publish
+from nnunet_sparse.dataset_tools.publish import check_id_is_free, publish
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, link_cases
+from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.folds import SPLITS_FILE
 from nnunet_sparse.geometry import read_spacing
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.interpolation.store import (
-    InterpolatorRequest,
-    load_interpolator,
-    train_interpolator,
-)
+from nnunet_sparse.interpolation.store import load_interpolator, train_interpolator
 from nnunet_sparse.interpolation.volumes import read_slices
 from nnunet_sparse.label_io import TIFF_READER, read_label, spacing_file, write_label_like
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
-from nnunet_sparse.selection import Selection
+from nnunet_sparse.selection import CaseSelection, Selection
 from nnunet_sparse.split import SplitRequest, find_split
 
 FOLDER = "interpolation"
 """Folder of an interpolated data set that tells where its labels came from."""
 
+DESCRIPTION_FILE = "interpolation.json"
+"""File of an interpolated data set: how it was made, with the hash of the network."""
+
+_VERSION = 1
 _LEVELS = 255
 
 
@@ -109,11 +110,20 @@ def interpolate_dataset(
         SPLITS_FILE: json.loads((source.folder / SPLITS_FILE).read_text(encoding="utf-8")),
         SELECTION_FILE: filled.to_json(),
     }
-    network = None
+    suffix = variant.dataset_suffix(base.suffix)
+    # what can be refused, before minutes of work
+    check_device(device)
+    check_id_is_free(paths, suffix, base.name, dataset_id, overwrite)
+    network, digest = None, None
     if interpolation.uses_network:
-        request = InterpolatorRequest(interpolation.preset, interpolation.network_seed, device)
+        request = interpolation.network(device)
         model = train_interpolator(paths, base, split.train, selection.axis, request, num_processes)
-        network = load_interpolator(model, device)
+        network, digest = load_interpolator(model, device), model.digest("interpolator")
+    documents[DESCRIPTION_FILE] = {
+        "version": _VERSION,
+        "interpolation": interpolation.to_json(),
+        "network": digest,
+    }
 
     def fill(folder: Path) -> None:
         _write_labels(folder, source, selection, interpolation, network, num_processes)
@@ -121,7 +131,7 @@ def interpolate_dataset(
 
     publication = publish(
         paths,
-        variant.dataset_suffix(base.suffix),
+        suffix,
         documents,
         fill,
         dataset_id=dataset_id,
@@ -165,6 +175,10 @@ def _selection_of(source: RawDataset) -> Selection:
     selection = Selection.read(file)
     if selection.variant.interpolation:
         raise SparseError(f"{source.name} is interpolated already")
+    if missing := selection.cases.keys() - source.training.keys():
+        raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")
+    if not source.has_ignore_label:
+        raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
     return selection
 
 
@@ -172,7 +186,7 @@ def _selection_of(source: RawDataset) -> Selection:
 class _Job:
     case: Case
     target: Path
-    slices: tuple[int, ...]
+    selected: CaseSelection
 
 
 def _write_labels(
@@ -191,7 +205,7 @@ def _write_labels(
         case_id: _Job(
             source.training[case_id],
             folder / "labelsTr" / f"{case_id}{source.file_ending}",
-            case.slices,
+            case,
         )
         for case_id, case in selection.cases.items()
     }
@@ -235,8 +249,12 @@ def _write_label(
     assert template is not None
     whole = read_label(template, reader)
     sparse = np.moveaxis(whole, axis, 0)
+    if len(sparse) != job.selected.num_slices:
+        raise SparseError(
+            f"{template} has {len(sparse)} slices, {SELECTION_FILE} says {job.selected.num_slices}"
+        )
     annotated = np.zeros(len(sparse), bool)
-    annotated[list(job.slices)] = True
+    annotated[list(job.selected.slices)] = True
     if (sparse[annotated] == ignore_label).any() or not (sparse[~annotated] == ignore_label).all():
         raise SparseError(f"{template} does not fit {SELECTION_FILE}: other slices are annotated")
     warp: Warp | None = None

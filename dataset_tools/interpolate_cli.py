@@ -12,8 +12,11 @@ from nnunet_sparse.cli import (
 from nnunet_sparse.dataset_tools.interpolate import InterpolatedDataset, interpolate_dataset
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
-from nnunet_sparse.interpolation.train_cli import add_network_arguments
+from nnunet_sparse.interpolation.train_cli import add_network_arguments, parse_changes
 from nnunet_sparse.paths import configured_paths
+
+INTERPOLATION_OPTIONS = ("both_ways", "min_confidence", "interpolator_seed", "change")
+"""Options that mean nothing without an interpolation."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +82,12 @@ def _add_ways(group: argparse._ArgumentGroup) -> None:
 def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     """Interpolation that a command line asks for."""
     return Interpolation(
-        method, args.both_ways, args.min_confidence, args.preset, args.interpolator_seed
+        method,
+        args.both_ways,
+        args.min_confidence,
+        args.preset,
+        args.interpolator_seed,
+        parse_changes(args.change),
     )
 
 

@@ -15,6 +15,7 @@ from nnunet_sparse.cli import (
 from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, check_id, taken_ids
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.interpolate_cli import (
+    INTERPOLATION_OPTIONS,
     add_interpolation_arguments,
     interpolation_of,
     report,
@@ -25,6 +26,7 @@ from nnunet_sparse.dataset_tools.make_dataset import (
     check_axis,
     make_dataset,
 )
+from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
 from nnunet_sparse.features.store import MaeRequest
@@ -225,7 +227,12 @@ def _run(args: argparse.Namespace) -> None:
     # what is wrong whatever the base is, before a phantom is made
     Variant(**factors)
     check_axis(args.axis)
-    interpolation = interpolation_of(args.interpolate, args) if args.interpolate else None
+    interpolation = None
+    if args.interpolate:
+        interpolation = interpolation_of(args.interpolate, args)
+        check_device(args.device)
+    elif given := [name for name in INTERPOLATION_OPTIONS if getattr(args, name)]:
+        raise SparseError(f"--{given[0]} works with --interpolate")
     named = args.base is not None
     paths = configured_paths() if named else configured_or_default_paths()
     base = args.base if named else _only_base(paths, args)

@@ -7,6 +7,7 @@
 import contextlib
 import hashlib
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,12 @@ class ModelFolder:
 
     def read_record(self) -> dict[str, Any]:
         """What the network was trained on."""
-        content: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        try:
+            content: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise SparseError(
+                f"{self.record_file} is damaged: {self.command} --overwrite trains it again"
+            ) from error
         return content
 
     def digest(self, what: str) -> str:
@@ -106,6 +112,8 @@ class ModelFolder:
         """Write the trained network and its record; the training is done then."""
         import torch
 
+        # never the old network with the new record
+        self.checkpoint.unlink(missing_ok=True)
         write_json(self.record_file, record)
         with atomic_path(self.checkpoint) as temporary:
             torch.save(dict(content), temporary)
@@ -115,7 +123,14 @@ class ModelFolder:
         """Content of the checkpoint, on the CPU."""
         import torch
 
-        content: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        try:
+            content: dict[str, Any] = torch.load(
+                self.checkpoint, map_location="cpu", weights_only=True
+            )
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise SparseError(
+                f"{self.checkpoint} is damaged: {self.command} --overwrite trains it again"
+            ) from error
         return content
 
     def _time(self) -> int | None:

@@ -148,9 +148,11 @@ def local_affinity(
     for first, size, whole in zip(corner, query.shape[2:], key.shape[2:], strict=True):
         if first + radius < 0 or first + size - radius > whole:
             raise ValueError(f"a window of radius {radius} lies outside the reference")
-    result: torch.Tensor = _LocalAffinity.apply(
-        query.float(), key.float(), value.float(), radius, corner
-    )
+    # in half precision the largest of close products would be picked by rounding
+    with torch.autocast(query.device.type, enabled=False):
+        result: torch.Tensor = _LocalAffinity.apply(
+            query.float(), key.float(), value.float(), radius, corner
+        )
     return result
 
 
@@ -182,6 +184,11 @@ class _LocalAffinity(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        with torch.autocast(gradient.device.type, enabled=False):
+            return *_LocalAffinity._gradients(ctx, gradient.float()), None, None
+
+    @staticmethod
+    def _gradients(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         query, key, value = ctx.saved_tensors
         n, c, height, width = query.shape
         tiling, queries, keys, values = _padded(query, key, value, ctx.radius, ctx.corner)
@@ -210,8 +217,6 @@ class _LocalAffinity(torch.autograd.Function):
             of_queries[:, :c, :height, :width].contiguous(),
             F.pad(of_keys[:, :c], undo),
             F.pad(of_values, undo),
-            None,
-            None,
         )
 
 

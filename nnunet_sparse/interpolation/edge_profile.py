@@ -65,9 +65,7 @@ def difference_scale(slices: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        (channel,), positive.
+        (channel,), positive; NaN where nothing differs.
     """
     found = differences(slices).abs()
-    counted = (found > 0).sum(dim=(0, 2, 3, 4)).clamp(min=1)
-    mean = found.sum(dim=(0, 2, 3, 4)) / counted
-    return torch.where(mean > 0, mean, torch.ones_like(mean))
+    return found.sum(dim=(0, 2, 3, 4)) / (found > 0).sum(dim=(0, 2, 3, 4))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from nnunet_sparse.interpolation.dense_label import NEVER_REACHED, DenseLabel
+from nnunet_sparse.interpolation.dense_label import NEVER_REACHED, DenseLabel, enclosing
 from nnunet_sparse.interpolation.soft_label import SoftLabel, average
 
 Warp = Callable[[SoftLabel, int, int], SoftLabel]
@@ -38,21 +38,24 @@ def propagate(label: np.ndarray, annotated: np.ndarray, warp: Warp) -> DenseLabe
     Returns
     -------
     DenseLabel
-        The confidence is the share of the class that won; 1 in slices where nothing came.
+        The confidence is the share of the class that won; 1 in slices where nothing came, but 1/2
+        if these lie between two annotated slices that both show an object.
     """
     result = _start(label, annotated)
-    queue = deque((int(i), SoftLabel.of_slice(label[i])) for i in np.flatnonzero(annotated))
+    queue: deque[tuple[int, SoftLabel | None]] = deque()
+    queue.extend((int(i), None) for i in np.flatnonzero(annotated))
     while queue:
         i, moving = queue.popleft()
-        if moving.is_empty:
+        free = [j for j in (i - 1, i + 1) if _is_free(result, j)]
+        if not free:
             continue
-        for j in (i - 1, i + 1):
-            if not 0 <= j < len(label) or result.hops[j] != NEVER_REACHED:
-                continue
-            arrived = warp(moving, i, j)
+        moving = moving or SoftLabel.of_slice(label[i])
+        for j in free:
+            arrived = _NOTHING if moving.is_empty else warp(moving, i, j)
             if not arrived.is_empty:
                 _fill(result, j, arrived, result.source[i], result.hops[i] + 1)
                 queue.append((j, arrived))
+    _doubt_what_got_lost(result, annotated)
     return result
 
 
@@ -72,8 +75,8 @@ def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) ->
     -------
     DenseLabel
         The confidence is the averaged share of the class that won, so that it is low where the two
-        sides disagree; 1 in slices where nothing came. The source is the nearer origin of what
-        arrived.
+        sides disagree; in slices where nothing came as for :func:`propagate`. The source is the
+        nearer origin of what arrived.
     """
     result = _start(label, annotated)
     known = [int(i) for i in np.flatnonzero(annotated)]
@@ -85,11 +88,11 @@ def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) ->
                 _fill(result, j, arrived, above, above - j)
             continue
         assert below is not None
-        upwards = dict(_wander(label, below, range(first, end), warp))
         if above is None:
-            for j, arrived in upwards.items():
+            for j, arrived in _wander(label, below, range(first, end), warp):
                 _fill(result, j, arrived, below, j - below)
             continue
+        upwards = dict(_wander(label, below, range(first, end), warp))
         downwards = dict(_wander(label, above, range(end - 1, first - 1, -1), warp))
         for j in sorted({*upwards, *downwards}):
             up, down = upwards.get(j, _NOTHING), downwards.get(j, _NOTHING)
@@ -97,6 +100,7 @@ def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) ->
             from_below = j in upwards and (j not in downwards or j - below <= above - j)
             source = below if from_below else above
             _fill(result, j, both, source, abs(j - source))
+    _doubt_what_got_lost(result, annotated)
     return result
 
 
@@ -106,6 +110,20 @@ def _start(label: np.ndarray, annotated: np.ndarray) -> DenseLabel:
     source = np.where(annotated, np.arange(len(label)), NEVER_REACHED)
     hops = np.where(annotated, 0, NEVER_REACHED)
     return DenseLabel(filled, source, hops, np.ones(label.shape, np.float16))
+
+
+def _is_free(result: DenseLabel, j: int) -> bool:
+    """Whether a slice is there, and neither annotated nor reached."""
+    return 0 <= j < len(result.label) and bool(result.hops[j] == NEVER_REACHED)
+
+
+def _doubt_what_got_lost(result: DenseLabel, annotated: np.ndarray) -> None:
+    """Lower the confidence where an object got lost between two slices that show one."""
+    shown: np.ndarray = np.any(result.label > 0, axis=(1, 2))
+    for j in np.flatnonzero(result.hops == NEVER_REACHED):
+        below, above = enclosing(annotated, int(j))
+        if below is not None and above is not None and shown[below] and shown[above]:
+            result.confidence[j] = 0.5
 
 
 def _wander(

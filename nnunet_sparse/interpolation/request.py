@@ -1,7 +1,7 @@
 """How the slices between annotated ones are filled."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from nnunet_sparse.interpolation.nearest import interpolate_nearest
 from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS
 from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
 from nnunet_sparse.interpolation.shape import interpolate_shape
+from nnunet_sparse.interpolation.store import InterpolatorRequest, change_names
 
 METHODS = ("correspondence", "shape", "nearest")
 NETWORK_METHOD = "correspondence"
@@ -29,8 +30,9 @@ class Interpolation:
     both_ways
         With ``correspondence``: average what arrives from both sides, instead of algorithm 1.
     min_confidence
-        Voxels of less confidence stay ignore.
-    preset, network_seed
+        Voxels of less confidence stay ignore. With ``correspondence`` confidence then is what the
+        labels that arrive from both sides agree on, as with ``both_ways``.
+    preset, network_seed, changes
         Which network is used with ``correspondence``; the default for the others.
     """
 
@@ -39,6 +41,7 @@ class Interpolation:
     min_confidence: float = 0.0
     preset: str = DEFAULT_PRESET
     network_seed: int = 0
+    changes: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -54,11 +57,19 @@ class Interpolation:
                 raise SparseError(f"both_ways works with {NETWORK_METHOD}, not with {self.method}")
             object.__setattr__(self, "preset", DEFAULT_PRESET)
             object.__setattr__(self, "network_seed", 0)
+            object.__setattr__(self, "changes", ())
+        # as JSON gives them, and without what is the preset's anyway
+        object.__setattr__(self, "changes", self.network().changes)
 
     @property
     def uses_network(self) -> bool:
         """Whether a trained network is needed."""
         return self.method == NETWORK_METHOD
+
+    def network(self, device: str | None = None) -> InterpolatorRequest:
+        """The network that is needed."""
+        changes = tuple((key, value) for key, value in self.changes)
+        return InterpolatorRequest(self.preset, self.network_seed, device, changes)
 
     @property
     def name(self) -> str:
@@ -70,6 +81,7 @@ class Interpolation:
             parts.append(self.preset)
         if self.network_seed:
             parts.append(f"net{self.network_seed}")
+        parts += change_names(self.changes)
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
@@ -103,4 +115,13 @@ class Interpolation:
         if self.method == "shape":
             return interpolate_shape(label, annotated, spacing_mm)
         assert warp is not None
-        return (propagate_both_ways if self.both_ways else propagate)(label, annotated, warp)
+        if not self.both_ways and not self.min_confidence:
+            return propagate(label, annotated, warp)
+        both = propagate_both_ways(label, annotated, warp)
+        return both if self.both_ways else _agreeing(propagate(label, annotated, warp), both)
+
+
+def _agreeing(found: DenseLabel, both: DenseLabel) -> DenseLabel:
+    """The first label, with the confidence that what arrives from both sides has in it."""
+    confidence = np.where(found.label == both.label, both.confidence, 1 - both.confidence)
+    return replace(found, confidence=confidence)

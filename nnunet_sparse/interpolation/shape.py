@@ -2,9 +2,10 @@
 
 Signed distances to the border of each label are interpolated linearly between two annotated slices;
 the label is where the result is positive. A label that one of the two does not show vanishes
-half-way: its distance there is minus the largest one of the other slice. Where labels meet, the
-union of all labels decides what is foreground and the largest distance which label, so that they
-neither overlap nor leave gaps. Beyond the outermost annotated slices these are copied.
+half-way: its distance there is minus the largest one of the other slice. A pixel is foreground
+where the distance of a label or of the union of all labels is positive, and gets the label of the
+largest distance, so that labels that meet neither overlap nor leave gaps. Beyond the outermost
+annotated slices these are copied.
 """
 
 from collections.abc import Sequence
@@ -56,12 +57,19 @@ def interpolate_shape(
             weight = (i - below) / (above - below)
             each = np.stack([_blend(pair, weight) for pair in distances])
             of_union = _blend(union, weight)
+            # a label that vanishes is far from the others, whose distance must not hide it
+            foreground = np.maximum(of_union, each.max(axis=0))
             filled[i] = 0
-            filled[i][box] = np.where(of_union > 0, np.array(values)[each.argmax(axis=0)], 0)
-            confidence[i][box] = _confidence(of_union, each, pixel_mm)
-    for j in [*range(known[0]), *range(known[-1] + 1, len(label))]:
-        border = _distance_to_other_labels(filled[j], spacing_mm) / pixel_mm
-        confidence[j] = _logistic(border) ** (1 + hops[j])
+            filled[i][box] = np.where(foreground > 0, np.array(values)[each.argmax(axis=0)], 0)
+            confidence[i][box] = _confidence(foreground, each, pixel_mm)
+    for end, beyond in (
+        (known[0], range(known[0])),
+        (known[-1], range(known[-1] + 1, len(label))),
+    ):
+        if beyond:
+            border = _logistic(_distance_to_other_labels(label[end], spacing_mm) / pixel_mm)
+            for i in beyond:
+                confidence[i] = border ** (1 + hops[i])
     return DenseLabel(filled, source, hops, confidence)
 
 
@@ -113,12 +121,12 @@ def _blend(pair: tuple[np.ndarray, np.ndarray], weight: float) -> np.ndarray:
     return mean
 
 
-def _confidence(of_union: np.ndarray, each: np.ndarray, pixel_mm: float) -> np.ndarray:
-    margin = np.abs(of_union)
+def _confidence(foreground: np.ndarray, each: np.ndarray, pixel_mm: float) -> np.ndarray:
+    margin = np.abs(foreground)
     if len(each) > 1:
         best = np.sort(each, axis=0)
         between_labels = (best[-1] - best[-2]) / 2
-        margin = np.where(of_union > 0, np.minimum(margin, between_labels), margin)
+        margin = np.where(foreground > 0, np.minimum(margin, between_labels), margin)
     return _logistic(margin / pixel_mm)
 
 

@@ -6,7 +6,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -54,14 +54,19 @@ class InterpolatorRequest:
         if self.preset not in PRESETS:
             raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
         preset = asdict(PRESETS[self.preset])
-        changed = tuple((key, value) for key, value in self.changes if value != preset[key])
-        object.__setattr__(self, "changes", changed)
+        changed = sorted((key, value) for key, value in self.changes if value != preset[key])
+        object.__setattr__(self, "changes", tuple(changed))
         _ = self.values  # refuses what is out of range
 
     @property
     def values(self) -> InterpolatorPreset:
         """The preset with its changes."""
         return replace(PRESETS[self.preset], **dict(self.changes))
+
+
+def change_names(changes: Sequence[tuple[str, Any]]) -> list[str]:
+    """Parts of names of folders for changes of a preset."""
+    return [f"{key.replace('_', '')}{value}" for key, value in changes]
 
 
 def interpolator_model(
@@ -77,8 +82,8 @@ def interpolator_model(
     if request.changes:
         command += " --change"
     for key, value in request.changes:
-        name += f"_{key.replace('_', '')}{value:g}"
-        command += f" {key}={value:g}"
+        command += f" {key}={value}"
+    name = "_".join([name, *change_names(request.changes)])
     return ModelFolder(paths.preprocessed / base / "nnsparse" / name, command)
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from nnunet_sparse.cli import CommandParser, add_num_processes, non_negative_int, run_command
 from nnunet_sparse.errors import SparseError
@@ -42,13 +43,6 @@ def add_interpolator_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of the interpolator."""
     group = parser.add_argument_group("interpolator", "the network and how it is trained")
     add_network_arguments(group)
-    group.add_argument(
-        "--change",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"values of the preset: {', '.join(f.name for f in fields(InterpolatorPreset))}",
-    )
     group.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
 
 
@@ -67,10 +61,18 @@ def add_network_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="SEED",
         help="seed of its training (default: %(default)s)",
     )
+    group.add_argument(
+        "--change",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="other values than the preset's: "
+        f"{', '.join(f.name for f in fields(InterpolatorPreset))}",
+    )
 
 
-def interpolator_request(args: argparse.Namespace) -> InterpolatorRequest:
-    """Interpolator that a command line asks for.
+def parse_changes(texts: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+    """Values of a preset that a command line changes.
 
     Raises
     ------
@@ -78,23 +80,24 @@ def interpolator_request(args: argparse.Namespace) -> InterpolatorRequest:
         If a change is of no value of the preset, or out of range.
     """
     kinds = {f.name: f.type for f in fields(InterpolatorPreset)}
-    changes = {}
-    for text in args.change:
+    changes: dict[str, Any] = {}
+    for text in texts:
         key, equals, value = text.partition("=")
         if not equals or key not in kinds:
             known = ", ".join(kinds)
             raise SparseError(f"--change takes key=value with a key of {known}, got {text!r}")
+        if key in changes:
+            raise SparseError(f"{key} is given twice")
         try:
             changes[key] = float(value) if kinds[key] is float else int(value)
         except ValueError:
             raise SparseError(f"{key} is a number, got {value!r}") from None
-    return InterpolatorRequest(
-        args.preset, args.interpolator_seed, args.device, tuple(sorted(changes.items()))
-    )
+    return tuple(sorted(changes.items()))
 
 
 def _run(args: argparse.Namespace) -> None:
-    request = interpolator_request(args)
+    changes = parse_changes(args.change)
+    request = InterpolatorRequest(args.preset, args.interpolator_seed, args.device, changes)
     images = find_training_images(args)
     model = train_interpolator(
         images.paths,

@@ -166,12 +166,9 @@ def draw_slices(
 
 
 def volume_scale(volume: np.ndarray) -> torch.Tensor:
-    """Scale of a volume's differences, (channel,), from some slices all over it."""
+    """Scale of a volume's differences, (channel,), from some slices all over it; 1 if constant."""
     chosen = np.unique(np.linspace(0, len(volume) - 1, _SLICES_FOR_SCALE).astype(int))
     # slice by slice: 48 differences of each pixel stand in memory
     parts = [torch.from_numpy(np.asarray(volume[i : i + 1], np.float32)) for i in chosen]
-    found = torch.stack(
-        [difference_scale(part) for part in parts if part.std() > 0]
-        or [torch.ones(volume.shape[1])]
-    )
-    return found.median(dim=0).values
+    median = torch.stack([difference_scale(part) for part in parts]).nanmedian(dim=0).values
+    return torch.where(median > 0, median, torch.ones_like(median))

@@ -54,6 +54,11 @@ class CorrespondenceWarp:
             self._features.popitem(last=False)
         return self._features[i]
 
+    def encode_first(self) -> None:
+        """Compute the features of as many slices as are kept."""
+        for i in range(min(len(self.slices), self.kept_slices)):
+            self.features(i)
+
     def __call__(self, moving: SoftLabel, i: int, j: int) -> SoftLabel:
         """Warp the label of slice i to slice j; only around the object anything is computed."""
         radius = self.network.radius

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,10 @@ from nnunet_sparse.dataset_tools.interpolate_cli import add_interpolation_argume
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import read_spacing
+from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
-from nnunet_sparse.interpolation.store import (
-    InterpolatorRequest,
-    load_interpolator,
-    train_interpolator,
-)
+from nnunet_sparse.interpolation.store import load_interpolator, train_interpolator
+from nnunet_sparse.interpolation.train_cli import parse_changes
 from nnunet_sparse.interpolation.volumes import read_slices
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
@@ -40,6 +40,7 @@ from nnunet_sparse.training_images import TrainingImages, find_training_images
 from nnunet_sparse.variant import Variant
 
 BOTH_WAYS = "correspondence_both"
+_VERSION = 1
 _WORST = 6
 _FORMATS = ("png", "svg")
 
@@ -94,6 +95,7 @@ def _run(args: argparse.Namespace) -> None:
             method == BOTH_WAYS,
             preset=args.preset,
             network_seed=args.interpolator_seed,
+            changes=parse_changes(args.change),
         )
         for method in dict.fromkeys(args.methods)
     ]
@@ -104,7 +106,7 @@ def _run(args: argparse.Namespace) -> None:
     chosen = _chosen_slices(images, variants, args)
     network, digest = None, None
     if any(way.uses_network for way in ways):
-        request = InterpolatorRequest(args.preset, args.interpolator_seed, args.device)
+        request = next(way for way in ways if way.uses_network).network(args.device)
         model = train_interpolator(
             images.paths, images.raw, images.cases, images.axis, request, args.num_processes
         )
@@ -119,10 +121,12 @@ def _run(args: argparse.Namespace) -> None:
     title = f"{images.raw.name}: {len(found)} volumes, selector {args.selector}"
     draw_quality(rows, title, [output / f"quality.{ending}" for ending in _FORMATS])
     worst = _worst_slices(images, chosen, ways, network, found)
+    (output / "worst.png").unlink(missing_ok=True)
     if worst:
         draw_worst(images.raw, worst, output / "worst.png")
     print(quality_markdown(rows, only_mean=True), end="")
-    print(f"\nreport: {output} (quality.md, quality.csv, quality.png, worst.png)")
+    pictures = "quality.png, worst.png" if worst else "quality.png; no slice is wrong"
+    print(f"\nreport: {output} (quality.md, quality.csv, {pictures})")
 
 
 def _chosen_slices(
@@ -159,51 +163,75 @@ def _measure_all(
 ) -> dict[str, list[CaseQuality]]:
     """Measure the cases whose file is not there, one after the other where a network is used."""
     found, todo, asked = {}, {}, {}
+    labels = label_groups(images.raw)
     for case_id in images.cases:
-        asked[case_id] = _asked(images.raw.training[case_id], chosen[case_id], ways, digest)
+        asked[case_id] = {
+            "version": _VERSION,
+            "axis": images.axis,
+            "labels": labels,
+            **_asked(images.raw.training[case_id], chosen[case_id], ways, digest),
+        }
         known = None if args.overwrite else _read(folder / f"{case_id}.json", asked[case_id])
         if known is None:
-            todo[case_id] = (images.raw.training[case_id], chosen[case_id])
+            todo[case_id] = _Job(images.raw.training[case_id], chosen[case_id], asked[case_id])
         else:
             found[case_id] = known
     measure = partial(
-        _measure, raw=images.raw, axis=images.axis, ways=ways, labels=label_groups(images.raw)
+        _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
     )
     if network is None:
         measured: Any = map_cases(measure, todo, args.num_processes, "Measuring").items()
     else:
         bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
-        measured = ((case_id, measure(case, network=network)) for case_id, case in bar)
-    for case_id, qualities in measured:
-        content = {"asked": asked[case_id], "found": to_json(qualities)}
-        write_json(folder / f"{case_id}.json", content)
-        found[case_id] = qualities
+        measured = ((case_id, measure(job, network=network)) for case_id, job in bar)
+    found.update(measured)
     return {case_id: found[case_id] for case_id in images.cases}
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A case, its annotated slices by density, and what its measurement depends on."""
+
+    files: Case
+    chosen: Mapping[float, tuple[int, ...]]
+    asked: Mapping[str, Any]
+
+
 def _measure(
-    case: tuple[Case, Mapping[float, tuple[int, ...]]],
+    job: _Job,
     raw: RawDataset,
     axis: int,
     ways: Sequence[Interpolation],
     labels: Mapping[str, Sequence[int]],
+    folder: Path,
     network: Any = None,
 ) -> list[CaseQuality]:
-    files, chosen = case
+    """Measure a case and write its file."""
+    files = job.files
     label = _label(files, raw, axis)
     spacing = np.delete(read_spacing(files.images[0], raw.reader()), axis)
     in_plane = float(spacing[0]), float(spacing[1])
-    return measure_case(label, chosen, ways, labels, in_plane, _warps(files, raw, axis, network))
+    warps = _warps(files, raw, axis, network)
+    found = measure_case(label, job.chosen, ways, labels, in_plane, warps)
+    content = {"asked": job.asked, "found": to_json(found)}
+    write_json(folder / f"{files.case_id}.json", content)
+    return found
 
 
-def _warps(files: Case, raw: RawDataset, axis: int, network: Any) -> Callable[[Interpolation], Any]:
-    """What gives the ways of a case their common warp."""
-    warp = None
+def _warps(
+    files: Case, raw: RawDataset, axis: int, network: Any, encode: bool = True
+) -> Callable[[Interpolation], tuple[Any, float]]:
+    """What gives the ways of a case their common warp, and the seconds that encoding took."""
+    warp, seconds = None, 0.0
     if network is not None:
         from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
         warp = CorrespondenceWarp(network, read_slices(files.images, raw.reader(), axis))
-    return lambda way: warp if way.uses_network else None
+        start = time.perf_counter()
+        if encode:
+            warp.encode_first()
+        seconds = time.perf_counter() - start
+    return lambda way: (warp, seconds) if way.uses_network else (None, 0.0)
 
 
 def _worst_slices(
@@ -235,14 +263,14 @@ def _worst_slices(
         annotated = np.zeros(len(volume.label), bool)
         annotated[list(chosen[case_id][rho])] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
-        warp = _warps(files, images.raw, images.axis, network)(way)
+        warp, _ = _warps(files, images.raw, images.axis, network, encode=False)(way)
         spacing = volume.spacing_mm[1:].tolist()
-        filled = way.fill(sparse, annotated, spacing, warp).label
-        nearest = min(chosen[case_id][rho], key=lambda i: abs(i - index))
-        title = (
-            f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, from slice {nearest}"
-        )
-        shown.append(WorstSlice(title, volume, index, filled[index]))
+        filled = way.fill(sparse, annotated, spacing, warp)
+        came = "nothing came"
+        if filled.source[index] != NEVER_REACHED:
+            came = f"from slice {filled.source[index]}"
+        title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
+        shown.append(WorstSlice(title, volume, index, filled.label[index]))
     return shown
 
 

@@ -60,7 +60,8 @@ def draw_quality(rows: Sequence[QualityRow], title: str, outputs: Sequence[Path]
                 for row in shown
                 if row.method == method and getattr(row, kind) is not None
             )
-            axes.plot(*zip(*points, strict=True), marker="o", label=method)
+            densities_found, scores = [rho for rho, _ in points], [iou for _, iou in points]
+            axes.plot(densities_found, scores, marker="o", label=method)
         densities = sorted({row.rho for row in shown})
         axes.set(xscale="log", xlabel="density", title=name)
         axes.set_xticks(densities, [f"{rho:g}" for rho in densities])

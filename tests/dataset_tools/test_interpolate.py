@@ -1,5 +1,7 @@
 """Interpolated data sets."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,40 @@ def test_unsure_voxels_stay_ignore(paths: NnUNetPaths, make_base: BaseMaker) -> 
     label = array(folder / "labelsTr" / f"{file.stem}.nii.gz")
     np.testing.assert_array_equal(label == ignore, confidence < 0.9)
     assert 0 < (label == ignore).mean() < 1
+
+
+@pytest.mark.usefixtures("short")
+def test_another_network_makes_another_data_set(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    make_dataset(paths, "4", rho=0.3)
+    folder = run(paths, Interpolation())
+    model = paths.preprocessed / "Dataset004_Tiny/nnsparse/interpolator_tiny_axis0_seed0"
+    shutil.rmtree(model)
+    assert not interpolate_dataset(paths, "500", Interpolation(), device="cpu").created
+    other = run(paths, Interpolation(changes=(("num_steps", 3),)))
+    assert other.name.endswith("_mi_correspondence_numsteps3_seed0")
+    shutil.rmtree(model)
+    shutil.copytree(f"{model}_numsteps3", model)
+    (model / "training.json").write_text(
+        (model / "training.json").read_text().replace('"num_steps": 3', '"num_steps": 2')
+    )
+    with pytest.raises(SparseError, match=rf"{folder.name} exists with other content"):
+        run(paths, Interpolation())
+
+
+def test_what_can_be_refused_is_refused_before_training(
+    paths: NnUNetPaths, make_base: BaseMaker
+) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    with pytest.raises(SparseError, match="ID 4 is taken"):
+        run(paths, Interpolation(), dataset_id=4)
+    content = read_json(made(sparse) / "dataset.json")
+    del content["labels"]["ignore"]
+    (made(sparse) / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(SparseError, match="declares no ignore label"):
+        run(paths, Interpolation())
+    assert not (paths.preprocessed / "Dataset004_Tiny" / "nnsparse").exists()
 
 
 def test_every_slice_annotated(paths: NnUNetPaths, make_base: BaseMaker) -> None:
@@ -171,5 +207,7 @@ def test_all_at_once(
     folder = paths.raw / "Dataset501_Tiny_rho0.300_s1.000_fixed_mi_nearest_seed0"
     assert f"made:       {folder}" in made_at_once
     assert run(paths, Interpolation("nearest")) == folder
+    assert make_dataset_command([*argv[:4], "--both_ways"]) == 2
+    assert "--both_ways works with --interpolate" in capsys.readouterr().err
     assert make_dataset_command([*argv, "--both_ways"]) == 2
     assert "both_ways works with correspondence" in capsys.readouterr().err

@@ -89,6 +89,18 @@ def test_a_part_of_the_target():
     torch.testing.assert_close(part, whole[:, :, 10:31, :17], rtol=0, atol=1e-5)
 
 
+def test_half_precision_around_it_does_not_matter():
+    def run():
+        inputs = slices((1, 16, 20, 20))
+        found = local_affinity(*inputs, 3)
+        return found, *torch.autograd.grad(found.square().sum(), inputs)
+
+    expected = run()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = run()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
 def test_large_products_stay_finite():
     query, key, value = slices((1, 4, 12, 12))
     found = local_affinity(1e4 * query, 1e4 * key, value, 2)

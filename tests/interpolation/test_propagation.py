@@ -88,11 +88,38 @@ def test_both_ways_are_weighted_by_distance():
     np.testing.assert_allclose(found.confidence[1, 0], 1)
 
 
-def test_an_object_that_splits_and_merges():
-    label, annotated = label_of(3, s0=(1, SQUARE), s2=(1, OTHER))
+@WAYS
+def test_two_objects_that_merge(way):
+    label, annotated = label_of(5, s0=(1, SQUARE), s4=(0, SQUARE))
     label[0][OTHER] = 1
-    found = propagate(label, annotated, as_it_is)
-    np.testing.assert_array_equal(found.label[1], label[0])
+
+    def to_the_middle(moving, *_):
+        whole = np.zeros((6, 6), np.int16)
+        moving.write(whole, np.zeros((6, 6)))
+        rows = np.flatnonzero(whole.any(axis=1))
+        closed = np.zeros_like(whole)
+        if len(rows):
+            closed[rows[0] : rows[-1] + 1, 2] = 1
+        return SoftLabel.of_slice(closed)
+
+    found = way(label, annotated, to_the_middle)
+    assert (found.label[1] > 0).sum() == 4  # one object, from row 1 to row 4
+    np.testing.assert_array_equal(found.label[0], label[0])
+
+
+def test_an_object_that_vanishes_and_reappears():
+    label, annotated = label_of(9, s0=(1, SQUARE), s8=(1, OTHER))
+
+    def gone_in_the_middle(moving, _, j):
+        return SoftLabel((), 0, 0, np.zeros((0, 0, 0), np.float32)) if 3 <= j <= 5 else moving
+
+    for way in (propagate, propagate_both_ways):
+        found = way(label, annotated, gone_in_the_middle)
+        shown = (found.label > 0).any(axis=(1, 2)).tolist()
+        assert shown == [True] * 3 + [False] * 3 + [True] * 3
+        assert found.source.tolist() == [0] * 3 + [NEVER_REACHED] * 3 + [8] * 3
+        # both ends show it, so that what lies between is not sure
+        assert (found.confidence[3:6] == 0.5).all()
 
 
 @WAYS

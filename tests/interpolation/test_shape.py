@@ -48,6 +48,22 @@ def test_a_label_that_ends_vanishes_half_way():
     assert areas[4:] == [0] * 5
 
 
+@pytest.mark.parametrize("distance", [20, 60, 120])
+def test_a_label_vanishes_the_same_way_whatever_else_there_is(distance):
+    alone = disc(8, (20, 20), size=41)
+    wide = np.zeros((41, 41 + distance), np.int16)
+    first = wide.copy()
+    first[:, :41] = alone
+    last = wide.copy()
+    last[10:31, distance + 15 : distance + 36] = 2
+    first[last > 0] = 2
+    expected = between(alone, 0 * alone, num_slices=9).label
+    found = between(first, last, num_slices=9).label
+    for i in range(9):
+        assert (found[i] == 1).sum() == expected[i].sum()
+        assert (found[i] == 2).sum() == (last > 0).sum()
+
+
 def test_labels_that_meet_leave_no_gap():
     first, last = np.zeros((2, 30, 30), np.int16)
     first[5:25, 5:15], first[5:25, 15:25] = 1, 2

@@ -65,6 +65,7 @@ class Copying(torch.nn.Module):
 
     def forward(self, target, reference, value):
         assert target.shape == reference.shape == value.shape
+        assert (target - reference == 10).all()
         return value + 1
 
 
@@ -89,6 +90,13 @@ def test_drawn_slices_share_a_window():
     assert (steps > 0).all()
     assert (steps == steps[:, :1, :1, :1]).all()  # whole slices apart
     assert draw_slices(volume, 9, 99, np.random.default_rng(0)).shape == (6, 2, 20, 8)
+
+
+def test_a_channel_that_is_empty_in_most_slices():
+    noise = np.random.default_rng(0).normal(size=(20, 2, 12, 12))
+    expected = volume_scale(noise)
+    noise[:14, 1] = 3.0
+    torch.testing.assert_close(volume_scale(noise), expected, rtol=0.1, atol=0)
 
 
 def test_scale_of_empty_and_of_plain_volumes():

@@ -28,7 +28,7 @@ def case_of(*rows):
 
 def measured(label, **chosen):
     slices = {float(rho.removeprefix("r").replace("_", ".")): s for rho, s in chosen.items()}
-    return measure_case(label, slices, [NEAREST], LABELS, (1, 1), lambda _: None)
+    return measure_case(label, slices, [NEAREST], LABELS, (1, 1), lambda _: (None, 0.0))
 
 
 def test_scores_by_hand():
