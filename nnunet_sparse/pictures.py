@@ -1,6 +1,7 @@
 """Pictures of a sparse data set and of predictions on its test cases.
 
-Labels are drawn in the Okabe-Ito colours, which stay apart for colour-blind readers.
+The first seven labels are drawn in the Okabe-Ito colours, which stay apart for colour-blind
+readers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,21 @@ from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.selection import Selection
 
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+# for data sets with more labels
+_MORE_COLORS = (
+    "#8C564B",
+    "#17BECF",
+    "#9467BD",
+    "#BCBD22",
+    "#E377C2",
+    "#1B3A93",
+    "#98DF8A",
+    "#FF9896",
+    "#5B5B00",
+    "#C5B0D5",
+    "#005F5F",
+)
+_INCHES_PER_LETTER, _INCHES_OF_PATCH = 0.075, 0.6
 _OPACITY = 0.6
 _DIMMED = 0.45
 _LEGEND_ENTRIES = 17
@@ -208,7 +224,8 @@ def _overlay(pixels: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def _color(value: int) -> str:
-    return _COLORS[(value - 1) % len(_COLORS)]
+    colors = _COLORS + _MORE_COLORS
+    return colors[(value - 1) % len(colors)]
 
 
 def add_legend(figure: Figure, dataset: RawDataset) -> None:
@@ -218,7 +235,9 @@ def add_legend(figure: Figure, dataset: RawDataset) -> None:
     handles = [Patch(color=_color(value), label=", ".join(names[value])) for value in shown]
     if len(names) > len(shown):
         handles.append(Patch(color="none", label=f"and {len(names) - len(shown)} more"))
-    columns = max(1, min(6, len(handles)))
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    room = figure.get_figwidth() / (_INCHES_OF_PATCH + _INCHES_PER_LETTER * longest)
+    columns = max(1, min(6, len(handles), int(room)))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8)
 
 
