@@ -89,6 +89,7 @@ def run_command(
     """
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
     try:
         work(args)
     except SparseError as error:
