@@ -259,9 +259,7 @@ def _write_label(
         raise SparseError(f"{template} does not fit {SELECTION_FILE}: other slices are annotated")
     warp: Warp | None = None
     if network is not None:
-        from nnunet_sparse.interpolation.warp import CorrespondenceWarp
-
-        warp = CorrespondenceWarp(network, read_slices(job.case.images, reader, axis))
+        warp = interpolation.warp(network, read_slices(job.case.images, reader, axis))
     spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
     found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
     label = found.with_ignore(interpolation.min_confidence, ignore_label)

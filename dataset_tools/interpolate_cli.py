@@ -15,7 +15,7 @@ from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.interpolation.train_cli import add_network_arguments, parse_changes
 from nnunet_sparse.paths import configured_paths
 
-INTERPOLATION_OPTIONS = ("both_ways", "min_confidence", "interpolator_seed", "change")
+INTERPOLATION_OPTIONS = ("both_ways", "verify", "min_confidence", "interpolator_seed", "change")
 """Options that mean nothing without an interpolation."""
 
 
@@ -71,6 +71,11 @@ def _add_ways(group: argparse._ArgumentGroup) -> None:
         help="with correspondence: average what arrives from both sides, by distance",
     )
     group.add_argument(
+        "--verify",
+        action="store_true",
+        help="with correspondence: drop a label where the image is unlike its object",
+    )
+    group.add_argument(
         "--min_confidence",
         type=float,
         default=0.0,
@@ -84,6 +89,7 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     return Interpolation(
         method,
         args.both_ways,
+        args.verify,
         args.min_confidence,
         args.preset,
         args.interpolator_seed,

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.devices import half_precision
 from nnunet_sparse.errors import SparseError
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def train_resumably(
     SparseError
         If the loss is no finite number, or the state cannot be read.
     """
-    scaler = torch.amp.GradScaler(device.type, enabled=_precision(device) is torch.float16)
+    half = device.type == "cuda" and half_precision(device) is torch.float16
+    scaler = torch.amp.GradScaler(device.type, enabled=half)
     parts = {"network": network, "optimizer": optimizer, "scaler": scaler}
     losses = _resume(parts, checkpoint, device, record)
     if losses:
@@ -130,14 +132,8 @@ def torch_generator(*key: int) -> torch.Generator:
 
 def _autocast(device: torch.device) -> AbstractContextManager[Any]:
     if device.type == "cuda":
-        return torch.autocast("cuda", _precision(device))
+        return torch.autocast("cuda", half_precision(device))
     return nullcontext()
-
-
-def _precision(device: torch.device) -> torch.dtype:
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
 def _save(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nnunet_sparse.devices import half_precision
 from nnunet_sparse.interpolation.affinity import local_affinity
 from nnunet_sparse.interpolation.edge_profile import NUM_NEIGHBOURS, edge_profile
 
@@ -54,6 +55,8 @@ class CorrespondenceNetwork(nn.Module):
         Channels of the four stages; the stem has as many as the first.
     features
         Number of features of a pixel.
+    temperature
+        Of the edge profile's softmax, as a multiple of the volume's scale.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class CorrespondenceNetwork(nn.Module):
         radius: int = RADIUS,
         widths: tuple[int, ...] = WIDTHS,
         features: int = FEATURES,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -69,8 +73,9 @@ class CorrespondenceNetwork(nn.Module):
             "radius": radius,
             "widths": list(widths),
             "features": features,
+            "temperature": temperature,
         }
-        self.radius = radius
+        self.radius, self.temperature = radius, temperature
         self.stem = nn.Sequential(
             nn.Conv2d(channels * NUM_NEIGHBOURS, widths[0], 7, padding=3, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -82,6 +87,7 @@ class CorrespondenceNetwork(nn.Module):
             previous = width
         self.stages = nn.Sequential(*blocks)
         self.head = nn.Conv2d(previous, features, 3, padding=1)
+        self.to(memory_format=torch.channels_last)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CorrespondenceNetwork":
@@ -101,10 +107,13 @@ class CorrespondenceNetwork(nn.Module):
         Returns
         -------
         torch.Tensor
-            (n, features, y, x).
+            (n, features, y, x), in half precision where that is faster.
         """
-        profile = edge_profile(slices, scale)
-        result: torch.Tensor = self.head(self.stages(self.stem(profile)))
+        profile = edge_profile(slices, self.temperature * scale)
+        profile = profile.contiguous(memory_format=torch.channels_last)
+        half = half_precision(slices.device)
+        with torch.autocast(slices.device.type, half, enabled=half is not None):
+            result: torch.Tensor = self.head(self.stages(self.stem(profile)))
         return result
 
     def forward(

@@ -1,6 +1,7 @@
 """Lengths of an interpolator's training."""
 
 from dataclasses import dataclass
+from math import inf
 
 from nnunet_sparse.errors import SparseError
 
@@ -24,6 +25,11 @@ class InterpolatorPreset:
         reconstruction; it grows linearly from 0.
     radius
         Largest shift between two slices in pixels.
+    temperature
+        Difference between neighbouring pixels that counts as 1 in the softmax of the edge profile,
+        as a multiple of the volume's mean absolute difference.
+    span
+        The slices of a step are drawn from a random stretch of so many; 0 for the whole volume.
     """
 
     num_slices: int
@@ -32,15 +38,25 @@ class InterpolatorPreset:
     learning_rate: float
     reconstructed: float
     radius: int
+    temperature: float = 1.0
+    span: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("num_slices", 2), ("max_side", 8), ("num_steps", 1), ("radius", 1)):
+        for name, least in (
+            ("num_slices", 2),
+            ("max_side", 8),
+            ("num_steps", 1),
+            ("radius", 1),
+            ("span", 0),
+        ):
             if getattr(self, name) < least:
                 raise SparseError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if not 0 < self.learning_rate < 1:
             raise SparseError(f"learning_rate must lie in (0, 1), got {self.learning_rate:g}")
         if not 0 <= self.reconstructed <= 1:
             raise SparseError(f"reconstructed must lie in [0, 1], got {self.reconstructed:g}")
+        if not 0 < self.temperature < inf:
+            raise SparseError(f"temperature must be positive, got {self.temperature:g}")
 
 
 DEFAULT_PRESET = "tiny"

@@ -13,6 +13,7 @@ from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS
 from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
 from nnunet_sparse.interpolation.shape import interpolate_shape
 from nnunet_sparse.interpolation.store import InterpolatorRequest, change_names
+from nnunet_sparse.interpolation.verification import verified
 
 METHODS = ("correspondence", "shape", "nearest")
 NETWORK_METHOD = "correspondence"
@@ -29,6 +30,8 @@ class Interpolation:
         copying.
     both_ways
         With ``correspondence``: average what arrives from both sides, instead of algorithm 1.
+    verify
+        With ``correspondence``: drop a label where the image is unlike its object.
     min_confidence
         Voxels of less confidence stay ignore. With ``correspondence`` confidence then is what the
         labels that arrive from both sides agree on, as with ``both_ways``.
@@ -38,6 +41,7 @@ class Interpolation:
 
     method: str = NETWORK_METHOD
     both_ways: bool = False
+    verify: bool = False
     min_confidence: float = 0.0
     preset: str = DEFAULT_PRESET
     network_seed: int = 0
@@ -53,8 +57,11 @@ class Interpolation:
         if self.preset not in PRESETS:
             raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
         if self.method != NETWORK_METHOD:
-            if self.both_ways:
-                raise SparseError(f"both_ways works with {NETWORK_METHOD}, not with {self.method}")
+            for option in ("both_ways", "verify"):
+                if getattr(self, option):
+                    raise SparseError(
+                        f"{option} works with {NETWORK_METHOD}, not with {self.method}"
+                    )
             object.__setattr__(self, "preset", DEFAULT_PRESET)
             object.__setattr__(self, "network_seed", 0)
             object.__setattr__(self, "changes", ())
@@ -77,6 +84,8 @@ class Interpolation:
         parts = ["mi", self.method]
         if self.both_ways:
             parts.append("both")
+        if self.verify:
+            parts.append("verified")
         if self.preset != DEFAULT_PRESET:
             parts.append(self.preset)
         if self.network_seed:
@@ -85,6 +94,16 @@ class Interpolation:
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
+
+    def warp(self, network: Any, slices: np.ndarray) -> Warp:
+        """What moves labels between slices, (num_slices, channel, y, x), of a volume."""
+        from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+
+        return self.checked(CorrespondenceWarp(network, slices), slices)
+
+    def checked(self, warp: Warp, slices: np.ndarray) -> Warp:
+        """The warp with verification, if that is wanted."""
+        return verified(warp, slices) if self.verify else warp
 
     def to_json(self) -> dict[str, Any]:
         """All values by name."""

@@ -64,7 +64,8 @@ def train(
     channels = volumes[names[0]].shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = CorrespondenceNetwork(channels, preset.radius).to(device).train()
+        network = CorrespondenceNetwork(channels, preset.radius, temperature=preset.temperature)
+    network = network.to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
     scales: dict[str, torch.Tensor] = {}
 
@@ -74,7 +75,9 @@ def train(
         name = shuffled(names, generator(seed, "interpolator volumes", str(epoch)))[at]
         if name not in scales:
             scales[name] = volume_scale(volumes[name])
-        slices = draw_slices(volumes[name], preset.num_slices, preset.max_side, rng).to(device)
+        slices = draw_slices(
+            volumes[name], preset.num_slices, preset.max_side, rng, preset.span
+        ).to(device)
         if rng.random() < 0.5:
             slices = slices.flip(0)
         progress = step / max(1, preset.num_steps - 1)
@@ -132,7 +135,11 @@ def reconstruct(
 
 
 def draw_slices(
-    volume: np.ndarray, num_slices: int, max_side: int, rng: np.random.Generator
+    volume: np.ndarray,
+    num_slices: int,
+    max_side: int,
+    rng: np.random.Generator,
+    span: int = 0,
 ) -> torch.Tensor:
     """Random slices of a volume, ascending, cut to a window that they share.
 
@@ -146,13 +153,17 @@ def draw_slices(
         Largest side of the window; of four random ones that with the most varied intensities.
     rng
         Source of randomness.
+    span
+        Length of the random stretch from which they are drawn; 0 for the whole volume.
 
     Returns
     -------
     torch.Tensor
         (k, channel, height, width) float32.
     """
-    chosen = np.sort(np.argsort(rng.random(len(volume)))[:num_slices])
+    stretch = min(len(volume), max(span, num_slices)) if span else len(volume)
+    first = int(rng.random() * (len(volume) - stretch + 1)) if stretch < len(volume) else 0
+    chosen = first + np.sort(np.argsort(rng.random(stretch))[:num_slices])
     sides = [min(size, max_side) for size in volume.shape[2:]]
     windows = []
     for _ in range(_WINDOWS_TRIED if sides != list(volume.shape[2:]) else 1):

@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,12 @@ from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.training_images import TrainingImages, find_training_images
 from nnunet_sparse.variant import Variant
 
-BOTH_WAYS = "correspondence_both"
+WAYS = {
+    **{method: Interpolation(method) for method in METHODS},
+    "correspondence_both": Interpolation(both_ways=True),
+    "correspondence_verified": Interpolation(verify=True),
+    "correspondence_both_verified": Interpolation(both_ways=True, verify=True),
+}
 _VERSION = 1
 _WORST = 6
 _FORMATS = ("png", "svg")
@@ -65,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--methods",
         nargs="+",
-        choices=(*METHODS, BOTH_WAYS),
-        default=[*METHODS, BOTH_WAYS],
+        choices=tuple(WAYS),
+        default=list(WAYS),
         help="(default: all)",
     )
     parser.add_argument("--selector", default="fixed", help="(default: %(default)s)")
@@ -90,9 +95,8 @@ def _run(args: argparse.Namespace) -> None:
 
     check_device(args.device)
     ways = [
-        Interpolation(
-            "correspondence" if method == BOTH_WAYS else method,
-            method == BOTH_WAYS,
+        replace(
+            WAYS[method],
             preset=args.preset,
             network_seed=args.interpolator_seed,
             changes=parse_changes(args.change),
@@ -222,16 +226,17 @@ def _warps(
     files: Case, raw: RawDataset, axis: int, network: Any, encode: bool = True
 ) -> Callable[[Interpolation], tuple[Any, float]]:
     """What gives the ways of a case their common warp, and the seconds that encoding took."""
-    warp, seconds = None, 0.0
-    if network is not None:
-        from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+    if network is None:
+        return lambda _: (None, 0.0)
+    from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
-        warp = CorrespondenceWarp(network, read_slices(files.images, raw.reader(), axis))
-        start = time.perf_counter()
-        if encode:
-            warp.encode_first()
-        seconds = time.perf_counter() - start
-    return lambda way: (warp, seconds) if way.uses_network else (None, 0.0)
+    slices = read_slices(files.images, raw.reader(), axis)
+    warp = CorrespondenceWarp(network, slices)
+    start = time.perf_counter()
+    if encode:
+        warp.encode_first()
+    seconds = time.perf_counter() - start
+    return lambda way: (way.checked(warp, slices), seconds) if way.uses_network else (None, 0.0)
 
 
 def _worst_slices(

@@ -21,9 +21,18 @@ def test_features_have_full_resolution():
     assert warped.shape == (2, 7, 13, 10)
 
 
+def test_temperature_is_in_units_of_the_scale():
+    image, scale = torch.rand(1, 1, 12, 12), torch.full((1,), 0.2)
+    network = CorrespondenceNetwork(widths=(4,), features=5, temperature=4.0).eval()
+    found = network.encode(image, scale)
+    network.temperature = 1.0
+    torch.testing.assert_close(network.encode(image, 4 * scale), found)
+    assert not torch.allclose(network.encode(image, scale), found)
+
+
 def test_a_network_is_rebuilt_from_its_config():
-    network = CorrespondenceNetwork(channels=3, radius=4, widths=(4,), features=6)
+    network = CorrespondenceNetwork(channels=3, radius=4, widths=(4,), features=6, temperature=0.5)
     again = CorrespondenceNetwork.from_config(network.config)
     again.load_state_dict(network.state_dict())
-    assert again.radius == 4
+    assert (again.radius, again.temperature) == (4, 0.5)
     assert again.config == network.config

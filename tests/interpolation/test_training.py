@@ -14,8 +14,8 @@ PRESET = InterpolatorPreset(3, 12, 8, 1e-3, 1.0, 2)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    def network(channels, radius):
-        return CorrespondenceNetwork(channels, radius, (4, 4), 4)
+    def network(channels, radius, temperature):
+        return CorrespondenceNetwork(channels, radius, (4, 4), 4, temperature)
 
     monkeypatch.setattr(training, "CorrespondenceNetwork", network)
 
@@ -90,6 +90,17 @@ def test_drawn_slices_share_a_window():
     assert (steps > 0).all()
     assert (steps == steps[:, :1, :1, :1]).all()  # whole slices apart
     assert draw_slices(volume, 9, 99, np.random.default_rng(0)).shape == (6, 2, 20, 8)
+
+
+def test_slices_from_a_stretch():
+    volume = np.broadcast_to(np.arange(40.0)[:, None, None, None], (40, 1, 4, 4))
+    rng = np.random.default_rng(0)
+    drawn = [draw_slices(volume, 3, 9, rng, 8)[:, 0, 0, 0] for _ in range(300)]
+    assert all((slices.diff() > 0).all() and slices[-1] - slices[0] < 8 for slices in drawn)
+    assert {int(value) for slices in drawn for value in slices} == set(range(40))
+    # a stretch that is too short or too long
+    assert len(draw_slices(volume, 9, 9, rng, 2)) == 9
+    assert draw_slices(volume, 40, 9, rng, 99)[:, 0, 0, 0].tolist() == list(range(40))
 
 
 def test_a_channel_that_is_empty_in_most_slices():
