@@ -8,7 +8,8 @@ surroundings, and each tile's window is a strided view of the product: nothing i
 some rows of tiles are in memory at a time, backwards too.
 
 Deviation: shifts that lead out of the slice are left out of the softmax. As published they take
-part with the dot product 0, so that part of what lies at the border vanishes.
+part with the dot product 0, so that part of what lies at the border vanishes. Beyond the
+publication: a bias for every shift.
 """
 
 from collections.abc import Iterator
@@ -111,6 +112,7 @@ def local_affinity(
     value: torch.Tensor,
     radius: int,
     corner: tuple[int, int] = (0, 0),
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Warp values of a reference to a target by the affinity of their features.
 
@@ -127,6 +129,8 @@ def local_affinity(
     corner
         Pixel of the reference at which the first pixel of the target stands. Every pixel of the
         target must have one of the reference in its window.
+    bias
+        (n, 2 radius + 1, 2 radius + 1) what is added to the dot products, by shift; None for 0.
 
     Returns
     -------
@@ -145,13 +149,18 @@ def local_affinity(
         )
     if len(query) != len(value):
         raise ValueError(f"{len(value)} values for {len(query)} slices")
+    window = len(query), 2 * radius + 1, 2 * radius + 1
+    if bias is None:
+        bias = query.new_zeros(window)
+    if bias.shape != window:
+        raise ValueError(f"a bias of {tuple(bias.shape)} for windows of {window}")
     for first, size, whole in zip(corner, query.shape[2:], key.shape[2:], strict=True):
         if first + radius < 0 or first + size - radius > whole:
             raise ValueError(f"a window of radius {radius} lies outside the reference")
     # in half precision the largest of close products would be picked by rounding
     with torch.autocast(query.device.type, enabled=False):
         result: torch.Tensor = _LocalAffinity.apply(
-            query.float(), key.float(), value.float(), radius, corner
+            query.float(), key.float(), value.float(), bias.float(), radius, corner
         )
     return result
 
@@ -165,10 +174,11 @@ class _LocalAffinity(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
+        bias: torch.Tensor,
         radius: int,
         corner: tuple[int, int],
     ) -> torch.Tensor:
-        ctx.save_for_backward(query, key, value)
+        ctx.save_for_backward(query, key, value, bias)
         ctx.radius, ctx.corner = radius, corner
         n, _, height, width = query.shape
         tiling, queries, keys, values = _padded(query, key, value, radius, corner)
@@ -176,7 +186,10 @@ class _LocalAffinity(torch.autograd.Function):
         result = torch.empty(size, device=query.device)
         for inner, outer in tiling.bands(n, query.device):
             weights = _weights(
-                tiling, tiling.tiles(queries[:, :, inner]), tiling.surroundings(keys[:, :, outer])
+                tiling,
+                tiling.tiles(queries[:, :, inner]),
+                tiling.surroundings(keys[:, :, outer]),
+                bias,
             )
             warped = weights @ tiling.surroundings(values[:, :, outer])
             result[:, :, inner] = tiling.untile(warped, n)
@@ -189,7 +202,7 @@ class _LocalAffinity(torch.autograd.Function):
 
     @staticmethod
     def _gradients(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        query, key, value = ctx.saved_tensors
+        query, key, value, bias = ctx.saved_tensors
         n, c, height, width = query.shape
         tiling, queries, keys, values = _padded(query, key, value, ctx.radius, ctx.corner)
         upstream = F.pad(
@@ -197,17 +210,18 @@ class _LocalAffinity(torch.autograd.Function):
             (0, tiling.columns * tiling.side - width, 0, tiling.rows * tiling.side - height),
         )
         of_queries, of_keys = torch.zeros_like(queries), torch.zeros_like(keys)
-        of_values = torch.zeros_like(values)
+        of_values, of_bias = torch.zeros_like(values), torch.zeros_like(bias)
         for inner, outer in tiling.bands(n, query.device):
             q = tiling.tiles(queries[:, :, inner])
             k, v = (tiling.surroundings(part[:, :, outer]) for part in (keys, values))
-            weights = _weights(tiling, q, k)
+            weights = _weights(tiling, q, k, bias)
             g = tiling.tiles(upstream[:, :, inner])
             of_values[:, :, outer] += tiling.add_up(weights.mT @ g, n)
             of_products = g @ v.mT
             inside, change = tiling.window(weights), tiling.window(of_products)
             mean = (inside * change).sum(dim=(-2, -1), keepdim=True)
             derivative = inside * (change - mean)
+            of_bias += derivative.view(n, -1, *bias.shape[1:]).sum(dim=1)
             of_products.zero_()
             tiling.window(of_products).copy_(derivative)
             of_queries[:, :, inner] = tiling.untile(of_products @ k, n)
@@ -217,6 +231,7 @@ class _LocalAffinity(torch.autograd.Function):
             of_queries[:, :c, :height, :width].contiguous(),
             F.pad(of_keys[:, :c], undo),
             F.pad(of_values, undo),
+            of_bias,
         )
 
 
@@ -248,11 +263,14 @@ def _around(tiling: _Tiling, key: torch.Tensor, corner: tuple[int, int]) -> list
     return [left, right, top, bottom]
 
 
-def _weights(tiling: _Tiling, tiles: torch.Tensor, surroundings: torch.Tensor) -> torch.Tensor:
+def _weights(
+    tiling: _Tiling, tiles: torch.Tensor, surroundings: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
     """Softmax over the window of every pixel, (tile, side^2, outer^2), 0 outside the window."""
     product = tiles @ surroundings.mT
     window = tiling.window(product)
-    softmax = window.flatten(-2).softmax(dim=-1).view(window.shape)
+    biased = window.view(len(bias), -1, *window.shape[1:]) + bias[:, None, None, None]
+    softmax = biased.flatten(-2).softmax(dim=-1).view(window.shape)
     product.zero_()
     window.copy_(softmax)
     return product

@@ -3,9 +3,12 @@
 Yeung et al. 2021, "Sli2Vol: Annotate a 3D Volume from a Single Slice with Self-Supervised Learning"
 (MICCAI), as changed by Zhang et al. 2026, appendix F: every stride of the ResNet18-like encoder is
 1. A stem of 7 x 7 to 16 channels, four stages of two blocks with 16, 32, 64 and 128 channels, and a
-3 x 3 convolution to 64 channels. Beyond the papers: any number of image channels.
+3 x 3 convolution to 64 channels. Beyond the papers: any number of image channels; and the
+expectation that shifts are small, without which pixels are taken from wherever the window shows
+their intensity, so that labels are scrambled where borders are faint.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -57,6 +60,9 @@ class CorrespondenceNetwork(nn.Module):
         Number of features of a pixel.
     temperature
         Of the edge profile's softmax, as a multiple of the volume's scale.
+    spread
+        Standard deviation of the shift between neighbouring slices, in pixels, that is expected;
+        learned from there. 0 for no expectation.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class CorrespondenceNetwork(nn.Module):
         widths: tuple[int, ...] = WIDTHS,
         features: int = FEATURES,
         temperature: float = 1.0,
+        spread: float = 0.0,
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -74,6 +81,7 @@ class CorrespondenceNetwork(nn.Module):
             "widths": list(widths),
             "features": features,
             "temperature": temperature,
+            "spread": spread,
         }
         self.radius, self.temperature = radius, temperature
         self.stem = nn.Sequential(
@@ -87,6 +95,7 @@ class CorrespondenceNetwork(nn.Module):
             previous = width
         self.stages = nn.Sequential(*blocks)
         self.head = nn.Conv2d(previous, features, 3, padding=1)
+        self.log_spread = nn.Parameter(torch.tensor(math.log(spread))) if spread else None
         self.to(memory_format=torch.channels_last)
 
     @classmethod
@@ -116,21 +125,45 @@ class CorrespondenceNetwork(nn.Module):
             result: torch.Tensor = self.head(self.stages(self.stem(profile)))
         return result
 
+    def bias(self, gap: torch.Tensor) -> torch.Tensor | None:
+        """What is added to the dot products: (n, window, window) for (n,) distances in slices.
+
+        The logarithm of a normal distribution of the shift, of which the variance grows linearly
+        with the distance.
+        """
+        if self.log_spread is None:
+            return None
+        steps = torch.arange(-self.radius, self.radius + 1, device=gap.device) ** 2
+        variance = (2 * self.log_spread).exp() * gap[:, None, None]
+        result: torch.Tensor = -(steps[:, None] + steps) / (2 * variance)
+        return result
+
     def forward(
-        self, target: torch.Tensor, reference: torch.Tensor, value: torch.Tensor
+        self,
+        target: torch.Tensor,
+        reference: torch.Tensor,
+        value: torch.Tensor,
+        gap: torch.Tensor,
+        corner: tuple[int, int] = (0, 0),
     ) -> torch.Tensor:
         """Warp values of references to targets, all given by their features.
 
         Parameters
         ----------
-        target, reference
+        target
+            (n, features, height, width) of the whole slices or of a part.
+        reference
             (n, features, y, x).
         value
             (n, v, y, x) what is warped.
+        gap
+            (n,) distance between target and reference in slices, at least 1.
+        corner
+            Pixel of the reference at which the target's first pixel stands.
 
         Returns
         -------
         torch.Tensor
-            (n, v, y, x).
+            (n, v, height, width).
         """
-        return local_affinity(target, reference, value, self.radius)
+        return local_affinity(target, reference, value, self.radius, corner, self.bias(gap))

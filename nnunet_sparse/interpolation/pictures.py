@@ -33,7 +33,7 @@ def draw_reconstructions(
     seed
         Seed of the choice.
     """
-    slices = draw_slices(volume, 2 * _NUM_EXAMPLES, _MAX_SIDE, generator(seed, "pictures"))
+    slices, chosen = draw_slices(volume, 2 * _NUM_EXAMPLES, _MAX_SIDE, generator(seed, "pictures"))
     scale = volume_scale(volume)
     pairs = [(i, i + 1) for i in range(0, len(slices) - 1, 2)]
     figure = Figure(figsize=(9.5, 2.4 * len(pairs) + 0.4), layout="constrained")
@@ -45,7 +45,7 @@ def draw_reconstructions(
         with torch.inference_mode():
             features = network.encode(slices[[i, j]], scale)
             value = torch.cat([slices[i : i + 1], position], dim=1)
-            warped = network(features[1:], features[:1], value)[0]
+            warped = network(features[1:], features[:1], value, chosen[[j]] - chosen[[i]])[0]
         found, origin = warped[:-2], warped[-2:]
         low, high = float(slices[j, 0].min()), float(slices[j, 0].max())
         images = slices[i, 0], slices[j, 0], found[0], slices[j, 0]

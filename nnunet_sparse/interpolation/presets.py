@@ -30,6 +30,9 @@ class InterpolatorPreset:
         as a multiple of the volume's mean absolute difference.
     span
         The slices of a step are drawn from a random stretch of so many; 0 for the whole volume.
+    spread
+        Standard deviation of the shift between neighbouring slices, in pixels, that is expected
+        when the training begins; it is learned. 0 for no expectation, as published.
     """
 
     num_slices: int
@@ -40,6 +43,7 @@ class InterpolatorPreset:
     radius: int
     temperature: float = 1.0
     span: int = 0
+    spread: float = 2.0
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -55,6 +59,8 @@ class InterpolatorPreset:
             raise SparseError(f"learning_rate must lie in (0, 1), got {self.learning_rate:g}")
         if not 0 <= self.reconstructed <= 1:
             raise SparseError(f"reconstructed must lie in [0, 1], got {self.reconstructed:g}")
+        if not 0 <= self.spread < inf:
+            raise SparseError(f"spread must not be negative, got {self.spread:g}")
         if not 0 < self.temperature < inf:
             raise SparseError(f"temperature must be positive, got {self.temperature:g}")
 

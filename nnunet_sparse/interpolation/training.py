@@ -27,6 +27,8 @@ from nnunet_sparse.resumable import train_resumably
 
 _WINDOWS_TRIED = 4
 _SLICES_FOR_SCALE = 16
+# it is one number, which would hardly move in a short training
+_FACTOR_OF_SPREAD = 10.0
 
 
 def train(
@@ -64,9 +66,16 @@ def train(
     channels = volumes[names[0]].shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = CorrespondenceNetwork(channels, preset.radius, temperature=preset.temperature)
+        network = CorrespondenceNetwork(
+            channels, preset.radius, temperature=preset.temperature, spread=preset.spread
+        )
     network = network.to(device).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in network.parameters() if p is not network.log_spread]}
+    ]
+    if network.log_spread is not None:
+        groups.append({"params": [network.log_spread], "factor": _FACTOR_OF_SPREAD})
+    optimizer = torch.optim.Adam(groups, lr=preset.learning_rate)
     scales: dict[str, torch.Tensor] = {}
 
     def loss_of(step: int) -> torch.Tensor:
@@ -75,14 +84,15 @@ def train(
         name = shuffled(names, generator(seed, "interpolator volumes", str(epoch)))[at]
         if name not in scales:
             scales[name] = volume_scale(volumes[name])
-        slices = draw_slices(
+        slices, chosen = draw_slices(
             volumes[name], preset.num_slices, preset.max_side, rng, preset.span
-        ).to(device)
+        )
         if rng.random() < 0.5:
-            slices = slices.flip(0)
+            slices, chosen = slices.flip(0), chosen.flip(0)
+        slices, gaps = slices.to(device), chosen.diff().abs().to(device)
         progress = step / max(1, preset.num_steps - 1)
         handed_on = rng.random(len(slices)) < preset.reconstructed * progress
-        found = reconstruct(network, slices, scales[name].to(device), handed_on.tolist())
+        found = reconstruct(network, slices, gaps, scales[name].to(device), handed_on.tolist())
         return F.smooth_l1_loss(found, slices[1:])
 
     losses = train_resumably(
@@ -102,6 +112,7 @@ def train(
 def reconstruct(
     network: CorrespondenceNetwork,
     slices: torch.Tensor,
+    gaps: torch.Tensor,
     scale: torch.Tensor,
     handed_on: Sequence[bool],
 ) -> torch.Tensor:
@@ -113,6 +124,8 @@ def reconstruct(
         The network.
     slices
         (k, channel, y, x).
+    gaps
+        (k - 1,) distance of each from the one before it, in slices.
     scale
         (channel,) scale of the volume's differences.
     handed_on
@@ -125,12 +138,12 @@ def reconstruct(
     """
     features = network.encode(slices, scale)
     if not any(handed_on[1:-1]):
-        whole: torch.Tensor = network(features[1:], features[:-1], slices[:-1])
+        whole: torch.Tensor = network(features[1:], features[:-1], slices[:-1], gaps)
         return whole
     found: list[torch.Tensor] = []
     for i in range(1, len(slices)):
         value = found[-1] if handed_on[i - 1] and found else slices[i - 1 : i]
-        found.append(network(features[i : i + 1], features[i - 1 : i], value))
+        found.append(network(features[i : i + 1], features[i - 1 : i], value, gaps[i - 1 : i]))
     return torch.cat(found)
 
 
@@ -140,7 +153,7 @@ def draw_slices(
     max_side: int,
     rng: np.random.Generator,
     span: int = 0,
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Random slices of a volume, ascending, cut to a window that they share.
 
     Parameters
@@ -158,8 +171,8 @@ def draw_slices(
 
     Returns
     -------
-    torch.Tensor
-        (k, channel, height, width) float32.
+    tuple of torch.Tensor
+        (k, channel, height, width) float32, and the indices of the slices, (k,).
     """
     stretch = min(len(volume), max(span, num_slices)) if span else len(volume)
     first = int(rng.random() * (len(volume) - stretch + 1)) if stretch < len(volume) else 0
@@ -173,7 +186,7 @@ def draw_slices(
         )
         part = volume[chosen, :, top : top + sides[0], left : left + sides[1]]
         windows.append(np.asarray(part, np.float32))
-    return torch.from_numpy(max(windows, key=np.std))
+    return torch.from_numpy(max(windows, key=np.std)), torch.from_numpy(chosen)
 
 
 def volume_scale(volume: np.ndarray) -> torch.Tensor:

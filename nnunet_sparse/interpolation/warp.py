@@ -5,7 +5,6 @@ from collections import OrderedDict
 import numpy as np
 import torch
 
-from nnunet_sparse.interpolation.affinity import local_affinity
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.soft_label import SoftLabel
 from nnunet_sparse.interpolation.training import volume_scale
@@ -79,11 +78,11 @@ class CorrespondenceWarp:
         ]
         value[0, :, box[0], box[1]] = torch.from_numpy(moving.shares)
         with torch.inference_mode():
-            warped = local_affinity(
+            warped = self.network(
                 self.features(j)[:, :, target[0], target[1]],
                 self.features(i)[:, :, seen[0], seen[1]],
                 value.to(self.device),
-                radius,
+                torch.ones(1, device=self.device),
                 (target[0].start - seen[0].start, target[1].start - seen[1].start),
             )
         return SoftLabel(

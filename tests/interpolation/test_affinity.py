@@ -8,7 +8,7 @@ from nnunet_sparse.interpolation import affinity
 from nnunet_sparse.interpolation.affinity import local_affinity
 
 
-def by_shifted_copies(query, key, value, radius):
+def by_shifted_copies(query, key, value, radius, bias=None):
     """The published way: one shifted copy for each shift; shifts out of the slice do not count."""
     height, width = query.shape[2:]
     shifts = [(y, x) for y in range(2 * radius + 1) for x in range(2 * radius + 1)]
@@ -18,7 +18,10 @@ def by_shifted_copies(query, key, value, radius):
         return torch.stack([around[:, :, y : y + height, x : x + width] for y, x in shifts])
 
     outside = copies(torch.zeros_like(key[:, :1]), 1.0)[:, :, 0]
-    product = (query * copies(key)).sum(dim=2).masked_fill(outside > 0, -torch.inf)
+    product = (query * copies(key)).sum(dim=2)
+    if bias is not None:
+        product = product + bias.flatten(1).T[:, :, None, None]
+    product = product.masked_fill(outside > 0, -torch.inf)
     return (product.softmax(dim=0)[:, :, None] * copies(value)).sum(dim=0)
 
 
@@ -99,6 +102,24 @@ def test_half_precision_around_it_does_not_matter():
     with torch.autocast("cpu", torch.bfloat16):
         found = run()
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_bias_for_every_shift(monkeypatch):
+    monkeypatch.setattr(affinity, "_TILE", 4)
+    query, key, value = slices((2, 5, 17, 11))
+    bias = torch.randn(2, 7, 7, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    found = local_affinity(query, key, value, 3, bias=bias)
+    expected = by_shifted_copies(query, key, value, 3, bias)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    upstream, inputs = torch.randn_like(found), (query, key, value, bias)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, inputs, upstream),
+        torch.autograd.grad(expected, inputs, upstream),
+        rtol=0,
+        atol=1e-4,
+    )
+    with pytest.raises(ValueError, match="a bias of"):
+        local_affinity(query, key, value, 2, bias=bias)
 
 
 def test_large_products_stay_finite():

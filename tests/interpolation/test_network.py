@@ -17,7 +17,7 @@ def test_features_have_full_resolution():
     network = CorrespondenceNetwork(channels=2, widths=(4, 8), features=5).eval()
     features = network.encode(torch.rand(3, 2, 13, 10), torch.ones(2))
     assert features.shape == (3, 5, 13, 10)
-    warped = network(features[1:], features[:-1], torch.rand(2, 7, 13, 10))
+    warped = network(features[1:], features[:-1], torch.rand(2, 7, 13, 10), torch.ones(2))
     assert warped.shape == (2, 7, 13, 10)
 
 
@@ -31,8 +31,21 @@ def test_temperature_is_in_units_of_the_scale():
 
 
 def test_a_network_is_rebuilt_from_its_config():
-    network = CorrespondenceNetwork(channels=3, radius=4, widths=(4,), features=6, temperature=0.5)
+    network = CorrespondenceNetwork(
+        channels=3, radius=4, widths=(4,), features=6, temperature=0.5, spread=3.0
+    )
     again = CorrespondenceNetwork.from_config(network.config)
     again.load_state_dict(network.state_dict())
     assert (again.radius, again.temperature) == (4, 0.5)
     assert again.config == network.config
+    torch.testing.assert_close(again.bias(torch.ones(1)), network.bias(torch.ones(1)))
+    assert CorrespondenceNetwork(widths=(4,)).bias(torch.ones(1)) is None
+
+
+def test_large_shifts_are_unexpected_between_near_slices():
+    network = CorrespondenceNetwork(radius=2, widths=(4,), spread=1.5)
+    near, far = network.bias(torch.tensor([1, 4])).detach()
+    assert near[2, 2] == far[2, 2] == 0
+    # the logarithm of a normal distribution, 1.5 pixels wide, and twice as wide over four slices
+    torch.testing.assert_close(near[0, 3], torch.tensor(-(2**2 + 1**2) / (2 * 1.5**2)))
+    torch.testing.assert_close(far, near / 4)

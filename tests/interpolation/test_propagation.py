@@ -45,6 +45,44 @@ def test_the_order_is_first_in_first_out():
         np.testing.assert_array_equal(found.label[i], label[source])
 
 
+def as_published(label, annotated, warp):
+    """Algorithm 1 with one queue for the whole volume: label, source, hops."""
+    found, source = np.where(annotated[:, None, None], label, 0), np.full(len(label), -1)
+    hops = np.where(annotated, 0, -1)
+    source[annotated] = np.flatnonzero(annotated)
+    queue = [(i, SoftLabel.of_slice(label[i])) for i in np.flatnonzero(annotated)]
+    while queue:
+        i, moving = queue.pop(0)
+        for j in (i - 1, i + 1):
+            if not 0 <= j < len(label) or hops[j] >= 0 or moving.is_empty:
+                continue
+            arrived = warp(moving, i, j)
+            if not arrived.is_empty:
+                arrived.write(found[j], np.ones(label.shape[1:]))
+                source[j], hops[j] = source[i], hops[i] + 1
+                queue.append((j, arrived))
+    return found, source, hops
+
+
+@given(st.data())
+def test_one_queue_for_each_gap_gives_what_one_for_all_gives(data):
+    num_slices = data.draw(st.integers(1, 12))
+    known = data.draw(st.sets(st.integers(0, num_slices - 1), min_size=1))
+    lost = data.draw(st.sets(st.tuples(st.integers(0, 11), st.integers(0, 11))))
+    slices = {f"s{i}": (data.draw(st.integers(0, 3)), SQUARE) for i in known}
+    label, annotated = label_of(num_slices, **slices)
+
+    def warp(moving, i, j):
+        if (i, j) in lost:
+            return SoftLabel((), 0, 0, np.zeros((0, 0, 0), np.float32))
+        return SoftLabel(moving.values, moving.top, (moving.left + 1) % 4, moving.shares)
+
+    found = propagate(label, annotated, warp)
+    expected = as_published(label, annotated, warp)
+    for one, other in zip((found.label, found.source, found.hops), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @WAYS
 def test_it_stops_where_no_object_arrives(way):
     label, annotated = label_of(9, s4=(3, SQUARE))

@@ -14,8 +14,8 @@ PRESET = InterpolatorPreset(3, 12, 8, 1e-3, 1.0, 2)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    def network(channels, radius, temperature):
-        return CorrespondenceNetwork(channels, radius, (4, 4), 4, temperature)
+    def network(channels, radius, temperature, spread):
+        return CorrespondenceNetwork(channels, radius, (4, 4), 4, temperature, spread)
 
     monkeypatch.setattr(training, "CorrespondenceNetwork", network)
 
@@ -63,44 +63,45 @@ class Copying(torch.nn.Module):
     def encode(self, slices, scale):
         return slices * scale[:, None, None]
 
-    def forward(self, target, reference, value):
+    def forward(self, target, reference, value, gap):
+        assert gap.tolist() == ((target - reference)[:, 0, 0, 0] / 10).tolist()
         assert target.shape == reference.shape == value.shape
-        assert (target - reference == 10).all()
         return value + 1
 
 
 def test_references_hand_on_reconstructions_where_they_are_told_to():
-    slices = torch.tensor([10.0, 20, 30, 40]).view(4, 1, 1, 1)
-    scale = torch.ones(1)
+    slices = torch.tensor([10.0, 20, 50, 60]).view(4, 1, 1, 1)
+    gaps, scale = torch.tensor([1, 3, 1]), torch.ones(1)
     for handed_on, expected in (
-        ([False] * 4, [11, 21, 31]),
-        ([True, False, False, True], [11, 21, 31]),  # the first and the last hand on nothing
-        ([False, True, False, False], [11, 12, 31]),
+        ([False] * 4, [11, 21, 51]),
+        ([True, False, False, True], [11, 21, 51]),  # the first and the last hand on nothing
+        ([False, True, False, False], [11, 12, 51]),
         ([True] * 4, [11, 12, 13]),
     ):
-        found = reconstruct(Copying(), slices, scale, handed_on)
+        found = reconstruct(Copying(), slices, gaps, scale, handed_on)
         assert found.flatten().tolist() == expected
 
 
 def test_drawn_slices_share_a_window():
     volume = np.arange(6 * 2 * 20 * 8, dtype=np.float32).reshape(6, 2, 20, 8)
-    drawn = draw_slices(volume, 4, 10, np.random.default_rng(0))
+    drawn, chosen = draw_slices(volume, 4, 10, np.random.default_rng(0))
     assert drawn.shape == (4, 2, 10, 8)
+    assert ((drawn[:, 0, 0, 0] - drawn[0, 0, 0, 0]) == (chosen - chosen[0]) * 2 * 20 * 8).all()
     steps = drawn.diff(dim=0)
     assert (steps > 0).all()
     assert (steps == steps[:, :1, :1, :1]).all()  # whole slices apart
-    assert draw_slices(volume, 9, 99, np.random.default_rng(0)).shape == (6, 2, 20, 8)
+    assert draw_slices(volume, 9, 99, np.random.default_rng(0))[0].shape == (6, 2, 20, 8)
 
 
 def test_slices_from_a_stretch():
     volume = np.broadcast_to(np.arange(40.0)[:, None, None, None], (40, 1, 4, 4))
     rng = np.random.default_rng(0)
-    drawn = [draw_slices(volume, 3, 9, rng, 8)[:, 0, 0, 0] for _ in range(300)]
+    drawn = [draw_slices(volume, 3, 9, rng, 8)[0][:, 0, 0, 0] for _ in range(300)]
     assert all((slices.diff() > 0).all() and slices[-1] - slices[0] < 8 for slices in drawn)
     assert {int(value) for slices in drawn for value in slices} == set(range(40))
     # a stretch that is too short or too long
-    assert len(draw_slices(volume, 9, 9, rng, 2)) == 9
-    assert draw_slices(volume, 40, 9, rng, 99)[:, 0, 0, 0].tolist() == list(range(40))
+    assert len(draw_slices(volume, 9, 9, rng, 2)[1]) == 9
+    assert draw_slices(volume, 40, 9, rng, 99)[1].tolist() == list(range(40))
 
 
 def test_a_channel_that_is_empty_in_most_slices():

@@ -1,0 +1,106 @@
+r"""How do interpolators that are trained in other ways compare, and with what needs no network?
+
+    python benchmarks/interpolators.py -o FOLDER --data DATA/Dataset004_Hippocampus \
+        DATA/Dataset011_BrainMALF DATA/Dataset015_MSLesion    # on a GPU: --rows default full
+
+Every row trains an interpolator on the training volumes of a data set and measures the batched IoU
+of the slices that were not annotated, mean over the labels, where fixed slices are. A call that
+was killed goes on.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench_data import BenchData, base_name
+
+from nnunet_sparse.atomic import write_text
+from nnunet_sparse.cli import CommandParser, positive_int, run_command
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.pipeline import Runner, Step, words
+
+NETWORK = "correspondence"
+BOTH = "correspondence_both"
+
+ROWS: dict[str, str] = {
+    "default": "",
+    "full": "--preset full",
+    "published: no expectation of shifts": "--change spread=0",
+    "edge profile at Hounsfield scale": "--change temperature=0.02",
+    "edge profile at scale 0 to 1": "--change temperature=20",
+    "no scheduled sampling": "--change reconstructed=0",
+    "slices of the whole volume": "--change span=0",
+    "K = 4": "--change num_slices=4",
+    "K = 16": "--change num_slices=16",
+    "radius 3": "--change radius=3",
+    "radius 9": "--change radius=9",
+    "a quarter of the steps": "--change num_steps=100",
+    "four times the steps": "--change num_steps=1600",
+}
+BASELINES = ("shape", "nearest")
+_FEW = 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the arguments and run everything."""
+    parser = CommandParser(
+        "interpolators.py", "Quality of interpolators.", "interpolators.py -o FOLDER --data DATA"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--data", nargs="+", required=True, help="raw data sets")
+    parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1, 0.4])
+    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=list(ROWS))
+    parser.add_argument("-np", "--num_processes", type=positive_int, default=2)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    paths = NnUNetPaths.below(args.output)
+    paths.make_folders()
+    paths.export()
+    runner = Runner(args.output / "logs", paths, args.num_processes)
+    source = BenchData(paths, runner, "0.2", "SmallPlanner", ())
+    lines = ["| data | interpolator | " + " | ".join(f"rho {rho:g}" for rho in args.rho) + " |"]
+    lines.append("|" + "---|" * (2 + len(args.rho)))
+    for data in args.data:
+        name = source.base(data)
+        # small data sets leave little for training
+        few = len(list((paths.raw / name / "labelsTr").iterdir())) < _FEW
+        split = "--val 1 --test 0" if few else ""
+        jobs = {"shape, nearest": ("", BASELINES)}
+        jobs |= {row: (ROWS[row], (NETWORK, BOTH)) for row in args.rows}
+        for row, (options, methods) in jobs.items():
+            output = args.output / name / row.replace(" ", "_").replace(":", "")
+            command = (
+                f"nnsparse_interpolation_quality -d {{}} {split} {options} "
+                f"--methods {' '.join(methods)} -np {{np}} "
+                f"--rho {' '.join(f'{rho:g}' for rho in args.rho)} -o {{}}"
+            )
+            runner.run(Step(f"{base_name(data)} {row}", words(command, name, output)))
+            lines += _lines(base_name(data), row, output / "quality.csv", args.rho)
+    table = "\n".join(lines) + "\n"
+    write_text(args.output / "interpolators.md", table)
+    print(table, end="")
+
+
+def _lines(data: str, row: str, file: Path, densities: Sequence[float]) -> list[str]:
+    """Rows of the table, one for each method, from the file of a report."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        found = list(csv.DictReader(stream))
+    only = len({entry["label"] for entry in found}) == 1
+    means = [entry for entry in found if only or entry["label"] == "mean"]
+    lines = []
+    for method in dict.fromkeys(entry["method"] for entry in means):
+        values = {float(e["rho"]): float(e["propagated"]) for e in means if e["method"] == method}
+        way = ", both ways" if "both" in method else ""
+        title = method if method in BASELINES else row + way
+        lines.append(
+            f"| {data} | {title} | " + " | ".join(f"{values[rho]:.3f}" for rho in densities) + " |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
