@@ -22,7 +22,7 @@ from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.interpolation.store import load_interpolator, train_interpolator
-from nnunet_sparse.interpolation.volumes import read_slices
+from nnunet_sparse.interpolation.volumes import read_volume
 from nnunet_sparse.label_io import TIFF_READER, read_label, spacing_file, write_label_like
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
@@ -259,7 +259,7 @@ def _write_label(
         raise SparseError(f"{template} does not fit {SELECTION_FILE}: other slices are annotated")
     warp: Warp | None = None
     if network is not None:
-        warp = interpolation.warp(network, read_slices(job.case.images, reader, axis))
+        warp = interpolation.warp(network, read_volume(job.case.images, reader, axis))
     spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
     found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
     label = found.with_ignore(interpolation.min_confidence, ignore_label)

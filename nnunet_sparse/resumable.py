@@ -50,8 +50,7 @@ def train_resumably(
     network
         On the device; changed in place.
     optimizer
-        Of its parameters; the rate is set here: linear warm-up, then half a cosine to 0. That of
-        a group with a ``factor`` is so many times larger.
+        Of its parameters; the rate is set here: linear warm-up, then half a cosine to 0.
     loss_of
         Loss of a step; called in mixed precision on a GPU.
     learning_rate
@@ -89,8 +88,7 @@ def train_resumably(
     ) as bar:
         for step in range(len(losses), num_steps):
             for group in optimizer.param_groups:
-                factor = group.get("factor", 1.0)
-                group["lr"] = factor * learning_rate * schedule(step, num_steps)
+                group["lr"] = learning_rate * schedule(step, num_steps)
             with _autocast(device):
                 loss = loss_of(step)
             optimizer.zero_grad(set_to_none=True)

@@ -8,10 +8,10 @@ expectation that shifts are small, without which pixels are taken from wherever 
 their intensity, so that labels are scrambled where borders are faint.
 """
 
-import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nnunet_sparse.devices import half_precision
@@ -61,8 +61,11 @@ class CorrespondenceNetwork(nn.Module):
     temperature
         Of the edge profile's softmax, as a multiple of the volume's scale.
     spread
-        Standard deviation of the shift between neighbouring slices, in pixels, that is expected;
-        learned from there. 0 for no expectation.
+        Standard deviation of the shifts that are expected, as a multiple of the distance between
+        neighbouring slices; 0 for no expectation.
+    sharpness
+        What cosines between features are multiplied by before the softmax; 0 for plain dot
+        products.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class CorrespondenceNetwork(nn.Module):
         features: int = FEATURES,
         temperature: float = 1.0,
         spread: float = 0.0,
+        sharpness: float = 0.0,
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
@@ -82,8 +86,10 @@ class CorrespondenceNetwork(nn.Module):
             "features": features,
             "temperature": temperature,
             "spread": spread,
+            "sharpness": sharpness,
         }
         self.radius, self.temperature = radius, temperature
+        self.spread, self.sharpness = spread, sharpness
         self.stem = nn.Sequential(
             nn.Conv2d(channels * NUM_NEIGHBOURS, widths[0], 7, padding=3, bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -95,7 +101,6 @@ class CorrespondenceNetwork(nn.Module):
             previous = width
         self.stages = nn.Sequential(*blocks)
         self.head = nn.Conv2d(previous, features, 3, padding=1)
-        self.log_spread = nn.Parameter(torch.tensor(math.log(spread))) if spread else None
         self.to(memory_format=torch.channels_last)
 
     @classmethod
@@ -123,27 +128,30 @@ class CorrespondenceNetwork(nn.Module):
         half = half_precision(slices.device)
         with torch.autocast(slices.device.type, half, enabled=half is not None):
             result: torch.Tensor = self.head(self.stages(self.stem(profile)))
+        if self.sharpness:
+            result = self.sharpness**0.5 * F.normalize(result, dim=1)
         return result
 
-    def bias(self, gap: torch.Tensor) -> torch.Tensor | None:
-        """What is added to the dot products: (n, window, window) for (n,) distances in slices.
+    def expected_shift(self, gap: torch.Tensor, aspect: float) -> torch.Tensor:
+        """Standard deviation of shifts in pixels, infinite if nothing is expected.
 
-        The logarithm of a normal distribution of the shift, of which the variance grows linearly
-        with the distance.
+        Parameters
+        ----------
+        gap
+            (n,) how many slices two slices are apart. The variance grows linearly with it.
+        aspect
+            Distance between neighbouring slices in pixels.
         """
-        if self.log_spread is None:
-            return None
-        steps = torch.arange(-self.radius, self.radius + 1, device=gap.device) ** 2
-        variance = (2 * self.log_spread).exp() * gap[:, None, None]
-        result: torch.Tensor = -(steps[:, None] + steps) / (2 * variance)
-        return result
+        if not self.spread:
+            return torch.full(gap.shape, torch.inf, device=gap.device)
+        return self.spread * aspect * gap.float().sqrt()
 
     def forward(
         self,
         target: torch.Tensor,
         reference: torch.Tensor,
         value: torch.Tensor,
-        gap: torch.Tensor,
+        shift: torch.Tensor,
         corner: tuple[int, int] = (0, 0),
     ) -> torch.Tensor:
         """Warp values of references to targets, all given by their features.
@@ -156,8 +164,8 @@ class CorrespondenceNetwork(nn.Module):
             (n, features, y, x).
         value
             (n, v, y, x) what is warped.
-        gap
-            (n,) distance between target and reference in slices, at least 1.
+        shift
+            (n,) see :meth:`expected_shift`.
         corner
             Pixel of the reference at which the target's first pixel stands.
 
@@ -166,4 +174,7 @@ class CorrespondenceNetwork(nn.Module):
         torch.Tensor
             (n, v, height, width).
         """
-        return local_affinity(target, reference, value, self.radius, corner, self.bias(gap))
+        steps = torch.arange(-self.radius, self.radius + 1, device=shift.device) ** 2
+        # the logarithm of a normal distribution
+        bias = -(steps[:, None] + steps) / (2 * shift[:, None, None] ** 2)
+        return local_affinity(target, reference, value, self.radius, corner, bias)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from nnunet_sparse.figures import save_figure
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.training import draw_slices, volume_scale
+from nnunet_sparse.interpolation.volumes import Volume
 from nnunet_sparse.randomness import generator
 
 _NUM_EXAMPLES = 4
@@ -18,7 +18,7 @@ _ARROWS = 12
 
 
 def draw_reconstructions(
-    network: CorrespondenceNetwork, volume: np.ndarray, output: Path, seed: int = 0
+    network: CorrespondenceNetwork, volume: Volume, output: Path, seed: int = 0
 ) -> None:
     """Draw references, targets, reconstructions, and where the pixels came from.
 
@@ -27,14 +27,16 @@ def draw_reconstructions(
     network
         Trained.
     volume
-        (n, channel, y, x); random pairs of neighbouring ones among some slices are shown.
+        Random pairs of neighbouring ones among some of its slices are shown.
     output
         PNG file.
     seed
         Seed of the choice.
     """
-    slices, chosen = draw_slices(volume, 2 * _NUM_EXAMPLES, _MAX_SIDE, generator(seed, "pictures"))
-    scale = volume_scale(volume)
+    slices, chosen = draw_slices(
+        volume.slices, 2 * _NUM_EXAMPLES, _MAX_SIDE, generator(seed, "pictures")
+    )
+    scale = volume_scale(volume.slices)
     pairs = [(i, i + 1) for i in range(0, len(slices) - 1, 2)]
     figure = Figure(figsize=(9.5, 2.4 * len(pairs) + 0.4), layout="constrained")
     grid = figure.subplots(len(pairs), 4, squeeze=False)
@@ -45,7 +47,8 @@ def draw_reconstructions(
         with torch.inference_mode():
             features = network.encode(slices[[i, j]], scale)
             value = torch.cat([slices[i : i + 1], position], dim=1)
-            warped = network(features[1:], features[:1], value, chosen[[j]] - chosen[[i]])[0]
+            shift = network.expected_shift(chosen[[j]] - chosen[[i]], volume.aspect)
+            warped = network(features[1:], features[:1], value, shift)[0]
         found, origin = warped[:-2], warped[-2:]
         low, high = float(slices[j, 0].min()), float(slices[j, 0].max())
         images = slices[i, 0], slices[j, 0], found[0], slices[j, 0]

@@ -31,8 +31,11 @@ class InterpolatorPreset:
     span
         The slices of a step are drawn from a random stretch of so many; 0 for the whole volume.
     spread
-        Standard deviation of the shift between neighbouring slices, in pixels, that is expected
-        when the training begins; it is learned. 0 for no expectation, as published.
+        Standard deviation of the shifts that are expected between neighbouring slices, as a
+        multiple of their distance. 0 for no expectation, as published.
+    sharpness
+        What cosines between features are multiplied by before the softmax. 0 for plain dot
+        products, as published.
     """
 
     num_slices: int
@@ -43,7 +46,8 @@ class InterpolatorPreset:
     radius: int
     temperature: float = 1.0
     span: int = 0
-    spread: float = 2.0
+    spread: float = 1.5
+    sharpness: float = 20.0
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -59,8 +63,9 @@ class InterpolatorPreset:
             raise SparseError(f"learning_rate must lie in (0, 1), got {self.learning_rate:g}")
         if not 0 <= self.reconstructed <= 1:
             raise SparseError(f"reconstructed must lie in [0, 1], got {self.reconstructed:g}")
-        if not 0 <= self.spread < inf:
-            raise SparseError(f"spread must not be negative, got {self.spread:g}")
+        for name in ("spread", "sharpness"):
+            if not 0 <= getattr(self, name) < inf:
+                raise SparseError(f"{name} must be 0 or more, got {getattr(self, name):g}")
         if not 0 < self.temperature < inf:
             raise SparseError(f"temperature must be positive, got {self.temperature:g}")
 

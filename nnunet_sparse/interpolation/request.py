@@ -14,6 +14,7 @@ from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_b
 from nnunet_sparse.interpolation.shape import interpolate_shape
 from nnunet_sparse.interpolation.store import InterpolatorRequest, change_names
 from nnunet_sparse.interpolation.verification import verified
+from nnunet_sparse.interpolation.volumes import Volume
 
 METHODS = ("correspondence", "shape", "nearest")
 NETWORK_METHOD = "correspondence"
@@ -95,11 +96,11 @@ class Interpolation:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
 
-    def warp(self, network: Any, slices: np.ndarray) -> Warp:
-        """What moves labels between slices, (num_slices, channel, y, x), of a volume."""
+    def warp(self, network: Any, volume: Volume) -> Warp:
+        """What moves labels between slices of a volume."""
         from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
-        return self.checked(CorrespondenceWarp(network, slices), slices)
+        return self.checked(CorrespondenceWarp(network, volume), volume.slices)
 
     def checked(self, warp: Warp, slices: np.ndarray) -> Warp:
         """The warp with verification, if that is wanted."""

@@ -17,7 +17,7 @@ import numpy as np
 from nnunet_sparse.devices import best_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS, InterpolatorPreset
-from nnunet_sparse.interpolation.volumes import read_slices
+from nnunet_sparse.interpolation.volumes import Volume, read_volume
 from nnunet_sparse.model_folder import ModelFolder
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
@@ -182,17 +182,17 @@ def load_interpolator(model: ModelFolder, device: str | None) -> Any:
 
 def _write_volumes(
     raw: RawDataset, cases: tuple[str, ...], axis: int, folder: Path, num_processes: int
-) -> Mapping[str, np.ndarray]:
+) -> Mapping[str, Volume]:
     """Slices of all volumes in files that are read piece by piece; those of one slice left out."""
     folder.mkdir(parents=True, exist_ok=True)
     write = partial(
         _write_volume, folder=folder, reader=raw.reader(), axis=axis, channels=raw.num_channels
     )
     inputs = {case_id: (case_id, raw.training[case_id].images) for case_id in cases}
-    lengths = map_cases(write, inputs, num_processes, "Reading images")
+    found = map_cases(write, inputs, num_processes, "Reading images")
     volumes = {
-        case_id: np.load(folder / f"{case_id}.npy", mmap_mode="r")
-        for case_id, length in lengths.items()
+        case_id: Volume(np.load(folder / f"{case_id}.npy", mmap_mode="r"), aspect)
+        for case_id, (length, aspect) in found.items()
         if length > 1
     }
     if not volumes:
@@ -202,12 +202,14 @@ def _write_volumes(
 
 def _write_volume(
     case: tuple[str, tuple[Path, ...]], folder: Path, reader: str, axis: int, channels: int
-) -> int:
+) -> tuple[int, float]:
+    """Number of slices and aspect of a volume that was written."""
     case_id, images = case
-    slices = read_slices(images, reader, axis)
+    volume = read_volume(images, reader, axis)
+    slices = volume.slices
     if slices.shape[1] != channels:
         raise SparseError(
             f"case {case_id} has {slices.shape[1]} image channels, dataset.json declares {channels}"
         )
     np.save(folder / f"{case_id}.npy", np.ascontiguousarray(slices))
-    return len(slices)
+    return len(slices), volume.aspect

@@ -22,17 +22,16 @@ import torch.nn.functional as F
 from nnunet_sparse.interpolation.edge_profile import difference_scale
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.presets import InterpolatorPreset
+from nnunet_sparse.interpolation.volumes import Volume
 from nnunet_sparse.randomness import generator, shuffled
 from nnunet_sparse.resumable import train_resumably
 
 _WINDOWS_TRIED = 4
 _SLICES_FOR_SCALE = 16
-# it is one number, which would hardly move in a short training
-_FACTOR_OF_SPREAD = 10.0
 
 
 def train(
-    volumes: Mapping[str, np.ndarray],
+    volumes: Mapping[str, Volume],
     preset: InterpolatorPreset,
     seed: int,
     checkpoint: Path,
@@ -44,8 +43,7 @@ def train(
     Parameters
     ----------
     volumes
-        (num_slices, channel, y, x) float16 by case ID, in memory or on disk; with two slices at
-        least, and all with as many channels.
+        Volumes by case ID; with two slices at least, and all with as many channels.
     preset
         Length.
     seed
@@ -63,19 +61,18 @@ def train(
         The network, on the CPU, and the loss of every step.
     """
     names = sorted(volumes)
-    channels = volumes[names[0]].shape[1]
+    channels = volumes[names[0]].slices.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CorrespondenceNetwork(
-            channels, preset.radius, temperature=preset.temperature, spread=preset.spread
+            channels,
+            preset.radius,
+            temperature=preset.temperature,
+            spread=preset.spread,
+            sharpness=preset.sharpness,
         )
     network = network.to(device).train()
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in network.parameters() if p is not network.log_spread]}
-    ]
-    if network.log_spread is not None:
-        groups.append({"params": [network.log_spread], "factor": _FACTOR_OF_SPREAD})
-    optimizer = torch.optim.Adam(groups, lr=preset.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
     scales: dict[str, torch.Tensor] = {}
 
     def loss_of(step: int) -> torch.Tensor:
@@ -83,16 +80,17 @@ def train(
         epoch, at = divmod(step, len(names))
         name = shuffled(names, generator(seed, "interpolator volumes", str(epoch)))[at]
         if name not in scales:
-            scales[name] = volume_scale(volumes[name])
+            scales[name] = volume_scale(volumes[name].slices)
         slices, chosen = draw_slices(
-            volumes[name], preset.num_slices, preset.max_side, rng, preset.span
+            volumes[name].slices, preset.num_slices, preset.max_side, rng, preset.span
         )
         if rng.random() < 0.5:
             slices, chosen = slices.flip(0), chosen.flip(0)
-        slices, gaps = slices.to(device), chosen.diff().abs().to(device)
+        shifts = network.expected_shift(chosen.diff().abs(), volumes[name].aspect)
+        slices, shifts = slices.to(device), shifts.to(device)
         progress = step / max(1, preset.num_steps - 1)
         handed_on = rng.random(len(slices)) < preset.reconstructed * progress
-        found = reconstruct(network, slices, gaps, scales[name].to(device), handed_on.tolist())
+        found = reconstruct(network, slices, shifts, scales[name].to(device), handed_on.tolist())
         return F.smooth_l1_loss(found, slices[1:])
 
     losses = train_resumably(
@@ -112,7 +110,7 @@ def train(
 def reconstruct(
     network: CorrespondenceNetwork,
     slices: torch.Tensor,
-    gaps: torch.Tensor,
+    shifts: torch.Tensor,
     scale: torch.Tensor,
     handed_on: Sequence[bool],
 ) -> torch.Tensor:
@@ -124,8 +122,8 @@ def reconstruct(
         The network.
     slices
         (k, channel, y, x).
-    gaps
-        (k - 1,) distance of each from the one before it, in slices.
+    shifts
+        (k - 1,) expected shift of each from the one before it.
     scale
         (channel,) scale of the volume's differences.
     handed_on
@@ -138,12 +136,12 @@ def reconstruct(
     """
     features = network.encode(slices, scale)
     if not any(handed_on[1:-1]):
-        whole: torch.Tensor = network(features[1:], features[:-1], slices[:-1], gaps)
+        whole: torch.Tensor = network(features[1:], features[:-1], slices[:-1], shifts)
         return whole
     found: list[torch.Tensor] = []
     for i in range(1, len(slices)):
         value = found[-1] if handed_on[i - 1] and found else slices[i - 1 : i]
-        found.append(network(features[i : i + 1], features[i - 1 : i], value, gaps[i - 1 : i]))
+        found.append(network(features[i : i + 1], features[i - 1 : i], value, shifts[i - 1 : i]))
     return torch.cat(found)
 
 

@@ -1,5 +1,6 @@
 """Image volumes as the interpolator sees them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,29 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.slices import normalised
 from nnunet_sparse.image_io import read_image
 
+# slices that are hardly, or infinitely, farther apart than pixels
+_ASPECTS = 1 / 3, 10.0
 
-def read_slices(images: tuple[Path, ...], reader: str, axis: int) -> np.ndarray:
+
+@dataclass(frozen=True)
+class Volume:
     """Slices of a volume in their own pixels.
+
+    Attributes
+    ----------
+    slices
+        (num_slices, channel, y, x) float16, in memory or on disk; normalised volume by volume, see
+        :func:`nnunet_sparse.features.slices.normalised`.
+    aspect
+        Distance between slices in pixels, within a third and ten.
+    """
+
+    slices: np.ndarray
+    aspect: float = 1.0
+
+
+def read_volume(images: tuple[Path, ...], reader: str, axis: int) -> Volume:
+    """Read a volume.
 
     Parameters
     ----------
@@ -21,19 +42,16 @@ def read_slices(images: tuple[Path, ...], reader: str, axis: int) -> np.ndarray:
     axis
         Slice axis of the array as read.
 
-    Returns
-    -------
-    np.ndarray, shape (num_slices, channel, y, x), float16
-        Normalised volume by volume, see :func:`nnunet_sparse.features.slices.normalised`.
-
     Raises
     ------
     SparseError
         If the files cannot be read or are truncated, or hold values that are no finite numbers.
     """
-    volume, _ = read_image(images, reader)
+    volume, spacing = read_image(images, reader)
     if not np.isfinite(volume).all():
         names = ", ".join(map(str, images))
         raise SparseError(f"{names} holds values that are no finite numbers")
     channels = np.stack([normalised(channel) for channel in volume])
-    return np.moveaxis(channels, axis + 1, 0).astype(np.float16)
+    pixel = float(np.sqrt(np.delete(spacing, axis).prod()))
+    aspect = float(np.clip(spacing[axis] / pixel, *_ASPECTS))
+    return Volume(np.moveaxis(channels, axis + 1, 0).astype(np.float16), aspect)

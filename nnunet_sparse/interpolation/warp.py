@@ -8,6 +8,7 @@ import torch
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.soft_label import SoftLabel
 from nnunet_sparse.interpolation.training import volume_scale
+from nnunet_sparse.interpolation.volumes import Volume
 
 # features that are kept
 _KEPT_BYTES = 2**30
@@ -20,8 +21,8 @@ class CorrespondenceWarp:
     ----------
     network
         Trained, in evaluation mode, on its device.
-    slices
-        (num_slices, channel, y, x) intensities as in training.
+    volume
+        The volume, as in training.
     kept_slices
         Number of slices whose features are kept in memory, the latest used ones; None for as many
         as fit into a gigabyte.
@@ -30,13 +31,14 @@ class CorrespondenceWarp:
     def __init__(
         self,
         network: CorrespondenceNetwork,
-        slices: np.ndarray,
+        volume: Volume,
         kept_slices: int | None = None,
     ) -> None:
-        self.network, self.slices = network, slices
+        self.network, self.slices = network, volume.slices
         self.device = next(network.parameters()).device
-        self.scale = volume_scale(slices).to(self.device)
-        height, width = slices.shape[2:]
+        self.scale = volume_scale(self.slices).to(self.device)
+        self.shift = network.expected_shift(torch.ones(1, device=self.device), volume.aspect)
+        height, width = self.slices.shape[2:]
         of_slice = 4 * network.config["features"] * height * width
         self.kept_slices = max(4, _KEPT_BYTES // of_slice) if kept_slices is None else kept_slices
         self._features: OrderedDict[int, torch.Tensor] = OrderedDict()
@@ -82,7 +84,7 @@ class CorrespondenceWarp:
                 self.features(j)[:, :, target[0], target[1]],
                 self.features(i)[:, :, seen[0], seen[1]],
                 value.to(self.device),
-                torch.ones(1, device=self.device),
+                self.shift,
                 (target[0].start - seen[0].start, target[1].start - seen[1].start),
             )
         return SoftLabel(

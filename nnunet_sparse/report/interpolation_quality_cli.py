@@ -22,7 +22,7 @@ from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.interpolation.store import load_interpolator, train_interpolator
 from nnunet_sparse.interpolation.train_cli import parse_changes
-from nnunet_sparse.interpolation.volumes import read_slices
+from nnunet_sparse.interpolation.volumes import read_volume
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.raw_dataset import Case, RawDataset
@@ -230,12 +230,13 @@ def _warps(
         return lambda _: (None, 0.0)
     from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
-    slices = read_slices(files.images, raw.reader(), axis)
-    warp = CorrespondenceWarp(network, slices)
+    volume = read_volume(files.images, raw.reader(), axis)
+    warp = CorrespondenceWarp(network, volume)
     start = time.perf_counter()
     if encode:
         warp.encode_first()
     seconds = time.perf_counter() - start
+    slices = volume.slices
     return lambda way: (way.checked(warp, slices), seconds) if way.uses_network else (None, 0.0)
 
 

@@ -30,22 +30,45 @@ def test_temperature_is_in_units_of_the_scale():
     assert not torch.allclose(network.encode(image, scale), found)
 
 
+def test_sharpness_bounds_the_products():
+    network = CorrespondenceNetwork(widths=(4,), features=5, sharpness=20.0).eval()
+    features = network.encode(100 * torch.rand(1, 1, 12, 12), torch.ones(1)).float()
+    torch.testing.assert_close(
+        features.square().sum(dim=1), torch.full((1, 12, 12), 20.0), rtol=0.02, atol=0
+    )
+
+
 def test_a_network_is_rebuilt_from_its_config():
     network = CorrespondenceNetwork(
-        channels=3, radius=4, widths=(4,), features=6, temperature=0.5, spread=3.0
+        channels=3,
+        radius=4,
+        widths=(4,),
+        features=6,
+        temperature=0.5,
+        spread=3.0,
+        sharpness=2.0,
     )
     again = CorrespondenceNetwork.from_config(network.config)
     again.load_state_dict(network.state_dict())
     assert (again.radius, again.temperature) == (4, 0.5)
     assert again.config == network.config
-    torch.testing.assert_close(again.bias(torch.ones(1)), network.bias(torch.ones(1)))
-    assert CorrespondenceNetwork(widths=(4,)).bias(torch.ones(1)) is None
+    assert (again.spread, again.sharpness) == (3.0, 2.0)
 
 
 def test_large_shifts_are_unexpected_between_near_slices():
     network = CorrespondenceNetwork(radius=2, widths=(4,), spread=1.5)
-    near, far = network.bias(torch.tensor([1, 4])).detach()
-    assert near[2, 2] == far[2, 2] == 0
-    # the logarithm of a normal distribution, 1.5 pixels wide, and twice as wide over four slices
-    torch.testing.assert_close(near[0, 3], torch.tensor(-(2**2 + 1**2) / (2 * 1.5**2)))
-    torch.testing.assert_close(far, near / 4)
+    found = network.expected_shift(torch.tensor([1, 4]), 2.0)
+    # as many times the distance of slices, and twice as wide over four of them
+    assert found.tolist() == [3.0, 6.0]
+    plain = torch.zeros(1, 64, 9, 9)
+    value = torch.zeros(1, 1, 9, 9)
+    value[..., 4, 4] = 1
+    near, far = (network(plain, plain, value, torch.tensor([s]))[0, 0] for s in (0.5, torch.inf))
+    expected = torch.exp(-(torch.arange(-2.0, 3) ** 2) / (2 * 0.5**2))
+    torch.testing.assert_close(near[4, 2:7] / near[4, 4], expected)
+    torch.testing.assert_close(far[2:7, 2:7], torch.full((5, 5), 1 / 25))
+
+
+def test_nothing_is_expected_as_published():
+    network = CorrespondenceNetwork(widths=(4,))
+    assert network.expected_shift(torch.ones(2), 1.0).tolist() == [torch.inf] * 2

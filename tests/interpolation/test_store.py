@@ -89,6 +89,8 @@ def test_volumes_of_one_slice(paths, make_base):
         ({"num_slices": 1}, "num_slices must be at least 2, got 1"),
         ({"learning_rate": 2.0}, r"learning_rate must lie in \(0, 1\), got 2"),
         ({"span": -1}, "span must be at least 0, got -1"),
+        ({"spread": -1.0}, "spread must be 0 or more, got -1"),
+        ({"sharpness": float("nan")}, "sharpness must be 0 or more, got nan"),
         ({"temperature": 0.0}, "temperature must be positive, got 0"),
         ({"temperature": float("inf")}, "temperature must be positive, got inf"),
         ({"reconstructed": -0.1}, r"reconstructed must lie in \[0, 1\], got -0.1"),

@@ -7,6 +7,7 @@ from nnunet_sparse.interpolation import training
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.presets import InterpolatorPreset
 from nnunet_sparse.interpolation.training import draw_slices, reconstruct, train, volume_scale
+from nnunet_sparse.interpolation.volumes import Volume
 
 CPU = torch.device("cpu")
 PRESET = InterpolatorPreset(3, 12, 8, 1e-3, 1.0, 2)
@@ -14,8 +15,8 @@ PRESET = InterpolatorPreset(3, 12, 8, 1e-3, 1.0, 2)
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    def network(channels, radius, temperature, spread):
-        return CorrespondenceNetwork(channels, radius, (4, 4), 4, temperature, spread)
+    def network(channels, radius, **settings):
+        return CorrespondenceNetwork(channels, radius, (4, 4), 4, **settings)
 
     monkeypatch.setattr(training, "CorrespondenceNetwork", network)
 
@@ -23,7 +24,7 @@ def small(monkeypatch):
 @pytest.fixture
 def volumes():
     rng = np.random.default_rng(0)
-    return {name: rng.normal(size=(5, 1, 14, 10)).astype(np.float16) for name in "ab"}
+    return {name: Volume(rng.normal(size=(5, 1, 14, 10)).astype(np.float16)) for name in "ab"}
 
 
 def run(volumes, checkpoint, seed=0):
@@ -63,22 +64,22 @@ class Copying(torch.nn.Module):
     def encode(self, slices, scale):
         return slices * scale[:, None, None]
 
-    def forward(self, target, reference, value, gap):
-        assert gap.tolist() == ((target - reference)[:, 0, 0, 0] / 10).tolist()
+    def forward(self, target, reference, value, shift):
+        assert shift.tolist() == ((target - reference)[:, 0, 0, 0] / 10).tolist()
         assert target.shape == reference.shape == value.shape
         return value + 1
 
 
 def test_references_hand_on_reconstructions_where_they_are_told_to():
     slices = torch.tensor([10.0, 20, 50, 60]).view(4, 1, 1, 1)
-    gaps, scale = torch.tensor([1, 3, 1]), torch.ones(1)
+    shifts, scale = torch.tensor([1, 3, 1]), torch.ones(1)
     for handed_on, expected in (
         ([False] * 4, [11, 21, 51]),
         ([True, False, False, True], [11, 21, 51]),  # the first and the last hand on nothing
         ([False, True, False, False], [11, 12, 51]),
         ([True] * 4, [11, 12, 13]),
     ):
-        found = reconstruct(Copying(), slices, gaps, scale, handed_on)
+        found = reconstruct(Copying(), slices, shifts, scale, handed_on)
         assert found.flatten().tolist() == expected
 
 
