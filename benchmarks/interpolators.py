@@ -22,7 +22,7 @@ from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner, Step, words
 
 NETWORK = "correspondence"
-BOTH = "correspondence_both"
+ONE_WAY = "correspondence_oneway"
 
 ROWS: dict[str, str] = {
     "default": "",
@@ -70,7 +70,7 @@ def _run(args: argparse.Namespace) -> None:
         few = len(list((paths.raw / name / "labelsTr").iterdir())) < _FEW
         split = "--val 1 --test 0" if few else ""
         jobs = {"shape, nearest": ("", BASELINES)}
-        jobs |= {row: (ROWS[row], (NETWORK, BOTH)) for row in args.rows}
+        jobs |= {row: (ROWS[row], (NETWORK, ONE_WAY)) for row in args.rows}
         for row, (options, methods) in jobs.items():
             output = args.output / name / row.replace(" ", "_").replace(":", "")
             command = (
@@ -94,7 +94,7 @@ def _lines(data: str, row: str, file: Path, densities: Sequence[float]) -> list[
     lines = []
     for method in dict.fromkeys(entry["method"] for entry in means):
         values = {float(e["rho"]): float(e["propagated"]) for e in means if e["method"] == method}
-        way = ", both ways" if "both" in method else ""
+        way = ", one way" if "oneway" in method else ""
         title = method if method in BASELINES else row + way
         lines.append(
             f"| {data} | {title} | " + " | ".join(f"{values[rho]:.3f}" for rho in densities) + " |"

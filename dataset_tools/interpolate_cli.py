@@ -15,7 +15,7 @@ from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.interpolation.train_cli import add_network_arguments, parse_changes
 from nnunet_sparse.paths import configured_paths
 
-INTERPOLATION_OPTIONS = ("both_ways", "verify", "min_confidence", "interpolator_seed", "change")
+INTERPOLATION_OPTIONS = ("one_way", "verify", "min_confidence", "interpolator_seed", "change")
 """Options that mean nothing without an interpolation."""
 
 
@@ -66,9 +66,10 @@ def add_interpolation_arguments(parser: argparse.ArgumentParser, of_report: bool
 
 def _add_ways(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--both_ways",
+        "--one_way",
         action="store_true",
-        help="with correspondence: average what arrives from both sides, by distance",
+        help="with correspondence: algorithm 1 as published, a slice gets what arrives first "
+        "(default: the mean of what arrives from both sides, by distance)",
     )
     group.add_argument(
         "--verify",
@@ -88,7 +89,7 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     """Interpolation that a command line asks for."""
     return Interpolation(
         method,
-        args.both_ways,
+        args.one_way,
         args.verify,
         args.min_confidence,
         args.preset,

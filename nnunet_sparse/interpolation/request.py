@@ -29,19 +29,20 @@ class Interpolation:
     method
         ``correspondence``: by the trained network; ``shape``: by signed distances; ``nearest``: by
         copying.
-    both_ways
-        With ``correspondence``: average what arrives from both sides, instead of algorithm 1.
+    one_way
+        With ``correspondence``: algorithm 1 as published, in which a slice gets what arrives first,
+        instead of the mean of what arrives from both sides.
     verify
         With ``correspondence``: drop a label where the image is unlike its object.
     min_confidence
-        Voxels of less confidence stay ignore. With ``correspondence`` confidence then is what the
-        labels that arrive from both sides agree on, as with ``both_ways``.
+        Voxels of less confidence stay ignore. With ``one_way`` confidence then is what the labels
+        that arrive from both sides agree on.
     preset, network_seed, changes
         Which network is used with ``correspondence``; the default for the others.
     """
 
     method: str = NETWORK_METHOD
-    both_ways: bool = False
+    one_way: bool = False
     verify: bool = False
     min_confidence: float = 0.0
     preset: str = DEFAULT_PRESET
@@ -58,7 +59,7 @@ class Interpolation:
         if self.preset not in PRESETS:
             raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
         if self.method != NETWORK_METHOD:
-            for option in ("both_ways", "verify"):
+            for option in ("one_way", "verify"):
                 if getattr(self, option):
                     raise SparseError(
                         f"{option} works with {NETWORK_METHOD}, not with {self.method}"
@@ -83,8 +84,8 @@ class Interpolation:
     def name(self) -> str:
         """Part of a data set's name; what is not the default appears."""
         parts = ["mi", self.method]
-        if self.both_ways:
-            parts.append("both")
+        if self.one_way:
+            parts.append("oneway")
         if self.verify:
             parts.append("verified")
         if self.preset != DEFAULT_PRESET:
@@ -135,10 +136,12 @@ class Interpolation:
         if self.method == "shape":
             return interpolate_shape(label, annotated, spacing_mm)
         assert warp is not None
-        if not self.both_ways and not self.min_confidence:
-            return propagate(label, annotated, warp)
-        both = propagate_both_ways(label, annotated, warp)
-        return both if self.both_ways else _agreeing(propagate(label, annotated, warp), both)
+        if not self.one_way:
+            return propagate_both_ways(label, annotated, warp)
+        found = propagate(label, annotated, warp)
+        if not self.min_confidence:
+            return found
+        return _agreeing(found, propagate_both_ways(label, annotated, warp))
 
 
 def _agreeing(found: DenseLabel, both: DenseLabel) -> DenseLabel:

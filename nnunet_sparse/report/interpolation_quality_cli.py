@@ -41,9 +41,8 @@ from nnunet_sparse.variant import Variant
 
 WAYS = {
     **{method: Interpolation(method) for method in METHODS},
-    "correspondence_both": Interpolation(both_ways=True),
+    "correspondence_oneway": Interpolation(one_way=True),
     "correspondence_verified": Interpolation(verify=True),
-    "correspondence_both_verified": Interpolation(both_ways=True, verify=True),
 }
 _VERSION = 1
 _WORST = 6

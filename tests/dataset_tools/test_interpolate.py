@@ -22,7 +22,7 @@ from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import RawDataset
 
-WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(both_ways=True)]
+WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(one_way=True)]
 
 
 def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: Any) -> Path:
@@ -169,7 +169,7 @@ def test_the_command(
     for argv, message in (
         (["-d", "4"], "Dataset004_Tiny has no selection.json"),
         (["-d", "501"], "is interpolated already"),
-        (["-d", "500", "--method", "shape", "--both_ways"], "both_ways works with correspondence"),
+        (["-d", "500", "--method", "shape", "--one_way"], "one_way works with correspondence"),
         (["-d", "500", "--min_confidence", "2"], "min_confidence must lie in [0, 1], got 2"),
         (["-d", "500", "--method", "magic"], "invalid choice: 'magic'"),
     ):
@@ -207,7 +207,7 @@ def test_all_at_once(
     folder = paths.raw / "Dataset501_Tiny_rho0.300_s1.000_fixed_mi_nearest_seed0"
     assert f"made:       {folder}" in made_at_once
     assert run(paths, Interpolation("nearest")) == folder
-    assert make_dataset_command([*argv[:4], "--both_ways"]) == 2
-    assert "--both_ways works with --interpolate" in capsys.readouterr().err
-    assert make_dataset_command([*argv, "--both_ways"]) == 2
-    assert "both_ways works with correspondence" in capsys.readouterr().err
+    assert make_dataset_command([*argv[:4], "--one_way"]) == 2
+    assert "--one_way works with --interpolate" in capsys.readouterr().err
+    assert make_dataset_command([*argv, "--one_way"]) == 2
+    assert "one_way works with correspondence" in capsys.readouterr().err

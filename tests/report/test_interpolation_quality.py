@@ -82,7 +82,7 @@ def test_the_command(paths, make_base, tmp_path, capsys):
     argv = ["-d", "4", "--rho", "0.2", "0.5", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
     assert main(argv) == 0
     shown = capsys.readouterr().out
-    for method in ("correspondence", "shape", "nearest", "correspondence_both"):
+    for method in ("correspondence", "shape", "nearest", "correspondence_oneway"):
         assert f"| 0.2 | {method} | mean | 0." in shown
     assert {file.name for file in tmp_path.iterdir() if file.is_file()} == {
         "quality.csv",
