@@ -27,11 +27,14 @@ ONE_WAY = "correspondence_oneway"
 ROWS: dict[str, str] = {
     "default": "",
     "full": "--preset full",
-    "published: no expectation of shifts": "--change spread=0",
+    "as published": "--change span=0 spread=0 sharpness=0",
+    "plain dot products": "--change sharpness=0",
+    "no expectation of shifts": "--change spread=0",
+    "slices of the whole volume": "--change span=0",
+    # 1 at Hounsfield scale, and at a scale of 0 to 1, is about so many times the mean difference
     "edge profile at Hounsfield scale": "--change temperature=0.02",
     "edge profile at scale 0 to 1": "--change temperature=20",
     "no scheduled sampling": "--change reconstructed=0",
-    "slices of the whole volume": "--change span=0",
     "K = 4": "--change num_slices=4",
     "K = 16": "--change num_slices=16",
     "radius 3": "--change radius=3",

@@ -45,7 +45,7 @@ class InterpolatorPreset:
     reconstructed: float
     radius: int
     temperature: float = 1.0
-    span: int = 0
+    span: int = 24
     spread: float = 1.5
     sharpness: float = 20.0
 
