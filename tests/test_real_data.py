@@ -1,5 +1,6 @@
 """Sparse data sets made from real ones, where these are at hand."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -8,8 +9,17 @@ from tiny import check_sparse_labels, tree
 
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.report.interpolation_quality_cli import main as interpolation_quality
 
 VARIABLE = "NNSPARSE_REAL_DATA"
+
+
+def real_data(name: str) -> Path:
+    """Folder of a real data set; without it the test is skipped."""
+    source = Path(os.environ.get(VARIABLE, "")) / name
+    if not os.environ.get(VARIABLE) or not source.is_dir():
+        pytest.skip(f"{VARIABLE} names no folder with {name}")
+    return source
 
 
 @pytest.mark.slow
@@ -26,11 +36,24 @@ VARIABLE = "NNSPARSE_REAL_DATA"
 def test_sparse_labels_of_real_data(
     paths: NnUNetPaths, name: str, options: dict[str, object]
 ) -> None:
-    source = Path(os.environ.get(VARIABLE, "")) / name
-    if not os.environ.get(VARIABLE) or not source.is_dir():
-        pytest.skip(f"{VARIABLE} names no folder with {name}")
+    source = real_data(name)
     before = tree(source)
     (paths.raw / name).symlink_to(source)
     result = make_dataset(paths, name, num_processes=2, **options)  # type: ignore[arg-type]
     check_sparse_labels(result, source)
     assert tree(source) == before
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_correspondence_is_better_than_what_needs_no_network(
+    paths: NnUNetPaths, tmp_path: Path
+) -> None:
+    name = "Dataset015_MSLesion"
+    (paths.raw / name).symlink_to(real_data(name))
+    argv = f"-d 15 --rho 0.05 --val 1 --test 1 --change num_steps=60 -np 1 -o {tmp_path / 'report'}"
+    assert interpolation_quality([*argv.split(), "-device", "cpu"]) == 0
+    with (tmp_path / "report" / "quality.csv").open(newline="") as stream:
+        found = {row["method"]: float(row["propagated"]) for row in csv.DictReader(stream)}
+    for way in ("correspondence_numsteps60", "correspondence_oneway_numsteps60"):
+        assert found[way] > 1.2 * max(found["shape"], found["nearest"])

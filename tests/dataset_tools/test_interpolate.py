@@ -19,6 +19,7 @@ from nnunet_sparse.dataset_tools.make_dataset_cli import main as make_dataset_co
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.label_io import find_reader
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import RawDataset
 
@@ -27,6 +28,31 @@ WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(one_way=Tr
 
 def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: Any) -> Path:
     return interpolate_dataset(paths, name, way, device="cpu", **options).folder
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("has_spacing", [True, False])
+def test_tiff_keeps_its_spacing(
+    paths: NnUNetPaths, make_base: BaseMaker, method: str, has_spacing: bool
+) -> None:
+    base = make_base(ending=".tif")
+    for part in ("images", "labels") if has_spacing else ():
+        for i in range(10):
+            (base / f"{part}Tr" / f"tr_{i:02d}.json").write_text('{"spacing": [3, 1, 1]}')
+    sparse = make_dataset(paths, "4", rho=0.3, axis="0")
+    folder = run(paths, Interpolation(method))
+    reader = find_reader("Tiff3DIO")()
+    for case_id, case in sparse.selection.cases.items():
+        old, new = (
+            reader.read_seg(str(place / "labelsTr" / f"{case_id}.tif"))
+            for place in (made(sparse), folder)
+        )
+        assert new[1]["spacing"] == old[1]["spacing"]
+        assert not has_spacing or new[1]["spacing"] == [3, 1, 1]
+        known = list(case.slices)
+        np.testing.assert_array_equal(new[0][0, known], old[0][0, known])
+        assert not (new[0] == read_json(folder / "dataset.json")["labels"]["ignore"]).any()
 
 
 @pytest.mark.usefixtures("short")
