@@ -1,7 +1,13 @@
 r"""How do interpolators that are trained in other ways compare, and with what needs no network?
 
     python benchmarks/interpolators.py -o FOLDER --data DATA/Dataset004_Hippocampus \
-        DATA/Dataset011_BrainMALF DATA/Dataset015_MSLesion    # on a GPU: --rows default full
+        DATA/Dataset011_BrainMALF DATA/Dataset015_MSLesion
+
+On a GPU, the long training against the short one, and longer ones:
+
+    python benchmarks/interpolators.py -o FOLDER --data DATA/Dataset011_BrainMALF --preset full
+    python benchmarks/interpolators.py -o FOLDER --data DATA/Dataset011_BrainMALF --rows default \
+        --steps 6400
 
 Every row trains an interpolator on the training volumes of a data set and measures the batched IoU
 of the slices that were not annotated, mean over the labels, where fixed slices are. A call that
@@ -26,21 +32,18 @@ ONE_WAY = "correspondence_oneway"
 
 ROWS: dict[str, str] = {
     "default": "",
-    "full": "--preset full",
-    "as published": "--change span=0 spread=0 sharpness=0",
-    "plain dot products": "--change sharpness=0",
-    "no expectation of shifts": "--change spread=0",
-    "slices of the whole volume": "--change span=0",
+    "as published": "span=0 spread=0 sharpness=0",
+    "plain dot products": "sharpness=0",
+    "no expectation of shifts": "spread=0",
+    "slices of the whole volume": "span=0",
     # 1 at Hounsfield scale, and at a scale of 0 to 1, is about so many times the mean difference
-    "edge profile at Hounsfield scale": "--change temperature=0.02",
-    "edge profile at scale 0 to 1": "--change temperature=20",
-    "no scheduled sampling": "--change reconstructed=0",
-    "K = 4": "--change num_slices=4",
-    "K = 16": "--change num_slices=16",
-    "radius 3": "--change radius=3",
-    "radius 9": "--change radius=9",
-    "a quarter of the steps": "--change num_steps=100",
-    "four times the steps": "--change num_steps=1600",
+    "edge profile at Hounsfield scale": "temperature=0.02",
+    "edge profile at scale 0 to 1": "temperature=20",
+    "no scheduled sampling": "reconstructed=0",
+    "K = 4": "num_slices=4",
+    "K = 16": "num_slices=16",
+    "radius 3": "radius=3",
+    "radius 9": "radius=9",
 }
 BASELINES = ("shape", "nearest")
 _FEW = 10
@@ -55,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", nargs="+", required=True, help="raw data sets")
     parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1, 0.4])
     parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=list(ROWS))
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--steps", type=positive_int, help="of every row (default: the preset's)")
+    parser.add_argument("--test", default="0.2", help="test cases, which are left out")
     parser.add_argument("-np", "--num_processes", type=positive_int, default=2)
     return run_command(parser, _run, argv)
 
@@ -71,11 +77,12 @@ def _run(args: argparse.Namespace) -> None:
         name = source.base(data)
         # small data sets leave little for training
         few = len(list((paths.raw / name / "labelsTr").iterdir())) < _FEW
-        split = "--val 1 --test 0" if few else ""
+        split = "--val 1 --test 0" if few else f"--test {args.test}"
         jobs = {"shape, nearest": ("", BASELINES)}
         jobs |= {row: (ROWS[row], (NETWORK, ONE_WAY)) for row in args.rows}
-        for row, (options, methods) in jobs.items():
-            output = args.output / name / row.replace(" ", "_").replace(":", "")
+        for row, (changes, methods) in jobs.items():
+            output = args.output / name / row.replace(" ", "_")
+            options = _options(changes, args) if methods != BASELINES else ""
             command = (
                 f"nnsparse_interpolation_quality -d {{}} {split} {options} "
                 f"--methods {' '.join(methods)} -np {{np}} "
@@ -88,6 +95,13 @@ def _run(args: argparse.Namespace) -> None:
     print(table, end="")
 
 
+def _options(changes: str, args: argparse.Namespace) -> str:
+    """Options of a row's interpolator."""
+    steps = f"num_steps={args.steps}" if args.steps else ""
+    change = f"--change {changes} {steps}" if changes or steps else ""
+    return f"--preset {args.preset} {change}"
+
+
 def _lines(data: str, row: str, file: Path, densities: Sequence[float]) -> list[str]:
     """Rows of the table, one for each method, from the file of a report."""
     with file.open(encoding="utf-8", newline="") as stream:
@@ -96,11 +110,14 @@ def _lines(data: str, row: str, file: Path, densities: Sequence[float]) -> list[
     means = [entry for entry in found if only or entry["label"] == "mean"]
     lines = []
     for method in dict.fromkeys(entry["method"] for entry in means):
-        values = {float(e["rho"]): float(e["propagated"]) for e in means if e["method"] == method}
+        of_method = (e for e in means if e["method"] == method)
+        values = {float(e["rho"]): e["propagated"] or "nan" for e in of_method}
         way = ", one way" if "oneway" in method else ""
         title = method if method in BASELINES else row + way
         lines.append(
-            f"| {data} | {title} | " + " | ".join(f"{values[rho]:.3f}" for rho in densities) + " |"
+            f"| {data} | {title} | "
+            + " | ".join(f"{float(values[rho]):.3f}" for rho in densities)
+            + " |"
         )
     return lines
 

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.dataset_name import find_dataset, names_with_suffix
 from nnunet_sparse.dataset_tools.publish import check_id_is_free, publish
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, link_cases
 from nnunet_sparse.devices import check_device
@@ -21,7 +21,11 @@ from nnunet_sparse.geometry import read_spacing
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.interpolation.store import load_interpolator, train_interpolator
+from nnunet_sparse.interpolation.store import (
+    interpolator_model,
+    load_interpolator,
+    train_interpolator,
+)
 from nnunet_sparse.interpolation.volumes import read_volume
 from nnunet_sparse.label_io import TIFF_READER, read_label, spacing_file, write_label_like
 from nnunet_sparse.parallel import map_cases
@@ -117,6 +121,11 @@ def interpolate_dataset(
     network, digest = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
+        model = interpolator_model(paths, base.name, request, selection.axis)
+        made = _made_before(paths, suffix, documents) if not overwrite else None
+        if made is not None and not model.checkpoint.is_file():
+            # the network is not needed any more
+            return InterpolatedDataset(made, False, filled)
         model = train_interpolator(paths, base, split.train, selection.axis, request, num_processes)
         network, digest = load_interpolator(model, device), model.digest("interpolator")
     documents[DESCRIPTION_FILE] = {
@@ -138,6 +147,19 @@ def interpolate_dataset(
         overwrite=overwrite,
     )
     return InterpolatedDataset(publication.folder, publication.created, filled)
+
+
+def _made_before(paths: NnUNetPaths, suffix: str, documents: dict[str, Any]) -> Path | None:
+    """Data set of that name with the same selection and interpolation, whatever its network."""
+    wanted = json.loads(json.dumps(documents[SELECTION_FILE]))
+    for name in names_with_suffix(paths.raw, suffix):
+        try:
+            found = json.loads((paths.raw / name / SELECTION_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if {**found, "software": None} == {**wanted, "software": None}:
+            return paths.raw / name
+    return None
 
 
 def read_provenance(folder: Path, case_id: str) -> dict[str, np.ndarray]:

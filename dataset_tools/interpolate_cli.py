@@ -11,11 +11,14 @@ from nnunet_sparse.cli import (
 )
 from nnunet_sparse.dataset_tools.interpolate import InterpolatedDataset, interpolate_dataset
 from nnunet_sparse.devices import check_device
-from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.interpolation.presets import DEFAULT_PRESET
+from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
 from nnunet_sparse.interpolation.train_cli import add_network_arguments, parse_changes
 from nnunet_sparse.paths import configured_paths
 
-INTERPOLATION_OPTIONS = ("one_way", "verify", "min_confidence", "interpolator_seed", "change")
+_NETWORK_OPTIONS = ("preset", "interpolator_seed", "change")
+INTERPOLATION_OPTIONS = ("one_way", "verify", "min_confidence", *_NETWORK_OPTIONS)
 """Options that mean nothing without an interpolation."""
 
 
@@ -61,7 +64,7 @@ def add_interpolation_arguments(parser: argparse.ArgumentParser, of_report: bool
     group = parser.add_argument_group("interpolation")
     if not of_report:
         _add_ways(group)
-    add_network_arguments(group)
+    add_network_arguments(group, of_any_method=not of_report)
 
 
 def _add_ways(group: argparse._ArgumentGroup) -> None:
@@ -87,12 +90,16 @@ def _add_ways(group: argparse._ArgumentGroup) -> None:
 
 def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     """Interpolation that a command line asks for."""
+    if method != NETWORK_METHOD:
+        for name in _NETWORK_OPTIONS:
+            if getattr(args, name):
+                raise SparseError(f"--{name} works with {NETWORK_METHOD}, not with {method}")
     return Interpolation(
         method,
         args.one_way,
         args.verify,
         args.min_confidence,
-        args.preset,
+        args.preset or DEFAULT_PRESET,
         args.interpolator_seed,
         parse_changes(args.change),
     )

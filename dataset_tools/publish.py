@@ -238,9 +238,9 @@ def _find_partial(paths: NnUNetPaths, suffix: str, documents: Documents) -> Path
     for partial in sorted(paths.raw.glob(f"{PARTIAL_PREFIX}[0-9][0-9][0-9]")):
         try:
             selection = Selection.read(partial / SELECTION_FILE)
-        except SparseError:
+            name = selection.variant.dataset_suffix(parse_dataset_name(base)[1])
+        except (SparseError, TypeError):  # of another version
             continue
-        name = selection.variant.dataset_suffix(parse_dataset_name(base)[1])
         if selection.base == base and name == suffix:
             return partial
     return None

@@ -33,8 +33,12 @@ def half_precision(device: Any) -> Any:
     import torch
 
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    has_amx = device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
+        with torch.cuda.device(device):
+            has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_bfloat16 else torch.float16
+    # older versions of PyTorch do not tell what a processor has
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    has_amx = device.type == "cpu" and capabilities.get("amx_bf16", False)
     return torch.bfloat16 if has_amx else None
 
 

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -11,9 +13,18 @@ def test_processors_convolve_in_bfloat16_if_they_have_it(monkeypatch, has_amx, e
     assert half_precision(torch.device("cpu")) is expected
 
 
+def test_versions_that_do_not_tell_what_a_processor_has(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert half_precision(torch.device("cpu")) is None
+
+
 @pytest.mark.parametrize(("has_it", "expected"), [(True, torch.bfloat16), (False, torch.float16)])
 def test_gpus(monkeypatch, has_it, expected):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_it)
+    def supported(including_emulation):
+        return has_it or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     assert half_precision(torch.device("cuda")) is expected
 
 

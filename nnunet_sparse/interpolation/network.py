@@ -129,22 +129,28 @@ class CorrespondenceNetwork(nn.Module):
         with torch.autocast(slices.device.type, half, enabled=half is not None):
             result: torch.Tensor = self.head(self.stages(self.stem(profile)))
         if self.sharpness:
-            result = self.sharpness**0.5 * F.normalize(result, dim=1)
+            result = self.sharpness**0.5 * F.normalize(result.float(), dim=1)
         return result
 
-    def expected_shift(self, gap: torch.Tensor, aspect: float) -> torch.Tensor:
-        """Standard deviation of shifts in pixels, infinite if nothing is expected.
+    def expected_shift(self, gap: torch.Tensor, aspect: tuple[float, float]) -> torch.Tensor:
+        """Standard deviation (n, 2) of shifts along y and x, infinite if nothing is expected.
 
         Parameters
         ----------
         gap
             (n,) how many slices two slices are apart. The variance grows linearly with it.
         aspect
-            Distance between neighbouring slices in pixels.
+            Distance between neighbouring slices in pixels along y and x.
+
+        Returns
+        -------
+        torch.Tensor
+            In pixels.
         """
         if not self.spread:
-            return torch.full(gap.shape, torch.inf, device=gap.device)
-        return self.spread * aspect * gap.float().sqrt()
+            return torch.full((len(gap), 2), torch.inf, device=gap.device)
+        along = torch.tensor(aspect, device=gap.device)
+        return self.spread * gap.float().sqrt()[:, None] * along
 
     def forward(
         self,
@@ -165,7 +171,7 @@ class CorrespondenceNetwork(nn.Module):
         value
             (n, v, y, x) what is warped.
         shift
-            (n,) see :meth:`expected_shift`.
+            (n, 2) see :meth:`expected_shift`.
         corner
             Pixel of the reference at which the target's first pixel stands.
 
@@ -176,5 +182,6 @@ class CorrespondenceNetwork(nn.Module):
         """
         steps = torch.arange(-self.radius, self.radius + 1, device=shift.device) ** 2
         # the logarithm of a normal distribution
-        bias = -(steps[:, None] + steps) / (2 * shift[:, None, None] ** 2)
+        along_y, along_x = (-steps / (2 * sigma[:, None] ** 2) for sigma in shift.unbind(dim=1))
+        bias = along_y[:, :, None] + along_x[:, None]
         return local_affinity(target, reference, value, self.radius, corner, bias)

@@ -1,7 +1,6 @@
 """Lengths of an interpolator's training."""
 
 from dataclasses import dataclass
-from math import inf
 
 from nnunet_sparse.errors import SparseError
 
@@ -50,26 +49,31 @@ class InterpolatorPreset:
     sharpness: float = 20.0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("num_slices", 2),
-            ("max_side", 8),
-            ("num_steps", 1),
-            ("radius", 1),
-            ("span", 0),
-        ):
-            if getattr(self, name) < least:
-                raise SparseError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < 1:
-            raise SparseError(f"learning_rate must lie in (0, 1), got {self.learning_rate:g}")
-        if not 0 <= self.reconstructed <= 1:
-            raise SparseError(f"reconstructed must lie in [0, 1], got {self.reconstructed:g}")
+        for name, (least, most) in _LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise SparseError(
+                    f"{name} must lie in [{least:g}, {most:g}], got {getattr(self, name):g}"
+                )
         for name in ("spread", "sharpness"):
-            if not 0 <= getattr(self, name) < inf:
-                raise SparseError(f"{name} must be 0 or more, got {getattr(self, name):g}")
-        if not 0 < self.temperature < inf:
-            raise SparseError(f"temperature must be positive, got {self.temperature:g}")
+            if 0 < getattr(self, name) < _SMALLEST:
+                raise SparseError(
+                    f"{name} must be 0 or at least {_SMALLEST}, got {getattr(self, name):g}"
+                )
 
 
+_SMALLEST = 0.01
+_LIMITS = {
+    "num_slices": (2, 10_000),
+    "max_side": (8, 10_000),
+    "num_steps": (1, 10**9),
+    "learning_rate": (1e-9, 1),
+    "reconstructed": (0, 1),
+    "radius": (1, 64),
+    "temperature": (1e-6, 1e6),
+    "span": (0, 10**6),
+    "spread": (0, 1e6),
+    "sharpness": (0, 1e4),
+}
 DEFAULT_PRESET = "tiny"
 PRESETS = {
     "tiny": InterpolatorPreset(8, 64, 400, 1e-3, 0.5, 6),

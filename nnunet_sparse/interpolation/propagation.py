@@ -61,7 +61,9 @@ def propagate(label: np.ndarray, annotated: np.ndarray, warp: Warp) -> DenseLabe
     return result
 
 
-def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) -> DenseLabel:
+def propagate_both_ways(
+    label: np.ndarray, annotated: np.ndarray, warp: Warp, judged: np.ndarray | None = None
+) -> DenseLabel:
     """Fill every slice from the annotated slices on both of its sides.
 
     The labels that arrive from below and from above are averaged, each weighted by how near its
@@ -72,6 +74,8 @@ def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) ->
     ----------
     label, annotated, warp
         As for :func:`propagate`.
+    judged
+        (num_slices, y, x) label of which the confidence is wanted instead of that of the result.
 
     Returns
     -------
@@ -89,16 +93,27 @@ def propagate_both_ways(label: np.ndarray, annotated: np.ndarray, warp: Warp) ->
             for j, arrived in _wander(label, origin, way, warp):
                 _fill(result, j, arrived, origin, abs(j - origin))
             continue
-        upwards = dict(_wander(label, below, between, warp))
-        downwards = dict(_wander(label, above, reversed(between), warp))
-        for j in sorted({*upwards, *downwards}):
-            up, down = upwards.get(j, _NOTHING), downwards.get(j, _NOTHING)
+        upwards = {j: arrived.halved() for j, arrived in _wander(label, below, between, warp)}
+        downwards = _wander(label, above, reversed(between), warp)
+        for j, up, down in _paired(upwards, downwards):
             both = average(up, down, (above - j) / (above - below))
-            from_below = j in upwards and (j not in downwards or j - below <= above - j)
+            from_below = up is not _NOTHING and (down is _NOTHING or j - below <= above - j)
             source = below if from_below else above
             _fill(result, j, both, source, abs(j - source))
+            if judged is not None:
+                result.confidence[j] = both.share_of(judged[j])
     _doubt_what_got_lost(result, annotated)
     return result
+
+
+def _paired(
+    upwards: dict[int, SoftLabel], downwards: Iterable[tuple[int, SoftLabel]]
+) -> Iterator[tuple[int, SoftLabel, SoftLabel]]:
+    """What arrives in a slice from below and from above; nothing of it is kept."""
+    for j, down in downwards:
+        yield j, upwards.pop(j, _NOTHING), down
+    for j, up in upwards.items():
+        yield j, up, _NOTHING
 
 
 def _start(label: np.ndarray, annotated: np.ndarray) -> DenseLabel:

@@ -130,21 +130,22 @@ class Interpolation:
             Spacing along y and x.
         warp
             What moves labels between slices, for ``correspondence``.
+
+        Raises
+        ------
+        ValueError
+            If ``correspondence`` has none.
         """
         if self.method == "nearest":
             return interpolate_nearest(label, annotated)
         if self.method == "shape":
             return interpolate_shape(label, annotated, spacing_mm)
-        assert warp is not None
+        if warp is None:
+            raise ValueError(f"{self.method} needs a warp")
         if not self.one_way:
             return propagate_both_ways(label, annotated, warp)
         found = propagate(label, annotated, warp)
         if not self.min_confidence:
             return found
-        return _agreeing(found, propagate_both_ways(label, annotated, warp))
-
-
-def _agreeing(found: DenseLabel, both: DenseLabel) -> DenseLabel:
-    """The first label, with the confidence that what arrives from both sides has in it."""
-    confidence = np.where(found.label == both.label, both.confidence, 1 - both.confidence)
-    return replace(found, confidence=confidence)
+        both = propagate_both_ways(label, annotated, warp, judged=found.label)
+        return replace(found, confidence=both.confidence)

@@ -16,6 +16,9 @@ from scipy.ndimage import distance_transform_edt
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel, nearest_annotated
 
+# in pixels; the logistic function of it is 1 but for 0.0003
+_MARGIN = 8
+
 
 def interpolate_shape(
     label: np.ndarray, annotated: np.ndarray, spacing_mm: Sequence[float] = (1.0, 1.0)
@@ -47,7 +50,6 @@ def interpolate_shape(
             continue
         box = _box(label[below], label[above])
         if box is None:
-            filled[below + 1 : above] = 0
             continue
         ends = label[below][box], label[above][box]
         values = sorted(({*np.unique(ends[0])} | {*np.unique(ends[1])}) - {0})
@@ -90,14 +92,14 @@ def signed_distance(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray
 
 
 def _box(*slices: np.ndarray) -> tuple[slice, slice] | None:
-    """Smallest box around the foreground, with one pixel of background around it."""
+    """Box around the foreground, with so much around it that the confidence there is 1."""
     shown = np.logical_or.reduce([part > 0 for part in slices])
     if not shown.any():
         return None
     sides = []
     for axis in (0, 1):
         hits = np.flatnonzero(shown.any(axis=1 - axis))
-        sides.append(slice(max(0, hits[0] - 1), hits[-1] + 2))
+        sides.append(slice(max(0, hits[0] - _MARGIN), hits[-1] + 1 + _MARGIN))
     return sides[0], sides[1]
 
 

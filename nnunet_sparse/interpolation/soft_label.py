@@ -1,6 +1,6 @@
 """Shares of the classes at the pixels of a slice, kept where there is an object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class SoftLabel:
         box = shares[kept, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return SoftLabel(values, self.top + int(rows[0]), self.left + int(columns[0]), box)
 
+    def halved(self) -> "SoftLabel":
+        """The same in half of the memory."""
+        return replace(self, shares=self.shares.astype(np.float16))
+
     def write(self, label: np.ndarray, confidence: np.ndarray) -> None:
         """Write the class that wins, and its share, into a slice (y, x) of background."""
         label[:] = 0
@@ -63,6 +67,18 @@ class SoftLabel:
         background = 1 - self.shares.sum(axis=0)
         label[box] = np.where(winner >= 0, np.array(self.values)[winner], 0)
         confidence[box] = np.where(winner >= 0, self.shares.max(axis=0), background)
+
+    def share_of(self, label: np.ndarray) -> np.ndarray:
+        """Share at each pixel of a slice (y, x) of the class that another label has there."""
+        share: np.ndarray = (label == 0).astype(np.float32)
+        if not self.shares.size:
+            return share
+        height, width = self.shares.shape[1:]
+        box = slice(self.top, self.top + height), slice(self.left, self.left + width)
+        share[box] *= 1 - self.shares.sum(axis=0)
+        for value, plane in zip(self.values, self.shares, strict=True):
+            share[box] += (label[box] == value) * plane
+        return share
 
     def _winner(self) -> np.ndarray:
         """Position of the class with the largest share, -1 for the background."""

@@ -54,7 +54,9 @@ class InterpolatorRequest:
         if self.preset not in PRESETS:
             raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
         preset = asdict(PRESETS[self.preset])
-        changed = sorted((key, value) for key, value in self.changes if value != preset[key])
+        # whole numbers as they are, so that names do not depend on how a value was written
+        given = ((key, type(preset[key])(value)) for key, value in self.changes)
+        changed = sorted((key, value) for key, value in given if value != preset[key])
         object.__setattr__(self, "changes", tuple(changed))
         _ = self.values  # refuses what is out of range
 
@@ -66,7 +68,7 @@ class InterpolatorRequest:
 
 def change_names(changes: Sequence[tuple[str, Any]]) -> list[str]:
     """Parts of names of folders for changes of a preset."""
-    return [f"{key.replace('_', '')}{value}" for key, value in changes]
+    return [f"{key.replace('_', '')}{value:g}" for key, value in changes]
 
 
 def interpolator_model(
@@ -202,7 +204,7 @@ def _write_volumes(
 
 def _write_volume(
     case: tuple[str, tuple[Path, ...]], folder: Path, reader: str, axis: int, channels: int
-) -> tuple[int, float]:
+) -> tuple[int, tuple[float, float]]:
     """Number of slices and aspect of a volume that was written."""
     case_id, images = case
     volume = read_volume(images, reader, axis)

@@ -46,13 +46,13 @@ def add_interpolator_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
 
 
-def add_network_arguments(group: argparse._ArgumentGroup) -> None:
-    """Add the options that name a network."""
+def add_network_arguments(group: argparse._ArgumentGroup, of_any_method: bool = False) -> None:
+    """Add the options that name a network; None is the default if there may be no network."""
     group.add_argument(
         "--preset",
         choices=tuple(PRESETS),
-        default=DEFAULT_PRESET,
-        help="length of the training (default: %(default)s)",
+        default=None if of_any_method else DEFAULT_PRESET,
+        help=f"length of the training (default: {DEFAULT_PRESET})",
     )
     group.add_argument(
         "--interpolator_seed",
@@ -91,7 +91,8 @@ def parse_changes(texts: Sequence[str]) -> tuple[tuple[str, Any], ...]:
         try:
             changes[key] = float(value) if kinds[key] is float else int(value)
         except ValueError:
-            raise SparseError(f"{key} is a number, got {value!r}") from None
+            kind = "a number" if kinds[key] is float else "a whole number"
+            raise SparseError(f"{key} is {kind}, got {value!r}") from None
     return tuple(sorted(changes.items()))
 
 

@@ -51,7 +51,7 @@ def train(
     checkpoint
         File that keeps the state on the way.
     device
-        Where it is trained; on a GPU in mixed precision.
+        Where it is trained; in mixed precision on GPUs and on processors with AMX.
     record
         What is trained on what, as JSON holds it.
 
@@ -123,7 +123,7 @@ def reconstruct(
     slices
         (k, channel, y, x).
     shifts
-        (k - 1,) expected shift of each from the one before it.
+        (k - 1, 2) expected shift of each from the one before it.
     scale
         (channel,) scale of the volume's differences.
     handed_on

@@ -23,11 +23,11 @@ class Volume:
         (num_slices, channel, y, x) float16, in memory or on disk; normalised volume by volume, see
         :func:`nnunet_sparse.features.slices.normalised`.
     aspect
-        Distance between slices in pixels, within a third and ten.
+        Distance between slices in pixels along y and x, within a third and ten.
     """
 
     slices: np.ndarray
-    aspect: float = 1.0
+    aspect: tuple[float, float] = (1.0, 1.0)
 
 
 def read_volume(images: tuple[Path, ...], reader: str, axis: int) -> Volume:
@@ -51,7 +51,9 @@ def read_volume(images: tuple[Path, ...], reader: str, axis: int) -> Volume:
     if not np.isfinite(volume).all():
         names = ", ".join(map(str, images))
         raise SparseError(f"{names} holds values that are no finite numbers")
-    channels = np.stack([normalised(channel) for channel in volume])
-    pixel = float(np.sqrt(np.delete(spacing, axis).prod()))
-    aspect = float(np.clip(spacing[axis] / pixel, *_ASPECTS))
-    return Volume(np.moveaxis(channels, axis + 1, 0).astype(np.float16), aspect)
+    y, x = np.clip(spacing[axis] / np.delete(spacing, axis), *_ASPECTS).tolist()
+    shape = np.moveaxis(volume, axis + 1, 0).shape
+    slices = np.empty(shape, np.float16)
+    for number, channel in enumerate(volume):
+        slices[:, number] = np.moveaxis(normalised(channel), axis, 0)
+    return Volume(slices, (y, x))

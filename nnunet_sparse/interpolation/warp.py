@@ -39,7 +39,7 @@ class CorrespondenceWarp:
         self.scale = volume_scale(self.slices).to(self.device)
         self.shift = network.expected_shift(torch.ones(1, device=self.device), volume.aspect)
         height, width = self.slices.shape[2:]
-        of_slice = 4 * network.config["features"] * height * width
+        of_slice = 2 * network.config["features"] * height * width
         self.kept_slices = max(4, _KEPT_BYTES // of_slice) if kept_slices is None else kept_slices
         self._features: OrderedDict[int, torch.Tensor] = OrderedDict()
 
@@ -50,14 +50,19 @@ class CorrespondenceWarp:
             return self._features[i]
         image = torch.from_numpy(np.asarray(self.slices[i : i + 1], np.float32)).to(self.device)
         with torch.inference_mode():
-            self._features[i] = self.network.encode(image, self.scale)
+            self._features[i] = self.network.encode(image, self.scale).half()
         if len(self._features) > self.kept_slices:
             self._features.popitem(last=False)
         return self._features[i]
 
-    def encode_first(self) -> None:
-        """Compute the features of as many slices as are kept."""
-        for i in range(min(len(self.slices), self.kept_slices)):
+    @property
+    def keeps_all(self) -> bool:
+        """Whether the features of all slices are kept."""
+        return self.kept_slices >= len(self.slices)
+
+    def encode_all(self) -> None:
+        """Compute the features of all slices."""
+        for i in range(len(self.slices)):
             self.features(i)
 
     def __call__(self, moving: SoftLabel, i: int, j: int) -> SoftLabel:

@@ -87,12 +87,18 @@ def measure_case(
             seconds = prepared + time.perf_counter() - start
             wrong = (filled != label).sum(axis=(1, 2))
             worst = int(wrong.argmax())
+            human = _counts(filled[annotated], label[annotated], labels)
+            propagated = _counts(filled[~annotated], label[~annotated], labels)
+            mixed = {
+                name: [sum(parts) for parts in zip(human[name], counts, strict=True)]
+                for name, counts in propagated.items()
+            }
             found.append(
                 CaseQuality(
                     rho,
                     way.name.removeprefix("mi_"),
-                    _counts(filled, label, labels),
-                    _counts(filled[~annotated], label[~annotated], labels),
+                    mixed,
+                    propagated,
                     seconds,
                     (worst if wrong[worst] else -1, int(wrong[worst])),
                 )
@@ -206,11 +212,17 @@ def from_json(content: Sequence[Mapping[str, Any]]) -> list[CaseQuality]:
 def _counts(
     found: np.ndarray, truth: np.ndarray, labels: Mapping[str, Sequence[int]]
 ) -> dict[str, list[int]]:
+    """True positive, false positive and false negative voxels by label."""
+    known = np.union1d(np.unique(found), np.unique(truth))
+    one, other = (np.searchsorted(known, part).ravel() for part in (found, truth))
+    size = len(known)
+    pairs = np.bincount(size * one + other, minlength=size**2).reshape(size, size)
     counts = {}
     for name, values in labels.items():
-        one, other = (np.isin(part, values) for part in (found, truth))
-        both = int((one & other).sum())
-        counts[name] = [both, int(one.sum()) - both, int(other.sum()) - both]
+        inside = np.isin(known, values)
+        of_found, of_truth = pairs[inside], pairs[:, inside]
+        both = int(of_found[:, inside].sum())
+        counts[name] = [both, int(of_found.sum()) - both, int(of_truth.sum()) - both]
     return counts
 
 

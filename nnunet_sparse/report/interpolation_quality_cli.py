@@ -172,6 +172,7 @@ def _measure_all(
             "version": _VERSION,
             "axis": images.axis,
             "labels": labels,
+            "spacing": list(_spacing(images.raw.training[case_id], images.raw, images.axis)),
             **_asked(images.raw.training[case_id], chosen[case_id], ways, digest),
         }
         known = None if args.overwrite else _read(folder / f"{case_id}.json", asked[case_id])
@@ -212,10 +213,9 @@ def _measure(
     """Measure a case and write its file."""
     files = job.files
     label = _label(files, raw, axis)
-    spacing = np.delete(read_spacing(files.images[0], raw.reader()), axis)
-    in_plane = float(spacing[0]), float(spacing[1])
     warps = _warps(files, raw, axis, network)
-    found = measure_case(label, job.chosen, ways, labels, in_plane, warps)
+    spacing = _spacing(files, raw, axis)
+    found = measure_case(label, job.chosen, ways, labels, spacing, warps)
     content = {"asked": job.asked, "found": to_json(found)}
     write_json(folder / f"{files.case_id}.json", content)
     return found
@@ -224,7 +224,7 @@ def _measure(
 def _warps(
     files: Case, raw: RawDataset, axis: int, network: Any, encode: bool = True
 ) -> Callable[[Interpolation], tuple[Any, float]]:
-    """What gives the ways of a case their common warp, and the seconds that encoding took."""
+    """What gives the ways of a case their warp, and the seconds that encoding took for all."""
     if network is None:
         return lambda _: (None, 0.0)
     from nnunet_sparse.interpolation.warp import CorrespondenceWarp
@@ -232,8 +232,9 @@ def _warps(
     volume = read_volume(files.images, raw.reader(), axis)
     warp = CorrespondenceWarp(network, volume)
     start = time.perf_counter()
-    if encode:
-        warp.encode_first()
+    # where they are not kept, every interpolation computes them
+    if encode and warp.keeps_all:
+        warp.encode_all()
     seconds = time.perf_counter() - start
     slices = volume.slices
     return lambda way: (way.checked(warp, slices), seconds) if way.uses_network else (None, 0.0)
@@ -247,7 +248,7 @@ def _worst_slices(
     found: Mapping[str, Sequence[CaseQuality]],
 ) -> list[Any]:
     """Slices with most wrong voxels of the first method at the lowest density, one of a case."""
-    from nnunet_sparse.pictures import read_volume
+    from nnunet_sparse import pictures
     from nnunet_sparse.report.quality_figures import WorstSlice
 
     way = ways[0]
@@ -264,13 +265,12 @@ def _worst_slices(
         if index < 0:
             continue
         files = images.raw.training[case_id]
-        volume = read_volume(images.raw, files, files.label, images.axis)
+        volume = pictures.read_volume(images.raw, files, files.label, images.axis)
         annotated = np.zeros(len(volume.label), bool)
         annotated[list(chosen[case_id][rho])] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
         warp, _ = _warps(files, images.raw, images.axis, network, encode=False)(way)
-        spacing = volume.spacing_mm[1:].tolist()
-        filled = way.fill(sparse, annotated, spacing, warp)
+        filled = way.fill(sparse, annotated, _spacing(files, images.raw, images.axis), warp)
         came = "nothing came"
         if filled.source[index] != NEVER_REACHED:
             came = f"from slice {filled.source[index]}"
@@ -293,6 +293,12 @@ def _label(files: Case, raw: RawDataset, axis: int) -> np.ndarray:
     if files.label is None:
         raise SparseError(f"case {files.case_id} of {raw.name} has no label")
     return np.moveaxis(read_label(files.label, raw.reader()), axis, 0)
+
+
+def _spacing(files: Case, raw: RawDataset, axis: int) -> tuple[float, float]:
+    """Spacing of the slices in mm, along y and x."""
+    y, x = np.delete(read_spacing(files.images[0], raw.reader()), axis).tolist()
+    return y, x
 
 
 def _asked(

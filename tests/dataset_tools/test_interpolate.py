@@ -119,10 +119,8 @@ def test_another_network_makes_another_data_set(paths: NnUNetPaths, make_base: B
     folder = run(paths, Interpolation())
     model = paths.preprocessed / "Dataset004_Tiny/nnsparse/interpolator_tiny_axis0_seed0"
     shutil.rmtree(model)
-    assert not interpolate_dataset(paths, "500", Interpolation(), device="cpu").created
     other = run(paths, Interpolation(changes=(("num_steps", 3),)))
     assert other.name.endswith("_mi_correspondence_numsteps3_seed0")
-    shutil.rmtree(model)
     shutil.copytree(f"{model}_numsteps3", model)
     (model / "training.json").write_text(
         (model / "training.json").read_text().replace('"num_steps": 3', '"num_steps": 2')
@@ -196,6 +194,14 @@ def test_the_command(
         (["-d", "4"], "Dataset004_Tiny has no selection.json"),
         (["-d", "501"], "is interpolated already"),
         (["-d", "500", "--method", "shape", "--one_way"], "one_way works with correspondence"),
+        (
+            ["-d", "500", "--method", "shape", "--preset", "full"],
+            "--preset works with correspondence, not with shape",
+        ),
+        (
+            ["-d", "500", "--method", "nearest", "--change", "radius=4"],
+            "--change works with correspondence, not with nearest",
+        ),
         (["-d", "500", "--min_confidence", "2"], "min_confidence must lie in [0, 1], got 2"),
         (["-d", "500", "--method", "magic"], "invalid choice: 'magic'"),
     ):
@@ -205,6 +211,50 @@ def test_the_command(
             status = int(end.code or 0)
         assert status == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("short")
+def test_the_network_is_not_needed_any_more(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    make_dataset(paths, "4", rho=0.3)
+    way = Interpolation(changes=(("radius", 2),))
+    folder = run(paths, way)
+    (model,) = (paths.preprocessed / "Dataset004_Tiny" / "nnsparse").glob("interpolator_*")
+    shutil.rmtree(model)
+    again = interpolate_dataset(paths, "500", way, device="cpu")
+    assert (again.folder, again.created) == (folder, False)
+    assert not model.exists()
+    # another one is needed for another interpolation
+    assert run(paths, Interpolation(changes=(("radius", 2),), verify=True)) != folder
+    assert model.exists()
+
+
+def test_an_unfinished_folder_of_another_version_is_left_alone(
+    paths: NnUNetPaths, make_base: BaseMaker
+) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    old = paths.raw / ".nnsparse_partial_501"
+    old.mkdir()
+    content = read_json(made(sparse) / "selection.json")
+    content["variant"]["interpolation"] = {"method": "shape", "of_yesterday": True}
+    (old / "selection.json").write_text(json.dumps(content))
+    before = tree(old)
+    assert run(paths, Interpolation("shape")).name.startswith("Dataset502")
+    assert tree(old) == before
+
+
+def test_regions(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    base = make_base()
+    content = read_json(base / "dataset.json")
+    content["labels"] = {"background": 0, "whole": [1, 2], "core": 2}
+    content["regions_class_order"] = [1, 2]
+    (base / "dataset.json").write_text(json.dumps(content))
+    sparse = make_dataset(paths, "4", rho=0.3)
+    folder = run(paths, Interpolation("shape"))
+    for case_id in sparse.selection.cases:
+        label = array(folder / "labelsTr" / f"{case_id}.nii.gz")
+        assert set(np.unique(label)) <= {0, 1, 2}
 
 
 def test_labels_that_were_changed_are_refused(paths: NnUNetPaths, make_base: BaseMaker) -> None:
@@ -235,5 +285,7 @@ def test_all_at_once(
     assert run(paths, Interpolation("nearest")) == folder
     assert make_dataset_command([*argv[:4], "--one_way"]) == 2
     assert "--one_way works with --interpolate" in capsys.readouterr().err
+    assert make_dataset_command([*argv[:4], "--preset", "full"]) == 2
+    assert "--preset works with --interpolate" in capsys.readouterr().err
     assert make_dataset_command([*argv, "--one_way"]) == 2
     assert "one_way works with correspondence" in capsys.readouterr().err

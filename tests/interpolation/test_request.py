@@ -86,6 +86,30 @@ def test_confidence_of_one_way_is_what_both_sides_agree_on(two_ends):
     assert (sparse[[0, 4]] == two_ends[0][[0, 4]]).all()
 
 
+def test_confidence_is_that_of_the_label_that_was_found():
+    label = np.zeros((5, 6, 6), np.int16)
+    label[0, 2, 2], label[4, 2, 2] = 1, 2
+
+    def fading(moving, *_):
+        return SoftLabel(moving.values, moving.top, moving.left, moving.shares * np.float32(0.85))
+
+    found = Interpolation(one_way=True, min_confidence=0.5).fill(
+        label, np.array([1, 0, 0, 0, 1], bool), (1.0, 1.0), fading
+    )
+    # in slice 3 a share of 0.85 has come from slice 4, and of 0.85**3 from slice 0
+    assert found.label[3, 2, 2] == 2
+    assert found.confidence[3, 2, 2] == pytest.approx(0.75 * 0.85, abs=1e-3)
+    # in slice 2 the lower one has arrived first; the background has the larger share of both
+    assert found.label[2, 2, 2] == 1
+    assert found.confidence[2, 2, 2] == pytest.approx(0.5 * 0.85**2, abs=1e-3)
+    assert (found.confidence[:, 0, 0] == 1).all()
+
+
+def test_correspondence_needs_a_warp(two_ends):
+    with pytest.raises(ValueError, match="correspondence needs a warp"):
+        Interpolation().fill(*two_ends, (1.0, 1.0))
+
+
 def test_verification_is_put_around_the_warp():
     slices = np.zeros((2, 1, 6, 6), np.float16)
     slices[0, 0, 1:4, 1:4] = 1

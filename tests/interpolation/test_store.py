@@ -86,13 +86,15 @@ def test_volumes_of_one_slice(paths, make_base):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_slices": 1}, "num_slices must be at least 2, got 1"),
-        ({"learning_rate": 2.0}, r"learning_rate must lie in \(0, 1\), got 2"),
-        ({"span": -1}, "span must be at least 0, got -1"),
-        ({"spread": -1.0}, "spread must be 0 or more, got -1"),
-        ({"sharpness": float("nan")}, "sharpness must be 0 or more, got nan"),
-        ({"temperature": 0.0}, "temperature must be positive, got 0"),
-        ({"temperature": float("inf")}, "temperature must be positive, got inf"),
+        ({"num_slices": 1}, r"num_slices must lie in \[2, 10000\], got 1"),
+        ({"learning_rate": 2.0}, r"learning_rate must lie in \[1e-09, 1\], got 2"),
+        ({"spread": 1e-25}, r"spread must be 0 or at least 0\.01, got 1e-25"),
+        ({"radius": 1000}, r"radius must lie in \[1, 64\], got 1000"),
+        ({"span": -1}, r"span must lie in \[0, 1e\+06\], got -1"),
+        ({"spread": -1.0}, r"spread must lie in \[0, 1e\+06\], got -1"),
+        ({"sharpness": float("nan")}, r"sharpness must lie in \[0, 10000\], got nan"),
+        ({"temperature": 0.0}, r"temperature must lie in \[1e-06, 1e\+06\], got 0"),
+        ({"temperature": float("inf")}, r"temperature must lie in \[1e-06, 1e\+06\], got inf"),
         ({"reconstructed": -0.1}, r"reconstructed must lie in \[0, 1\], got -0.1"),
     ],
 )
@@ -108,7 +110,7 @@ def test_the_command(make_base, capsys):
     assert "trained on: 7 training volumes, axis 0" in capsys.readouterr().out
     for bad, message in (
         (["--change", "steps=3"], "--change takes key=value with a key of num_slices"),
-        (["--change", "radius=x"], "radius is a number, got 'x'"),
+        (["--change", "radius=x"], "radius is a whole number, got 'x'"),
         (["-device", "quantum"], "device 'quantum' cannot be used"),
     ):
         assert main([*argv[:4], *bad]) == 2

@@ -65,14 +65,14 @@ class Copying(torch.nn.Module):
         return slices * scale[:, None, None]
 
     def forward(self, target, reference, value, shift):
-        assert shift.tolist() == ((target - reference)[:, 0, 0, 0] / 10).tolist()
+        assert shift[:, 0].tolist() == ((target - reference)[:, 0, 0, 0] / 10).tolist()
         assert target.shape == reference.shape == value.shape
         return value + 1
 
 
 def test_references_hand_on_reconstructions_where_they_are_told_to():
     slices = torch.tensor([10.0, 20, 50, 60]).view(4, 1, 1, 1)
-    shifts, scale = torch.tensor([1, 3, 1]), torch.ones(1)
+    shifts, scale = torch.tensor([[1, 1], [3, 3], [1, 1]]), torch.ones(1)
     for handed_on, expected in (
         ([False] * 4, [11, 21, 51]),
         ([True, False, False, True], [11, 21, 51]),  # the first and the last hand on nothing

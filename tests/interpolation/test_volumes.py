@@ -23,10 +23,10 @@ def test_slices_keep_their_pixels(tmp_path, axis):
 @pytest.mark.parametrize(
     ("axis", "spacing", "expected"),
     [
-        (0, (2.0, 4.0, 8.0), 8 / 8**0.5),
-        (2, (2.0, 4.0, 8.0), 2 / 32**0.5),
-        (0, (1.0, 1.0, 99.0), 10.0),
-        (1, (9.0, 1.0, 9.0), 1 / 3),
+        (0, (2.0, 4.0, 8.0), (2, 4)),
+        (2, (2.0, 4.0, 5.0), (0.4, 0.5)),
+        (0, (1.0, 1.0, 99.0), (10, 10)),
+        (1, (9.0, 1.0, 0.5), (2, 1 / 3)),
     ],
 )
 def test_aspect(tmp_path, axis, spacing, expected):

@@ -23,10 +23,10 @@ class Telling(torch.nn.Module):
         self.calls = 0
 
     def expected_shift(self, gap, aspect):
-        return gap * aspect
+        return gap[:, None] * torch.tensor(aspect)
 
     def forward(self, target, reference, value, shift, corner):
-        assert shift.tolist() == [1.0]
+        assert shift.tolist() == [[1.0, 1.0]]
         return local_affinity(target, reference, value, self.radius, corner)
 
     def encode(self, slices, _):

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -98,8 +99,33 @@ def test_the_command(paths, make_base, tmp_path, capsys):
     assert main(argv) == 0
     assert capsys.readouterr().out == shown
     assert {file: file.stat().st_mtime_ns for file in times} == times
-    assert main([*argv, "--overwrite", "--methods", "shape", "--selector", "random"]) == 0
+    assert main([*argv, "--methods", "shape", "--selector", "random"]) == 0
     assert "correspondence" not in capsys.readouterr().out
+    assert all(file.stat().st_mtime_ns != times[file] for file in times)
+
+
+@pytest.mark.usefixtures("short")
+def test_what_a_measurement_depends_on(paths, make_base, tmp_path):
+    make_base()
+    argv = ["-d", "4", "--rho", "0.3", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
+    argv += ["--methods", "correspondence"]
+    case = tmp_path / "cases" / "tr_00.json"
+    label = paths.raw / "Dataset004_Tiny" / "labelsTr" / "tr_00.nii.gz"
+
+    def is_measured_again(*more):
+        before = {file: file.stat().st_mtime_ns for file in case.parent.iterdir()}
+        assert main([*argv, *more]) == 0
+        return [file.stem for file in sorted(before) if file.stat().st_mtime_ns != before[file]]
+
+    assert main(argv) == 0
+    all_cases = sorted(file.stem for file in case.parent.iterdir())
+    assert is_measured_again() == []
+    os.utime(label, ns=(0, 0))
+    assert is_measured_again() == [case_id for case_id in all_cases if case_id == "tr_00"]
+    assert is_measured_again("--selector", "random") == all_cases
+    assert is_measured_again("--selector", "random", "--seed", "1") == all_cases
+    assert is_measured_again("--interpolator_seed", "1") == all_cases
+    assert is_measured_again("--interpolator_seed", "1", "--rho", "0.5") == all_cases
 
 
 @pytest.mark.parametrize(
