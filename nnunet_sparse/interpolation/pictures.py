@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from nnunet_sparse.figures import save_figure
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-from nnunet_sparse.interpolation.training import draw_slices, volume_scale
+from nnunet_sparse.interpolation.training import volume_scale
 from nnunet_sparse.interpolation.volumes import Volume
-from nnunet_sparse.randomness import generator
 
 _NUM_EXAMPLES = 4
+# slices from reference to target
+_GAP = 3
 _MAX_SIDE = 256
 # about this many arrows along a side
 _ARROWS = 12
 
 
-def draw_reconstructions(
-    network: CorrespondenceNetwork, volume: Volume, output: Path, seed: int = 0
-) -> None:
+def draw_reconstructions(network: CorrespondenceNetwork, volume: Volume, output: Path) -> None:
     """Draw references, targets, reconstructions, and where the pixels came from.
 
     Parameters
@@ -27,17 +27,20 @@ def draw_reconstructions(
     network
         Trained.
     volume
-        Random pairs of neighbouring ones among some of its slices are shown.
+        Pairs of its slices are shown, as far apart as in training, from all over it.
     output
         PNG file.
-    seed
-        Seed of the choice.
     """
-    slices, chosen = draw_slices(
-        volume.slices, 2 * _NUM_EXAMPLES, _MAX_SIDE, generator(seed, "pictures")
-    )
+    last = len(volume.slices) - 1
+    gap = min(_GAP, last)
+    starts = np.linspace(0, last - gap, _NUM_EXAMPLES + 2)[1:-1].round().astype(int)
+    starts = np.unique(starts)
     scale = volume_scale(volume.slices)
-    pairs = [(i, i + 1) for i in range(0, len(slices) - 1, 2)]
+    pairs = [(2 * k, 2 * k + 1) for k in range(len(starts))]
+    sides = tuple(_middle(size) for size in volume.slices.shape[2:])
+    chosen = torch.from_numpy(np.stack([starts, starts + gap], axis=1).ravel())
+    shown = volume.slices[:, :, *sides][chosen.numpy()]
+    slices = torch.from_numpy(np.asarray(shown, np.float32))
     figure = Figure(figsize=(9.5, 2.4 * len(pairs) + 0.4), layout="constrained")
     grid = figure.subplots(len(pairs), 4, squeeze=False)
     height, width = slices.shape[2:]
@@ -56,7 +59,7 @@ def draw_reconstructions(
         for axes, image, title in zip(row, images, titles, strict=True):
             axes.imshow(image.numpy(), cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
             axes.set(xticks=[], yticks=[])
-            if row is grid[0]:
+            if i == 0:
                 axes.set_title(title, fontsize=10)
         step = max(1, max(height, width) // _ARROWS)
         flow = (position[0] - origin)[:, step // 2 :: step, step // 2 :: step].numpy()
@@ -73,3 +76,9 @@ def draw_reconstructions(
             width=0.006,
         )
     save_figure(figure, output)
+
+
+def _middle(size: int) -> slice:
+    """The middle of a side that is too long for a picture."""
+    first = max(0, size - _MAX_SIDE) // 2
+    return slice(first, first + _MAX_SIDE)
