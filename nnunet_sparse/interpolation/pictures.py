@@ -53,11 +53,11 @@ def draw_reconstructions(network: CorrespondenceNetwork, volume: Volume, output:
             shift = network.expected_shift(chosen[[j]] - chosen[[i]], volume.aspect)
             warped = network(features[1:], features[:1], value, shift)[0]
         found, origin = warped[:-2], warped[-2:]
-        low, high = float(slices[j, 0].min()), float(slices[j, 0].max())
+        low, high = float(slices[[i, j], 0].min()), float(slices[[i, j], 0].max())
         images = slices[i, 0], slices[j, 0], found[0], slices[j, 0]
         titles = "reference", "target", "reconstruction", "flow from the reference"
         for axes, image, title in zip(row, images, titles, strict=True):
-            axes.imshow(image.numpy(), cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
+            axes.imshow(image.numpy(), cmap="gray", vmin=low, vmax=max(high, low + 1e-3))
             axes.set(xticks=[], yticks=[])
             if i == 0:
                 axes.set_title(title, fontsize=10)
