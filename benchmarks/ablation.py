@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bench_data import BenchData, base_name
+from bench_data import BenchData, base_name, open_paths
 from bench_runs import result_file, train_all, train_one
 from train_and_score import Experiment
 
@@ -108,9 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = NnUNetPaths.below(args.output)
-    paths.make_folders()
-    paths.export()
+    paths = open_paths(args.output)
     if args.one:
         train_one(paths, args.output, args.one, args.device)
         return

@@ -7,9 +7,11 @@ from nnunet_sparse.dataset_name import names_with_suffix, parse_dataset_name
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner, Step, words
+from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.variant import Variant
 
 PHANTOM = "phantom:"
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,19 @@ class BenchData:
         if not link.exists():
             link.symlink_to(Path(data).resolve())
         return link.name
+
+
+def open_paths(output: Path) -> NnUNetPaths:
+    """nnU-Net's folders below a folder, made, and known to the commands that are run."""
+    paths = NnUNetPaths.below(output)
+    paths.make_folders()
+    paths.export()
+    return paths
+
+
+def is_small(raw: RawDataset) -> bool:
+    """Whether the usual split would leave little for training."""
+    return len(raw.training) < _FEW
 
 
 def base_name(data: str) -> str:

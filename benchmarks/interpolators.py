@@ -20,12 +20,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench_data import BenchData, base_name
+from bench_data import BenchData, base_name, is_small, open_paths
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner, Step, words
+from nnunet_sparse.raw_dataset import RawDataset
 
 NETWORK = "correspondence"
 ONE_WAY = "correspondence_oneway"
@@ -46,7 +46,6 @@ ROWS: dict[str, str] = {
     "radius 9": "radius=9",
 }
 BASELINES = ("shape", "nearest")
-_FEW = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,17 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = NnUNetPaths.below(args.output)
-    paths.make_folders()
-    paths.export()
+    paths = open_paths(args.output)
     runner = Runner(args.output / "logs", paths, args.num_processes)
     source = BenchData(paths, runner, "0.2", "SmallPlanner", ())
     lines = ["| data | interpolator | " + " | ".join(f"rho {rho:g}" for rho in args.rho) + " |"]
     lines.append("|" + "---|" * (2 + len(args.rho)))
     for data in args.data:
         name = source.base(data)
-        # small data sets leave little for training
-        few = len(list((paths.raw / name / "labelsTr").iterdir())) < _FEW
+        few = is_small(RawDataset.open(paths.raw / name))
         split = "--val 1 --test 0" if few else f"--test {args.test}"
         jobs = {"shape, nearest": ("", BASELINES)}
         jobs |= {row: (ROWS[row], (NETWORK, ONE_WAY)) for row in args.rows}

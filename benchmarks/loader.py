@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench_data import BenchData, base_name
+from bench_data import BenchData, base_name, open_paths
 from bench_trainer import sparse_trainer
 
 from nnunet_sparse.atomic import write_text
@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = NnUNetPaths.below(args.output)
-    paths.make_folders()
-    paths.export()
+    paths = open_paths(args.output)
     runner = Runner(args.output / "logs", paths, 2)
     source = BenchData(paths, runner, args.test, args.planner, tuple(args.configurations))
     plans = default_plans_name(args.planner)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from bench_data import PHANTOM, BenchData
+from bench_data import PHANTOM, BenchData, open_paths
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
@@ -60,9 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     output = args.output
-    paths = NnUNetPaths.below(output)
-    paths.make_folders()
-    paths.export()
+    paths = open_paths(output)
     source = BenchData(paths, Runner(output / "logs", paths, 2), args.test, "SmallPlanner", ())
     lines = [HEADER, "|" + "---|" * (HEADER.count(" | ") + 1)]
     for data in args.data:

@@ -19,12 +19,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench_data import BenchData
+from bench_data import BenchData, open_paths
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, add_num_processes, run_command
 from nnunet_sparse.evaluate import SUMMARY_FILE
-from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pictures import draw_predictions, draw_selection
 from nnunet_sparse.pipeline import Runner, Training, best_device, training_steps
 from nnunet_sparse.planners.registry import default_plans_name
@@ -49,9 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = NnUNetPaths.below(args.output)
-    paths.make_folders()
-    paths.export()
+    paths = open_paths(args.output)
     runner = Runner(args.output / "logs", paths, args.num_processes)
     source = BenchData(
         paths, runner, args.test, args.planner, tuple(args.configurations), tuple(args.settings)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from bench_data import PHANTOM, BenchData
+from bench_data import BenchData, is_small, open_paths
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
@@ -44,19 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = NnUNetPaths.below(args.output)
-    paths.make_folders()
-    paths.export()
+    paths = open_paths(args.output)
     source = BenchData(paths, Runner(args.output / "logs", paths, 2), "0.2", "SmallPlanner", ())
     lines = ["| data | scope | selector | " + " | ".join(f"rho {rho:g}" for rho in args.rho) + " |"]
     lines.append("|" + "---|" * (3 + len(args.rho)))
     for data in args.data:
         raw = RawDataset.open(paths.raw / source.base(data))
-        # small data sets leave little for training
-        few = not data.startswith(PHANTOM) and len(raw.training) < 10
-        split, is_new = find_split(
-            raw, paths, SplitRequest(val=1, test=0) if few else SplitRequest()
-        )
+        request = SplitRequest(val=1, test=0) if is_small(raw) else SplitRequest()
+        split, is_new = find_split(raw, paths, request)
         if is_new:
             keep_split(split, paths, raw.name)
         lines += _rows(paths, raw, split.train, args)

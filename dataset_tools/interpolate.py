@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.dataset_name import find_dataset, names_with_suffix
-from nnunet_sparse.dataset_tools.publish import check_id_is_free, publish
+from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, link_cases
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
@@ -117,15 +117,14 @@ def interpolate_dataset(
     suffix = variant.dataset_suffix(base.suffix)
     # what can be refused, before minutes of work
     check_device(device)
-    check_id_is_free(paths, suffix, base.name, dataset_id, overwrite)
+    existing = check_available(paths, suffix, documents, dataset_id, overwrite)
     network, digest = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
         model = interpolator_model(paths, base.name, request, selection.axis)
-        made = _made_before(paths, suffix, documents) if not overwrite else None
-        if made is not None and not model.checkpoint.is_file():
+        if existing is not None and not overwrite and not model.checkpoint.is_file():
             # the network is not needed any more
-            return InterpolatedDataset(made, False, filled)
+            return InterpolatedDataset(existing, False, filled)
         model = train_interpolator(paths, base, split.train, selection.axis, request, num_processes)
         network, digest = load_interpolator(model, device), model.digest("interpolator")
     documents[DESCRIPTION_FILE] = {
@@ -147,19 +146,6 @@ def interpolate_dataset(
         overwrite=overwrite,
     )
     return InterpolatedDataset(publication.folder, publication.created, filled)
-
-
-def _made_before(paths: NnUNetPaths, suffix: str, documents: dict[str, Any]) -> Path | None:
-    """Data set of that name with the same selection and interpolation, whatever its network."""
-    wanted = json.loads(json.dumps(documents[SELECTION_FILE]))
-    for name in names_with_suffix(paths.raw, suffix):
-        try:
-            found = json.loads((paths.raw / name / SELECTION_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if {**found, "software": None} == {**wanted, "software": None}:
-            return paths.raw / name
-    return None
 
 
 def read_provenance(folder: Path, case_id: str) -> dict[str, np.ndarray]:

@@ -76,8 +76,8 @@ def train_resumably(
     SparseError
         If the loss is no finite number, or the state cannot be read.
     """
-    half = device.type == "cuda" and half_precision(device) is torch.float16
-    scaler = torch.amp.GradScaler(device.type, enabled=half)
+    needs_scaling = half_precision(device) is torch.float16
+    scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling)
     parts = {"network": network, "optimizer": optimizer, "scaler": scaler}
     losses = _resume(parts, checkpoint, device, record)
     if losses:

@@ -36,30 +36,28 @@ def draw_reconstructions(network: CorrespondenceNetwork, volume: Volume, output:
     starts = np.linspace(0, last - gap, _NUM_EXAMPLES + 2)[1:-1].round().astype(int)
     starts = np.unique(starts)
     scale = volume_scale(volume.slices)
-    pairs = [(2 * k, 2 * k + 1) for k in range(len(starts))]
-    sides = tuple(_middle(size) for size in volume.slices.shape[2:])
-    chosen = torch.from_numpy(np.stack([starts, starts + gap], axis=1).ravel())
-    shown = volume.slices[:, :, *sides][chosen.numpy()]
-    slices = torch.from_numpy(np.asarray(shown, np.float32))
-    figure = Figure(figsize=(9.5, 2.4 * len(pairs) + 0.4), layout="constrained")
-    grid = figure.subplots(len(pairs), 4, squeeze=False)
-    height, width = slices.shape[2:]
+    shift = network.expected_shift(torch.tensor([gap]), volume.aspect)
+    shown = volume.slices[:, :, *(_middle(size) for size in volume.slices.shape[2:])]
+    figure = Figure(figsize=(9.5, 2.4 * len(starts) + 0.4), layout="constrained")
+    grid = figure.subplots(len(starts), 4, squeeze=False)
+    height, width = shown.shape[2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     position = torch.stack([y, x])[None].float()
-    for row, (i, j) in zip(grid, pairs, strict=True):
+    for number, (row, start) in enumerate(zip(grid, starts, strict=True)):
+        pair = torch.from_numpy(np.asarray(shown[[start, start + gap]], np.float32))
         with torch.inference_mode():
-            features = network.encode(slices[[i, j]], scale)
-            value = torch.cat([slices[i : i + 1], position], dim=1)
-            shift = network.expected_shift(chosen[[j]] - chosen[[i]], volume.aspect)
+            features = network.encode(pair, scale)
+            value = torch.cat([pair[:1], position], dim=1)
             warped = network(features[1:], features[:1], value, shift)[0]
         found, origin = warped[:-2], warped[-2:]
-        low, high = float(slices[[i, j], 0].min()), float(slices[[i, j], 0].max())
-        images = slices[i, 0], slices[j, 0], found[0], slices[j, 0]
+        low, high = float(pair[:, 0].min()), float(pair[:, 0].max())
+        reference, target = pair[:, 0]
+        images = reference, target, found[0], target
         titles = "reference", "target", "reconstruction", "flow from the reference"
         for axes, image, title in zip(row, images, titles, strict=True):
             axes.imshow(image.numpy(), cmap="gray", vmin=low, vmax=max(high, low + 1e-3))
             axes.set(xticks=[], yticks=[])
-            if i == 0:
+            if number == 0:
                 axes.set_title(title, fontsize=10)
         step = max(1, max(height, width) // _ARROWS)
         flow = (position[0] - origin)[:, step // 2 :: step, step // 2 :: step].numpy()

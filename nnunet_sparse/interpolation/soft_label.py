@@ -36,6 +36,12 @@ class SoftLabel:
         return cls(values, 0, 0, shares.astype(np.float32)).trimmed()
 
     @property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns of the slice that the box covers."""
+        height, width = self.shares.shape[1:]
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    @property
     def is_empty(self) -> bool:
         """Whether no pixel belongs to an object rather than to the background."""
         return not self.shares.size or not (self._winner() >= 0).any()
@@ -61,8 +67,7 @@ class SoftLabel:
         confidence[:] = 1
         if not self.shares.size:
             return
-        height, width = self.shares.shape[1:]
-        box = slice(self.top, self.top + height), slice(self.left, self.left + width)
+        box = self.box
         winner = self._winner()
         background = 1 - self.shares.sum(axis=0)
         label[box] = np.where(winner >= 0, np.array(self.values)[winner], 0)
@@ -73,8 +78,7 @@ class SoftLabel:
         share: np.ndarray = (label == 0).astype(np.float32)
         if not self.shares.size:
             return share
-        height, width = self.shares.shape[1:]
-        box = slice(self.top, self.top + height), slice(self.left, self.left + width)
+        box = self.box
         share[box] *= 1 - self.shares.sum(axis=0)
         for value, plane in zip(self.values, self.shares, strict=True):
             share[box] += (label[box] == value) * plane

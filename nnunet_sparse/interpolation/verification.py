@@ -8,6 +8,8 @@ are weighted by the shares of the labels; a label that is dropped leaves the pix
 that arrive there, in their proportion.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from nnunet_sparse.interpolation.propagation import Warp
@@ -41,9 +43,7 @@ def _verify(
     moving: SoftLabel, arrived: SoftLabel, before: np.ndarray, after: np.ndarray
 ) -> SoftLabel:
     """Drop labels where the slice is unlike the object; slices are (channel, y, x)."""
-    top, left = arrived.top, arrived.left
-    height, width = arrived.shares.shape[1:]
-    image = np.asarray(after[:, top : top + height, left : left + width], np.float32)
+    image = np.asarray(after[:, *arrived.box], np.float32)
     shares = arrived.shares.copy()
     for number, value in enumerate(arrived.values):
         inside, outside = _means(moving, value, before)
@@ -53,7 +53,7 @@ def _verify(
         shares *= np.where(dropped > 0, 1 / np.maximum(1 - dropped, 1e-6), 1)
         # where it was alone, rounding must not make others of it
         shares[:, dropped > 1 - 1e-3] = 0
-    return SoftLabel(arrived.values, top, left, shares).trimmed()
+    return replace(arrived, shares=shares).trimmed()
 
 
 def _means(moving: SoftLabel, value: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,12 +93,13 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.report.quality_figures import draw_quality, draw_worst
 
     check_device(args.device)
+    changes = parse_changes(args.change)
     ways = [
         replace(
             WAYS[method],
             preset=args.preset,
             network_seed=args.interpolator_seed,
-            changes=parse_changes(args.change),
+            changes=changes,
         )
         for method in dict.fromkeys(args.methods)
     ]
