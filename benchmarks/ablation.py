@@ -31,7 +31,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner
 from nnunet_sparse.planners.registry import default_plans_name
-from nnunet_sparse.settings import STOCK, parse_assignment
+from nnunet_sparse.settings import STOCK, parse_assignments
 
 # rows of the table: what differs from nnU-Net; {} is SparseTrainer as it is
 SINGLE: dict[str, dict[str, Any]] = {
@@ -138,7 +138,7 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
     configurations = tuple(args.configurations)
     source = BenchData(paths, runner, args.test, args.planner, configurations)
     plans = default_plans_name(args.planner)
-    length = dict(map(parse_assignment, args.settings))
+    length = parse_assignments(args.settings)
     datasets = {
         (data, rho): source.variant(data, rho) for data, rho in product(args.data, [*args.rho, 1.0])
     }

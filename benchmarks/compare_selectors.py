@@ -28,7 +28,7 @@ from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.pipeline import Runner
 from nnunet_sparse.planners.registry import default_plans_name
 from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.settings import parse_assignment
+from nnunet_sparse.settings import parse_assignments
 from nnunet_sparse.variant import Variant
 
 REFERENCE = "random"
@@ -92,7 +92,7 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> list[Cell]:
     runner = Runner(args.output / "logs", paths, 2)
     configurations = tuple(args.configurations)
     source = BenchData(paths, runner, args.test, args.planner, configurations)
-    plans, settings = default_plans_name(args.planner), dict(map(parse_assignment, args.settings))
+    plans, settings = default_plans_name(args.planner), parse_assignments(args.settings)
     name = base_name(args.data)
     cells = []
     choices = product(range(args.seeds), args.rho, args.scopes, args.selectors)

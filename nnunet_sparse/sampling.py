@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PLACEMENTS = ("centre", "inside", "anywhere")
+PLACEMENTS = ("centre", "centre_inside", "inside", "anywhere")
 
 
 def placement_range(voxel: int, image_size: int, patch_size: int, placement: str) -> range:
@@ -29,6 +29,8 @@ def placement_range(voxel: int, image_size: int, patch_size: int, placement: str
         ``inside``: those of them without more padding than needed: a patch not larger than the
         image lies in it, a larger one contains it. ``centre``: nnU-Net's only placement, with the
         voxel in the middle, unless the patch would begin outside the image; it may end there.
+        ``centre_inside``: of the placements of ``inside`` that with the voxel nearest to the
+        middle.
 
     Returns
     -------
@@ -46,9 +48,11 @@ def placement_range(voxel: int, image_size: int, patch_size: int, placement: str
         first = max(voxel - patch_size // 2, min(0, (image_size - patch_size) // 2))
         return range(first, first + 1)
     low, high = voxel - patch_size + 1, voxel
-    if placement == "inside":
+    if placement in ("inside", "centre_inside"):
         low = max(low, min(0, image_size - patch_size))
         high = min(high, max(0, image_size - patch_size))
+        if placement == "centre_inside":
+            low = high = min(max(voxel - patch_size // 2, low), high)
     elif placement != "anywhere":
         raise ValueError(f"placement must be one of {', '.join(PLACEMENTS)}, got {placement!r}")
     return range(low, high + 1)

@@ -4,44 +4,31 @@ The fields of :class:`TrainingSettings` are the schema. A block names every sett
 mean the same when a default changes; what it does not name has its default.
 """
 
-import difflib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.recipes.recipe import RECIPE_RULES
+from nnunet_sparse.sampling import PLACEMENTS
+from nnunet_sparse.schema import (
+    check_fields,
+    check_value,
+    choice,
+    find_rule,
+    mapping,
+    parse_value,
+    positive,
+    rules_of,
+    setting,
+    share,
+    whole,
+)
 
 BLOCK = "nnsparse"
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """What one setting may be: its type, a check, and both in words."""
-
-    kind: type
-    accepts: Callable[[Any], bool]
-    valid: str
-
-
-def _whole(low: int) -> _Rule:
-    return _Rule(int, lambda value: value >= low, f"a whole number of at least {low}")
-
-
-def _share() -> _Rule:
-    return _Rule(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
-
-
-def _positive() -> _Rule:
-    return _Rule(float, lambda value: 0 < value < math.inf, "a number above 0")
-
-
-def _choice(*choices: str) -> _Rule:
-    return _Rule(str, lambda value: value in choices, f"one of {', '.join(choices)}")
-
-
-def _setting(default: Any, rule: _Rule) -> Any:
-    return field(default=default, metadata={"rule": rule})
+_RECIPE = {"rule": mapping("a mapping from keys of the recipe to values")}
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,8 @@ class TrainingSettings:
         Epochs between two writings of ``checkpoint_latest``.
     placement
         Where a patch lies around the annotated voxel that it was drawn for: ``centre`` (nnU-Net),
-        ``inside`` the image anywhere, or ``anywhere`` (:mod:`nnunet_sparse.sampling`).
+        ``centre_inside`` the image, ``inside`` it anywhere, or ``anywhere``
+        (:mod:`nnunet_sparse.sampling`).
     padding
         What voxels outside the image are trained as: ``background`` (nnU-Net) or ``ignore``.
     targets
@@ -87,6 +75,9 @@ class TrainingSettings:
     dice_smooth
         Number of voxels added to both parts of the Dice loss's fraction (nnU-Net: 1e-5). The more,
         the less count samples in which a class has few annotated voxels.
+    recipe
+        What trainers with a recipe change of it (:mod:`nnunet_sparse.recipes.recipe`); others do
+        not read it.
 
     Raises
     ------
@@ -94,25 +85,26 @@ class TrainingSettings:
         If a value has the wrong type or is out of range.
     """
 
-    num_epochs: int = _setting(1000, _whole(1))
-    num_iterations_per_epoch: int = _setting(250, _whole(1))
-    num_val_iterations_per_epoch: int = _setting(50, _whole(1))
-    optimizer: str = _setting("sgd", _choice("sgd", "adamw"))
-    initial_lr: float = _setting(1e-2, _positive())
-    weight_decay: float = _setting(3e-5, _share())
-    oversample_foreground_percent: float = _setting(0.33, _share())
-    save_every: int = _setting(50, _whole(1))
-    placement: str = _setting("inside", _choice("centre", "inside", "anywhere"))
-    padding: str = _setting("background", _choice("background", "ignore"))
-    targets: str = _setting("annotated", _choice("nearest", "annotated"))
-    label_interpolation: str = _setting("annotated_first", _choice("joint", "annotated_first"))
-    slice_sampling: str = _setting("uniform", _choice("case", "uniform"))
-    dice_smooth: float = _setting(1e-5, _positive())
+    num_epochs: int = setting(1000, whole(1))
+    num_iterations_per_epoch: int = setting(250, whole(1))
+    num_val_iterations_per_epoch: int = setting(50, whole(1))
+    optimizer: str = setting("sgd", choice("sgd", "adamw"))
+    initial_lr: float = setting(1e-2, positive())
+    weight_decay: float = setting(3e-5, share())
+    oversample_foreground_percent: float = setting(0.33, share())
+    save_every: int = setting(50, whole(1))
+    placement: str = setting("inside", choice(*PLACEMENTS))
+    padding: str = setting("background", choice("background", "ignore"))
+    targets: str = setting("annotated", choice("nearest", "annotated"))
+    label_interpolation: str = setting("annotated_first", choice("joint", "annotated_first"))
+    slice_sampling: str = setting("uniform", choice("case", "uniform"))
+    dice_smooth: float = setting(1e-5, positive())
+    recipe: dict[str, Any] = field(default_factory=dict, metadata=_RECIPE)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = _checked(item.name, getattr(self, item.name), item.metadata["rule"])
-            object.__setattr__(self, item.name, value)
+        check_fields(self)
+        for key, value in self.recipe.items():
+            self.recipe[key] = check_value(f"recipe.{key}", value, find_rule(RECIPE_RULES, key))
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any]) -> "TrainingSettings":
@@ -136,9 +128,10 @@ class TrainingSettings:
             If a key is unknown or a value is bad.
         """
         for key in changes:
-            _rule(key)
+            find_rule(rules_of(self), key)
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return TrainingSettings(**(values | dict(changes)))
+        recipe = self.recipe | dict(changes.get("recipe", {}))
+        return TrainingSettings(**(values | dict(changes) | {"recipe": recipe}))
 
     @property
     def samples_as_stock(self) -> bool:
@@ -148,8 +141,11 @@ class TrainingSettings:
         )
 
     def to_block(self) -> dict[str, Any]:
-        """All settings by name; :meth:`from_block` undoes it."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        """All settings by name, without an empty recipe; :meth:`from_block` undoes it."""
+        block = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not block["recipe"]:
+            del block["recipe"]
+        return block
 
 
 # nnU-Net's own way with sparse annotation
@@ -163,41 +159,25 @@ STOCK = {
 }
 
 
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Key and value of a command-line argument like ``num_epochs=100``.
+def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Settings of command-line arguments like ``num_epochs=100`` and ``recipe.iterations=2000``.
+
+    Values that are lists or mappings are written as JSON.
 
     Raises
     ------
     SparseError
-        If there is no ``=``, the key is unknown, or the value is bad.
+        If there is no ``=``, a key is unknown, or a value is bad.
     """
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise SparseError(f"a setting is given as key=value (num_epochs=100), got {text!r}")
-    rule = _rule(key)
-    try:
-        parsed = rule.kind(value)
-    except ValueError:
-        raise _bad(key, value, rule) from None
-    return key, _checked(key, parsed, rule)
-
-
-def _rule(key: str) -> _Rule:
-    rules: dict[str, _Rule] = {i.name: i.metadata["rule"] for i in fields(TrainingSettings)}
-    if key in rules:
-        return rules[key]
-    close = difflib.get_close_matches(str(key), rules, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise SparseError(f"unknown setting {key!r} ({hint}there are {', '.join(rules)})")
-
-
-def _checked(key: str, value: Any, rule: _Rule) -> Any:
-    """The value in its own type; an int may stand for a float, a bool for nothing else."""
-    kinds = (int, float) if rule.kind is float else (rule.kind,)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not rule.accepts(value):
-        raise _bad(key, value, rule)
-    return rule.kind(value)
-
-
-def _bad(key: str, value: Any, rule: _Rule) -> SparseError:
-    return SparseError(f"setting {key} must be {rule.valid}, got {value!r}")
+    settings: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SparseError(f"a setting is given as key=value (num_epochs=100), got {text!r}")
+        prefix, dot, inner = key.partition(".")
+        if dot and prefix == "recipe":
+            parsed = parse_value(key, value, find_rule(RECIPE_RULES, inner))
+            settings.setdefault(prefix, {})[inner] = parsed
+        else:
+            settings[key] = parse_value(key, value, find_rule(rules_of(TrainingSettings), key))
+    return settings

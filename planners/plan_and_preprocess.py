@@ -18,7 +18,7 @@ from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.locks import locked
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
-from nnunet_sparse.settings import TrainingSettings, parse_assignment
+from nnunet_sparse.settings import TrainingSettings, parse_assignments
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _work(args: argparse.Namespace) -> None:
-    settings = dict(parse_assignment(text) for text in args.assignments)
+    settings = parse_assignments(args.assignments)
     from nnunet_sparse.planners.plans import default_configurations, read_plans
 
     file = plan_and_preprocess(

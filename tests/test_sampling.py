@@ -74,6 +74,14 @@ def test_centre_is_where_nnunet_puts_the_patch(image, patch, data):
     assert list(placement_range(voxel, image, patch, "centre")) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("voxel", "image", "patch", "first"),
+    [(5, 20, 6, 2), (1, 20, 6, 0), (19, 20, 6, 14), (3, 4, 8, -1), (0, 4, 8, -4), (2, 5, 5, 0)],
+)
+def test_centre_inside_by_hand(voxel, image, patch, first):
+    assert list(placement_range(voxel, image, patch, "centre_inside")) == [first]
+
+
 def test_placements_are_drawn_uniformly():
     rng = np.random.default_rng(0)
     corners = [place_patch([9, 2], [20, 3], [4, 1], "anywhere", rng) for _ in range(4000)]
@@ -90,5 +98,5 @@ def test_a_voxel_outside_is_refused(voxel):
 
 
 def test_an_unknown_placement_is_refused():
-    with pytest.raises(ValueError, match="centre, inside, anywhere, got 'middle'"):
+    with pytest.raises(ValueError, match="centre, centre_inside, inside, anywhere, got 'middle'"):
         placement_range(0, 5, 3, "middle")

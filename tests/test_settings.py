@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.settings import STOCK, TrainingSettings, parse_assignment
+from nnunet_sparse.settings import STOCK, TrainingSettings, parse_assignments
 
 OURS = {
     "placement": "inside",
@@ -25,7 +25,8 @@ def test_length_and_optimizer_are_those_of_nnunet():
 
 def test_block_names_every_setting():
     block = TrainingSettings.from_block({"num_epochs": 10, "initial_lr": 0.002}).to_block()
-    assert set(block) == {field.name for field in dataclasses.fields(TrainingSettings)}
+    names = {field.name for field in dataclasses.fields(TrainingSettings)}
+    assert set(block) == names - {"recipe"}
     assert (block["num_epochs"], block["initial_lr"], block["save_every"]) == (10, 0.002, 50)
 
 
@@ -96,13 +97,22 @@ def test_whole_number_may_stand_for_a_float():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("num_epochs=20", ("num_epochs", 20)),
-        ("initial_lr=2e-3", ("initial_lr", 0.002)),
-        ("optimizer=adamw", ("optimizer", "adamw")),
+        (["num_epochs=20", "initial_lr=2e-3"], {"num_epochs": 20, "initial_lr": 0.002}),
+        (["optimizer=adamw"], {"optimizer": "adamw"}),
+        (
+            [
+                "recipe.iterations=20",
+                'recipe.class_weights={"target": 2}',
+                "recipe.pretrained=false",
+            ],
+            {"recipe": {"iterations": 20, "class_weights": {"target": 2}, "pretrained": False}},
+        ),
+        (["recipe.augmentation=flip,affine"], {"recipe": {"augmentation": ("flip", "affine")}}),
+        (['recipe.augmentation=["flip"]'], {"recipe": {"augmentation": ("flip",)}}),
     ],
 )
-def test_assignment(text, expected):
-    assert parse_assignment(text) == expected
+def test_assignments(text, expected):
+    assert parse_assignments(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -113,8 +123,27 @@ def test_assignment(text, expected):
         ("num_epochs=1e3", "whole number.*got '1e3'"),
         ("initial_lr=fast", "above 0, got 'fast'"),
         ("epochs=3", "unknown setting 'epochs'"),
+        ("recipe=3", "mapping from keys"),
+        ("recipe.iteration=3", "unknown setting 'iteration' .did you mean iterations"),
+        ("recipe.pretrained=1", "pretrained must be true or false, got 1"),
+        ("recipe.pretrained=no", "pretrained must be true or false, got 'no'"),
+        ("recipe.augmentation=blur", "some of bias_field"),
+        ('recipe.class_weights={"liver": 1}', "class_weights must be a mapping from background"),
+        ('recipe.class_weights={"target": -1}', "class_weights must be a mapping from background"),
     ],
 )
 def test_bad_assignment(text, message):
     with pytest.raises(SparseError, match=message):
-        parse_assignment(text)
+        parse_assignments([text])
+
+
+def test_changes_of_a_recipe_add_up():
+    settings = TrainingSettings.from_block({"recipe": {"iterations": 5, "loss": "ce"}})
+    changed = settings.replaced({"recipe": {"iterations": 6}})
+    assert changed.recipe == {"iterations": 6, "loss": "ce"}
+    assert "recipe" not in TrainingSettings().to_block()
+
+
+def test_a_bad_recipe_in_a_block_is_named():
+    with pytest.raises(SparseError, match=r"recipe\.iterations must be a whole number"):
+        TrainingSettings.from_block({"recipe": {"iterations": 0}})
