@@ -31,6 +31,7 @@ def plan_and_preprocess(
     dataset: str,
     *,
     planner: str = "SparsePlanner",
+    scale: float = 1,
     plans_name: str | None = None,
     plans_from: str | None = None,
     configurations: Sequence[str] | None = None,
@@ -53,6 +54,8 @@ def plan_and_preprocess(
         Name or ID of a raw data set.
     planner
         Name of a planner, of ours or of nnU-Net.
+    scale
+        For planners of the paper: below 1 to shrink batch and patch.
     plans_name
         Name of the plans, or None for the planner's own.
     plans_from
@@ -89,7 +92,7 @@ def plan_and_preprocess(
         default_configurations,
         read_plans,
     )
-    from nnunet_sparse.planners.registry import default_plans_name
+    from nnunet_sparse.planners.registry import default_plans_name, with_scale
     from nnunet_sparse.planners.splits import copy_splits
     from nnunet_sparse.planners.step_record import StepRecord
     from nnunet_sparse.planners.training_files import open_for_training
@@ -97,6 +100,7 @@ def plan_and_preprocess(
     changes = dict(settings or {})
     TrainingSettings.from_block(changes)
     paths.export()
+    planner = with_scale(planner, scale)
     default_name = default_plans_name(planner)
     plans_name = default_name if plans_name is None else plans_name
     _check_plans_name(plans_name)
@@ -163,7 +167,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--planner",
         default="SparsePlanner",
         help="SparsePlanner (default), SparseResEncPlanner (residual encoder), SmallPlanner "
-        "(trains on a CPU), or one of nnU-Net's",
+        "(trains on a CPU), PaperPlannerLiTS17, PaperPlannerDBC, PaperPlannerATLAS (sizes of the "
+        "paper, for its trainers), or one of nnU-Net's",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="with a paper's planner: shrink batch and patch for a smaller card, e.g. 0.5",
     )
     parser.add_argument(
         "-p", "--plans_name", metavar="PLANS", help="name of the plans (default: the planner's)"
@@ -194,12 +206,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _work(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
+    from nnunet_sparse.planners.paper_trainings import memory_line, paper_trainers
     from nnunet_sparse.planners.plans import default_configurations, read_plans
 
     file = plan_and_preprocess(
         configured_paths(),
         args.dataset,
         planner=args.planner,
+        scale=args.scale,
         plans_name=args.plans_name,
         plans_from=args.plans_from,
         configurations=args.configurations,
@@ -208,12 +222,17 @@ def _work(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     print(f"plans: {file}")
-    configurations = args.configurations or default_configurations(read_plans(file) or {})
+    plans = read_plans(file) or {}
+    configurations = args.configurations or default_configurations(plans)
     for configuration in dict.fromkeys(configurations):
-        print(
-            f"train: nnUNetv2_train {file.parent.name} {configuration} 0 -tr SparseTrainer "
-            f"-p {file.stem}"
-        )
+        trainers = paper_trainers(args.planner, configuration)
+        for trainer in trainers or ["SparseTrainer"]:
+            print(
+                f"train: nnUNetv2_train {file.parent.name} {configuration} 0 -tr {trainer} "
+                f"-p {file.stem}"
+            )
+        for trainer in trainers:
+            print(memory_line(trainer, plans, configuration, file.parent))
     logger.info(
         '%s must hold %s (eval "$(nnsparse_env)" sees to it)', EXT_TRAINER, ext_trainers_folder()
     )

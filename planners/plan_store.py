@@ -24,7 +24,7 @@ from nnunet_sparse.planners.nnunet_calls import (
 )
 from nnunet_sparse.planners.planning_input import PlanningInput
 from nnunet_sparse.planners.plans import Plans, read_plans
-from nnunet_sparse.planners.registry import OURS, default_plans_name, find_planner
+from nnunet_sparse.planners.registry import default_plans_name, find_planner, is_ours
 from nnunet_sparse.planners.slice_axis import count_slice_axes
 from nnunet_sparse.planners.step_record import digest_of
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
@@ -108,7 +108,7 @@ def _planned(source: PlanningInput, planner: str, fingerprint: Path, num_process
 
     name = source.measured.name
     logger.info("plans: %s plans for %d cases of %s", planner, source.num_training, name)
-    if source.slice_axis is None and planner in OURS:
+    if source.slice_axis is None and is_ours(planner):
         source = replace(source, slice_axis=_shown_slice_axis(source, num_processes))
     with quiet(f"the plans of {name}"), _staged(source, fingerprint):
         instance = planner_class(name, plans_name=default_plans_name(planner))

@@ -101,3 +101,35 @@ def trainable(
     paths = NnUNetPaths.below(tmp_path)
     _use(paths, monkeypatch)
     return paths
+
+
+PAPER_PLANS = "nnsparsePaperATLASPlans_scale0.1"
+
+
+@pytest.fixture(scope="session")
+def recipe_trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPaths:
+    paths = NnUNetPaths.below(tmp_path_factory.mktemp("recipe_trainable"))
+    paths.make_folders()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _use(paths, monkeypatch)
+        plan_and_preprocess(
+            paths,
+            write_tiny_dataset(paths),
+            planner="PaperPlannerATLAS",
+            scale=0.1,
+            configurations=["2d", "3d_fullres"],
+            settings={"num_iterations_per_epoch": 2, "num_val_iterations_per_epoch": 1},
+            num_processes=1,
+        )
+    return paths
+
+
+@pytest.fixture
+def recipe_trainable(
+    recipe_trainable_once: NnUNetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> NnUNetPaths:
+    """A copy of nnU-Net's folders with the tiny data set preprocessed for the paper's trainers."""
+    shutil.copytree(recipe_trainable_once.raw.parent, tmp_path, dirs_exist_ok=True)
+    paths = NnUNetPaths.below(tmp_path)
+    _use(paths, monkeypatch)
+    return paths

@@ -33,7 +33,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
     Parameters
     ----------
     stock
-        nnU-Net's loader for the same batches; its data set must have an ignore label.
+        nnU-Net's loader for the same batches.
     label_manager
         That of the trainer.
     transforms
@@ -89,7 +89,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         slices_of_class: dict[Any, list[tuple[str, int]]] = {}
         for case in self._data.identifiers:
             properties = load_pickle(str(folder / f"{case}.pkl"))
-            planes = annotated_planes(properties, self.annotated_classes_key)
+            planes = self._annotated_planes(case, properties)
             if not len(planes):
                 continue
             self.indices.append(case)
@@ -105,6 +105,12 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
                 f"none of the {len(self._data.identifiers)} cases of a split in {folder} has an "
                 "annotated voxel"
             )
+
+    def _annotated_planes(self, case: str, properties: dict[str, Any]) -> np.ndarray:
+        """Annotated planes of a case; all of them where the data set has no ignore label."""
+        if self.ignore_label is not None:
+            return annotated_planes(properties, self.annotated_classes_key)
+        return np.arange(self._data.load_case(case)[0].shape[1])
 
     def generate_train_batch(self) -> dict[str, Any]:
         """Draw, crop and augment one batch.
@@ -160,12 +166,24 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
             # read once, for the voxel and for the patch
             label = label[:, plane : plane + 1]
             voxel = [plane, *self._voxel_of_slice(label[0, 0], shown, rng)]
+            corner = self._corner(voxel, image.shape[1:], rng)
         else:
-            case = self.indices[int(rng.integers(len(self.indices)))]
-            image, label, previous, properties = self._data.load_case(case)
-            locations = properties["class_locations"]
-            voxel = self._voxel_of_case(locations, force_foreground, rng)
-        corner = self._corner(voxel, image.shape[1:], rng)
+            case, corner, (image, label, previous) = self._place(force_foreground, rng)
+        return self._cut(case, corner, image, label, previous)
+
+    def _place(
+        self, force_foreground: bool, rng: np.random.Generator
+    ) -> tuple[str, list[int], tuple[Any, Any, Any]]:
+        """Case, first voxel of the initial patch, and the case's arrays."""
+        case = self.indices[int(rng.integers(len(self.indices)))]
+        image, label, previous, properties = self._data.load_case(case)
+        voxel = self._voxel_of_case(properties["class_locations"], force_foreground, rng)
+        return case, self._corner(voxel, image.shape[1:], rng), (image, label, previous)
+
+    def _cut(
+        self, case: str, corner: Sequence[int], image: Any, label: Any, previous: Any
+    ) -> tuple[str, torch.Tensor, torch.Tensor]:
+        """Case, image patch and label patch; of a slice, the label is that of the slice alone."""
         box = [[low, low + size] for low, size in zip(corner, self.patch_size, strict=True)]
         image_patch = torch.from_numpy(_crop(image, box, 0, np.float32))
         label_box = [[0, 1], *box[1:]] if self.uniform_slices else box

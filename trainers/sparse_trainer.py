@@ -134,22 +134,32 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
     def _sparse_loader(self, stock: Any, part: str) -> Any:
         """The loader that the settings ask for in place of nnU-Net's."""
         _fix_choice_of_blur(stock.transforms)
-        ignore_label = self.label_manager.ignore_label
-        if ignore_label is None or self.settings.samples_as_stock:
+        if self._draws_as_stock():
             return stock
         try:
-            return SparseDataLoader(
-                stock,
-                self.label_manager,
-                sparse_transforms(stock.transforms, self.settings, ignore_label),
-                placement=self.settings.placement,
-                slice_sampling=self.settings.slice_sampling,
-            )
+            return self._own_loader(stock)
         except NoAnnotationError as error:
             if part == "training":
                 raise
             self.print_to_log_file(f"{error}; the validation after each epoch says nothing")
             return stock
+
+    def _draws_as_stock(self) -> bool:
+        """Whether batches are made by nnU-Net's own loader."""
+        return not self.label_manager.has_ignore_label or self.settings.samples_as_stock
+
+    def _own_loader(self, stock: Any) -> SparseDataLoader:
+        """Our loader for the batches of one of nnU-Net's."""
+        transforms = sparse_transforms(
+            stock.transforms, self.settings, self.label_manager.ignore_label
+        )
+        return SparseDataLoader(
+            stock,
+            self.label_manager,
+            transforms,
+            placement=self.settings.placement,
+            slice_sampling=self.settings.slice_sampling,
+        )
 
     def _build_loss(self) -> Any:
         """nnU-Net's loss, with the smoothing of the Dice term that the settings ask for."""

@@ -7,7 +7,17 @@ could not be unpickled in a spawned process. The classes live in ``nnunet_sparse
 import importlib
 from typing import Any
 
-_MODULES = {"SparseTrainer": "nnunet_sparse.trainers.sparse_trainer"}
+_PAPER = "nnunet_sparse.trainers.paper_trainers"
+_MODULES = {
+    "SparseTrainer": "nnunet_sparse.trainers.sparse_trainer",
+    "SparseTrainerAttentionUNet3D": _PAPER,
+    "SparseTrainerCAMWNet": _PAPER,
+    "SparseTrainerInceptionUNet": _PAPER,
+    "SparseTrainerSegFormer": _PAPER,
+    "SparseTrainerSegResNet": _PAPER,
+    "SparseTrainerUNETR": _PAPER,
+    "SparseTrainerUNet3D": _PAPER,
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,3 +1,8 @@
-from training_fixtures import trainable, trainable_once
+from training_fixtures import (
+    recipe_trainable,
+    recipe_trainable_once,
+    trainable,
+    trainable_once,
+)
 
-__all__ = ["trainable", "trainable_once"]
+__all__ = ["recipe_trainable", "recipe_trainable_once", "trainable", "trainable_once"]

@@ -1,0 +1,60 @@
+"""What the command says about the paper's trainers after planning."""
+
+import json
+from pathlib import Path
+
+from nnunet_sparse.planners.plans import Plans, configuration_of
+from nnunet_sparse.planners.registry import task_of
+from nnunet_sparse.recipes.paper import PAPER
+from nnunet_sparse.settings import BLOCK
+
+
+def paper_trainers(planner: str, configuration: str) -> list[str]:
+    """Trainers of the paper for a planner and a configuration; none for planners of others."""
+    task = task_of(planner)
+    return [
+        name
+        for name, training in PAPER.items()
+        if (training.task, training.configuration) == (task, configuration)
+    ]
+
+
+def memory_line(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> str:
+    """Estimate of the memory that a training needs.
+
+    Parameters
+    ----------
+    trainer
+        One of :func:`paper_trainers`.
+    plans
+        Plans of the data set.
+    configuration
+        Configuration of the plans.
+    preprocessed
+        Folder of the data set in ``nnUNet_preprocessed``.
+    """
+    from nnunet_sparse.recipes.memory import training_memory
+
+    training, planned = PAPER[trainer], configuration_of(plans, configuration)
+    recipe = training.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
+    dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
+    labels = [name for name in dataset_json["labels"] if name != "ignore"]
+    memory = training_memory(
+        training.architecture,
+        len(dataset_json["channel_names"]),
+        len(labels),
+        planned["patch_size"],
+        planned["batch_size"],
+        recipe.network,
+        recipe.optimizer,
+    )
+    size = "x".join(str(side) for side in planned["patch_size"])
+    return (
+        f"memory: {trainer} with {planned['batch_size']} patches of {size}: "
+        f"{memory.num_parameters / 1e6:.1f} M parameters, an estimated {_gib(memory.least)} to "
+        f"{_gib(memory.most)} GiB (mixed precision, float32); --scale shrinks it"
+    )
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.2g}" if num_bytes < 10 * 2**30 else f"{num_bytes / 2**30:.0f}"

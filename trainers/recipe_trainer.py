@@ -1,0 +1,290 @@
+"""Trainers whose network and recipe are fixed, and can be changed key by key in the plans."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+from torch._dynamo import OptimizedModule
+
+from nnunet_sparse.architectures.registry import architecture_dimensions, build_network
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.augmentation import sparse_transforms
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.losses import build_loss
+from nnunet_sparse.recipes.augmentation import flip_axes, initial_patch_size, recipe_transforms
+from nnunet_sparse.recipes.paper import PaperTraining
+from nnunet_sparse.recipes.pretrained import find_weights
+from nnunet_sparse.recipes.recipe import Recipe
+from nnunet_sparse.recipes.roles import class_weights, resolve_roles
+from nnunet_sparse.recipes.schedules import IterationSchedule, learning_rate
+from nnunet_sparse.settings import BLOCK, TrainingSettings
+from nnunet_sparse.trainers.role_loader import RoleDataLoader, centre_groups
+from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
+from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+
+RECIPE_FILE = "recipe.json"
+_DEFAULT_DEVICE = torch.device("cuda")
+# settings of the plans in whose place a recipe has its own
+_DECIDED_BY_RECIPE = (
+    "num_epochs",
+    "optimizer",
+    "initial_lr",
+    "weight_decay",
+    "oversample_foreground_percent",
+    "placement",
+    "slice_sampling",
+    "dice_smooth",
+)
+
+
+class RecipeTrainer(SparseTrainer):
+    """Trains one network by one recipe; subclasses name both.
+
+    The recipe of the class, changed by ``recipe`` in the settings of the plans, decides everything
+    but batch size, patch size and spacing, which are the plans'. Of the other settings
+    ``num_iterations_per_epoch``, ``num_val_iterations_per_epoch``, ``save_every``, ``padding`` and
+    ``label_interpolation`` count. There is no deep supervision. ``recipe.json`` in the training's
+    folder holds the recipe in force. What is nnU-Net's: gradients are clipped to a norm of 12,
+    CUDA trains with automatic mixed precision, and predictions are averaged over mirrored images,
+    here mirrored along the axis that the augmentation flips.
+
+    Attributes
+    ----------
+    training
+        The network and the recipe.
+    """
+
+    training: ClassVar[PaperTraining]
+
+    # nnU-Net reads the parameters of __init__ by name: there must be no others
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int,
+        dataset_json: dict[str, Any],
+        device: torch.device = _DEFAULT_DEVICE,
+    ) -> None:
+        # refused before nnU-Net makes an output folder
+        manager = PlansManager(plans).get_configuration(configuration)
+        self.recipe = self._recipe_of(manager)
+        self.roles = resolve_roles(dataset_json, self.recipe.roles)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.enable_deep_supervision = False
+        self.initial_lr = self.recipe.initial_lr
+        self.weight_decay = self.recipe.weight_decay
+        # uniform over annotated slices in 2d; voxels are drawn by role in 3d
+        self.oversample_foreground_percent = 0.0
+        self.iterations_per_epoch = min(self.num_iterations_per_epoch, self.recipe.iterations)
+        self.num_iterations_per_epoch = self.iterations_per_epoch
+        self.num_epochs = -(-self.recipe.iterations // self.iterations_per_epoch)
+        self.weights_source: str | None = None
+
+    @classmethod
+    def _recipe_of(cls, manager: ConfigurationManager) -> Recipe:
+        """Recipe in force for a configuration."""
+        settings = TrainingSettings.from_block(manager.configuration.get(BLOCK, {}))
+        recipe = cls.training.recipe.replaced(settings.recipe)
+        dimensions = architecture_dimensions(cls.training.architecture)
+        if len(manager.patch_size) != dimensions:
+            raise SparseError(
+                f"{cls.__name__} trains a network of {dimensions} dimensions, the patches of this "
+                f"configuration have {len(manager.patch_size)}: choose "
+                f"{'2d' if dimensions == 2 else '3d_fullres'}"
+            )
+        recipe.check_dimensions(dimensions)
+        return recipe
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,  # noqa: ARG003
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = False,  # noqa: ARG003
+    ) -> nn.Module:
+        """Build the network with fresh weights; nnU-Net's inference calls this too."""
+        recipe = cls._recipe_of(configuration_manager)
+        return build_network(
+            cls.training.architecture,
+            num_input_channels,
+            num_output_channels,
+            configuration_manager.patch_size,
+            recipe.network,
+        )
+
+    def set_deep_supervision_enabled(self, enabled: bool) -> None:
+        """Do nothing: the networks have one output."""
+
+    def on_train_start(self) -> None:
+        """Load pretrained weights where a training starts, and write down its recipe."""
+        if not self.was_initialized:
+            self._start_from_weights()
+        if self.local_rank == 0:
+            self._write_recipe()
+        super().on_train_start()
+
+    def _start_from_weights(self) -> None:
+        architecture = self.training.architecture
+        if not self.recipe.pretrained:
+            self.print_to_log_file("The network is trained from scratch")
+            self.initialize()
+            return
+        # before anything else, so that it fails at once
+        source = find_weights(architecture)
+        self.initialize()
+        self._module().load_pretrained(source)
+        self.weights_source = source.name
+        self.print_to_log_file(f"The encoder starts from the pretrained weights {source}")
+
+    def _module(self) -> Any:
+        """The network without the wrappers for several GPUs and for compiling."""
+        network: Any = self.network.module if self.is_ddp else self.network
+        return network._orig_mod if isinstance(network, OptimizedModule) else network
+
+    def _write_recipe(self) -> None:
+        file = Path(self.output_folder) / RECIPE_FILE
+        ignored = [
+            key
+            for key in _DECIDED_BY_RECIPE
+            if getattr(self.settings, key) != getattr(TrainingSettings(), key)
+        ]
+        if ignored:
+            self.print_to_log_file(
+                f"The recipe decides in place of these settings of the plans: {', '.join(ignored)}"
+            )
+        start = {"weights": self.weights_source} if self.current_epoch == 0 else {}
+        content = {
+            "trainer": type(self).__name__,
+            "architecture": self.training.architecture,
+            "num_parameters": sum(p.numel() for p in self.network.parameters()),
+            "recipe": self.recipe.to_dict(),
+            "labels_of_roles": {role: list(values) for role, values in self.roles.items()},
+            "class_weights": self._class_weights(),
+            "batch_size": self.configuration_manager.batch_size,
+            "patch_size": [int(side) for side in self.configuration_manager.patch_size],
+            "spacing": [float(mm) for mm in self.configuration_manager.spacing],
+            **start,
+        }
+        if start or not file.is_file():
+            write_json(file, content)
+        self.print_to_log_file(f"The recipe in force is in {file}")
+
+    def _class_weights(self) -> list[float] | None:
+        num_classes = self.label_manager.num_segmentation_heads
+        return class_weights(self.roles, self.recipe.class_weights, num_classes)
+
+    @property
+    def ignore_label(self) -> int:
+        """Target of voxels that are not annotated; a value that no voxel has in dense data."""
+        declared = self.label_manager.ignore_label
+        return int(max(self.label_manager.all_labels) + 1 if declared is None else declared)
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Optimizer and schedule of the recipe."""
+        recipe, parameters = self.recipe, self.network.parameters()
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                parameters,
+                recipe.initial_lr,
+                momentum=recipe.momentum,
+                weight_decay=recipe.weight_decay,
+            )
+        else:
+            optimizer = torch.optim.AdamW(
+                parameters, recipe.initial_lr, weight_decay=recipe.weight_decay
+            )
+        return optimizer, IterationSchedule(optimizer, self.rate_of, self.iterations_per_epoch)
+
+    def rate_of(self, iteration: int) -> float:
+        """Learning rate of an iteration, counted from 0 over the whole training."""
+        recipe = self.recipe
+        return learning_rate(
+            recipe.schedule,
+            iteration,
+            initial_lr=recipe.initial_lr,
+            iterations=recipe.iterations,
+            power=recipe.power,
+            factor=recipe.factor,
+            period=recipe.period,
+        )
+
+    def on_train_epoch_start(self) -> None:
+        """Let the last epoch end with the last iteration of the recipe."""
+        left = self.recipe.iterations - self.current_epoch * self.iterations_per_epoch
+        self.num_iterations_per_epoch = min(self.iterations_per_epoch, left)
+        super().on_train_epoch_start()
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """One iteration, and the learning rate of the next."""
+        result: dict[str, Any] = super().train_step(batch)
+        self.lr_scheduler.advance()
+        return result
+
+    def _build_loss(self) -> nn.Module:
+        recipe = self.recipe
+        return build_loss(
+            recipe.loss,
+            self.ignore_label,
+            class_weights=self._class_weights(),
+            smooth=recipe.dice_smooth,
+            gamma=recipe.focal_gamma,
+        ).to(self.device)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 - nnU-Net's name
+        self,
+    ) -> tuple[Any, bool, list[int], tuple[int, ...]]:
+        """Size of the patches that are read, and the mirrored axes."""
+        manager = self.configuration_manager
+        mirrored = flip_axes(self.plans_manager.transpose_forward, len(manager.patch_size))
+        flips = "flip" in self.recipe.augmentation
+        self.inference_allowed_mirroring_axes = mirrored if flips else None
+        size = initial_patch_size(self.recipe, manager.patch_size, self._patch_spacing())
+        return (0.0, 0.0), False, size, mirrored
+
+    def get_training_transforms(
+        self,
+        patch_size: Any,
+        rotation_for_DA: Any,  # noqa: ARG002, N803 - nnU-Net's name
+        deep_supervision_scales: Any,  # noqa: ARG002
+        mirror_axes: tuple[int, ...],
+        do_dummy_2d_data_aug: bool,  # noqa: ARG002
+        use_mask_for_norm: list[bool] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Augmentation of the recipe."""
+        masked = [i for i, used in enumerate(use_mask_for_norm or ()) if used]
+        return recipe_transforms(
+            self.recipe, patch_size, self._patch_spacing(), mirror_axes, masked
+        )
+
+    def _patch_spacing(self) -> list[float]:
+        """Spacing in mm along the axes of a patch."""
+        manager = self.configuration_manager
+        return [float(mm) for mm in manager.spacing][-len(manager.patch_size) :]
+
+    def _draws_as_stock(self) -> bool:
+        return False
+
+    def _own_loader(self, stock: Any) -> SparseDataLoader:
+        settings = self.settings
+        if not self.label_manager.has_ignore_label:
+            # nothing else could be told from it
+            settings = settings.replaced({"padding": "background"})
+        settings = settings.replaced({"targets": "nearest"})
+        transforms = sparse_transforms(stock.transforms, settings, self.ignore_label)
+        if len(self.configuration_manager.patch_size) == 2:
+            return SparseDataLoader(
+                stock, self.label_manager, transforms, placement="inside", slice_sampling="uniform"
+            )
+        return RoleDataLoader(
+            stock,
+            self.label_manager,
+            transforms,
+            self.recipe.placement,
+            centre_groups(self.recipe.patch_centres, self.roles),
+        )
