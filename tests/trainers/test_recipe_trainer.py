@@ -1,5 +1,7 @@
 import json
+import multiprocessing
 import pickle
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -82,10 +84,19 @@ def weights_of(checkpoint):
     return content["network_weights"], content["optimizer_state"]
 
 
+class _Threads:
+    """Threads where nnU-Net's validation starts processes, each of which imports for seconds."""
+
+    Pool = ThreadPool
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER)
-def test_stock_nnunet_trains_continues_validates_and_predicts(recipe_trainable, name, tmp_path):
+def test_stock_nnunet_trains_continues_validates_and_predicts(
+    recipe_trainable, name, tmp_path, monkeypatch
+):
     """What the commands call; the commands themselves are tried with one of the trainers."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
     write_recipe(recipe_trainable, name)
     train(name)
     folder = output_folder(recipe_trainable, name)
@@ -113,8 +124,9 @@ def test_stock_nnunet_trains_continues_validates_and_predicts(recipe_trainable, 
     predictor = nnUNetPredictor(device=CPU, allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(folder), (0,), "checkpoint_final.pth")
     image = recipe_trainable.raw / "Dataset776_Base" / "imagesTr" / f"{CASES[0]}_0000.nii.gz"
-    predictor.predict_from_files_sequential([[str(image)]], str(tmp_path / "out"))
-    (predicted,) = (tmp_path / "out").glob("*.nii.gz")
+    (tmp_path / "predictions").mkdir()
+    predictor.predict_from_files_sequential([[str(image)]], str(tmp_path / "predictions"))
+    (predicted,) = (tmp_path / "predictions").glob("*.nii.gz")
     array = sitk.GetArrayFromImage(sitk.ReadImage(str(predicted)))
     assert array.shape == (16, 24, 24)
     assert set(np.unique(array)) <= {0, 1}
