@@ -17,8 +17,9 @@ def sparse_trainer(
     patch_size: tuple[int, ...] | None = None,
     repeat: int = 0,
     device: str = "cpu",
+    trainer_name: str = "SparseTrainer",
 ) -> Any:
-    """Initialise SparseTrainer for a preprocessed data set.
+    """Initialise a trainer of ours for a preprocessed data set.
 
     nnU-Net's environment variables must be set before this is called.
 
@@ -32,10 +33,12 @@ def sparse_trainer(
         Replaces entries of the configuration's ``nnsparse`` block.
     patch_size
         Replaces that of the plans; None keeps it.
+    trainer_name
+        What ``-tr`` names.
     """
     import torch
 
-    from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+    from nnunet_sparse.ext_trainers import nnunet_sparse_trainers_shim
 
     folder = paths.preprocessed / dataset
     plans = json.loads((folder / f"{plans_name}.json").read_text(encoding="utf-8"))
@@ -45,7 +48,8 @@ def sparse_trainer(
         content["patch_size"] = list(patch_size)
     content["nnsparse"] = content.get("nnsparse", {}) | dict(settings)
     dataset_json = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    trainer = SparseTrainer(plans, configuration, repeat, dataset_json, torch.device(device))
+    kind = getattr(nnunet_sparse_trainers_shim, trainer_name)
+    trainer = kind(plans, configuration, repeat, dataset_json, torch.device(device))
     trainer.disable_checkpointing = True
     for unused in ("plot_network_architecture", "_save_debug_information"):
         setattr(trainer, unused, lambda: None)

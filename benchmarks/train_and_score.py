@@ -1,6 +1,6 @@
 """Train one network with given settings and score it on the test cases, in one process.
 
-Used by ``ablation.py``. The training is that of ``nnUNetv2_train -tr SparseTrainer``, without the
+Used by ``ablation.py`` and others. The training is that of ``nnUNetv2_train``, without the
 validation at its end; the prediction that of ``nnUNetv2_predict``, without mirroring unless it is
 asked for.
 """
@@ -40,6 +40,8 @@ class Experiment:
         Replaces entries of the configuration's ``nnsparse`` block.
     repeat
         Number of the repeat.
+    trainer
+        What ``-tr`` names.
     """
 
     dataset: str
@@ -48,6 +50,7 @@ class Experiment:
     patch_size: tuple[int, ...] | None
     settings: Mapping[str, Any]
     repeat: int
+    trainer: str = "SparseTrainer"
 
 
 def train_and_score(
@@ -81,6 +84,7 @@ def _trained(paths: NnUNetPaths, experiment: Experiment, device: str) -> tuple[A
         patch_size=experiment.patch_size,
         repeat=experiment.repeat,
         device=device,
+        trainer_name=experiment.trainer,
     )
     if device == "cpu":
         _use_bfloat16(trainer.network)

@@ -230,6 +230,7 @@ def _new_dataset(
 
 def _dataset_json(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     task = TASKS[parameters["task"]]
+    roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
     return {
         "name": name,
         "description": f"Procedural phantom made by nnunet_sparse: {task.description}.",
@@ -239,6 +240,7 @@ def _dataset_json(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         "numTraining": parameters["num_train"],
         "file_ending": FILE_ENDING,
         "overwrite_image_reader_writer": "SimpleITKIO",
+        **roles,
         PARAMETERS_KEY: parameters,
     }
 

@@ -38,6 +38,8 @@ class PhantomTask:
         Label names and values, as in ``dataset.json``.
     generate
         Draws image (z, y, x), int16, and label (z, y, x), uint8.
+    context
+        Labels that surround the target, for training recipes.
     """
 
     name: str
@@ -45,6 +47,7 @@ class PhantomTask:
     channel_name: str
     labels: dict[str, int]
     generate: Drawing
+    context: tuple[str, ...] = ()
 
 
 TASKS = {
@@ -56,6 +59,7 @@ TASKS = {
             "CT",
             {"background": 0, "liver": 1, "tumour": 2},
             draw_lesion,
+            context=("liver",),
         ),
         PhantomTask(
             "organ",

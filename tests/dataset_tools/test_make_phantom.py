@@ -37,6 +37,7 @@ def test_writes_a_raw_data_set_of_nnunet(paths: NnUNetPaths) -> None:
     assert content["channel_names"] == {"0": "CT"}
     assert content["labels"] == {"background": 0, "liver": 1, "tumour": 2}
     assert (content["numTraining"], content["file_ending"]) == (2, ".nii.gz")
+    assert content["nnsparse"] == {"roles": {"context": ["liver"]}}
     case = make_case("lesion", 0, 1, SHAPE)
     image, _ = SimpleITKIO().read_images([str(folder / "imagesTr/lesion_0001_0000.nii.gz")])
     label, _ = SimpleITKIO().read_seg(str(folder / "labelsTr/lesion_0001.nii.gz"))

@@ -1,0 +1,178 @@
+r"""Do the trainers of the paper learn, beside SparseTrainer's own U-Net?
+
+    python benchmarks/recipes.py -o FOLDER --data phantom:lesion DATA/Dataset004_Hippocampus
+
+All trainings of a data set and dimension see the same slices in batches and patches of the same
+size, as often. On a CPU the networks are narrower than published and start from random weights;
+``--published`` leaves them as they are. A learning rate in the table is one that differs from the
+recipe's. On a GPU, with the paper's sizes, also memory and time of an iteration:
+
+    python benchmarks/recipes.py -o FOLDER --data phantom:lesion --device cuda --published \
+        --planner PaperPlannerATLAS --iterations 2000
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench_data import BenchData, base_name, open_paths
+from bench_runs import result_file, train_all, train_one
+from train_and_score import Experiment
+
+from nnunet_sparse.atomic import write_text
+from nnunet_sparse.cli import CommandParser, positive_int, run_command
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.pipeline import Runner
+from nnunet_sparse.planners.registry import default_plans_name
+from nnunet_sparse.recipes.paper import PAPER
+
+BASELINE = "SparseTrainer"
+# widths with which a CPU takes about as long as for SmallPlanner's U-Net
+NARROW: dict[str, dict[str, Any]] = {
+    "SparseTrainerInceptionUNet": {"channels": [8, 16, 32, 64, 128]},
+    "SparseTrainerSegFormer": {
+        "depths": [2, 2, 2, 2],
+        "hidden_sizes": [32, 64, 160, 256],
+        "decoder_hidden_size": 256,
+    },
+    "SparseTrainerCAMWNet": {
+        "vgg_channels": [[16, 16], [32, 32], [64, 64, 64], [64, 64, 64], [64, 64, 64]],
+        "decoder_channels": [64, 32, 16, 8],
+        "channels": [8, 16, 32, 64, 128],
+    },
+    "SparseTrainerUNet3D": {"base_features": 8},
+    "SparseTrainerSegResNet": {"init_filters": 8},
+    "SparseTrainerUNETR": {"feature_size": 8, "hidden_size": 96, "mlp_dim": 384, "num_heads": 6},
+    "SparseTrainerAttentionUNet3D": {"channels": [8, 16, 32, 64, 128]},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of the table.
+
+    Attributes
+    ----------
+    data
+        Name of the base, without its ID.
+    learning_rate
+        In place of the recipe's; None keeps it.
+    experiment
+        What is trained.
+    """
+
+    data: str
+    learning_rate: float | None
+    experiment: Experiment
+
+    @property
+    def key(self) -> str:
+        """Name of the file of its result."""
+        e = self.experiment
+        rate = "recipe" if self.learning_rate is None else f"{self.learning_rate:g}"
+        return f"{e.dataset}__{e.configuration}__{e.trainer}__{rate}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the arguments and run everything."""
+    parser = CommandParser("recipes.py", "Learning check of the recipes.", "recipes.py -o FOLDER")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--data", nargs="+", default=["phantom:lesion"])
+    parser.add_argument("--rho", type=float, default=0.2)
+    parser.add_argument("--test", default="40", help="test cases of real data")
+    parser.add_argument("--trainers", nargs="+", choices=tuple(PAPER), default=list(PAPER))
+    parser.add_argument("--rates", nargs="+", default=["recipe", "1e-3"], help="learning rates")
+    parser.add_argument("--iterations", type=positive_int, default=500)
+    parser.add_argument("--planner", default="SmallPlanner")
+    parser.add_argument("--published", action="store_true", help="networks as wide as published")
+    parser.add_argument("--set", nargs="+", default=[], dest="recipe", help="key=JSON of recipes")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--jobs", type=positive_int, default=1, help="trainings at a time")
+    parser.add_argument("--table", action="store_true", help="train nothing, show the table")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    paths = open_paths(args.output)
+    if args.one:
+        train_one(paths, args.output, args.one, args.device)
+        return
+    cells = list(_cells(args, paths))
+    if not args.table:
+        todo = {c.key: asdict(c) for c in cells if _result(c, args.output) is None}
+        train_all(__file__, todo, paths, args.output, args.device, args.jobs)
+    table = _table(cells, args.output)
+    write_text(args.output / "recipes.md", table)
+    print(table, end="")
+
+
+def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
+    runner = Runner(args.output / "logs", paths, 2)
+    source = BenchData(paths, runner, args.test, args.planner, ("2d", "3d_fullres"))
+    plans = default_plans_name(args.planner)
+    per_epoch = min(50, args.iterations)
+    length = {
+        "num_iterations_per_epoch": per_epoch,
+        "num_val_iterations_per_epoch": 1,
+        "num_epochs": args.iterations // per_epoch,
+    }
+    changes = {key: json.loads(value) for key, _, value in (t.partition("=") for t in args.recipe)}
+    for data in args.data:
+        dataset = source.variant(data, args.rho)
+        for configuration in ("2d", "3d_fullres"):
+            experiment = Experiment(dataset, configuration, plans, None, length, 0)
+            yield Cell(base_name(data), None, experiment)
+            names = [t for t in args.trainers if PAPER[t].configuration == configuration]
+            for name in names:
+                for rate in args.rates:
+                    found = None if rate == "recipe" else float(rate)
+                    recipe = {
+                        "iterations": args.iterations,
+                        "pretrained": False,
+                        **({} if args.published else {"network": NARROW[name]}),
+                        **({} if found is None else {"initial_lr": found}),
+                        **changes,
+                    }
+                    settings = length | {"recipe": recipe}
+                    experiment = Experiment(dataset, configuration, plans, None, settings, 0, name)
+                    yield Cell(base_name(data), found, experiment)
+
+
+def _result(cell: Cell, output: Path) -> dict[str, Any] | None:
+    file = result_file(output, cell.key)
+    if not file.exists():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    same = content["experiment"] == json.loads(json.dumps(asdict(cell.experiment)))
+    return dict(content["scores"]) if same else None
+
+
+def _table(cells: Sequence[Cell], output: Path) -> str:
+    lines = ["| data | configuration | trainer | learning rate | Dice | of SparseTrainer's | s |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    baseline: dict[tuple[str, str], float] = {}
+    for cell in cells:
+        scores = _result(cell, output)
+        if scores is None:
+            continue
+        dice = sum(scores["Dice"].values()) / len(scores["Dice"])
+        experiment = cell.experiment
+        key = (cell.data, experiment.configuration)
+        if experiment.trainer == BASELINE:
+            baseline[key] = dice
+        rate = "" if cell.learning_rate is None else f"{cell.learning_rate:g}"
+        share = f"{dice / baseline[key]:.2f}" if baseline.get(key) else ""
+        lines.append(
+            f"| {cell.data} | {experiment.configuration} | {experiment.trainer} | {rate} "
+            f"| {dice:.3f} | {share} | {scores['training_s']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
