@@ -1,0 +1,114 @@
+"""The original 3D U-Net, on patches of half the size.
+
+Cicek et al. 2016, "3D U-Net: Learning dense volumetric segmentation from sparse annotation"
+(MICCAI). Differences:
+
+- patches are shrunk before the network and logits enlarged after it (128 x 128 x 128 voxels are
+  seen as 64 x 64 x 64). They are shrunk by the mean of 2 x 2 x 2 voxels, which for this factor is
+  what trilinear interpolation gives, and for others does not skip voxels; logits are enlarged
+  trilinearly, before the loss, too;
+- convolutions are padded, so that the output is as large as the input; any size is padded;
+- in evaluation batch normalisation uses running statistics, in the paper those of the one patch
+  in the batch;
+- convolutions followed by batch normalisation have no bias. The paper counts 19,069,955 parameters
+  for 3 channels and 3 classes; there are 19,072,291 here, 2,336 more: a normalised channel has a
+  scale and a shift, where the paper's number has room for one parameter;
+- weights begin as PyTorch has them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
+from torch import nn
+
+from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
+
+DIMENSIONS = 3
+NUM_LEVELS = 4
+
+
+class UNet3D(nn.Module):
+    """3D U-Net with four levels.
+
+    A level has two 3 x 3 x 3 convolutions, each followed by batch normalisation and ReLU. On the
+    way down the second one doubles the features, before max pooling; on the way up a 2 x 2 x 2
+    transposed convolution keeps their number, and both convolutions after the concatenation have
+    those of the skip.
+
+    Parameters
+    ----------
+    num_input_channels, num_classes
+        Channels of the images and of the logits.
+    base_features
+        Features of the first convolution.
+    downscale
+        What the sides of patches are divided by; 1 to take them as they are.
+    """
+
+    def __init__(
+        self, num_input_channels: int, num_classes: int, *, base_features: int, downscale: int
+    ) -> None:
+        super().__init__()
+        self.downscale = downscale
+        self.multiple = downscale * 2 ** (NUM_LEVELS - 1)
+        # features at the end of every level, the last one being the bottom
+        features = [base_features * 2 ** (level + 1) for level in range(NUM_LEVELS)]
+        inputs = [num_input_channels, *features]
+        self.encoder = nn.ModuleList(
+            _double_convolution(before, [after // 2, after])
+            for before, after in zip(inputs, features, strict=False)
+        )
+        pairs = list(zip(features[:0:-1], features[-2::-1], strict=True))
+        self.up = nn.ModuleList(
+            nn.ConvTranspose3d(below, below, 2, stride=2, bias=False) for below, _ in pairs
+        )
+        self.decoder = nn.ModuleList(
+            _double_convolution(below + skip, [skip, skip]) for below, skip in pairs
+        )
+        self.head = nn.Conv3d(features[0], num_classes, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(batch, num_input_channels, z, y, x) to logits (batch, num_classes, z, y, x)."""
+        padded = pad_to_multiple(images, self.multiple)
+        logits = self._segment(F.avg_pool3d(padded, self.downscale))
+        logits = F.interpolate(logits, padded.shape[2:], mode="trilinear", align_corners=False)
+        return crop_to_size(logits, images.shape[2:])
+
+    def _segment(self, x: torch.Tensor) -> torch.Tensor:
+        skips = []
+        for block in self.encoder[:-1]:
+            skips.append(block(x))
+            x = F.max_pool3d(skips[-1], 2)
+        x = self.encoder[-1](x)
+        for up, block in zip(self.up, self.decoder, strict=True):
+            x = block(torch.cat([skips.pop(), up(x)], dim=1))
+        logits: torch.Tensor = self.head(x)
+        return logits
+
+
+def _double_convolution(num_in: int, num_out: list[int]) -> nn.Module:
+    block: nn.Module = StackedConvBlocks(
+        2, nn.Conv3d, num_in, num_out, 3, 1, norm_op=nn.BatchNorm3d, nonlin=nn.ReLU
+    )
+    return block
+
+
+def build(
+    num_input_channels: int,
+    num_classes: int,
+    patch_size: Sequence[int],
+    *,
+    base_features: int = 32,
+    downscale: int = 2,
+) -> UNet3D:
+    """3D U-Net; see :class:`UNet3D` for the options, published features by default.
+
+    Raises
+    ------
+    ValueError
+        If the patch is not 3D.
+    """
+    check_dimensions(patch_size, DIMENSIONS)
+    return UNet3D(num_input_channels, num_classes, base_features=base_features, downscale=downscale)
