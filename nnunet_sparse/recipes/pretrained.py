@@ -98,7 +98,7 @@ def find_weights(architecture: str) -> Path:
             f"the pretrained weights {weights.name} are not there and could not be downloaded: get "
             f"{weights.address} and put it as {what} {where}, or train without them by "
             f"--set recipe.pretrained=false ({reason})"
-        ) from error
+        ) from None
 
 
 def _from_torch(weights: PretrainedWeights) -> Path:
