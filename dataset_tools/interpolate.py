@@ -13,11 +13,16 @@ from tqdm import tqdm
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.dataset_tools.publish import check_available, publish
-from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, link_cases
+from nnunet_sparse.dataset_tools.sparse_folder import (
+    DATASET_FILE,
+    SOURCES_FILE,
+    label_sources,
+    link_cases,
+)
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.folds import SPLITS_FILE
-from nnunet_sparse.geometry import read_spacing
+from nnunet_sparse.geometry import check_same_voxels, read_geometry, read_spacing
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
@@ -30,15 +35,12 @@ from nnunet_sparse.interpolation.volumes import read_volume
 from nnunet_sparse.label_io import TIFF_READER, read_label, spacing_file, write_label_like
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.selection import CaseSelection, Selection
 from nnunet_sparse.split import SplitRequest, find_split
 
 FOLDER = "interpolation"
 """Folder of an interpolated data set that tells where its labels came from."""
-
-DESCRIPTION_FILE = "interpolation.json"
-"""File of an interpolated data set: how it was made, with the hash of the network."""
 
 _VERSION = 1
 _LEVELS = 255
@@ -101,9 +103,18 @@ def interpolate_dataset(
     """
     source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
     selection = _selection_of(source)
-    base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
+    if not (paths.raw / selection.base).is_dir():
+        raise SparseError(
+            f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
+        )
+    base = RawDataset.open(paths.raw / selection.base)
     split, is_new = find_split(base, paths, SplitRequest())
-    if is_new or not set(selection.cases) <= set(split.train):
+    if is_new:
+        raise SparseError(
+            f"there is no split of {base.name}, from which {source.name} was made, in "
+            f"{paths.preprocessed}: is nnUNet_preprocessed the folder that it was made with?"
+        )
+    if not set(selection.cases) <= set(split.train):
         raise SparseError(
             f"{source.name} does not belong to the split of {base.name}: it was made with another"
         )
@@ -111,13 +122,16 @@ def interpolate_dataset(
     filled = replace(selection, variant=variant)
     documents = {
         DATASET_FILE: source.dataset_json,
-        SPLITS_FILE: json.loads((source.folder / SPLITS_FILE).read_text(encoding="utf-8")),
+        SPLITS_FILE: _splits_of(source),
         SELECTION_FILE: filled.to_json(),
+        SOURCES_FILE: label_sources(source, selection.cases),
     }
     suffix = variant.dataset_suffix(base.suffix)
     # what can be refused, before minutes of work
     check_device(device)
     existing = check_available(paths, suffix, documents, dataset_id, overwrite)
+    if existing is None or overwrite:
+        _check_cases(source, selection, num_processes)
     network, digest = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
@@ -127,7 +141,7 @@ def interpolate_dataset(
             return InterpolatedDataset(existing, False, filled)
         model = train_interpolator(paths, base, split.train, selection.axis, request, num_processes)
         network, digest = load_interpolator(model, device), model.digest("interpolator")
-    documents[DESCRIPTION_FILE] = {
+    documents[INTERPOLATION_FILE] = {
         "version": _VERSION,
         "interpolation": interpolation.to_json(),
         "network": digest,
@@ -188,6 +202,71 @@ def _selection_of(source: RawDataset) -> Selection:
     if not source.has_ignore_label:
         raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
     return selection
+
+
+def _splits_of(source: RawDataset) -> Any:
+    """Folds of the sparse data set."""
+    file = source.folder / SPLITS_FILE
+    try:
+        folds = json.loads(file.read_text(encoding="utf-8"))
+        usable = bool(folds) and all(
+            isinstance(fold[part], list) for fold in folds for part in ("train", "val")
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SparseError(f"{file} cannot be read: nnsparse_make_dataset --overwrite") from error
+    if not usable:
+        raise SparseError(f"{file} holds no folds: nnsparse_make_dataset --overwrite")
+    return folds
+
+
+def _check_cases(source: RawDataset, selection: Selection, num_processes: int) -> None:
+    """Refuse labels that cannot be interpolated, before minutes of work."""
+    check = partial(
+        _check_case,
+        reader=source.reader(),
+        axis=selection.axis,
+        ignore_label=source.dataset_json["labels"]["ignore"],
+        declared=frozenset({*source.label_values, source.dataset_json["labels"]["ignore"]}),
+    )
+    jobs = {
+        case_id: _Job(source.training[case_id], source.folder, case)
+        for case_id, case in selection.cases.items()
+    }
+    map_cases(check, jobs, num_processes, "Checking labels")
+
+
+def _check_case(
+    job: "_Job", reader: str, axis: int, ignore_label: int, declared: frozenset[int]
+) -> None:
+    file = job.case.label
+    assert file is not None
+    label, _ = _sparse_label(job, reader, axis, ignore_label)
+    if wrong := sorted({int(value) for value in np.unique(label)} - declared):
+        raise SparseError(
+            f"{file} holds label values {wrong[:5]} that dataset.json does not declare "
+            f"(declared: {sorted(declared)})"
+        )
+    geometry = read_geometry(file, reader)
+    for image in job.case.images:
+        check_same_voxels(file, geometry, image, read_geometry(image, reader), "its image")
+
+
+def _sparse_label(
+    job: "_Job", reader: str, axis: int, ignore_label: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label with its slices first, and which of them are annotated."""
+    file = job.case.label
+    assert file is not None
+    sparse = np.moveaxis(read_label(file, reader), axis, 0)
+    if len(sparse) != job.selected.num_slices:
+        raise SparseError(
+            f"{file} has {len(sparse)} slices, {SELECTION_FILE} says {job.selected.num_slices}"
+        )
+    annotated = np.zeros(len(sparse), bool)
+    annotated[list(job.selected.slices)] = True
+    if (sparse[annotated] == ignore_label).any() or not (sparse[~annotated] == ignore_label).all():
+        raise SparseError(f"{file} does not fit {SELECTION_FILE}: other slices are annotated")
+    return sparse, annotated
 
 
 @dataclass(frozen=True)
@@ -255,16 +334,7 @@ def _write_label(
 ) -> None:
     case_id, template = job.case.case_id, job.case.label
     assert template is not None
-    whole = read_label(template, reader)
-    sparse = np.moveaxis(whole, axis, 0)
-    if len(sparse) != job.selected.num_slices:
-        raise SparseError(
-            f"{template} has {len(sparse)} slices, {SELECTION_FILE} says {job.selected.num_slices}"
-        )
-    annotated = np.zeros(len(sparse), bool)
-    annotated[list(job.selected.slices)] = True
-    if (sparse[annotated] == ignore_label).any() or not (sparse[~annotated] == ignore_label).all():
-        raise SparseError(f"{template} does not fit {SELECTION_FILE}: other slices are annotated")
+    sparse, annotated = _sparse_label(job, reader, axis, ignore_label)
     warp: Warp | None = None
     if network is not None:
         warp = interpolation.warp(network, read_volume(job.case.images, reader, axis))

@@ -17,8 +17,10 @@ from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpo
 from nnunet_sparse.interpolation.train_cli import add_network_arguments, parse_changes
 from nnunet_sparse.paths import configured_paths
 
-_NETWORK_OPTIONS = ("preset", "interpolator_seed", "change")
-INTERPOLATION_OPTIONS = ("one_way", "verify", "min_confidence", *_NETWORK_OPTIONS)
+NETWORK_OPTIONS = ("preset", "interpolator_seed", "change")
+"""Options that mean nothing without a network."""
+
+INTERPOLATION_OPTIONS = ("one_way", "verify", "min_confidence", *NETWORK_OPTIONS)
 """Options that mean nothing without an interpolation."""
 
 
@@ -59,15 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(parser, _run, argv)
 
 
-def add_interpolation_arguments(parser: argparse.ArgumentParser, of_report: bool = False) -> None:
-    """Add the options of an interpolation; a report needs those of the network only."""
+def add_interpolation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an interpolation."""
     group = parser.add_argument_group("interpolation")
-    if not of_report:
-        _add_ways(group)
-    add_network_arguments(group, of_any_method=not of_report)
-
-
-def _add_ways(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--one_way",
         action="store_true",
@@ -86,12 +82,13 @@ def _add_ways(group: argparse._ArgumentGroup) -> None:
         metavar="T",
         help="voxels of less confidence stay ignore, in 0..1 (default: %(default)s)",
     )
+    add_network_arguments(group, of_any_method=True)
 
 
 def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     """Interpolation that a command line asks for."""
     if method != NETWORK_METHOD:
-        for name in _NETWORK_OPTIONS:
+        for name in NETWORK_OPTIONS:
             if getattr(args, name):
                 raise SparseError(f"--{name} works with {NETWORK_METHOD}, not with {method}")
     return Interpolation(

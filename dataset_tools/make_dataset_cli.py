@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nnunet_sparse.cli import (
@@ -12,7 +13,13 @@ from nnunet_sparse.cli import (
     positive_int,
     run_command,
 )
-from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, check_id, taken_ids
+from nnunet_sparse.dataset_name import (
+    FIRST_FREE_ID,
+    MAX_ID,
+    check_id,
+    parse_dataset_name,
+    taken_ids,
+)
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.interpolate_cli import (
     INTERPOLATION_OPTIONS,
@@ -30,7 +37,7 @@ from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
 from nnunet_sparse.features.store import MaeRequest
-from nnunet_sparse.interpolation.request import METHODS
+from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths, configured_paths
 from nnunet_sparse.raw_dataset import dense_datasets
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
@@ -132,7 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_interpolation_arguments(parser)
     parser.add_argument(
-        "--id", type=positive_int, dest="dataset_id", help="ID of the new data set (default: free)"
+        "--id",
+        type=positive_int,
+        dest="dataset_id",
+        help="ID of the new data set, with --interpolate of the sparse one (default: free)",
     )
     parser.add_argument(
         "--repeats",
@@ -252,7 +262,13 @@ def _run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     print(_report(result, args))
-    if interpolation is not None and result.folder is not None and not args.dry_run:
+    if args.dry_run:
+        if interpolation is not None:
+            print(
+                f"would then interpolate their labels: {_interpolated_name(result, interpolation)}"
+            )
+        print("nothing was written")
+    elif interpolation is not None and result.folder is not None:
         filled = interpolate_dataset(
             paths,
             result.folder.name,
@@ -325,8 +341,10 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     if not args.dry_run:
         assert result.folder is not None
         made = "made:       " if result.created else "exists:     "
-        next_command = f"nnsparse_plan_and_preprocess -d {result.folder.name}"
-        return "\n".join([*lines, f"{made}{result.folder}", f"next:       {next_command}"])
+        lines.append(f"{made}{result.folder}")
+        if not args.interpolate:
+            lines.append(f"next:       nnsparse_plan_and_preprocess -d {result.folder.name}")
+        return "\n".join(lines)
     for case_id, case in selection.cases.items():
         indices = " ".join(str(i) for i in case.slices)
         lines.append(f"  {case_id}: {len(case.slices)} of {case.num_slices}: {indices}")
@@ -339,6 +357,12 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
             f"would {'replace' if result.folder else 'make'}: {target}: "
             f"{len(selection.cases)} sparse labels, links to {len(split.val)} validation labels "
             f"and {len(split.test)} test cases",
-            "nothing was written",
         ]
     )
+
+
+def _interpolated_name(result: SparseDataset, interpolation: Interpolation) -> str:
+    """Name of the data set that would be made by interpolation."""
+    variant = replace(result.selection.variant, interpolation=interpolation.to_json())
+    suffix = parse_dataset_name(result.selection.base)[1]
+    return f"DatasetXXX_{variant.dataset_suffix(suffix)}"

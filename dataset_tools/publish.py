@@ -23,7 +23,7 @@ from nnunet_sparse.dataset_name import (
     parse_dataset_name,
     reserve_id,
 )
-from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE
+from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.locks import locked, try_lock, unlock
 from nnunet_sparse.paths import NnUNetPaths
@@ -176,6 +176,11 @@ def check_available(
     labels = [case["label"] for case in documents[DATASET_FILE]["dataset"].values()]
     other = _different_files(existing, documents)
     other += [label for label in labels if not (existing / label).exists()][:1]
+    if other == [SOURCES_FILE] and not overwrite:
+        raise SparseError(
+            f"the labels that {existing.name} was made from have changed since; --overwrite makes "
+            "it from those that are there now"
+        )
     if other and not overwrite:
         raise SparseError(
             f"{existing.name} exists with other content ({', '.join(other)}); "
@@ -250,6 +255,8 @@ def _different_files(folder: Path, documents: Documents) -> list[str]:
     """Names of the JSON files whose content differs, versions of software aside."""
     different = []
     for name, content in documents.items():
+        if name == SOURCES_FILE and not (folder / name).exists():
+            continue  # of an earlier version
         try:
             found = json.loads((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -1,7 +1,9 @@
 """The content of a sparse data set's folder."""
 
+import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,16 +28,21 @@ from nnunet_sparse.selection import Selection
 from nnunet_sparse.split import Split
 
 DATASET_FILE = "dataset.json"
+SOURCES_FILE = "sources.json"
+"""File of a data set of ours: hashes of the labels that its own were made from."""
+
+_DIGEST_LENGTH = 16
 
 
 def sparse_documents(
     dataset: RawDataset, split: Split, selection: Selection, repeats: int
 ) -> dict[str, Any]:
-    """Content of the three JSON files of a sparse data set, by file name.
+    """Content of the JSON files of a sparse data set, by file name.
 
     ``dataset.json`` declares ``ignore`` (highest label + 1) and refers to the images of the base
     by paths relative to the data set's folder; ``splits_final.json`` holds one equal fold per
-    repeat; ``selection.json`` says which slices are annotated.
+    repeat; ``selection.json`` says which slices are annotated; ``sources.json`` identifies the
+    labels of the base.
     """
     annotated = sorted(selection.cases)
     sibling = dataset.folder.parent / "sibling"
@@ -61,7 +68,25 @@ def sparse_documents(
         DATASET_FILE: content,
         SPLITS_FILE: [fold] * repeats,
         SELECTION_FILE: selection.to_json(),
+        SOURCES_FILE: label_sources(dataset, annotated),
     }
+
+
+def label_sources(dataset: RawDataset, cases: Iterable[str]) -> dict[str, Any]:
+    """Content of ``sources.json``: what the label files of some cases hold.
+
+    Raises
+    ------
+    SparseError
+        If a label is missing.
+    """
+    digests = {}
+    for case_id in sorted(cases):
+        label = dataset.training[case_id].label
+        if label is None or not label.is_file():
+            raise SparseError(f"case {case_id} of {dataset.name} has no label: {label}")
+        digests[case_id] = hashlib.sha256(label.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
+    return {"version": 1, "labels": digests}
 
 
 def write_sparse_folder(

@@ -21,7 +21,8 @@ def best_device(name: str | None = None) -> Any:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except Exception as error:
-        raise SparseError(f"device {name!r} cannot be used; cpu or cuda") from error
+        reason = "there is no GPU here" if name.startswith("cuda") else "choose cpu or cuda"
+        raise SparseError(f"device {name!r} cannot be used: {reason}") from error
     return device
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nnunet_sparse.atomic import atomic_path
 
@@ -37,10 +38,11 @@ def draw_loss(losses: Sequence[float], output: Path, what: str) -> None:
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
     steps = np.arange(1, len(losses) + 1)
-    axes.plot(steps, losses, color="#bbbbbb", linewidth=0.6, label="batch")
-    width = min(_SMOOTHED, len(losses))
-    mean = np.convolve(losses, np.ones(width) / width, mode="valid")
-    axes.plot(steps[width - 1 :], mean, color="#1f77b4", label=f"mean of {width}")
+    axes.plot(steps, losses, color="#999999", linewidth=0.6, label="batch")
+    if len(losses) > _SMOOTHED:
+        mean = np.convolve(losses, np.ones(_SMOOTHED) / _SMOOTHED, mode="valid")
+        axes.plot(steps[_SMOOTHED - 1 :], mean, color="#1f77b4", label=f"mean of {_SMOOTHED}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="step", ylabel=what, ylim=(0, None))
     axes.legend()
     save_figure(figure, output)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import atomic_path, remove_leftovers, write_json
+from nnunet_sparse.atomic import remove_leftovers, write_json
+from nnunet_sparse.checkpoint import save_checkpoint
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.locks import locked
 
@@ -52,11 +53,14 @@ class ModelFolder:
     def read_record(self) -> dict[str, Any]:
         """What the network was trained on."""
         try:
-            content: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
-        except ValueError as error:
+            content = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict):
             raise SparseError(
-                f"{self.record_file} is damaged: {self.command} --overwrite trains it again"
-            ) from error
+                f"{self.record_file} is missing or damaged: {self.command} --overwrite trains it "
+                "again"
+            )
         return content
 
     def digest(self, what: str) -> str:
@@ -110,13 +114,10 @@ class ModelFolder:
 
     def finish(self, content: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Write the trained network and its record; the training is done then."""
-        import torch
-
         # never the old network with the new record
         self.checkpoint.unlink(missing_ok=True)
         write_json(self.record_file, record)
-        with atomic_path(self.checkpoint) as temporary:
-            torch.save(dict(content), temporary)
+        save_checkpoint(content, self.checkpoint)
         self.latest.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any]:
@@ -128,10 +129,14 @@ class ModelFolder:
                 self.checkpoint, map_location="cpu", weights_only=True
             )
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise SparseError(
-                f"{self.checkpoint} is damaged: {self.command} --overwrite trains it again"
-            ) from error
+            raise self.damaged() from error
         return content
+
+    def damaged(self) -> SparseError:
+        """What to say of a checkpoint that holds no network, or another one."""
+        return SparseError(
+            f"{self.checkpoint} is damaged: {self.command} --overwrite trains it again"
+        )
 
     def _time(self) -> int | None:
         return self.checkpoint.stat().st_mtime_ns if self.checkpoint.is_file() else None

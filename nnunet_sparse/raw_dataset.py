@@ -13,6 +13,8 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.label_io import TIFF_READER
 
 SELECTION_FILE = "selection.json"
+INTERPOLATION_FILE = "interpolation.json"
+"""File of an interpolated data set: how it was made, with the hash of the network."""
 _NATURAL_ENDINGS = {".png", ".bmp", ".jpg", ".jpeg"}
 
 

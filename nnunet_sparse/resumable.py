@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.checkpoint import save_checkpoint
 from nnunet_sparse.devices import half_precision
 from nnunet_sparse.errors import SparseError
 
@@ -144,8 +144,7 @@ def _save(
         **{name: part.state_dict() for name, part in parts.items()},
         "losses": losses,
     }
-    with atomic_path(checkpoint) as temporary:
-        torch.save(content, temporary)
+    save_checkpoint(content, checkpoint)
 
 
 def _resume(

@@ -31,5 +31,5 @@ def test_gpus(monkeypatch, has_it, expected):
 def test_devices_that_are_not_there():
     assert best_device("cpu") == torch.device("cpu")
     check_device(None)
-    with pytest.raises(SparseError, match="device 'quantum' cannot be used; cpu or cuda"):
+    with pytest.raises(SparseError, match="device 'quantum' cannot be used: choose cpu or cuda"):
         check_device("quantum")

@@ -132,7 +132,7 @@ def _raw_outcomes(
     unlabelled = sorted(subject.raw.training.keys() - facts.keys())
     yield raw_checks.check_label_values(facts, unlabelled, subject.ignore_label)
     yield raw_checks.check_annotated_slices(facts, training, axis)
-    yield raw_checks.check_whole_slices(facts, axis)
+    yield raw_checks.check_whole_slices(facts, axis, subject.is_interpolated)
     yield split_checks.check_ignored_cases(facts, folds)
     if folds:
         yield split_checks.check_split_files(subject.labelled, folds)
@@ -192,7 +192,9 @@ def _fingerprint(subject: Subject, facts: Facts, intensities: tuple[Any, str] | 
         schemes = subject.resolved(subject.configurations[0])["normalization_schemes"]
     annotated = np.concatenate([case.intensities for case in facts.values()], axis=1)
     stock = np.concatenate([case.stock_intensities for case in facts.values()], axis=1)
-    return check_fingerprint(intensities[0], annotated, stock, schemes, intensities[1])
+    return check_fingerprint(
+        intensities[0], annotated, stock, schemes, intensities[1], subject.is_interpolated
+    )
 
 
 def _preprocessed_outcomes(

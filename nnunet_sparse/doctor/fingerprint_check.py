@@ -31,6 +31,7 @@ def check_fingerprint(
     stock: np.ndarray,
     schemes: Sequence[str],
     source: str,
+    interpolated: bool = False,
 ) -> Finding:
     """Compare intensities that plans hold with those of the annotated foreground.
 
@@ -46,6 +47,9 @@ def check_fingerprint(
         Normalisation of each channel; empty if it is not known.
     source
         Where the values stand, for the message.
+    interpolated
+        Whether labels were interpolated: their errors hold what lies around the objects, and values
+        that are far from them need not be those of other images.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def check_fingerprint(
             "held": values,
             "annotated": own,
         }
-    return _finding(channels, source)
+    return _finding(channels, source, interpolated)
 
 
 def is_intensities(held: Any) -> bool:
@@ -109,10 +113,13 @@ def is_intensities(held: Any) -> bool:
     )
 
 
-def _finding(channels: Mapping[str, Mapping[str, Any]], source: str) -> Finding:
+def _finding(channels: Mapping[str, Mapping[str, Any]], source: str, interpolated: bool) -> Finding:
     contaminated = [key for key, c in channels.items() if c["contaminated"]]
     used = [key for key in contaminated if channels[key]["used"]]
     foreign = [k for k, c in channels.items() if c["foreign"] and c["used"] and k not in used]
+    if interpolated:
+        # wrong labels hold what is around the objects
+        foreign = []
     worst = max(channels, key=lambda key: float(channels[key]["mean_shift"]), default=None)
     if worst is None:
         return Finding("fingerprint", "ok", 0.0, f"{source} holds no foreground intensities")

@@ -3,6 +3,7 @@
 Labels are drawn in the colours of :mod:`nnunet_sparse.pictures`.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ _PANEL_INCHES = 1.9
 _LEGEND_INCHES = 2.6
 _LEGEND_ROW_INCHES = 0.19
 _ROW_TEXT_INCHES = 0.6
+_LETTERS_PER_INCH = 9
 _TINTS = ("#FFFFFF", "#F1F1F1")
 # pixels are drawn as blocks of this size, so that hatching has the same width in all panels
 _PIXELS_PER_PANEL = 400
@@ -100,9 +102,14 @@ def draw_batches(
                 axes.set_title(panel.title, fontsize=8)
             _frame(row[0], patch)
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, fontsize=8)
-    figure.suptitle(f"{title}: one batch as the network sees it", fontsize=12)
+    figure.suptitle(f"{_wrapped(title, width)}\none batch as the network sees it", fontsize=12)
     with atomic_path(output) as temporary:
         figure.savefig(temporary, dpi=_DPI, metadata={"Software": None})
+
+
+def _wrapped(title: str, width: float) -> str:
+    """The title in lines that a figure of this width in inches has room for."""
+    return "\n".join(textwrap.wrap(title, max(1, int(width * _LETTERS_PER_INCH))))
 
 
 def _chosen(patches: Sequence[Patch]) -> list[Patch]:

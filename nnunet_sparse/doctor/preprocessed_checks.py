@@ -23,7 +23,9 @@ def check_surviving_slices(facts: Mapping[str, PreprocessedFacts], configuration
     num_stray = sum(len(planes) for planes in stray.values())
     texts = [f"{num_lost} of {total} annotated slices are lost in the preprocessed labels"]
     texts[0] += f" ({named(sorted(lost))})" if lost else ""
-    if not done:
+    if total == 0:
+        texts = ["no case is annotated sparsely"]
+    elif not done:
         texts = [f"not preprocessed yet: nnU-Net's resampling would lose {stock} of {total} slices"]
     if cropped:
         texts.append(f"{cropped} lie outside the image's non-zero box and are cropped away")

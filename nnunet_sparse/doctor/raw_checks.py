@@ -113,21 +113,25 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
     )
 
 
-def check_whole_slices(facts: Facts, axis: int) -> Finding:
-    """Whether labels are whole slices; parts of slices are what only 3d training can use well."""
+def check_whole_slices(facts: Facts, axis: int, interpolated: bool = False) -> Finding:
+    """Whether labels are whole slices; parts of slices are what only 3d training can use well.
+
+    Where labels were interpolated, what is left out of slices was meant to be.
+    """
     sparse = {c: case for c, case in facts.items() if not case.is_dense}
     total = sum(case.num_planes(axis) for case in sparse.values())
     cases = [c for c, case in sparse.items() if case.num_incomplete(axis)]
     incomplete = sum(case.num_incomplete(axis) for case in sparse.values())
     return Finding(
         check="whole slices",
-        verdict="warning" if incomplete else "ok",
+        verdict="warning" if incomplete and not interpolated else "ok",
         number=incomplete,
         found=f"{incomplete} of {total} annotated slices along axis {axis} are annotated in part"
-        + (f" ({named(cases)})" if cases else ""),
+        + (f" ({named(cases)})" if cases else "")
+        + (", as the interpolation left them" if incomplete and interpolated else ""),
         advice="annotate slices completely, background included, or train in 3d: preprocessing, "
         "slice sampling and the simulated budget count whole slices"
-        if incomplete
+        if incomplete and not interpolated
         else "",
         details={"cases": {c: sparse[c].num_incomplete(axis) for c in cases}},
     )

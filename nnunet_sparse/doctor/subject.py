@@ -10,7 +10,7 @@ from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
 
 # the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5
@@ -76,6 +76,11 @@ class Subject:
     def ignore_label(self) -> int:
         """Value of voxels that are not annotated."""
         return int(self.raw.dataset_json["labels"]["ignore"])
+
+    @property
+    def is_interpolated(self) -> bool:
+        """Whether its labels were filled in by ``nnsparse_interpolate``."""
+        return (self.raw.folder / INTERPOLATION_FILE).is_file()
 
     @property
     def classes(self) -> LabelSets:

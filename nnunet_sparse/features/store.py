@@ -314,8 +314,11 @@ def _compute(
         return
     device = best_device(request.device)
     content = model.load()
-    network = MaskedAutoencoder.from_config(content["config"])
-    network.load_state_dict(content["network"])
+    try:
+        network = MaskedAutoencoder.from_config(content["config"])
+        network.load_state_dict(content["network"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise model.damaged() from error
     network.eval().to(device)
     sources = {case_id: _source(case) for case_id, case in cases.items()}
     volumes = _read_volumes(cases, reader, axis, Canvas(**content["canvas"]), num_processes)

@@ -15,6 +15,8 @@ _NUM_EXAMPLES = 4
 # slices from reference to target
 _GAP = 3
 _MAX_SIDE = 256
+# of a row, as a share of a square's height
+_FLATTEST, _TALLEST = 0.3, 1.6
 # about this many arrows along a side
 _ARROWS = 12
 
@@ -38,9 +40,12 @@ def draw_reconstructions(network: CorrespondenceNetwork, volume: Volume, output:
     scale = volume_scale(volume.slices)
     shift = network.expected_shift(torch.tensor([gap]), volume.aspect)
     shown = volume.slices[:, :, *(_middle(size) for size in volume.slices.shape[2:])]
-    figure = Figure(figsize=(9.5, 2.4 * len(starts) + 0.4), layout="constrained")
-    grid = figure.subplots(len(starts), 4, squeeze=False)
     height, width = shown.shape[2:]
+    # of a pixel: high ones where slices lie far apart along y
+    pixel = volume.aspect[1] / volume.aspect[0]
+    row_inches = 2.3 * min(_TALLEST, max(_FLATTEST, height * pixel / width))
+    figure = Figure(figsize=(9.5, row_inches * len(starts) + 0.5), layout="constrained")
+    grid = figure.subplots(len(starts), 4, squeeze=False)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     position = torch.stack([y, x])[None].float()
     for number, (row, start) in enumerate(zip(grid, starts, strict=True)):
@@ -55,7 +60,8 @@ def draw_reconstructions(network: CorrespondenceNetwork, volume: Volume, output:
         images = reference, target, found[0], target
         titles = "reference", "target", "reconstruction", "flow from the reference"
         for axes, image, title in zip(row, images, titles, strict=True):
-            axes.imshow(image.numpy(), cmap="gray", vmin=low, vmax=max(high, low + 1e-3))
+            scaled = {"vmin": low, "vmax": max(high, low + 1e-3), "aspect": pixel}
+            axes.imshow(image.numpy(), cmap="gray", **scaled)
             axes.set(xticks=[], yticks=[])
             if number == 0:
                 axes.set_title(title, fontsize=10)

@@ -177,8 +177,11 @@ def load_interpolator(model: ModelFolder, device: str | None) -> Any:
 
     model.digest("interpolator")
     content = model.load()
-    network = CorrespondenceNetwork.from_config(content["config"])
-    network.load_state_dict(content["network"])
+    try:
+        network = CorrespondenceNetwork.from_config(content["config"])
+        network.load_state_dict(content["network"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise model.damaged() from error
     return network.eval().to(best_device(device))
 
 

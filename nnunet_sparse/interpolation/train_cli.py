@@ -8,7 +8,11 @@ from typing import Any
 from nnunet_sparse.cli import CommandParser, add_num_processes, non_negative_int, run_command
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS, InterpolatorPreset
-from nnunet_sparse.interpolation.store import InterpolatorRequest, train_interpolator
+from nnunet_sparse.interpolation.store import (
+    InterpolatorRequest,
+    load_interpolator,
+    train_interpolator,
+)
 from nnunet_sparse.training_images import find_training_images
 
 
@@ -64,6 +68,7 @@ def add_network_arguments(group: argparse._ArgumentGroup, of_any_method: bool = 
     group.add_argument(
         "--change",
         nargs="+",
+        action="extend",
         default=[],
         metavar="KEY=VALUE",
         help="other values than the preset's: "
@@ -109,5 +114,6 @@ def _run(args: argparse.Namespace) -> None:
         args.num_processes,
         args.overwrite,
     )
+    load_interpolator(model, "cpu")  # which refuses one that is damaged
     print(f"trained on: {len(images.cases)} training volumes, axis {images.axis}")
     print(f"folder:     {model.path} (loss.png, reconstructions.png)")

@@ -14,14 +14,15 @@ from tqdm import tqdm
 
 from nnunet_sparse.atomic import write_json, write_text
 from nnunet_sparse.cli import CommandParser, add_num_processes, non_negative_int, run_command
-from nnunet_sparse.dataset_tools.interpolate_cli import add_interpolation_arguments
+from nnunet_sparse.dataset_tools.interpolate_cli import NETWORK_OPTIONS
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import read_spacing
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
-from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.interpolation.presets import DEFAULT_PRESET
+from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
 from nnunet_sparse.interpolation.store import load_interpolator, train_interpolator
-from nnunet_sparse.interpolation.train_cli import parse_changes
+from nnunet_sparse.interpolation.train_cli import add_network_arguments, parse_changes
 from nnunet_sparse.interpolation.volumes import read_volume
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
@@ -47,6 +48,8 @@ WAYS = {
 _VERSION = 1
 _WORST = 6
 _FORMATS = ("png", "svg")
+_OPTIONS_FILE = "options.json"
+_REPORT_FILES = ("quality.md", "quality.csv", "quality.png", "quality.svg", "worst.png", "cases")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="AXIS",
         help="slice axis, as for nnsparse_make_dataset (default: %(default)s)",
     )
-    add_interpolation_arguments(parser, of_report=True)
+    add_network_arguments(parser.add_argument_group("interpolation"), of_any_method=True)
     parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
     parser.add_argument("--overwrite", action="store_true", help="measure again what is there")
     add_split_arguments(parser)
@@ -93,11 +96,15 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.report.quality_figures import draw_quality, draw_worst
 
     check_device(args.device)
+    if NETWORK_METHOD not in {WAYS[method].method for method in args.methods}:
+        for name in NETWORK_OPTIONS:
+            if getattr(args, name):
+                raise SparseError(f"--{name} is for {NETWORK_METHOD}, which --methods leaves out")
     changes = parse_changes(args.change)
     ways = [
         replace(
             WAYS[method],
-            preset=args.preset,
+            preset=args.preset or DEFAULT_PRESET,
             network_seed=args.interpolator_seed,
             changes=changes,
         )
@@ -107,6 +114,16 @@ def _run(args: argparse.Namespace) -> None:
         rho: Variant(rho, 1.0, args.selector, seed=args.seed) for rho in sorted(set(args.rho))
     }
     images = find_training_images(args)
+    output = args.output or Path(f"{images.raw.name}_interpolation")
+    asked = {
+        "data_set": images.raw.name,
+        "axis": images.axis,
+        "rho": list(variants),
+        "selector": args.selector,
+        "seed": args.seed,
+        "methods": [way.name.removeprefix("mi_") for way in ways],
+    }
+    _check_output(output, asked, args.overwrite)
     chosen = _chosen_slices(images, variants, args)
     network, digest = None, None
     if any(way.uses_network for way in ways):
@@ -115,8 +132,8 @@ def _run(args: argparse.Namespace) -> None:
             images.paths, images.raw, images.cases, images.axis, request, args.num_processes
         )
         network, digest = load_interpolator(model, args.device), model.digest("interpolator")
-    output = args.output or Path(f"{images.raw.name}_interpolation")
     (output / "cases").mkdir(parents=True, exist_ok=True)
+    write_json(output / _OPTIONS_FILE, asked)
     found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
     rows = quality_rows(found)
     table = quality_markdown(rows)
@@ -131,6 +148,38 @@ def _run(args: argparse.Namespace) -> None:
     print(quality_markdown(rows, only_mean=True), end="")
     pictures = "quality.png, worst.png" if worst else "quality.png; no slice is wrong"
     print(f"\nreport: {output} (quality.md, quality.csv, {pictures})")
+
+
+def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> None:
+    """Refuse a folder with a report of other options, or with files of these names not ours.
+
+    Raises
+    ------
+    SparseError
+        Naming what differs.
+    """
+    file = output / _OPTIONS_FILE
+    if overwrite:
+        return
+    if not file.exists():
+        taken = [name for name in _REPORT_FILES if (output / name).exists()]
+        if taken:
+            raise SparseError(
+                f"{output / taken[0]} is there already: choose another folder with -o, or replace "
+                "it with --overwrite"
+            )
+        return
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        found = {}
+    wanted = json.loads(json.dumps(asked))
+    if different := [key for key in wanted if found.get(key) != wanted[key]]:
+        key = different[0]
+        raise SparseError(
+            f"{output} holds a report with another {key.replace('_', ' ')} ({found.get(key)}): "
+            "choose another folder with -o, or replace the report with --overwrite"
+        )
 
 
 def _chosen_slices(
@@ -275,6 +324,8 @@ def _worst_slices(
         came = "nothing came"
         if filled.source[index] != NEVER_REACHED:
             came = f"from slice {filled.source[index]}"
+            if not filled.label[index].any():
+                came += ", averaged to background"
         title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
         shown.append(WorstSlice(title, volume, index, filled.label[index]))
     return shown

@@ -13,6 +13,8 @@ from nnunet_sparse.pictures import SlicedVolume, add_legend, draw_slice
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.report.interpolation_quality import QualityRow
 
+_LEGEND_COLUMNS = 3
+
 
 @dataclass(frozen=True)
 class WorstSlice:
@@ -50,7 +52,7 @@ def draw_quality(rows: Sequence[QualityRow], title: str, outputs: Sequence[Path]
     """
     several = any(row.label == "mean" for row in rows)
     shown = [row for row in rows if row.label == "mean" or not several]
-    figure = Figure(figsize=(9, 3.9), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels: Any = figure.subplots(1, 2, sharey=True)
     kinds = ("propagated", "slices that were not annotated"), ("mixed", "all slices")
     for axes, (kind, name) in zip(panels, kinds, strict=True):
@@ -68,7 +70,17 @@ def draw_quality(rows: Sequence[QualityRow], title: str, outputs: Sequence[Path]
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("batched IoU" + (", mean of the labels" if several else ""))
-    panels[0].legend(fontsize=8)
+    # below, where it hides no point
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=_LEGEND_COLUMNS,
+        fontsize=8,
+    )
+    if not any(axes.lines and len(axes.lines[0].get_xdata()) for axes in panels):
+        panels[0].text(
+            0.5, 0.5, "no object in any volume", transform=panels[0].transAxes, ha="center"
+        )
     figure.suptitle(title, fontsize=10)
     save_figure(figure, *outputs)
 

@@ -289,3 +289,125 @@ def test_all_at_once(
     assert "--preset works with --interpolate" in capsys.readouterr().err
     assert make_dataset_command([*argv, "--one_way"]) == 2
     assert "one_way works with correspondence" in capsys.readouterr().err
+
+
+def change_label(file: Path, value: int) -> None:
+    """Set one annotated voxel of a sparse label."""
+    image = sitk.ReadImage(str(file))
+    label = sitk.GetArrayFromImage(image)
+    known = np.argwhere(label != 3)[0]
+    label[tuple(known)] = value
+    changed = sitk.GetImageFromArray(label)
+    changed.CopyInformation(image)
+    sitk.WriteImage(changed, str(file))
+
+
+def test_labels_that_changed_since_are_noticed(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    folder = run(paths, Interpolation("nearest"))
+    case_id, case = next(iter(sparse.selection.cases.items()))
+    file = made(sparse) / "labelsTr" / f"{case_id}.nii.gz"
+    old = int(array(file)[case.slices[0]].flat[0])
+    change_label(file, (old + 1) % 3)
+    with pytest.raises(SparseError, match=f"labels that {folder.name} was made from have changed"):
+        run(paths, Interpolation("nearest"))
+    assert run(paths, Interpolation("nearest"), overwrite=True) == folder
+    known = list(case.slices)
+    label = array(folder / "labelsTr" / f"{case_id}.nii.gz")
+    np.testing.assert_array_equal(label[known], array(file)[known])
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_killed_call_does_not_go_on_with_labels_that_changed(
+    paths: NnUNetPaths, make_base: BaseMaker, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    write, case_ids = module._write_label, sorted(sparse.selection.cases)
+
+    def write_one(job: Any, **options: Any) -> None:
+        if job.case.case_id != case_ids[0]:
+            raise KeyboardInterrupt
+        write(job, **options)
+
+    monkeypatch.setattr(module, "map_cases", _in_order)
+    monkeypatch.setattr(module, "_write_label", write_one)
+    with pytest.raises(KeyboardInterrupt):
+        run(paths, Interpolation("nearest"))
+    assert list(paths.raw.glob(f".nnsparse_partial_*/labelsTr/{case_ids[0]}*"))
+    file = made(sparse) / "labelsTr" / f"{case_ids[0]}.nii.gz"
+    known = list(sparse.selection.cases[case_ids[0]].slices)
+    change_label(file, (int(array(file)[known[0]].flat[0]) + 1) % 3)
+    monkeypatch.setattr(module, "_write_label", write)
+    folder = run(paths, Interpolation("nearest"), overwrite=overwrite)
+    label = array(folder / "labelsTr" / f"{case_ids[0]}.nii.gz")
+    np.testing.assert_array_equal(label[known], array(file)[known])
+
+
+def _in_order(work: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+    return {name: work(inputs[name]) for name in sorted(inputs)}
+
+
+def test_undeclared_values_are_refused_before_training(
+    paths: NnUNetPaths, make_base: BaseMaker
+) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    case_id = next(iter(sparse.selection.cases))
+    change_label(made(sparse) / "labelsTr" / f"{case_id}.nii.gz", 7)
+    with pytest.raises(SparseError, match=rf"{case_id}.*values \[7\] that dataset.json does not"):
+        run(paths, Interpolation())
+    assert not list((paths.preprocessed / "Dataset004_Tiny" / "nnsparse").glob("interpolator*"))
+
+
+@pytest.mark.parametrize("what", ["shape", "spacing"])
+def test_an_image_that_was_replaced_is_refused(
+    paths: NnUNetPaths, make_base: BaseMaker, what: str
+) -> None:
+    base = make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    case_id = next(iter(sparse.selection.cases))
+    file = base / "imagesTr" / f"{case_id}_0000.nii.gz"
+    image = sitk.ReadImage(str(file))
+    if what == "shape":
+        image = image[:-1]
+    else:
+        image.SetSpacing([2 * mm for mm in image.GetSpacing()])
+    sitk.WriteImage(image, str(file))
+    with pytest.raises(SparseError, match=f"{case_id}.*its image"):
+        run(paths, Interpolation("shape"))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '[{"train": []}]'])
+def test_damaged_folds_are_refused(paths: NnUNetPaths, make_base: BaseMaker, content: str) -> None:
+    make_base()
+    sparse = make_dataset(paths, "4", rho=0.3)
+    (made(sparse) / "splits_final.json").write_text(content)
+    with pytest.raises(SparseError, match=r"splits_final\.json .*make_dataset --overwrite"):
+        run(paths, Interpolation("nearest"))
+
+
+def test_a_split_or_a_base_that_is_gone_is_named(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    base = make_base()
+    make_dataset(paths, "4", rho=0.3)
+    split = paths.preprocessed / "Dataset004_Tiny" / "nnsparse_split.json"
+    split.rename(split.with_suffix(".away"))
+    with pytest.raises(SparseError, match="there is no split of Dataset004_Tiny"):
+        run(paths, Interpolation("nearest"))
+    base.rename(base.with_name("away"))
+    with pytest.raises(SparseError, match=r"Dataset004_Tiny, from which .* was made, is not in"):
+        run(paths, Interpolation("nearest"))
+
+
+def test_a_dry_run_tells_of_the_interpolation(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base()
+    argv = ["-d", "4", "--rho", "0.3", "--interpolate", "shape", "--dry_run", "-np", "1"]
+    for _ in range(2):
+        assert make_dataset_command(argv) == 0
+        shown = capsys.readouterr().out
+        name = "DatasetXXX_Tiny_rho0.300_s1.000_fixed_mi_shape_seed0"
+        assert f"would then interpolate their labels: {name}\nnothing was written\n" in shown
+        make_dataset(paths, "4", rho=0.3)

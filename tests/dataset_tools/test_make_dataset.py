@@ -110,6 +110,7 @@ def test_contents(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     assert result.split.test == ("ts_00", "ts_01")
     assert {p.name for p in folder.iterdir()} == {
         "dataset.json",
+        "sources.json",
         "imagesTs",
         "labelsTr",
         "labelsTs",

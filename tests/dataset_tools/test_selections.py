@@ -57,7 +57,10 @@ def test_labels_do_not_change_what_is_chosen(paths: NnUNetPaths, make_base: Base
         shape = (10, 6, 5) if int(file.name[3:5]) % 2 == 0 else (7, 6, 5)
         write_volume(file, random_label(rng, shape))
     for name, result in before.items():
-        after = make_dataset(paths, "4", rho=0.3, selector=name, mae=CPU, dry_run=True)
+        options = {"rho": 0.3, "selector": name, "mae": CPU}
+        with pytest.raises(SparseError, match=r"labels that .* was made from have changed"):
+            make_dataset(paths, "4", **options)
+        after = make_dataset(paths, "4", **options, dry_run=True, overwrite=True)
         assert after.selection == result.selection, name
 
 

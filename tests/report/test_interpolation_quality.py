@@ -86,6 +86,7 @@ def test_the_command(paths, make_base, tmp_path, capsys):
     for method in ("correspondence", "shape", "nearest", "correspondence_oneway"):
         assert f"| 0.2 | {method} | mean | 0." in shown
     assert {file.name for file in tmp_path.iterdir() if file.is_file()} == {
+        "options.json",
         "quality.csv",
         "quality.md",
         "quality.png",
@@ -99,7 +100,11 @@ def test_the_command(paths, make_base, tmp_path, capsys):
     assert main(argv) == 0
     assert capsys.readouterr().out == shown
     assert {file: file.stat().st_mtime_ns for file in times} == times
-    assert main([*argv, "--methods", "shape", "--selector", "random"]) == 0
+    others = [*argv, "--methods", "shape", "--selector", "random"]
+    assert main(others) == 2
+    assert "a report with another selector (fixed): choose another" in capsys.readouterr().err
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+    assert main([*others, "--overwrite"]) == 0
     assert "correspondence" not in capsys.readouterr().out
     assert all(file.stat().st_mtime_ns != times[file] for file in times)
 
@@ -122,10 +127,26 @@ def test_what_a_measurement_depends_on(paths, make_base, tmp_path):
     assert is_measured_again() == []
     os.utime(label, ns=(0, 0))
     assert is_measured_again() == [case_id for case_id in all_cases if case_id == "tr_00"]
-    assert is_measured_again("--selector", "random") == all_cases
-    assert is_measured_again("--selector", "random", "--seed", "1") == all_cases
-    assert is_measured_again("--interpolator_seed", "1") == all_cases
-    assert is_measured_again("--interpolator_seed", "1", "--rho", "0.5") == all_cases
+    assert is_measured_again("--overwrite") == all_cases
+
+
+@pytest.mark.parametrize("name", ["quality.csv", "worst.png", "cases"])
+def test_files_of_others_are_not_replaced(make_base, tmp_path, capsys, name):
+    make_base()
+    output = tmp_path / "report"
+    output.mkdir()
+    (output / name).write_text("mine")
+    argv = ["-d", "4", "--rho", "0.3", "-o", str(output), "-np", "1", "--methods", "nearest"]
+    assert main(argv) == 2
+    assert f"{name} is there already: choose another folder" in capsys.readouterr().err
+    assert (output / name).read_text() == "mine"
+
+
+def test_options_of_a_network_that_is_not_used_are_refused(make_base, tmp_path, capsys):
+    make_base()
+    argv = ["-d", "4", "-o", str(tmp_path), "--methods", "nearest", "--preset", "full"]
+    assert main(argv) == 2
+    assert "--preset is for correspondence" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
