@@ -153,8 +153,11 @@ def _result(cell: Cell, output: Path) -> dict[str, Any] | None:
 
 
 def _table(cells: Sequence[Cell], output: Path) -> str:
-    lines = ["| data | configuration | trainer | learning rate | Dice | of SparseTrainer's | s |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    lines = [
+        "| data | configuration | trainer | learning rate | Dice | of SparseTrainer's "
+        "| s per iteration | GiB |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|")
     baseline: dict[tuple[str, str], float] = {}
     for cell in cells:
         scores = _result(cell, output)
@@ -169,9 +172,16 @@ def _table(cells: Sequence[Cell], output: Path) -> str:
         share = f"{dice / baseline[key]:.2f}" if baseline.get(key) else ""
         lines.append(
             f"| {cell.data} | {experiment.configuration} | {experiment.trainer} | {rate} "
-            f"| {dice:.3f} | {share} | {scores['training_s']:.0f} |"
+            f"| {dice:.3f} | {share} | {scores['training_s'] / _iterations(experiment):.2f} "
+            f"| {scores.get('peak_gib', '')} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _iterations(experiment: Experiment) -> int:
+    """Length of a training."""
+    settings = experiment.settings
+    return int(settings["num_epochs"] * settings["num_iterations_per_epoch"])
 
 
 if __name__ == "__main__":

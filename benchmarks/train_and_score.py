@@ -63,7 +63,7 @@ def train_and_score(
     dict
         ``Dice``: mean over test cases for each class by name, cases without the class in both
         label and prediction left out; ``batched_IoU``: the same with the voxels of all cases
-        pooled; ``training_s``.
+        pooled; ``training_s``; on a GPU ``peak_gib``.
     """
     with tempfile.TemporaryDirectory() as results:
         os.environ.update(paths.environment() | {"nnUNet_results": results})
@@ -71,7 +71,12 @@ def train_and_score(
             trainer, seconds = _trained(paths, experiment, device)
             scores = _scores(paths, experiment, trainer, mirroring)
         shutil.rmtree(trainer.output_folder_base, ignore_errors=True)
-    return scores | {"training_s": round(seconds, 1)}
+    measured: dict[str, Any] = {"training_s": round(seconds, 1)}
+    if device == "cuda":
+        import torch
+
+        measured["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
+    return scores | measured
 
 
 def _trained(paths: NnUNetPaths, experiment: Experiment, device: str) -> tuple[Any, float]:

@@ -39,13 +39,12 @@ def draw_voxel(
         y, x = int(rng.integers(rows)), int(rng.integers(columns))
         if int(label[z, y, x]) in values:
             return z, y, x
-    counts = np.array([int(np.isin(label[int(z)], values).sum()) for z in planes])
-    if counts.sum() == 0:
+    # read at once, which is many times faster than plane by plane
+    found = np.flatnonzero(np.isin(np.asarray(label[:])[planes], values))
+    if len(found) == 0:
         return None
-    # every voxel with the same probability, whatever the plane
-    z = int(planes[int(rng.choice(len(planes), p=counts / counts.sum()))])
-    y, x = draw_pixel(label[z], values, rng)
-    return z, y, x
+    index, pixel = divmod(int(found[int(rng.integers(len(found)))]), rows * columns)
+    return int(planes[index]), *divmod(pixel, columns)
 
 
 def draw_pixel(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.planners.registry import task_of
 from nnunet_sparse.recipes.paper import PAPER
@@ -39,15 +40,18 @@ def memory_line(trainer: str, plans: Plans, configuration: str, preprocessed: Pa
     recipe = training.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
     dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
     labels = [name for name in dataset_json["labels"] if name != "ignore"]
-    memory = training_memory(
-        training.architecture,
-        len(dataset_json["channel_names"]),
-        len(labels),
-        planned["patch_size"],
-        planned["batch_size"],
-        recipe.network,
-        recipe.optimizer,
-    )
+    try:
+        memory = training_memory(
+            training.architecture,
+            len(dataset_json["channel_names"]),
+            len(labels),
+            planned["patch_size"],
+            planned["batch_size"],
+            recipe.network,
+            recipe.optimizer,
+        )
+    except SparseError as error:
+        return f"memory: {trainer}: {error}"
     size = "x".join(str(side) for side in planned["patch_size"])
     return (
         f"memory: {trainer} with {planned['batch_size']} patches of {size}: "

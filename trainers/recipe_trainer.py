@@ -1,5 +1,7 @@
 """Trainers whose network and recipe are fixed, and can be changed key by key in the plans."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,11 +22,13 @@ from nnunet_sparse.recipes.recipe import Recipe
 from nnunet_sparse.recipes.roles import class_weights, resolve_roles
 from nnunet_sparse.recipes.schedules import IterationSchedule, learning_rate
 from nnunet_sparse.settings import BLOCK, TrainingSettings
-from nnunet_sparse.trainers.role_loader import RoleDataLoader, centre_groups
+from nnunet_sparse.trainers.role_loader import NoCentreError, RoleDataLoader, centre_groups
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
 from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
 
 RECIPE_FILE = "recipe.json"
+# at least so many during a training
+_NUM_CHECKPOINTS = 10
 _DEFAULT_DEVICE = torch.device("cuda")
 # settings of the plans in whose place a recipe has its own
 _DECIDED_BY_RECIPE = (
@@ -69,6 +73,8 @@ class RecipeTrainer(SparseTrainer):
     ) -> None:
         # refused before nnU-Net makes an output folder
         manager = PlansManager(plans).get_configuration(configuration)
+        if manager.previous_stage_name is not None:
+            raise SparseError(f"{type(self).__name__} does not train in a cascade")
         self.recipe = self._recipe_of(manager)
         self.roles = resolve_roles(dataset_json, self.recipe.roles)
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -80,7 +86,11 @@ class RecipeTrainer(SparseTrainer):
         self.iterations_per_epoch = min(self.num_iterations_per_epoch, self.recipe.iterations)
         self.num_iterations_per_epoch = self.iterations_per_epoch
         self.num_epochs = -(-self.recipe.iterations // self.iterations_per_epoch)
+        # nnU-Net's 50 epochs are nearly all that there are
+        self.save_every = min(self.save_every, max(1, self.num_epochs // _NUM_CHECKPOINTS))
         self.weights_source: str | None = None
+        self.is_continued = False
+        self.fresh_weights = 0.0
 
     @classmethod
     def _recipe_of(cls, manager: ConfigurationManager) -> Recipe:
@@ -94,7 +104,6 @@ class RecipeTrainer(SparseTrainer):
                 f"configuration have {len(manager.patch_size)}: choose "
                 f"{'2d' if dimensions == 2 else '3d_fullres'}"
             )
-        recipe.check_dimensions(dimensions)
         return recipe
 
     @classmethod
@@ -119,34 +128,69 @@ class RecipeTrainer(SparseTrainer):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Do nothing: the networks have one output."""
 
+    def initialize(self) -> None:
+        """Build everything, and remember the weights."""
+        super().initialize()
+        self.fresh_weights = self._sum_of_weights()
+
+    def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
+        """Load a checkpoint of this training."""
+        super().load_checkpoint(filename_or_checkpoint)
+        self.is_continued = True
+
     def on_train_start(self) -> None:
         """Load pretrained weights where a training starts, and write down its recipe."""
-        if not self.was_initialized:
+        file = Path(self.output_folder) / RECIPE_FILE
+        content = self._recipe_content()
+        if self.is_continued:
+            _check_unchanged(file, content)
+        else:
             self._start_from_weights()
         if self.local_rank == 0:
-            self._write_recipe()
+            if not self.is_continued or not file.is_file():
+                write_json(file, content | {"weights": self.weights_source})
+            self._log_recipe(file)
         super().on_train_start()
 
     def _start_from_weights(self) -> None:
-        architecture = self.training.architecture
+        if self.was_initialized and self._sum_of_weights() != self.fresh_weights:
+            self.weights_source = "-pretrained_weights"
+            self.print_to_log_file("The network starts from the weights that it was given")
+            return
         if not self.recipe.pretrained:
-            self.print_to_log_file("The network is trained from scratch")
             self.initialize()
+            self.print_to_log_file("The network is trained from scratch")
             return
         # before anything else, so that it fails at once
-        source = find_weights(architecture)
+        source = find_weights(self.training.architecture)
         self.initialize()
         self._module().load_pretrained(source)
         self.weights_source = source.name
         self.print_to_log_file(f"The encoder starts from the pretrained weights {source}")
+
+    def _sum_of_weights(self) -> float:
+        return float(sum(p.detach().double().sum() for p in self.network.parameters()))
 
     def _module(self) -> Any:
         """The network without the wrappers for several GPUs and for compiling."""
         network: Any = self.network.module if self.is_ddp else self.network
         return network._orig_mod if isinstance(network, OptimizedModule) else network
 
-    def _write_recipe(self) -> None:
-        file = Path(self.output_folder) / RECIPE_FILE
+    def _recipe_content(self) -> dict[str, Any]:
+        """The recipe in force, and what became of it with these plans and this data set."""
+        return {
+            "trainer": type(self).__name__,
+            "architecture": self.training.architecture,
+            "recipe": self.recipe.to_dict(),
+            "labels_of_roles": {role: list(values) for role, values in self.roles.items()},
+            "class_weights": self._class_weights(),
+            "num_iterations_per_epoch": self.iterations_per_epoch,
+            "batch_size": self.configuration_manager.batch_size,
+            "patch_size": [int(side) for side in self.configuration_manager.patch_size],
+            "spacing": [float(mm) for mm in self.configuration_manager.spacing],
+        }
+
+    def _log_recipe(self, file: Path) -> None:
         ignored = [
             key
             for key in _DECIDED_BY_RECIPE
@@ -156,22 +200,14 @@ class RecipeTrainer(SparseTrainer):
             self.print_to_log_file(
                 f"The recipe decides in place of these settings of the plans: {', '.join(ignored)}"
             )
-        start = {"weights": self.weights_source} if self.current_epoch == 0 else {}
-        content = {
-            "trainer": type(self).__name__,
-            "architecture": self.training.architecture,
-            "num_parameters": sum(p.numel() for p in self.network.parameters()),
-            "recipe": self.recipe.to_dict(),
-            "labels_of_roles": {role: list(values) for role, values in self.roles.items()},
-            "class_weights": self._class_weights(),
-            "batch_size": self.configuration_manager.batch_size,
-            "patch_size": [int(side) for side in self.configuration_manager.patch_size],
-            "spacing": [float(mm) for mm in self.configuration_manager.spacing],
-            **start,
-        }
-        if start or not file.is_file():
-            write_json(file, content)
-        self.print_to_log_file(f"The recipe in force is in {file}")
+        if self.recipe.patch_centres and self._is_flat:
+            self.print_to_log_file("recipe.patch_centres is for 3d and is not used")
+        number = sum(p.numel() for p in self.network.parameters())
+        self.print_to_log_file(f"{number} parameters; the recipe in force is in {file}")
+
+    @property
+    def _is_flat(self) -> bool:
+        return len(self.configuration_manager.patch_size) == 2
 
     def _class_weights(self) -> list[float] | None:
         num_classes = self.label_manager.num_segmentation_heads
@@ -270,21 +306,46 @@ class RecipeTrainer(SparseTrainer):
     def _draws_as_stock(self) -> bool:
         return False
 
-    def _own_loader(self, stock: Any) -> SparseDataLoader:
+    def _own_loader(self, stock: Any, part: str) -> SparseDataLoader:
         settings = self.settings
         if not self.label_manager.has_ignore_label:
             # nothing else could be told from it
             settings = settings.replaced({"padding": "background"})
         settings = settings.replaced({"targets": "nearest"})
         transforms = sparse_transforms(stock.transforms, settings, self.ignore_label)
-        if len(self.configuration_manager.patch_size) == 2:
+        if self._is_flat:
             return SparseDataLoader(
                 stock, self.label_manager, transforms, placement="inside", slice_sampling="uniform"
             )
-        return RoleDataLoader(
-            stock,
-            self.label_manager,
-            transforms,
-            self.recipe.placement,
-            centre_groups(self.recipe.patch_centres, self.roles),
+        groups = centre_groups(self.recipe.patch_centres, self.roles)
+        how = (stock, self.label_manager, transforms, self.recipe.placement)
+        try:
+            return RoleDataLoader(*how, groups)
+        except NoCentreError as error:
+            if part == "training":
+                raise
+            self.print_to_log_file(f"{error}: validation patches are drawn uniformly")
+            return RoleDataLoader(*how, ())
+
+
+def _check_unchanged(file: Path, content: Mapping[str, Any]) -> None:
+    """Refuse to continue a training with another recipe; none of its parts would be right.
+
+    Raises
+    ------
+    SparseError
+        Naming what has changed.
+    """
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+        found = before["recipe"] | {k: before[k] for k in content if k != "recipe"}
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    wanted = json.loads(json.dumps(content))
+    wanted = wanted["recipe"] | {k: v for k, v in wanted.items() if k != "recipe"}
+    changed = sorted(key for key, value in wanted.items() if found.get(key) != value)
+    if changed:
+        raise SparseError(
+            f"the training in {file.parent} was begun with another recipe ({', '.join(changed)}): "
+            "give the changed plans another name (-p), or start anew without --c"
         )

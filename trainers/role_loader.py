@@ -16,7 +16,12 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.patch_centres import draw_pixel, draw_voxel
 from nnunet_sparse.patch_labels import MASKED_BACKGROUND
 from nnunet_sparse.recipes.recipe import JOINT
-from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
+from nnunet_sparse.trainers.sparse_loader import SparseDataLoader, annotated_planes
+
+
+class NoCentreError(SparseError):
+    """No case has a voxel around which patches should be drawn."""
+
 
 # cases may turn out to have no voxel of a role although their properties do not say so
 _MAX_ATTEMPTS = 200
@@ -75,10 +80,10 @@ class RoleDataLoader(SparseDataLoader):
     """Draws patches for voxels of roles, or uniformly from the volumes.
 
     A group is drawn with its share, a case uniformly from those that have a voxel of it, then a
-    voxel uniformly from the case's (of a group of several labels a label is drawn first, and a
-    label's voxels are drawn by way of the planes of the 500 that were noted in preprocessing). The
-    batch holds the voxels as ``centres``, (batch, 3) int64, in the voxels of the preprocessed case
-    of the same position in ``keys``.
+    voxel of the case: where background or unannotated voxels belong to the group uniformly from all
+    of its voxels; else one of its labels, and a voxel of that label, uniformly in the plane of one
+    of the up to 500 voxels that were noted in preprocessing. The batch holds the voxels as
+    ``centres``, (batch, 3) int64, in the preprocessed case of the same position in ``keys``.
 
     Parameters
     ----------
@@ -89,7 +94,7 @@ class RoleDataLoader(SparseDataLoader):
 
     Raises
     ------
-    SparseError
+    NoCentreError
         If no case has a voxel of any group.
     """
 
@@ -114,7 +119,7 @@ class RoleDataLoader(SparseDataLoader):
                 self.cases.append(cases)
         if groups and not self.groups:
             named = ", ".join(group.name for group in groups)
-            raise SparseError(
+            raise NoCentreError(
                 f"no case has a voxel around which recipe.patch_centres ({named}) draws patches"
             )
         total = sum(group.share for group in self.groups)
@@ -180,7 +185,7 @@ class RoleDataLoader(SparseDataLoader):
         rng: np.random.Generator,
     ) -> tuple[int, int, int] | None:
         """Random voxel of a group in a case."""
-        if group.foreground and not group.background and not group.unannotated:
+        if not group.background and not group.unannotated:
             return self._voxel_of_label(label, properties, group.foreground, rng)
         values = group.foreground
         planes = self._planes_of_group(label, properties, group)
@@ -193,9 +198,18 @@ class RoleDataLoader(SparseDataLoader):
     def _planes_of_group(
         self, label: Any, properties: dict[str, Any], group: CentreGroup
     ) -> np.ndarray:
-        if group.unannotated or self.ignore_label is None or PROPERTY not in properties:
-            return np.arange(label.shape[1])
-        return np.asarray(properties[PROPERTY]["annotated_planes"])
+        every = np.arange(label.shape[1])
+        if self.ignore_label is None or (
+            group.unannotated and (group.background or group.foreground)
+        ):
+            return every
+        annotated = annotated_planes(properties, self.annotated_classes_key)
+        if group.background:
+            return annotated
+        # where slices are annotated in part, they hold unannotated voxels as well
+        known = properties.get(PROPERTY, {}).get("unannotated_locations")
+        in_part = known is None or np.isin(known[:, 1], annotated).any()
+        return every if in_part else np.setdiff1d(every, annotated)
 
     def _voxel_of_label(
         self,
@@ -203,7 +217,8 @@ class RoleDataLoader(SparseDataLoader):
         properties: dict[str, Any],
         values: Sequence[int],
         rng: np.random.Generator,
-    ) -> tuple[int, int, int] | None:
+    ) -> tuple[int, int, int]:
+        """A pixel of a label in the plane of a voxel of it that was noted in preprocessing."""
         locations = properties["class_locations"]
         there = [value for value in values if len(locations.get(value, ()))]
         value = there[int(rng.integers(len(there)))]

@@ -137,7 +137,7 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         if self._draws_as_stock():
             return stock
         try:
-            return self._own_loader(stock)
+            return self._own_loader(stock, part)
         except NoAnnotationError as error:
             if part == "training":
                 raise
@@ -148,8 +148,8 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Whether batches are made by nnU-Net's own loader."""
         return not self.label_manager.has_ignore_label or self.settings.samples_as_stock
 
-    def _own_loader(self, stock: Any) -> SparseDataLoader:
-        """Our loader for the batches of one of nnU-Net's."""
+    def _own_loader(self, stock: Any, part: str) -> SparseDataLoader:  # noqa: ARG002
+        """Our loader for the training or validation batches of one of nnU-Net's."""
         transforms = sparse_transforms(
             stock.transforms, self.settings, self.label_manager.ignore_label
         )

@@ -2,14 +2,17 @@
 
 Each transform is applied to every patch, as in TorchIO, and differs from it in this:
 
-- ``flip`` (``RandomFlip``): none. The left-right axis is reversed with probability 1/2; in slices
-  across that axis, the last one.
+- ``flip`` (``RandomFlip``): none. The x axis of the array (z, y, x), which is left-right in images
+  that are stored as axial slices, is reversed with probability 1/2; in slices across that axis, the
+  last one.
 - ``bias_field`` (``RandomBiasField``): it multiplies the normalised image, and a patch rather than
   the volume has coordinates from -1 to 1. Slices get a field in their plane.
 - ``affine`` (``RandomAffine``: scales 0.9 to 1.1 and rotations of -10 to 10 degrees for each axis,
   no translation): the patch is cut out of a larger one, so that it shows the image's surroundings
-  rather than a constant; scaling and rotation are applied in the opposite order; labels are
-  interpolated as the setting ``label_interpolation`` says, not by the nearest voxel.
+  rather than a constant; scaling and rotation are applied in the opposite order, and in voxels
+  rather than mm, so that rotation shears where the spacing differs between axes; the zoom is 1/1.1
+  to 1/0.9; labels are interpolated as the setting ``label_interpolation`` says, not by the nearest
+  voxel.
 - ``elastic`` (``RandomElasticDeformation``: cubic B-spline, 7 control points per axis, of which the
   outer two layers are fixed, up to 7.5 mm at a control point): batchgeneratorsv2 smooths noise with
   a Gaussian and scales it to a maximum, here of 1.7 to 3.7 mm (3d: 2.8 to 4.2 mm), the 5th and 95th

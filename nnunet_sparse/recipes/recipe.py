@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.recipes.roles import ROLES
 from nnunet_sparse.recipes.schedules import SCHEDULES
 from nnunet_sparse.sampling import PLACEMENTS
@@ -112,7 +111,8 @@ class Recipe:
         these names with their default ranges (:mod:`nnunet_sparse.recipes.augmentation`).
     patch_centres
         3d: how often a patch is drawn for a voxel of a role, as shares of all patches. Roles joined
-        by ``+`` are one group, whose voxels are drawn alike. Groups that no case has are left out.
+        by ``+`` are one group (:mod:`nnunet_sparse.trainers.role_loader`). Groups that no case has
+        are left out.
         Empty: patches are drawn uniformly from the volumes. 2d draws uniformly from the annotated
         slices.
     placement
@@ -170,19 +170,6 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """All values by name."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
-
-    def check_dimensions(self, dimensions: int) -> None:
-        """Refuse what has no meaning for slices.
-
-        Raises
-        ------
-        SparseError
-            If patch centres are given for patches of two dimensions.
-        """
-        if dimensions == 2 and self.patch_centres:
-            raise SparseError(
-                "recipe.patch_centres is for 3d: 2d draws uniformly from the annotated slices"
-            )
 
 
 RECIPE_RULES = rules_of(Recipe)

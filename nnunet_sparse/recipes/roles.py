@@ -95,9 +95,17 @@ def class_weights(
     -------
     list of float or None
         None where all weights are equal because none is given.
+
+    Raises
+    ------
+    SparseError
+        If label values have gaps.
     """
     if not weights:
         return None
+    foreground = [value for role in _FOREGROUND for value in roles[role]]
+    if max(foreground) >= num_classes:
+        raise SparseError("nnU-Net needs consecutive labels 0, 1, ...")
     found = [1.0] * num_classes
     for role, weight in weights.items():
         for value in roles.get(role, ()):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
@@ -89,10 +89,6 @@ class IterationSchedule:
         """Set the learning rate of the next iteration."""
         self.iteration += 1
         self._set()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the iteration follows from the epoch."""
-        return {}
 
     def _set(self) -> None:
         for group in self.optimizer.param_groups:

@@ -80,5 +80,5 @@ def test_length_of_a_training():
 
 def test_devices():
     assert best_device("cpu") == CPU
-    with pytest.raises(SparseError, match="'quantum' cannot be used; cpu or cuda"):
+    with pytest.raises(SparseError, match="'quantum' cannot be used: choose cpu or cuda"):
         best_device("quantum")

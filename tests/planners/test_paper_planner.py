@@ -203,6 +203,10 @@ def test_memory_is_told(tmp_path):
     assert line.startswith("memory: SparseTrainerInceptionUNet with 4 patches of 64x64: 3.9 M")
     plan["nnsparse"] = {"recipe": {"network": {"channels": [2, 3, 4, 5, 6]}}}
     assert ": 0.0 M" in memory_line("SparseTrainerInceptionUNet", plans, "2d", tmp_path)
+    # an option of another trainer of the same task
+    assert "has no option 'channels'" in memory_line(
+        "SparseTrainerSegFormer", plans, "2d", tmp_path
+    )
 
 
 def test_the_command_refuses_a_scale(tiny_paths, capsys):

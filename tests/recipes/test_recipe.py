@@ -29,10 +29,3 @@ def test_changes_leave_the_rest():
 def test_bad_values_are_named(key, value, message):
     with pytest.raises(SparseError, match=message):
         Recipe().replaced({key: value})
-
-
-def test_slices_have_no_patch_centres():
-    recipe = Recipe(patch_centres={"target": 0.5, "background+unannotated": 0.5})
-    recipe.check_dimensions(3)
-    with pytest.raises(SparseError, match="patch_centres is for 3d"):
-        recipe.check_dimensions(2)

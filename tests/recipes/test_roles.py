@@ -63,3 +63,5 @@ def test_weights_of_classes():
     weights = {"background": 0.04, "target": 1.4}
     assert class_weights(roles, weights, 5) == [0.04, 1.0, 1.4, 1.0, 1.0]
     assert class_weights(roles, {}, 5) is None
+    with pytest.raises(SparseError, match="consecutive"):
+        class_weights(roles, weights, 4)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from training_fixtures import TINY
+from training_fixtures import PAPER_PLANS, TINY
 
 PLANS = "nnsparseSmallPlans"
 
@@ -54,3 +54,19 @@ def test_a_fold_beyond_the_file_ends_before_anything_is_written(trainable):
     assert result.stderr.strip().splitlines()[-1].endswith("splits_final.json")
     assert "there is no repeat (fold) 3" in result.stderr
     assert not list(trainable.results.iterdir())
+
+
+@pytest.mark.slow
+def test_stock_commands_train_and_predict_with_a_recipe(recipe_trainable, tmp_path):
+    file = recipe_trainable.preprocessed / TINY / f"{PAPER_PLANS}.json"
+    plans = json.loads(file.read_text())
+    recipe = {"iterations": 2, "network": {"base_features": 2}}
+    plans["configurations"]["3d_fullres"]["nnsparse"]["recipe"] = recipe
+    file.write_text(json.dumps(plans))
+    names = ("-tr", "SparseTrainerUNet3D", "-p", PAPER_PLANS)
+    command("nnUNetv2_train", TINY, "3d_fullres", 0, *names)
+    images = recipe_trainable.raw / "Dataset776_Base" / "imagesTr"
+    output = tmp_path / "predictions"
+    where = ("-d", TINY, "-c", "3d_fullres", "-f", 0, "-i", images, "-o", output)
+    command("nnUNetv2_predict", *where, *names)
+    assert len(list(output.glob("case_*.nii.gz"))) == 8

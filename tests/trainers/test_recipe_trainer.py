@@ -95,7 +95,7 @@ class _Threads:
 def test_stock_nnunet_trains_continues_validates_and_predicts(
     recipe_trainable, name, tmp_path, monkeypatch
 ):
-    """What the commands call; the commands themselves are tried with one of the trainers."""
+    """What the commands call; test_commands.py tries the commands with one of the trainers."""
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
     write_recipe(recipe_trainable, name)
     train(name)
@@ -133,16 +133,17 @@ def test_stock_nnunet_trains_continues_validates_and_predicts(
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_same_weights(recipe_trainable):
-    name = "SparseTrainerSegResNet"
-    settings = {"save_every": 1}
-    trainer = make_trainer(recipe_trainable, name, settings=settings, iterations=5)
+@pytest.mark.parametrize("name", PAPER)
+def test_a_killed_training_ends_with_the_same_weights(recipe_trainable, name):
+    """Dropout, batch statistics, momentum and schedules included."""
+    options = {"settings": {"save_every": 1}, "iterations": 5, "period": 2}
+    trainer = make_trainer(recipe_trainable, name, **options)
     trainer.run_training()
-    final = output_folder(recipe_trainable, name) / "fold_0" / "checkpoint_final.pth"
-    weights, state = weights_of(final)
-    final.unlink()
+    folder = output_folder(recipe_trainable, name) / "fold_0"
+    weights, state = weights_of(folder / "checkpoint_final.pth")
+    (folder / "checkpoint_final.pth").unlink()
 
-    killed = make_trainer(recipe_trainable, name, settings=settings, iterations=5)
+    killed = make_trainer(recipe_trainable, name, **options)
     original, steps = killed.train_step, []
 
     def step(batch):
@@ -154,12 +155,34 @@ def test_a_killed_training_ends_with_the_same_weights(recipe_trainable):
     killed.train_step = step
     with pytest.raises(KeyboardInterrupt):
         killed.run_training()
-    train(name, continue_training=True)
-    continued, continued_state = weights_of(final)
+    again = make_trainer(recipe_trainable, name, **options)
+    again.load_checkpoint(str(folder / "checkpoint_latest.pth"))
+    assert again.current_epoch == 1
+    again.run_training()
+    continued, continued_state = weights_of(folder / "checkpoint_final.pth")
     assert all(torch.equal(weights[key], continued[key]) for key in weights)
     assert state["param_groups"] == continued_state["param_groups"]
-    moments = zip(state["state"].values(), continued_state["state"].values(), strict=True)
-    assert all(torch.equal(a["exp_avg"], b["exp_avg"]) for a, b in moments)
+    for one, other in zip(state["state"].values(), continued_state["state"].values(), strict=True):
+        assert all(torch.equal(one[key], other[key]) for key in one if torch.is_tensor(one[key]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"initial_lr": 1e-3, "loss": "ce"}, "initial_lr, loss"),
+        ({"settings": {"num_iterations_per_epoch": 1}}, "num_iterations_per_epoch"),
+    ],
+)
+def test_a_training_is_not_continued_with_another_recipe(recipe_trainable, changes, named):
+    name = "SparseTrainerUNETR"
+    make_trainer(recipe_trainable, name).run_training()
+    folder = output_folder(recipe_trainable, name) / "fold_0"
+    recipe = (folder / "recipe.json").read_text()
+    changed = make_trainer(recipe_trainable, name, **changes)
+    changed.load_checkpoint(str(folder / "checkpoint_final.pth"))
+    with pytest.raises(SparseError, match=rf"begun with another recipe \({named}\)"):
+        changed.run_training()
+    assert (folder / "recipe.json").read_text() == recipe
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -307,14 +330,29 @@ def test_slices_are_drawn_uniformly(recipe_trainable):
 
 
 @pytest.mark.parametrize("name", ["SparseTrainerUNet3D", "SparseTrainerInceptionUNet"])
-def test_no_target_comes_from_nowhere(recipe_trainable, name):
-    """No unannotated voxel is trained: with annotated background only, no target is foreground."""
-    trainer = make_trainer(recipe_trainable, name)
+def test_targets_are_the_label_where_the_image_is(recipe_trainable, name):
+    """Without augmentation every target is the label of its voxel, and padding is background."""
+    trainer = make_trainer(recipe_trainable, name, augmentation=())
     trainer.initialize()
-    batch = next(trainer.get_dataloaders()[0])
-    assert set(batch["target"].unique().tolist()) <= {0, 1, IGNORE}
-    assert batch["data"].shape[2:] == batch["target"].shape[2:]
-    assert torch.isfinite(batch["data"]).all()
+    folder = Path(trainer.preprocessed_dataset_folder)
+    labels = {case: read_array(folder / f"{case}_seg.b2nd")[0] for case in CASES}
+    loader, boxes = trainer.get_dataloaders()[0].loader, []
+    cut = loader._cut
+    loader._cut = lambda case, corner, *arrays: (
+        boxes.append((case, corner)) or cut(case, corner, *arrays)
+    )
+    targets = loader.generate_train_batch()["target"][:, 0].numpy()
+    assert len(boxes) == len(targets)
+    ignored = 0
+    for (case, corner), target in zip(boxes, targets, strict=True):
+        size = loader.final_patch_size
+        padded = np.pad(labels[case], 32)
+        box = tuple(
+            slice(32 + low, 32 + low + side) for low, side in zip(corner, size, strict=True)
+        )
+        np.testing.assert_array_equal(target.reshape(size), padded[box])
+        ignored += int((target == IGNORE).sum())
+    assert (ignored > 0) == (name == "SparseTrainerUNet3D")
 
 
 def test_weights_of_roles_reach_the_loss(recipe_trainable):
@@ -373,7 +411,7 @@ def test_the_encoder_starts_from_pretrained_weights(recipe_trainable, monkeypatc
     ("name", "recipe", "message"),
     [
         ("SparseTrainerUNETR", {"iterations": 0}, "iterations must be a whole number"),
-        ("SparseTrainerInceptionUNet", {"patch_centres": {"target": 1}}, "is for 3d"),
+        ("SparseTrainerInceptionUNet", {"loss": "mse"}, "loss must be one of"),
         ("SparseTrainerUNETR", {"roles": {"target": ["lung"]}}, "no label 'lung'"),
     ],
 )
@@ -402,11 +440,63 @@ def test_settings_that_the_recipe_decides_are_named(recipe_trainable):
     trainer = make_trainer(
         recipe_trainable, "SparseTrainerUNETR", settings={"num_epochs": 7, "save_every": 3}
     )
-    trainer.initialize()
-    trainer._write_recipe()
+    trainer.run_training()
     log = Path(trainer.log_file).read_text()
     assert "in place of these settings of the plans: num_epochs\n" in log.replace(" \n", "\n")
-    assert (trainer.num_epochs, trainer.save_every) == (2, 3)
+    assert "trained from scratch" in log
+    # at least ten checkpoints on the way where there are so many epochs
+    assert (trainer.num_epochs, trainer.save_every) == (2, 1)
+
+
+def test_patch_centres_are_not_for_slices(recipe_trainable):
+    trainer = make_trainer(
+        recipe_trainable, "SparseTrainerInceptionUNet", patch_centres={"target": 1}
+    )
+    trainer.run_training()
+    assert "patch_centres is for 3d and is not used" in Path(trainer.log_file).read_text()
+
+
+def test_validation_without_a_role_is_uniform(recipe_trainable):
+    trainer = make_trainer(recipe_trainable, "SparseTrainerUNETR", patch_centres={"target": 1})
+    folder = Path(trainer.preprocessed_dataset_folder)
+    for case in CASES[6:]:
+        properties = load_pickle(str(folder / f"{case}.pkl"))
+        properties["class_locations"][1] = np.zeros((0, 4), np.int16)
+        (folder / f"{case}.pkl").unlink()
+        (folder / f"{case}.pkl").write_bytes(pickle.dumps(properties))
+    trainer.initialize()
+    training, validation = trainer.get_dataloaders()
+    assert [group.name for group in training.loader.groups] == ["target"]
+    assert validation.loader.groups == []
+    assert next(validation)["data"].shape[0] == 5
+
+
+def test_weights_that_were_given_are_not_replaced(recipe_trainable, tmp_path, monkeypatch):
+    """``nnUNetv2_train -pretrained_weights`` initialises the trainer and changes the network."""
+    monkeypatch.setenv(WEIGHTS_FOLDER, str(tmp_path))
+    trainer = make_trainer(recipe_trainable, "SparseTrainerCAMWNet", pretrained=True)
+    trainer.initialize()
+    with torch.no_grad():
+        next(trainer.network.parameters()).add_(1)
+    trainer.run_training()
+    recipe = json.loads((Path(trainer.output_folder) / "recipe.json").read_text())
+    assert recipe["weights"] == "-pretrained_weights"
+
+
+def test_a_trainer_that_was_initialised_still_needs_its_weights(recipe_trainable, monkeypatch):
+    monkeypatch.setattr("nnunet_sparse.trainers.recipe_trainer.find_weights", _no_network)
+    trainer = make_trainer(recipe_trainable, "SparseTrainerCAMWNet", pretrained=True)
+    trainer.initialize()
+    with pytest.raises(OSError, match="no network"):
+        trainer.run_training()
+
+
+def test_cascades_are_refused(recipe_trainable):
+    plans = write_recipe(recipe_trainable, "SparseTrainerUNETR") | {"continue_training": False}
+    plans["configurations"]["3d_fullres"]["previous_stage"] = "3d_lowres"
+    dataset_json = json.loads((recipe_trainable.preprocessed / TINY / "dataset.json").read_text())
+    with pytest.raises(SparseError, match="cascade"):
+        paper_trainers.SparseTrainerUNETR(plans, "3d_fullres", 0, dataset_json, CPU)
 
 
 def test_no_annotation_at_all(recipe_trainable):
