@@ -153,20 +153,24 @@ class RecipeTrainer(SparseTrainer):
         super().on_train_start()
 
     def _start_from_weights(self) -> None:
-        if self.was_initialized and self._sum_of_weights() != self.fresh_weights:
+        # before anything else, so that it fails at once
+        needed = self.recipe.pretrained and not self._has_given_weights()
+        source = find_weights(self.training.architecture) if needed else None
+        if not self.was_initialized:
+            self.initialize()
+        if source is not None:
+            self._module().load_pretrained(source)
+            self.weights_source = source.name
+            self.print_to_log_file(f"The encoder starts from the pretrained weights {source}")
+        elif self._has_given_weights():
             self.weights_source = "-pretrained_weights"
             self.print_to_log_file("The network starts from the weights that it was given")
-            return
-        if not self.recipe.pretrained:
-            self.initialize()
+        else:
             self.print_to_log_file("The network is trained from scratch")
-            return
-        # before anything else, so that it fails at once
-        source = find_weights(self.training.architecture)
-        self.initialize()
-        self._module().load_pretrained(source)
-        self.weights_source = source.name
-        self.print_to_log_file(f"The encoder starts from the pretrained weights {source}")
+
+    def _has_given_weights(self) -> bool:
+        """Whether weights were loaded after initialisation, as ``-pretrained_weights`` does."""
+        return self.was_initialized and self._sum_of_weights() != self.fresh_weights
 
     def _sum_of_weights(self) -> float:
         return float(sum(p.detach().double().sum() for p in self.network.parameters()))

@@ -491,6 +491,13 @@ def test_a_trainer_that_was_initialised_still_needs_its_weights(recipe_trainable
         trainer.run_training()
 
 
+def test_a_trainer_that_was_initialised_trains(recipe_trainable):
+    trainer = make_trainer(recipe_trainable, "SparseTrainerCAMWNet")
+    trainer.initialize()
+    trainer.run_training()
+    assert "trained from scratch" in Path(trainer.log_file).read_text()
+
+
 def test_cascades_are_refused(recipe_trainable):
     plans = write_recipe(recipe_trainable, "SparseTrainerUNETR") | {"continue_training": False}
     plans["configurations"]["3d_fullres"]["previous_stage"] = "3d_lowres"
