@@ -325,7 +325,7 @@ def _worst_slices(
         if filled.source[index] != NEVER_REACHED:
             came = f"from slice {filled.source[index]}"
             if not filled.label[index].any():
-                came += ", averaged to background"
+                came += ",\naveraged to background"
         title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
         shown.append(WorstSlice(title, volume, index, filled.label[index]))
     return shown
