@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_data import BenchData, base_name, open_paths
-from bench_runs import result_file, train_all, train_one
+from bench_runs import scores_of, train_all, train_one
 from train_and_score import Experiment
 
 from nnunet_sparse.atomic import write_text
@@ -115,21 +115,13 @@ def _run(args: argparse.Namespace) -> None:
     cells = list(_cells(args, paths))
     if not args.table:
         # dense trainings belong to all densities
-        todo = {c.key: asdict(c) for c in cells if _result(c, args.output) is None}
+        todo = {
+            c.key: asdict(c) for c in cells if scores_of(args.output, c.key, c.experiment) is None
+        }
         train_all(__file__, todo, paths, args.output, args.device, args.jobs)
     table = _table(cells, args.output)
     write_text(args.output / "ablation.md", table)
     print(table, end="")
-
-
-def _result(cell: Cell, output: Path) -> dict[str, Any] | None:
-    """Scores of a training, unless it has not been done or was done with other settings."""
-    file = result_file(output, cell.key)
-    if not file.exists():
-        return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    same = content["experiment"] == json.loads(json.dumps(asdict(cell.experiment)))
-    return dict(content["scores"]) if same else None
 
 
 def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
@@ -179,7 +171,7 @@ def _table(cells: Sequence[Cell], output: Path) -> str:
     """Mean and spread of the Dice over repeats, and how much of the gap to dense is closed."""
     groups: dict[tuple[str, str, str, float], dict[str, list[float]]] = {}
     for cell in cells:
-        scores = _result(cell, output)
+        scores = scores_of(output, cell.key, cell.experiment)
         if scores is not None:
             dice = statistics.mean(scores["Dice"].values())
             key = (cell.data, cell.experiment.configuration, cell.patch, cell.rho)

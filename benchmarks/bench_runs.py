@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ _THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "nnUNet_n_proc
 def result_file(output: Path, key: str) -> Path:
     """File of a result: the content of the training, and its scores."""
     return output / "runs" / f"{key}.json"
+
+
+def scores_of(output: Path, key: str, experiment: Experiment) -> dict[str, Any] | None:
+    """Scores of a training, unless it has not been done or was done with other settings."""
+    file = result_file(output, key)
+    if not file.exists():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    same = Experiment(**content["experiment"]) == Experiment(
+        **json.loads(json.dumps(asdict(experiment)))
+    )
+    return dict(content["scores"]) if same else None
 
 
 def train_one(paths: NnUNetPaths, output: Path, text: str, device: str) -> None:

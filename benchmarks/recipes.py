@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_data import BenchData, base_name, open_paths
-from bench_runs import result_file, train_all, train_one
+from bench_runs import scores_of, train_all, train_one
 from train_and_score import Experiment
 
 from nnunet_sparse.atomic import write_text
@@ -104,7 +104,9 @@ def _run(args: argparse.Namespace) -> None:
         return
     cells = list(_cells(args, paths))
     if not args.table:
-        todo = {c.key: asdict(c) for c in cells if _result(c, args.output) is None}
+        todo = {
+            c.key: asdict(c) for c in cells if scores_of(args.output, c.key, c.experiment) is None
+        }
         train_all(__file__, todo, paths, args.output, args.device, args.jobs)
     table = _table(cells, args.output)
     write_text(args.output / "recipes.md", table)
@@ -143,15 +145,6 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
                     yield Cell(base_name(data), found, experiment)
 
 
-def _result(cell: Cell, output: Path) -> dict[str, Any] | None:
-    file = result_file(output, cell.key)
-    if not file.exists():
-        return None
-    content = json.loads(file.read_text(encoding="utf-8"))
-    same = content["experiment"] == json.loads(json.dumps(asdict(cell.experiment)))
-    return dict(content["scores"]) if same else None
-
-
 def _table(cells: Sequence[Cell], output: Path) -> str:
     lines = [
         "| data | configuration | trainer | learning rate | Dice | of SparseTrainer's "
@@ -160,7 +153,7 @@ def _table(cells: Sequence[Cell], output: Path) -> str:
     lines.append("|---|---|---|---|---|---|---|---|")
     baseline: dict[tuple[str, str], float] = {}
     for cell in cells:
-        scores = _result(cell, output)
+        scores = scores_of(output, cell.key, cell.experiment)
         if scores is None:
             continue
         dice = sum(scores["Dice"].values()) / len(scores["Dice"])
