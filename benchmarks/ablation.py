@@ -16,13 +16,13 @@ import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from bench_data import BenchData, base_name, open_paths
-from bench_runs import scores_of, train_all, train_one
+from bench_runs import scores_of, train_missing, train_one
 from train_and_score import Experiment
 
 from nnunet_sparse.atomic import write_text
@@ -115,10 +115,7 @@ def _run(args: argparse.Namespace) -> None:
     cells = list(_cells(args, paths))
     if not args.table:
         # dense trainings belong to all densities
-        todo = {
-            c.key: asdict(c) for c in cells if scores_of(args.output, c.key, c.experiment) is None
-        }
-        train_all(__file__, todo, paths, args.output, args.device, args.jobs)
+        train_missing(__file__, cells, paths, args.output, args.device, args.jobs)
     table = _table(cells, args.output)
     write_text(args.output / "ablation.md", table)
     print(table, end="")

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -40,6 +40,17 @@ def train_one(paths: NnUNetPaths, output: Path, text: str, device: str) -> None:
     cell = json.loads(text)
     scores = train_and_score(paths, Experiment(**cell["experiment"]), device)
     write_json(result_file(output, cell["key"]), cell | {"scores": scores})
+
+
+def train_missing(
+    script: str, cells: Iterable[Any], paths: NnUNetPaths, output: Path, device: str, jobs: int
+) -> None:
+    """Run :func:`train_all` for the cells that have no result; those of one key are one training.
+
+    A cell is a dataclass with ``key`` and ``experiment``.
+    """
+    todo = {c.key: asdict(c) for c in cells if scores_of(output, c.key, c.experiment) is None}
+    train_all(script, todo, paths, output, device, jobs)
 
 
 def train_all(

@@ -15,12 +15,12 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench_data import BenchData, base_name, open_paths
-from bench_runs import scores_of, train_all, train_one
+from bench_runs import scores_of, train_missing, train_one
 from train_and_score import Experiment
 
 from nnunet_sparse.atomic import write_text
@@ -104,10 +104,7 @@ def _run(args: argparse.Namespace) -> None:
         return
     cells = list(_cells(args, paths))
     if not args.table:
-        todo = {
-            c.key: asdict(c) for c in cells if scores_of(args.output, c.key, c.experiment) is None
-        }
-        train_all(__file__, todo, paths, args.output, args.device, args.jobs)
+        train_missing(__file__, cells, paths, args.output, args.device, args.jobs)
     table = _table(cells, args.output)
     write_text(args.output / "recipes.md", table)
     print(table, end="")

@@ -1,6 +1,5 @@
 """Making a dense data set from a slice-sparse one by interpolating its labels."""
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
 )
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE
+from nnunet_sparse.folds import SPLITS_FILE, read_folds
 from nnunet_sparse.geometry import check_same_voxels, read_geometry, read_spacing
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.propagation import Warp
@@ -208,15 +207,9 @@ def _splits_of(source: RawDataset) -> Any:
     """Folds of the sparse data set."""
     file = source.folder / SPLITS_FILE
     try:
-        folds = json.loads(file.read_text(encoding="utf-8"))
-        usable = bool(folds) and all(
-            isinstance(fold[part], list) for fold in folds for part in ("train", "val")
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SparseError(f"{file} cannot be read: nnsparse_make_dataset --overwrite") from error
-    if not usable:
-        raise SparseError(f"{file} holds no folds: nnsparse_make_dataset --overwrite")
-    return folds
+        return read_folds(file)
+    except (SparseError, OSError) as error:
+        raise SparseError(f"{error}; nnsparse_make_dataset --overwrite") from error
 
 
 def _check_cases(source: RawDataset, selection: Selection, num_processes: int) -> None:

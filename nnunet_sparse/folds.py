@@ -18,6 +18,17 @@ def read_splits(file: Path) -> list[dict[str, set[str]]]:
     SparseError
         If the file does not have nnU-Net's form.
     """
+    return [{part: set(map(str, split[part])) for part in _PARTS} for split in read_folds(file)]
+
+
+def read_folds(file: Path) -> list[dict[str, Any]]:
+    """Content of the file, once it has been checked.
+
+    Raises
+    ------
+    SparseError
+        If the file does not have nnU-Net's form.
+    """
     try:
         splits = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -26,7 +37,7 @@ def read_splits(file: Path) -> list[dict[str, set[str]]]:
         raise SparseError(
             f'{file} must be a list of {{"train": [cases], "val": [cases]}}, one for each fold'
         )
-    return [{part: set(map(str, split[part])) for part in _PARTS} for split in splits]
+    return splits
 
 
 def _is_fold(split: Any) -> bool:

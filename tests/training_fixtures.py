@@ -65,6 +65,14 @@ def _use(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+def _copied(once: NnUNetPaths, folder: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:
+    """A copy of nnU-Net's folders below another one, set in the environment."""
+    shutil.copytree(once.raw.parent, folder, dirs_exist_ok=True)
+    paths = NnUNetPaths.below(folder)
+    _use(paths, monkeypatch)
+    return paths
+
+
 @pytest.fixture
 def tiny_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:
     """nnU-Net's folders with the tiny raw data set, set in the environment."""
@@ -97,10 +105,7 @@ def trainable(
     trainable_once: NnUNetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> NnUNetPaths:
     """A copy of nnU-Net's folders with the tiny data set preprocessed for SmallPlanner's 2d."""
-    shutil.copytree(trainable_once.raw.parent, tmp_path, dirs_exist_ok=True)
-    paths = NnUNetPaths.below(tmp_path)
-    _use(paths, monkeypatch)
-    return paths
+    return _copied(trainable_once, tmp_path, monkeypatch)
 
 
 PAPER_PLANS = "nnsparsePaperATLASPlans_scale0.1"
@@ -129,7 +134,4 @@ def recipe_trainable(
     recipe_trainable_once: NnUNetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> NnUNetPaths:
     """A copy of nnU-Net's folders with the tiny data set preprocessed for the paper's trainers."""
-    shutil.copytree(recipe_trainable_once.raw.parent, tmp_path, dirs_exist_ok=True)
-    paths = NnUNetPaths.below(tmp_path)
-    _use(paths, monkeypatch)
-    return paths
+    return _copied(recipe_trainable_once, tmp_path, monkeypatch)
