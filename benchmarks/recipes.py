@@ -63,18 +63,21 @@ class Cell:
         In place of the recipe's; None keeps it.
     experiment
         What is trained.
+    changes
+        Other changes of the recipe, as they were given.
     """
 
     data: str
     learning_rate: float | None
     experiment: Experiment
+    changes: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """Name of the file of its result."""
         e = self.experiment
         rate = "recipe" if self.learning_rate is None else f"{self.learning_rate:g}"
-        return f"{e.dataset}__{e.configuration}__{e.trainer}__{rate}"
+        return "__".join([e.dataset, e.configuration, e.trainer, rate, *self.changes])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,9 +127,11 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
     for data in args.data:
         dataset = source.variant(data, args.rho)
         for configuration in ("2d", "3d_fullres"):
+            names = [t for t in args.trainers if PAPER[t].configuration == configuration]
+            if not names:
+                continue
             experiment = Experiment(dataset, configuration, plans, None, length, 0)
             yield Cell(base_name(data), None, experiment)
-            names = [t for t in args.trainers if PAPER[t].configuration == configuration]
             for name in names:
                 for rate in args.rates:
                     found = None if rate == "recipe" else float(rate)
@@ -139,7 +144,7 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
                     }
                     settings = length | {"recipe": recipe}
                     experiment = Experiment(dataset, configuration, plans, None, settings, 0, name)
-                    yield Cell(base_name(data), found, experiment)
+                    yield Cell(base_name(data), found, experiment, tuple(args.recipe))
 
 
 def _table(cells: Sequence[Cell], output: Path) -> str:
@@ -160,8 +165,9 @@ def _table(cells: Sequence[Cell], output: Path) -> str:
             baseline[key] = dice
         rate = "" if cell.learning_rate is None else f"{cell.learning_rate:g}"
         share = f"{dice / baseline[key]:.2f}" if baseline.get(key) else ""
+        trainer = " ".join([experiment.trainer, *cell.changes])
         lines.append(
-            f"| {cell.data} | {experiment.configuration} | {experiment.trainer} | {rate} "
+            f"| {cell.data} | {experiment.configuration} | {trainer} | {rate} "
             f"| {dice:.3f} | {share} | {scores['training_s'] / _iterations(experiment):.2f} "
             f"| {scores.get('peak_gib', '')} |"
         )

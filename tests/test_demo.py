@@ -20,7 +20,7 @@ def test_demo_runs_to_the_end(
         "num_val_iterations_per_epoch=1 save_every=1",
     )
     folder = tmp_path / "a demo"  # with a space
-    assert demo.main(["--output", str(folder), "-np", "2"]) == 0
+    assert demo.main(["--output", str(folder), "-np", "1"]) == 0
     out = capsys.readouterr().out
     assert "batched IoU" in out
     pictures = sorted(p.name for p in folder.glob("*.png"))
