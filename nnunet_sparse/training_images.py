@@ -35,7 +35,7 @@ class TrainingImages:
 
 
 def find_training_images(args: argparse.Namespace) -> TrainingImages:
-    """Training images that a command line asks for; a split that is new is kept.
+    """Training images that a command line asks for.
 
     Parameters
     ----------
@@ -47,23 +47,48 @@ def find_training_images(args: argparse.Namespace) -> TrainingImages:
     SparseError
         For everything that the user can set right.
     """
+    check_device(args.device)
+    request = SplitRequest(args.val, args.test, args.split_file, args.split_seed)
+    return open_training_images(configured_paths(), args.base, args.axis, request)
+
+
+def open_training_images(
+    paths: NnUNetPaths, base: str, axis: str, request: SplitRequest
+) -> TrainingImages:
+    """Training images of a base; a split that is new is kept.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders.
+    base
+        Name or ID of a dense data set.
+    axis
+        Slice axis, as users name it.
+    request
+        How the base is split where it has no split yet.
+
+    Raises
+    ------
+    SparseError
+        For everything that the user can set right.
+    """
     from nnunet_sparse.dataset_tools.check_base import check_dataset
     from nnunet_sparse.dataset_tools.make_dataset import check_axis
 
-    check_axis(args.axis)
-    check_device(args.device)
-    paths = configured_paths()
-    raw = RawDataset.open(paths.raw / find_dataset(paths, args.base))
+    check_axis(axis)
+    raw = RawDataset.open(paths.raw / find_dataset(paths, base))
     check_dataset(raw)
-    request = SplitRequest(args.val, args.test, args.split_file, args.split_seed)
     split, is_new = find_split(raw, paths, request)
     geometries = {
         case_id: read_geometry(raw.training[case_id].images[0], raw.reader())
         for case_id in split.train
     }
-    axis = resolve_axis(args.axis, geometries)
-    if all(geometry.shape[axis] == 1 for geometry in geometries.values()):
-        raise SparseError(f"all training volumes of {raw.name} have one slice along axis {axis}")
+    array_axis = resolve_axis(axis, geometries)
+    if all(geometry.shape[array_axis] == 1 for geometry in geometries.values()):
+        raise SparseError(
+            f"all training volumes of {raw.name} have one slice along axis {array_axis}"
+        )
     if is_new:
         keep_split(split, paths, raw.name)
-    return TrainingImages(paths, raw, split.train, axis)
+    return TrainingImages(paths, raw, split.train, array_axis)

@@ -191,16 +191,16 @@ def _look_up(
             stored = pickle.loads((folder / f"{case_id}.pkl").read_bytes())
             if tuple(stored["source"]) != source:
                 continue
-            files = [
+            nonzero, zeros = (
                 folder / part / f"{case_id}.b2nd" if stored[part] else None
                 for part in ("nonzero", "zeros")
-            ]
+            )
         except Exception:  # damaged content makes pickle raise anything
             continue
         image = folder / f"{case_id}.b2nd"
-        if all(file is None or file.is_file() for file in (image, *files)):
+        if all(file is None or file.is_file() for file in (image, nonzero, zeros)):
             found[case_id] = StoredImage(
-                image, *files, stored["shape"], stored["properties"], source
+                image, nonzero, zeros, stored["shape"], stored["properties"], source
             )
     return found, [case_id for case_id in sources if case_id not in found]
 
@@ -252,7 +252,7 @@ def _cropped_mask(
     """Non-zero mask (1, z, y, x) as nnU-Net has it after cropping."""
     from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
 
-    mask = create_nonzero_mask(raw_image).transpose(transpose_forward)
+    mask: np.ndarray = create_nonzero_mask(raw_image).transpose(transpose_forward)
     return mask[tuple(slice(*bounds) for bounds in properties["bbox_used_for_cropping"])][None]
 
 

@@ -187,7 +187,8 @@ def _dense_from_store(
     digest = hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
     kept = stored.image.parent / "dense_labels" / f"{stored.image.stem}.{digest}.b2nd"
     if kept.is_file():
-        return read_array(kept)[0].astype(how.dtype, copy=False)
+        label: np.ndarray = read_array(kept)[0].astype(how.dtype, copy=False)
+        return label
     resampled = _resample_dense(seg, stored, how)
     kept.parent.mkdir(exist_ok=True)
     with atomic_path(kept) as temporary:
@@ -208,7 +209,8 @@ def _resample_dense(seg: np.ndarray, stored: StoredImage, how: LabelPreprocessin
         target,
         **how.resampling_arguments,
     )
-    return np.asarray(resampled)[0].astype(how.dtype)
+    label: np.ndarray = np.asarray(resampled)[0].astype(how.dtype)
+    return label
 
 
 def _untransposed(shape: tuple[int, ...], how: LabelPreprocessing) -> tuple[int, ...]:

@@ -63,7 +63,9 @@ class SparseFingerprintExtractor(DatasetFingerprintExtractor):  # type: ignore[m
             if unknown := sorted(set(cases) - set(self.dataset)):
                 raise SparseError(f"{self.dataset_name} has no training case {unknown[0]}")
             chosen = set(cases)
-            self.dataset = {c: files for c, files in self.dataset.items() if c in chosen}
+            self.dataset: dict[str, Any] = {
+                c: files for c, files in self.dataset.items() if c in chosen
+            }
         if not self.dataset:
             raise SparseError(f"{self.dataset_name}: no case to take a fingerprint of")
 

@@ -1,0 +1,196 @@
+"""The cells of an experiment: which variants there are, and how each is trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+from nnunet_sparse.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid.experiment import Configuration, Experiment, Filling, Grid, Task
+from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.planners.registry import default_plans_name, with_scale
+from nnunet_sparse.selectors import selector_class
+from nnunet_sparse.variant import Variant
+
+DENSE, SPARSE, INTERPOLATED, PARTNER = "dense", "sparse", "interpolated", "partner"
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base data set of an experiment.
+
+    Attributes
+    ----------
+    task
+        What the file says of it.
+    suffix
+        Its name without ``DatasetXXX_``.
+    name
+        Full name; None for a phantom that has not been made.
+    """
+
+    task: Task
+    suffix: str
+    name: str | None
+
+
+@dataclass(frozen=True)
+class CellVariant:
+    """A variant, and why it is part of the experiment.
+
+    Attributes
+    ----------
+    base
+        Its base.
+    variant
+        Its factors.
+    kind
+        ``dense``: the reference; ``sparse``: of the grid; ``interpolated``: with interpolated
+        labels; ``partner``: the same slices without interpolation, where the grid does not have
+        them.
+    """
+
+    base: Base
+    variant: Variant
+    kind: str
+
+    @property
+    def suffix(self) -> str:
+        """Name of its data set without ``DatasetXXX_``."""
+        return self.variant.dataset_suffix(self.base.suffix)
+
+    @property
+    def sparse(self) -> "CellVariant":
+        """The variant whose labels are interpolated."""
+        return replace(self, variant=replace(self.variant, interpolation={}), kind=SPARSE)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: a repeat of a variant with a configuration."""
+
+    of: CellVariant
+    configuration: Configuration
+    plans: str
+    repeat: int
+
+    @property
+    def key(self) -> str:
+        """Name of its files."""
+        c = self.configuration
+        parts = (self.of.suffix, c.configuration, c.trainer, self.plans, str(self.repeat))
+        return "__".join(parts)
+
+
+def bases(grid: Grid) -> list[Base]:
+    """Base of every task.
+
+    Raises
+    ------
+    SparseError
+        If a base does not exist, or two tasks have the same.
+    """
+    found: dict[str, Base] = {}
+    for task in grid.experiment.tasks:
+        base = _base(grid, task)
+        if base.suffix in found:
+            raise SparseError(
+                f"{grid.file}: two tasks have a base called {base.suffix}; data sets of the grid "
+                "are named after their base"
+            )
+        found[base.suffix] = base
+    return list(found.values())
+
+
+def _base(grid: Grid, task: Task) -> Base:
+    if task.phantom is not None:
+        names = names_with_suffix(grid.paths.raw, task.phantom.suffix)
+        return Base(task, task.phantom.suffix, names[0] if len(names) == 1 else None)
+    try:
+        name = find_dataset(grid.paths, task.base)
+    except SparseError as error:
+        raise SparseError(f"{grid.file}: {error}") from error
+    return Base(task, parse_dataset_name(name)[1], name)
+
+
+def variants(experiment: Experiment, base: Base) -> list[CellVariant]:
+    """All variants of a base, the reference first; none twice."""
+    found: dict[str, CellVariant] = {}
+    for cell in _variants(experiment, base):
+        found.setdefault(cell.suffix, cell)
+    return list(found.values())
+
+
+def _variants(experiment: Experiment, base: Base) -> Iterator[CellVariant]:
+    if experiment.dense:
+        yield CellVariant(base, Variant(1.0, 1.0, "fixed", seed=experiment.seeds[0]), DENSE)
+    factors = product(
+        experiment.seeds, experiment.scopes, experiment.selectors, experiment.s, experiment.rho
+    )
+    for seed, scope, selector, s, rho in factors:
+        if scope in selector_class(selector).scopes:
+            yield CellVariant(base, Variant(rho, s, selector, seed=seed, scope=scope), SPARSE)
+    if experiment.interpolation is not None:
+        for interpolation in experiment.interpolation.interpolations:
+            yield from _interpolated(experiment, experiment.interpolation, interpolation, base)
+
+
+def _interpolated(
+    experiment: Experiment, filling: Filling, interpolation: Interpolation, base: Base
+) -> Iterator[CellVariant]:
+    factors = product(
+        experiment.seeds,
+        filling.selectors or experiment.selectors,
+        filling.s,
+        filling.rho or experiment.rho,
+    )
+    for seed, selector, s, rho in factors:
+        cls = selector_class(selector)
+        if "volume" not in cls.scopes:
+            continue
+        weight = base.task.positive_weight if "weights" in cls().uses else 1.0
+        sparse = Variant(rho, s, selector, positive_weight=weight, seed=seed)
+        yield CellVariant(base, sparse, PARTNER)
+        filled = replace(sparse, interpolation=interpolation.to_json())
+        yield CellVariant(base, filled, INTERPOLATED)
+
+
+def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
+    """How the variants of a base are trained, each with the name of its plans.
+
+    Raises
+    ------
+    SparseError
+        If the same plans are to have different contents, or a training appears twice.
+    """
+    found: list[tuple[Configuration, str]] = []
+    contents: dict[str, tuple[object, ...]] = {}
+    for configuration in base.task.configurations or grid.experiment.configurations:
+        plans = plans_name(grid, configuration)
+        planner = with_scale(configuration.planner, configuration.scale)
+        content = (planner, configuration.settings)
+        if contents.setdefault(plans, content) != content:
+            raise SparseError(
+                f"{grid.file}: configurations with different planners or settings share the plans "
+                f"{plans}; give one of them a name of its own with plans: NAME"
+            )
+        pair = (configuration, plans)
+        if pair in found:
+            raise SparseError(
+                f"{grid.file}: {configuration.configuration} with {configuration.trainer} and the "
+                f"plans {plans} appears twice"
+            )
+        found.append(pair)
+    return found
+
+
+def plans_name(grid: Grid, configuration: Configuration) -> str:
+    """Name of the plans of a configuration."""
+    if configuration.plans:
+        return configuration.plans
+    own = default_plans_name(with_scale(configuration.planner, configuration.scale))
+    if not configuration.settings:
+        return own
+    words = f"{grid.name} {configuration.configuration.replace('_', ' ')}".title()
+    name = "".join(letter for letter in words if letter.isascii() and letter.isalnum())
+    return f"{own.removesuffix('Plans')}{name}Plans"

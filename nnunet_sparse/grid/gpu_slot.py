@@ -1,0 +1,65 @@
+"""One job per GPU: locks that share the GPUs of a machine among processes."""
+
+import logging
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nnunet_sparse.env import environment
+from nnunet_sparse.locks import try_lock, unlock
+
+logger = logging.getLogger(__name__)
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_WAIT_S = 1.0
+
+
+def visible_gpus() -> list[str]:
+    """GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    if VISIBLE in os.environ:
+        return [name.strip() for name in os.environ[VISIBLE].split(",") if name.strip()]
+    try:
+        found = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return found.stdout.split()
+
+
+@contextmanager
+def gpu_slot() -> Iterator[None]:
+    """Keep a GPU for the duration of a block, waiting for one if all are taken.
+
+    ``CUDA_VISIBLE_DEVICES`` names it alone. Where SLURM has given this job its GPUs, and where
+    there are none, nothing happens. The locks are per user and machine.
+    """
+    gpus = visible_gpus()
+    if not gpus or "SLURM_JOB_ID" in os.environ:
+        yield
+        return
+    folder = Path(tempfile.gettempdir()) / f"nnsparse_gpus_{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    told = False
+    while True:
+        for gpu in gpus:
+            lock = try_lock(folder / f"{gpu.replace('/', '_')}.lock")
+            if lock is None:
+                continue
+            try:
+                with environment({VISIBLE: gpu}):
+                    yield
+            finally:
+                unlock(lock)
+            return
+        if not told:
+            logger.info("All GPUs are in use, waiting: %s", ", ".join(gpus))
+            told = True
+        time.sleep(_WAIT_S)

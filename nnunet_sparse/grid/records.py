@@ -1,0 +1,88 @@
+"""What is known about the jobs of an experiment: records, logs and locks in its folder.
+
+``records/STEP/KEY.json`` says that a job is done, what it was asked for and how long it took.
+``done/STEP/KEY.json`` is what Snakemake looks at; it deletes these files as it likes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.errors import SparseError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job that is done.
+
+    Attributes
+    ----------
+    run
+        Tells two times of doing the same job apart.
+    asked
+        What the job was asked for.
+    inputs
+        The runs of the jobs before it.
+    seconds
+        How long it took, the last of several attempts.
+    facts
+        What else is worth knowing.
+    """
+
+    run: str
+    asked: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    seconds: float
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class GridFolder:
+    """Files in the folder of an experiment."""
+
+    path: Path
+
+    def done(self, job: str) -> Path:
+        """File that Snakemake waits for."""
+        return self.path / "done" / f"{job}.json"
+
+    def record(self, job: str) -> Path:
+        """File that says what was done."""
+        return self.path / "records" / f"{job}.json"
+
+    def log(self, job: str) -> Path:
+        """Everything that the job has printed."""
+        return self.path / "logs" / f"{job}.txt"
+
+    def lock(self, job: str) -> Path:
+        """File that a process holds while it works on the job."""
+        return self.path / "locks" / f"{job.replace('/', '__')}.lock"
+
+    def predictions(self, training: str) -> Path:
+        """Folder for the predicted test cases of a training."""
+        return self.path / "predictions" / training
+
+    def read(self, job: str) -> Record | None:
+        """Record of a job; None if it is not done."""
+        file = self.record(job)
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            content.pop("version")
+            return Record(**content)
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise SparseError(
+                f"{file} is damaged; delete it, and the job is looked at again"
+            ) from (error)
+
+    def write(self, job: str, record: Record) -> None:
+        """Keep a record."""
+        file = self.record(job)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"version": VERSION, **vars(record)})

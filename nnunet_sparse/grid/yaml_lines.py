@@ -1,0 +1,161 @@
+"""Reading YAML into dataclasses, with the line in every error.
+
+A field of such a dataclass is a :func:`nnunet_sparse.schema.setting`, a :func:`part` (a dataclass
+of its own) or :func:`parts` (a list of them).
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import yaml
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.schema import Rule, check_value
+
+_Schema = TypeVar("_Schema")
+# YAML 1.1 takes 1e-3 for text
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a YAML file.
+
+    Attributes
+    ----------
+    value
+        None, a bool, number or text, a list of nodes, or a dict of nodes.
+    line
+        Where it begins, from 1 on.
+    file
+        The file.
+    """
+
+    value: Any
+    line: int
+    file: Path
+
+    def fail(self, message: str) -> NoReturn:
+        """Raise an error that names file and line."""
+        raise SparseError(f"{self.file}, line {self.line}: {message}")
+
+    @property
+    def plain(self) -> Any:
+        """The value without lines."""
+        if isinstance(self.value, dict):
+            return {key: node.plain for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain for node in self.value]
+        return self.value
+
+
+def converted(default: Any, rule: Rule, convert: Callable[[Any], Any]) -> Any:
+    """Field like :func:`nnunet_sparse.schema.setting` whose values are converted first."""
+    return field(default=default, metadata={"rule": rule, "convert": convert})
+
+
+def part(schema: Any) -> Any:
+    """Field that is a dataclass, or None where the file does not have it."""
+    return field(default=None, metadata={"schema": schema})
+
+
+def parts(schema: Any, default: Any = ()) -> Any:
+    """Field that is a tuple of dataclasses, a list in the file."""
+    return field(default=default, metadata={"schema": schema, "many": True})
+
+
+def read_yaml(file: Path) -> Node:
+    """Read a YAML file.
+
+    Raises
+    ------
+    SparseError
+        If it cannot be read, is no YAML, or names a key twice.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SparseError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SparseError(f"{file} is no text in UTF-8") from error
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise SparseError(f"{file} is empty")
+        return _node(loader, root, file)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise SparseError(f"{file}{line}: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise SparseError(f"{file} is no YAML: {error}") from error
+    except RecursionError as error:
+        raise SparseError(f"{file} refers to itself, or is nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+def _node(loader: Any, node: Any, file: Path) -> Node:
+    line = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        return Node([_node(loader, child, file) for child in node.value], line, file)
+    if isinstance(node, yaml.MappingNode):
+        content: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in content:
+                Node(None, key_node.start_mark.line + 1, file).fail(f"{key} appears twice")
+            content[key] = _node(loader, value_node, file)
+        return Node(content, line, file)
+    value = loader.construct_object(node)
+    if isinstance(value, str) and node.style is None and _EXPONENT.fullmatch(value):
+        value = float(value)
+    return Node(value, line, file)
+
+
+def load(schema: type[_Schema], node: Node) -> _Schema:
+    """Make a dataclass of a mapping.
+
+    Raises
+    ------
+    SparseError
+        With file and line, if the mapping has unknown keys, lacks one that has no default, or
+        holds a bad value.
+    """
+    if not isinstance(node.value, dict):
+        node.fail(f"keys and values are expected here, got {node.plain!r}")
+    known = {item.name: item for item in fields(schema)}  # type: ignore[arg-type]
+    for key, child in node.value.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            child.fail(f"unknown key {key!r} ({hint}there are {', '.join(known)})")
+    # a key without value has its default
+    given = {key: child for key, child in node.value.items() if child.value is not None}
+    values = {key: _value(known[key], child) for key, child in given.items()}
+    for name, item in known.items():
+        if name not in values and item.default is MISSING and item.default_factory is MISSING:
+            node.fail(f"{name} is missing")
+    try:
+        return schema(**values)
+    except SparseError as error:
+        node.fail(str(error))
+
+
+def _value(item: "Field[Any]", node: Node) -> Any:
+    if item.metadata.get("many"):
+        if not isinstance(node.value, list) or not node.value:
+            node.fail(f"{item.name} must be a list, got {node.plain!r}")
+        return tuple(load(item.metadata["schema"], child) for child in node.value)
+    if "schema" in item.metadata:
+        return load(item.metadata["schema"], node)
+    try:
+        convert = item.metadata.get("convert", lambda value: value)
+        return check_value(item.name, convert(node.plain), item.metadata["rule"])
+    except SparseError as error:
+        node.fail(str(error).removeprefix("setting "))

@@ -1,0 +1,1 @@
+"""The Snakemake workflow of an experiment."""
