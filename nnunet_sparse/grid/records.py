@@ -59,6 +59,10 @@ class GridFolder:
         """Everything that the job has printed."""
         return self.path / "logs" / f"{job}.txt"
 
+    def failure(self, job: str) -> Path:
+        """File that says that the last attempt ended with an error."""
+        return self.path / "failures" / f"{job}.txt"
+
     def lock(self, job: str) -> Path:
         """File that a process holds while it works on the job."""
         return self.path / "locks" / f"{job.replace('/', '__')}.lock"

@@ -69,28 +69,37 @@ def run_job(grid: Grid, job: Job) -> None:
         If it cannot be done.
     """
     folder = GridFolder(grid.folder)
-    lock = folder.lock(job.name)
-    for file in (lock, folder.done(job.name)):
+    lock, failure = folder.lock(job.name), folder.failure(job.name)
+    for file in (lock, failure, folder.done(job.name)):
         file.parent.mkdir(parents=True, exist_ok=True)
     _set_environment(grid)
     with locked(lock, f"{job.name} is being done by another process, waiting for it"):
-        inputs = {name: _run_of(folder, name) for name in job.inputs}
-        work = Work(grid, folder, _device(grid))
-        step = _STEPS[job.step]
-        asked = step.asked(work, job.subject)
-        record = folder.read(job.name)
-        if record is not None and _is_current(record, asked, inputs, step, work, job):
-            logger.info("%s was done before", job.name)
-        else:
-            needs_gpu = work.device == "cuda" and (job.step in ON_DEVICE or _fills(job))
-            with gpu_slot() if needs_gpu else nullcontext():
-                start = time.monotonic()
-                facts = step.do(work, job.subject)
-            seconds = round(time.monotonic() - start, 2)
-            record = Record(uuid.uuid4().hex, asked, inputs, seconds, facts)
-            folder.write(job.name, record)
-            logger.info("%s: done in %.0f s", job.name, seconds)
-        write_json(folder.done(job.name), {"run": record.run})
+        failure.unlink(missing_ok=True)
+        try:
+            _run_locked(grid, folder, job)
+        except Exception as error:
+            failure.write_text(f"{error}\n", encoding="utf-8")
+            raise
+
+
+def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
+    inputs = {name: _run_of(folder, name) for name in job.inputs}
+    work = Work(grid, folder, _device(grid))
+    step = _STEPS[job.step]
+    asked = step.asked(work, job.subject)
+    record = folder.read(job.name)
+    if record is not None and _is_current(record, asked, inputs, step, work, job):
+        logger.info("%s was done before", job.name)
+    else:
+        needs_gpu = work.device == "cuda" and (job.step in ON_DEVICE or _fills(job))
+        with gpu_slot() if needs_gpu else nullcontext():
+            start = time.monotonic()
+            facts = step.do(work, job.subject)
+        seconds = round(time.monotonic() - start, 2)
+        record = Record(uuid.uuid4().hex, asked, inputs, seconds, facts)
+        folder.write(job.name, record)
+        logger.info("%s: done in %.0f s", job.name, seconds)
+    write_json(folder.done(job.name), {"run": record.run})
 
 
 def _run_of(folder: GridFolder, name: str) -> str:

@@ -1,0 +1,251 @@
+"""What an experiment amounts to, before anything is run: ``nnsparse_grid plan``."""
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.budget import num_annotated_volumes, share_name
+from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, names_with_suffix, taken_ids
+from nnunet_sparse.dataset_tools.choose_slices import choose_volumes, slices_of_volumes
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import read_geometry, resolve_axis
+from nnunet_sparse.grid.cells import (
+    DENSE,
+    INTERPOLATED,
+    PARTNER,
+    SPARSE,
+    Base,
+    CellVariant,
+    bases,
+    configurations,
+    variants,
+)
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.status import duration
+from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.split import DEFAULT_VAL, find_split
+
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """A base as its files, or the parameters of a phantom, show it.
+
+    Attributes
+    ----------
+    num_slices
+        Length of the slice axis of each training case.
+    num_val, num_test
+        Number of cases.
+    voxels
+        Voxels of all channels of all training and validation images.
+    """
+
+    num_slices: Mapping[str, int]
+    num_val: int
+    num_test: int
+    voxels: int
+
+
+def base_facts(grid: Grid, base: Base) -> BaseFacts:
+    """Look at a base; nothing is written.
+
+    Raises
+    ------
+    SparseError
+        If it cannot be read or split.
+    """
+    if base.name is None:
+        return _phantom_facts(base)
+    raw = RawDataset.open(grid.paths.raw / base.name)
+    split, _ = find_split(raw, grid.paths, base.task.split_request(grid.file.parent))
+    shown = [*split.train, *split.val]
+    geometries = {case: read_geometry(raw.training[case].images[0], raw.reader()) for case in shown}
+    axis = resolve_axis(base.task.axis, geometries)
+    voxels = sum(int(np.prod(geometry.shape)) for geometry in geometries.values())
+    return BaseFacts(
+        {case: geometries[case].shape[axis] for case in split.train},
+        len(split.val),
+        len(split.test),
+        voxels * raw.num_channels,
+    )
+
+
+def _phantom_facts(base: Base) -> BaseFacts:
+    phantom = base.task.phantom
+    assert phantom is not None
+    num_val = num_annotated_volumes(DEFAULT_VAL, phantom.num_train)  # rounded in the same way
+    axis = int(base.task.axis) if base.task.axis.isdigit() else 0
+    lengths = {f"case_{k}": phantom.shape[axis] for k in range(phantom.num_train - num_val)}
+    voxels = int(np.prod(phantom.shape)) * phantom.num_train
+    return BaseFacts(lengths, num_val, phantom.num_test, voxels)
+
+
+def budget(cell: CellVariant, facts: BaseFacts) -> int:
+    """Number of annotated slices of a variant."""
+    variant = cell.variant
+    volumes = choose_volumes(list(facts.num_slices), variant.s, variant.seed)
+    lengths = {case: facts.num_slices[case] for case in volumes}
+    return sum(slices_of_volumes(variant, lengths).values())
+
+
+def overview(grid: Grid) -> str:
+    """Numbers of data sets, trainings and slices, disk and time.
+
+    Raises
+    ------
+    SparseError
+        If a base cannot be read, or there are not enough IDs for the data sets.
+    """
+    jobs = job_graph(grid)
+    lines: list[str] = []
+    for base in bases(grid):
+        lines += [*_base_lines(grid, base), ""]
+    counts = Counter(job.step for job in jobs.values())
+    lines.append(
+        f"in all: {counts['dataset']} data sets, {counts['train']} trainings, {len(jobs)} jobs"
+    )
+    _check_ids(grid, [job for job in jobs.values() if job.step == "dataset"])
+    lines += _shared_lines(counts)
+    lines += _time_lines(grid, jobs)
+    lines += _disk_lines(grid, jobs)
+    return "\n".join(lines)
+
+
+def _base_lines(grid: Grid, base: Base) -> list[str]:
+    facts = base_facts(grid, base)
+    total = sum(facts.num_slices.values())
+    cells = variants(grid.experiment, base)
+    kinds = Counter(cell.kind for cell in cells)
+    ways = configurations(grid, base)
+    lines = [
+        f"{base.name or base.suffix + ' (a phantom that will be made)'}: "
+        f"{len(facts.num_slices)} training cases with {total} slices, {facts.num_val} for "
+        f"validation, {facts.num_test} for test",
+        f"  {len(cells)} data sets: {kinds[SPARSE]} sparse, {kinds[INTERPOLATED]} interpolated"
+        + (f" and {kinds[PARTNER]} for comparison with them" if kinds[PARTNER] else "")
+        + (", 1 dense" if kinds[DENSE] else ""),
+        f"  {len(ways)} x {grid.experiment.repeats} trainings of each: "
+        + ", ".join(f"{way.configuration} {way.trainer} ({plans})" for way, plans in ways),
+        f"  annotated slices of {total}:",
+    ]
+    slices: dict[tuple[float, float], set[int]] = defaultdict(set)
+    for cell in cells:
+        if cell.kind != DENSE and cell.variant.rho is not None:
+            slices[cell.variant.s, cell.variant.rho].add(budget(cell, facts))
+    rhos = sorted({rho for _, rho in slices})
+    lines.append("    s \\ rho  " + "".join(f"{share_name(rho):>12}" for rho in rhos))
+    for s in sorted({s for s, _ in slices}):
+        row = "".join(f"{_range(slices.get((s, rho), set())):>12}" for rho in rhos)
+        lines.append(f"    {share_name(s):<9}{row}")
+    return lines
+
+
+def _range(numbers: set[int]) -> str:
+    """One number, or the smallest and largest where seeds make a difference."""
+    if not numbers:
+        return "-"
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _check_ids(grid: Grid, datasets: list[Job]) -> None:
+    missing = sum(not names_with_suffix(grid.paths.raw, job.key) for job in datasets)
+    free = MAX_ID - len(taken_ids(grid.paths))
+    if missing > free:
+        raise SparseError(
+            f"{missing} data sets are to be made, and {free} of nnU-Net's IDs (1 to {MAX_ID}) are "
+            f"free in {grid.paths.raw}; split the experiment, with a folder nnunet: for each part "
+            f"(IDs from {FIRST_FREE_ID} on are used first)"
+        )
+
+
+def _shared_lines(counts: Counter[str]) -> list[str]:
+    lines = ["made once for each base: its split, plans and preprocessed images"]
+    for step, what in (("features", "a masked autoencoder"), ("interpolator", "an interpolator")):
+        if counts[step]:
+            lines[0] += f", {what}"
+    return lines
+
+
+def _time_lines(grid: Grid, jobs: Mapping[str, Job]) -> list[str]:
+    """Time of what is left, from trainings that are done."""
+    folder = GridFolder(grid.folder)
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    left: Counter[str] = Counter()
+    for name, job in jobs.items():
+        if job.step not in ("train", "predict"):
+            continue
+        way = job.subject.configuration
+        key = f"{way.configuration} {way.trainer} ({job.subject.plans})"
+        record = folder.read(name)
+        if record is not None:
+            times[key, job.step].append(record.seconds)
+        elif job.step == "train":
+            left[key] += 1
+    lines = []
+    total = 0.0
+    for key, count in left.items():
+        measured = [times[key, step] for step in ("train", "predict")]
+        if not all(measured):
+            lines.append(f"time: {count} trainings of {key} left, none has been timed")
+            total = math.nan
+            continue
+        each = sum(statistics.mean(seconds) for seconds in measured)
+        total += each * count
+        lines.append(
+            f"time: {count} trainings of {key} left, {duration(each)} each with prediction"
+        )
+    if total > 0:
+        lines.append(f"time: {duration(total)} for all of them, one at a time")
+    return lines
+
+
+def _disk_lines(grid: Grid, jobs: Mapping[str, Job]) -> list[str]:
+    """Disk that preprocessed images and trained networks take."""
+    lines = []
+    for base in bases(grid):
+        names = {way.configuration for way, _ in configurations(grid, base)}
+        size = base_facts(grid, base).voxels * 4 * len(names) / _GIB
+        lines.append(
+            f"disk: up to {size:.2g} GiB for the images of {base.suffix} "
+            f"({len(names)} configuration{'s' * (len(names) > 1)}, at their own spacing, before "
+            "compression)"
+        )
+    sizes = [size for job in jobs.values() if (size := _size_of_training(grid, job))]
+    trainings = sum(job.step == "train" for job in jobs.values())
+    if sizes:
+        mean = statistics.mean(sizes)
+        lines.append(
+            f"disk: {mean * trainings / _GIB:.2g} GiB for {trainings} trained networks "
+            f"({mean / 2**20:.0f} MiB each, measured)"
+        )
+    else:
+        lines.append("disk: networks are measured when the first training is done")
+    return lines
+
+
+def _size_of_training(grid: Grid, job: Job) -> int:
+    if job.step != "train":
+        return 0
+    names = names_with_suffix(grid.paths.results, job.subject.of.suffix)
+    if not names:
+        return 0
+    way, training = job.subject.configuration, job.subject
+    model = f"{way.trainer}__{training.plans}__{way.configuration}"
+    folder = grid.paths.results / names[0] / model / f"fold_{training.repeat}"
+    if not (folder / "checkpoint_final.pth").is_file():
+        return 0
+    return sum(file.stat().st_size for file in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

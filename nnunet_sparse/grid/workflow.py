@@ -1,0 +1,167 @@
+"""Running an experiment with Snakemake."""
+
+import importlib.util
+import logging
+import os
+import sys
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import nnunet_sparse.workflow
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.gpu_slot import visible_gpus
+from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.locks import try_lock, unlock
+
+logger = logging.getLogger(__name__)
+
+_LOCK = "run.lock"
+_NO_LIMIT = 10**6
+_SECONDS_BETWEEN_LOOKS = 1.0
+# options with which Snakemake speaks for itself
+_TALKATIVE = {"--quiet", "-q", "--verbose", "--dry-run", "--dryrun", "-n", "--printshellcmds", "-p"}
+
+
+def snakefile() -> Path:
+    """The workflow."""
+    return Path(nnunet_sparse.workflow.__file__).with_name("Snakefile")
+
+
+def check_snakemake() -> None:
+    """Refuse to run where Snakemake is not installed.
+
+    Raises
+    ------
+    SparseError
+        Saying how it is installed.
+    """
+    if importlib.util.find_spec("snakemake") is None:
+        raise SparseError('grids need Snakemake: pip install "nnunet-sparse[grid]"')
+
+
+def run_workflow(grid: Grid, options: Sequence[str]) -> int:
+    """Do all jobs of an experiment that are not done.
+
+    A lock that a killed Snakemake has left is removed, since ours tells whether one is running.
+
+    Parameters
+    ----------
+    grid
+        The experiment.
+    options
+        Options of Snakemake. Where they say nothing of it, all cores and one job per GPU are
+        used, and jobs that do not depend on a failed one go on.
+
+    Returns
+    -------
+    int
+        Exit status of Snakemake.
+
+    Raises
+    ------
+    SparseError
+        If Snakemake is missing, the experiment is wrong, or another process runs it.
+    """
+    check_snakemake()
+    jobs = job_graph(grid)  # errors of the file are told before Snakemake starts
+    grid.folder.mkdir(parents=True, exist_ok=True)
+    grid.paths.make_folders()
+    lock = try_lock(grid.folder / _LOCK)
+    if lock is None:
+        raise SparseError(f"{grid.file.name} is being run by another process")
+    try:
+        common = [
+            "--snakefile",
+            str(snakefile()),
+            "--directory",
+            str(grid.folder),
+            "--config",
+            f"grid={grid.file}",
+        ]
+        if any((grid.folder / ".snakemake" / "locks").glob("*")):
+            logger.info("Removing the lock of a run that was killed")
+            _snakemake([*common, "--unlock", "--quiet", "all"])
+        arguments = [*common, *_defaults(options), *options]
+        if not _TALKATIVE.isdisjoint(options):
+            return _snakemake(arguments)
+        progress = _Progress(grid, jobs)
+        progress.start()
+        try:
+            return _snakemake(arguments)
+        finally:
+            progress.ended.set()
+            progress.join()
+    finally:
+        unlock(lock)
+
+
+def _defaults(options: Sequence[str]) -> list[str]:
+    """Options that the user has not given."""
+    given = {option.partition("=")[0] for option in options}
+    chosen = ["--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime"]
+    if given.isdisjoint({"--profile", "--cores", "-c", "--jobs", "-j", "--executor", "-e"}):
+        chosen += ["--cores", str(default_cores())]
+    if given.isdisjoint({"--profile", "--resources", "--res", "--executor", "-e"}):
+        # without GPUs the cores are the limit
+        chosen += ["--resources", f"gpu={len(visible_gpus()) or _NO_LIMIT}"]
+    if given.isdisjoint(_TALKATIVE):
+        chosen += ["--quiet", "all"]
+    return chosen
+
+
+class _Progress(threading.Thread):
+    """Tells which jobs are done or have failed while Snakemake is quiet."""
+
+    def __init__(self, grid: Grid, jobs: Collection[str]) -> None:
+        super().__init__(daemon=True)
+        self.folder = GridFolder(grid.folder)
+        self.failed_before = {name for name in jobs if self.folder.failure(name).exists()}
+        self.left = {name for name in jobs if not self.folder.done(name).exists()}
+        self.total = len(jobs)
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Look at the files of the jobs until told to end."""
+        with tqdm(total=self.total, initial=self.total - len(self.left), disable=None) as bar:
+            while not self.ended.wait(_SECONDS_BETWEEN_LOOKS):
+                self._look(bar)
+            self._look(bar)
+
+    def _look(self, bar: Any) -> None:
+        for name in sorted(self.left):
+            if self.folder.done(name).exists():
+                self.left.remove(name)
+                bar.update()
+                logger.info("%d of %d: %s", self.total - len(self.left), self.total, name)
+            failed = self.folder.failure(name).exists()
+            if failed and name not in self.failed_before:
+                logger.info("failed: %s, see %s", name, self.folder.log(name))
+                self.failed_before.add(name)
+            elif not failed:
+                self.failed_before.discard(name)
+
+
+def default_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _snakemake(arguments: Sequence[str]) -> int:
+    """Run Snakemake in this process, so that it ends when this one is killed."""
+    from snakemake.cli import main
+
+    before = sys.argv
+    sys.argv = ["snakemake", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.argv = before
+    return 0
