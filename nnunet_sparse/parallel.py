@@ -4,30 +4,36 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from typing import TypeVar
 
 from tqdm import tqdm
 
 from nnunet_sparse.errors import SparseError
 
+_SECONDS_BETWEEN_LOOKS = 0.5
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed, instead of living on with its pipes open."""
+def end_with_parent() -> None:
+    """Let a worker process end when its parent is killed, instead of living on with its files open.
+
+    To be called in the worker; what it has inherited includes the locks of its parent.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True).start()
+    if parent is not None and parent.pid is not None:
+        threading.Thread(target=_watch, args=(parent.pid,), daemon=True).start()
 
 
-def _wait_and_end(sentinel: int) -> None:
-    wait([sentinel])
+def _watch(parent: int) -> None:
+    # the sentinel of multiprocessing does not do: workers that are forked later keep it open
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
     os._exit(1)
 
 
@@ -48,7 +54,7 @@ def _pool(count: int, threads: bool) -> Executor:
     if threads:
         return ThreadPoolExecutor(count)
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
 
 
 def map_cases(

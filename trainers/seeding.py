@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 
+from nnunet_sparse.parallel import end_with_parent
+
 # nnU-Net's own number of batches that wait in memory
 _NUM_CACHED = 6
 _WAIT_S = 0.002
@@ -78,6 +80,7 @@ class SeededLoader:
 
     def set_thread_id(self, thread_id: int) -> None:
         """Become worker ``thread_id``; called once in a new process."""
+        end_with_parent()
         torch.set_num_threads(1)
         self.loader.set_thread_id(thread_id)
         self.next_batch += thread_id

@@ -135,10 +135,11 @@ def _cells(status: Status) -> list[str]:
 def last_lines(log: Path, count: int = _NUM_LINES) -> list[str]:
     """End of a log, without empty lines and progress bars."""
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
+        text = log.read_bytes().decode(errors="replace")
     except OSError:
         return []
-    lines = [line.rsplit("\r", maxsplit=1)[-1].rstrip() for line in text.splitlines()]
+    # what a progress bar has overwritten is left out
+    lines = [line.rstrip().rsplit("\r", maxsplit=1)[-1] for line in text.split("\n")]
     return [line[:200] for line in lines if line.strip()][-count:]
 
 

@@ -1,0 +1,59 @@
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_sparse.grid import gpu_slot as module
+from nnunet_sparse.grid.gpu_slot import VISIBLE, gpu_slot, visible_gpus
+
+
+@pytest.fixture(autouse=True)
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VISIBLE, "3,5")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
+
+
+def test_gpus_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert visible_gpus() == ["3", "5"]
+    monkeypatch.setenv(VISIBLE, "")
+    assert visible_gpus() == []
+
+
+def test_each_gets_another_one() -> None:
+    with gpu_slot():
+        assert os.environ[VISIBLE] == "3"
+    assert os.environ[VISIBLE] == "3,5"
+
+
+def _use(queue: Any, seconds: float) -> None:
+    with gpu_slot():
+        queue.put((os.environ[VISIBLE], time.monotonic()))
+        time.sleep(seconds)
+        queue.put((os.environ[VISIBLE], time.monotonic()))
+
+
+def test_no_gpu_is_used_twice_at_once() -> None:
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    processes = [context.Process(target=_use, args=(queue, 0.3)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    events = [queue.get(timeout=60) for _ in range(8)]
+    for process in processes:
+        process.join(60)
+    for gpu in ("3", "5"):
+        times = sorted(t for name, t in events if name == gpu)
+        assert len(times) == 4
+        # begin and end of one, then of the other
+        assert times[1] - times[0] > 0.25
+        assert times[3] - times[2] > 0.25
+
+
+def test_slurm_has_given_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with gpu_slot():
+        assert os.environ[VISIBLE] == "3,5"

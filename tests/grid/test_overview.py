@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+from conftest import BaseMaker
+from grid_fixtures import write_grid
+from tiny import tree
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid import overview as module
+from nnunet_sparse.grid.cells import bases, variants
+from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.overview import base_facts, budget, overview
+from nnunet_sparse.grid.records import GridFolder, Record
+
+TEXT = """\
+nnunet: nnunet
+tasks:
+  - base: 4
+    val: 2
+    test: 2
+configurations:
+  - configuration: 2d
+rho: [0.2, 0.5]
+s: [1/2, 1]
+selectors: [fixed, random]
+seeds: [0, 1]
+repeats: 2
+"""
+
+
+@pytest.fixture
+def base(make_base: BaseMaker) -> Path:
+    return make_base()  # 10 cases with 10 and 7 slices in turns
+
+
+def test_slices_worked_by_hand(tmp_path: Path, base: Path) -> None:
+    text = TEXT.replace("[0, 1]", "[0]").replace("[1/2, 1]", "[1]")
+    grid = write_grid(tmp_path, text)
+    facts = base_facts(grid, bases(grid)[0])
+    assert (len(facts.num_slices), facts.num_val, facts.num_test) == (6, 2, 2)
+    cells = variants(grid.experiment, bases(grid)[0])
+    budgets = {cell.variant.rho: budget(cell, facts) for cell in cells}
+    # floor(0.2 n + 0.5) and floor(0.5 n + 0.5), with n = 10 or 7
+    expected = {0.2: {10: 2, 7: 1}, 0.5: {10: 5, 7: 4}, 1.0: {10: 10, 7: 7}}
+    for rho, slices in expected.items():
+        assert budgets[rho] == sum(slices[n] for n in facts.num_slices.values())
+    assert base.is_dir()
+
+
+def test_numbers_of_the_overview(tmp_path: Path, base: Path) -> None:
+    grid = write_grid(tmp_path, TEXT)
+    before = tree(tmp_path)
+    text = overview(grid)
+    assert tree(tmp_path) == before
+    assert f"{base.name}: 6 training cases with" in text
+    # 2 densities x 2 fractions x 2 selectors x 2 seeds, and the reference
+    assert "17 data sets: 16 sparse, 0 interpolated, 1 dense" in text
+    assert "in all: 17 data sets, 34 trainings" in text
+    assert "34 trainings of 2d SparseTrainer (nnsparsePlans) left, none has been timed" in text
+
+
+def test_time_is_that_of_trainings_that_are_done(tmp_path: Path, base: Path) -> None:
+    grid = write_grid(tmp_path, TEXT)
+    folder = GridFolder(grid.folder)
+    jobs = job_graph(grid)
+    for step, seconds in (("train", 100.0), ("predict", 20.0)):
+        name = next(name for name, job in jobs.items() if job.step == step)
+        folder.write(name, Record("1", {}, {}, seconds, {}))
+    text = overview(grid)
+    assert "33 trainings of 2d SparseTrainer (nnsparsePlans) left, 2 min each" in text
+    assert "time: 66 min for all of them" in text
+    assert base.is_dir()
+
+
+def test_a_phantom_need_not_exist(tmp_path: Path) -> None:
+    text = overview(write_grid(tmp_path))
+    assert "PhantomOrgan (a phantom that will be made): 5 training cases with 80 slices" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_ids_must_suffice(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ID", 17)
+    with pytest.raises(SparseError, match="17 data sets are to be made, and 16 of nnU-Net's IDs"):
+        overview(write_grid(tmp_path, TEXT))
+    assert base.is_dir()

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+from grid_fixtures import write_grid
+
+from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.records import GridFolder, Record
+from nnunet_sparse.grid.status import duration, grid_status, last_lines, status_report
+from nnunet_sparse.locks import try_lock, unlock
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_states(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path)
+    folder = GridFolder(grid.folder)
+    names = [name for name, job in job_graph(grid).items() if job.step == "train"]
+    folder.write("base/PhantomOrgan", Record("1", {}, {}, 3.0, {}))
+    write(folder.log(names[0]), "Epoch 1\n\nerror: something\n")
+    write(folder.failure(names[0]), "something")
+    write(folder.log(names[1]), "Epoch 0\n")
+    folder.lock(names[2]).parent.mkdir(parents=True)
+    lock = try_lock(folder.lock(names[2]))
+    assert lock is not None
+    status = grid_status(grid)
+    unlock(lock)
+    assert status.of("done") == ["base/PhantomOrgan"]
+    assert [status.states[name] for name in names] == ["failed", "stopped", "running"]
+    assert len(status.of("waiting")) == len(status.states) - 4
+    report = status_report(status)
+    assert f"failed: {names[0]}\n  Epoch 1\n  error: something\n" in report
+    assert f"stopped: {names[1]}" in report
+    assert f"running: {names[2]}" in report
+    assert "0 of 1, 2d SparseTrainer" in report
+    assert report.endswith("time left: unknown until each kind of job has been done once")
+
+
+def test_time_left(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path)
+    folder = GridFolder(grid.folder)
+    jobs = job_graph(grid)
+    assert len(jobs) == 16  # of three variants
+    for step in ("base", "dataset", "prepare", "train", "predict", "score"):
+        first = next(name for name, job in jobs.items() if job.step == step)
+        folder.write(first, Record("1", {}, {}, 100.0, {}))
+    # each of five kinds is to be done twice more
+    assert grid_status(grid).seconds_left == 1000
+    assert status_report(grid_status(grid)).endswith("time left: 17 min with one job at a time")
+    for name in jobs:
+        folder.write(name, Record("1", {}, {}, 1.0, {}))
+    assert status_report(grid_status(grid)).endswith("everything is done")
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path)
+    grid_status(grid)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_last_lines_leave_progress_bars_out(tmp_path: Path) -> None:
+    file = tmp_path / "log.txt"
+    file.write_text("a\n10%\r20%\r30%\n\nb\n")
+    assert last_lines(file) == ["a", "30%", "b"]
+    assert last_lines(tmp_path / "none.txt") == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(40, "40 s"), (720, "12 min"), (12600, "3.5 h"), (181440, "2.1 days")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+from conftest import BaseMaker
+from grid_fixtures import write_grid
+
+from nnunet_sparse.grid.cells import bases, configurations
+from nnunet_sparse.grid.cli import main
+from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, Experiment
+from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.template import PRESETS, template
+from nnunet_sparse.paths import NnUNetPaths
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_read(tmp_path: Path, make_base: BaseMaker, preset: str) -> None:
+    make_base("Dataset004_Hippocampus")
+    grid = write_grid(tmp_path, template(preset, ["Dataset004_Hippocampus"]))
+    assert len(job_graph(grid)) > 80
+    assert grid.experiment.interpolation is not None
+
+
+def test_the_paper_is_the_default(tmp_path: Path, make_base: BaseMaker) -> None:
+    make_base()
+    file = tmp_path / "grid.yaml"
+    assert main(["init", "-d", "4", "-o", str(file)]) == 0
+    experiment = write_grid(tmp_path, file.read_text()).experiment
+    assert (experiment.rho, experiment.s) == (PAPER_RHO, PAPER_S)
+    default = Experiment(tasks=experiment.tasks, configurations=experiment.configurations)
+    assert experiment.repeats == default.repeats
+    assert experiment.interpolation is not None
+    assert experiment.interpolation.rho == PAPER_RHO
+
+
+def test_the_papers_data_sets_get_its_trainers(tmp_path: Path, make_base: BaseMaker) -> None:
+    names = ["Dataset017_LiTS17", "Dataset018_DBC_Breast", "Dataset019_ATLAS_R2.0"]
+    for name in names:
+        make_base(name)
+    grid = write_grid(tmp_path, template("paper", names))
+    trainers = [
+        [(way.configuration, way.trainer) for way, _ in configurations(grid, base)]
+        for base in bases(grid)
+    ]
+    assert trainers == [
+        [("2d", "SparseTrainerInceptionUNet"), ("3d_fullres", "SparseTrainerUNet3D")],
+        [("2d", "SparseTrainerSegFormer"), ("3d_fullres", "SparseTrainerSegResNet")],
+        [("2d", "SparseTrainerCAMWNet"), ("3d_fullres", "SparseTrainerUNETR")],
+    ]
+
+
+@pytest.mark.usefixtures("no_paths")
+def test_quick_needs_nothing(tmp_path: Path) -> None:
+    assert main(["init", "--preset", "quick", "-o", "quick.yaml"]) == 0
+    grid = write_grid(tmp_path, (tmp_path / "quick.yaml").read_text(), "quick.yaml")
+    assert grid.paths == NnUNetPaths.below(tmp_path / "nnunet")
+
+
+@pytest.mark.usefixtures("no_paths")
+def test_what_init_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "grid.yaml").write_text("mine")
+    assert main(["init"]) == 2
+    assert "grid.yaml exists; --overwrite replaces it" in capsys.readouterr().err
+    assert main(["init", "-o", "no/grid.yaml"]) == 2
+    assert "no is not a folder" in capsys.readouterr().err
+    assert (tmp_path / "grid.yaml").read_text() == "mine"
+    assert main(["init", "-d", "4", "-o", "other.yaml"]) == 2
+    assert "nnUNet_raw, nnUNet_preprocessed, nnUNet_results not set" in capsys.readouterr().err

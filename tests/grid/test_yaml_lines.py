@@ -1,0 +1,76 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid.yaml_lines import load, part, parts, read_yaml
+from nnunet_sparse.schema import Rule, positive, setting, whole
+
+
+@dataclass(frozen=True)
+class Wheel:
+    size: float = setting(1.0, positive())
+
+
+@dataclass(frozen=True)
+class Car:
+    name: str = field(metadata={"rule": Rule(str, bool, "a name")})
+    wheels: tuple[Wheel, ...] = parts(Wheel)
+    spare: Wheel | None = part(Wheel)
+    doors: int = setting(4, whole(2))
+
+    def __post_init__(self) -> None:
+        if self.doors == 13:
+            raise SparseError("13 doors bring bad luck")
+
+
+def car(tmp_path: Path, text: str) -> Any:
+    file = tmp_path / "car.yaml"
+    file.write_text(text)
+    return load(Car, read_yaml(file))
+
+
+def test_values_and_defaults(tmp_path: Path) -> None:
+    text = "name: van\nwheels:\n  - size: 2\n  - size: 1e-1\nspare: {size: 3}\ndoors:\n"
+    assert car(tmp_path, text) == Car("van", (Wheel(2.0), Wheel(0.1)), Wheel(3.0), 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("name: a\nwheels:\n  - size: 0\n", 3, "size must be a number above 0, got 0"),
+        ("name: a\nwheel: []\n", 2, "unknown key 'wheel' (did you mean wheels? there are name,"),
+        ("name: a\nwheels:\n  - sice: 1\n", 3, "unknown key 'sice' (did you mean size?"),
+        ("name: a\nwheels: 3\n", 2, "wheels must be a list, got 3"),
+        ("name: a\nwheels: [3]\n", 2, "keys and values are expected here, got 3"),
+        ("name: a\ndoors: true\n", 2, "doors must be a whole number of at least 2, got True"),
+        ("name: a\nname: b\n", 2, "name appears twice"),
+        ("\ndoors: 3\n", 2, "name is missing"),
+        ("name: a\ndoors: 13\n", 1, "13 doors bring bad luck"),
+        ("name: a\ndoors: [1\n", 3, "expected ',' or ']', but got '<stream end>'"),
+        ("name: a\n\tdoors: 3\n", 2, "found character '\\t' that cannot start any token"),
+        ("- name\n", 1, "keys and values are expected here, got ['name']"),
+        ("name: *x\n", 1, "found undefined alias"),
+    ],
+)
+def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, message: str) -> None:
+    with pytest.raises(SparseError) as error:
+        car(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path / 'car.yaml'}, line {line}: {message}")
+
+
+def test_files_that_are_no_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    with pytest.raises(SparseError, match="No such file"):
+        read_yaml(file)
+    file.write_text("")
+    with pytest.raises(SparseError, match="is empty"):
+        read_yaml(file)
+    file.write_text("&x [*x]\n")
+    with pytest.raises(SparseError, match="refers to itself"):
+        read_yaml(file)
+    file.write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(SparseError, match="no text in UTF-8"):
+        read_yaml(file)
