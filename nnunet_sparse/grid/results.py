@@ -1,0 +1,260 @@
+"""The results of an experiment: one tidy table, and the counts behind it."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_sparse.atomic import atomic_path, canonical_json, write_text
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.evaluate import SUMMARY_FILE
+from nnunet_sparse.grid.cells import Training
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.raw_dataset import SELECTION_FILE
+from nnunet_sparse.selection import Selection
+
+MEAN = "mean"
+"""Name of the mean over the labels of a task, where there are several."""
+
+_SOFTWARE = ("nnunet_sparse", "nnunetv2", "torch")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Scores of one label in one training; None where undefined.
+
+    Attributes
+    ----------
+    task
+        Name of the base without ``DatasetXXX_``.
+    configuration, trainer, plans, repeat
+        How it was trained.
+    kind
+        ``dense``, ``sparse``, ``interpolated`` or ``partner``, see
+        :class:`nnunet_sparse.grid.cells.CellVariant`.
+    rho, s, selector, scope, positive_weight, interpolation, seed
+        Factors of the variant; ``interpolation`` is empty for none.
+    num_slices
+        Annotated slices.
+    label
+        Name of the label, or ``mean``.
+    batched_IoU, batched_Dice
+        Of the voxels of all test cases together.
+    Dice, IoU, HD95_mm, NSD
+        Means over the test cases where they are defined.
+    num_cases
+        Test cases.
+    training_s
+        Seconds of the training's epochs.
+    device
+        ``cpu`` or ``cuda``.
+    dataset, selection
+        Full name of the data set, and a hash of the slices that are annotated in it.
+    versions
+        Of the software that scored it.
+    counts
+        (cases, 3): true positive, false positive and false negative voxels of each test case, in
+        the order of their names; not part of the table. Of a mean: (labels, cases, 3).
+    """
+
+    task: str
+    configuration: str
+    trainer: str
+    plans: str
+    repeat: int
+    kind: str
+    rho: float
+    s: float
+    selector: str
+    scope: str
+    positive_weight: float
+    interpolation: str
+    seed: int
+    num_slices: int
+    label: str
+    batched_IoU: float | None  # noqa: N815 - as everywhere in this software
+    batched_Dice: float | None  # noqa: N815
+    Dice: float | None
+    IoU: float | None
+    HD95_mm: float | None
+    NSD: float | None
+    num_cases: int
+    training_s: float | None
+    device: str
+    dataset: str
+    selection: str
+    versions: str
+    counts: np.ndarray = field(repr=False, compare=False)
+
+    @property
+    def way(self) -> tuple[str, str, str]:
+        """How it was trained: results of one task and way can be compared."""
+        return self.configuration, self.trainer, self.plans
+
+
+METRICS = ("batched_IoU", "batched_Dice", "Dice", "IoU", "HD95_mm", "NSD")
+COLUMNS = tuple(item.name for item in fields(Result) if item.name != "counts")
+
+
+def read_results(grid: Grid) -> list[Result]:
+    """Scores of every training that has been scored, label by label.
+
+    Raises
+    ------
+    SparseError
+        If a task names a label that its base does not have, or a summary is damaged.
+    """
+    folder = GridFolder(grid.folder)
+    found: list[Result] = []
+    for name, job in job_graph(grid).items():
+        if job.step == "score" and folder.record(name).is_file():
+            found += _of_training(grid, folder, job.subject)
+    return found
+
+
+def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator[Result]:
+    file = folder.predictions(training.key) / SUMMARY_FILE
+    try:
+        scores = json.loads(file.read_text(encoding="utf-8"))["nnsparse"]
+        rows = {row["name"]: (key, row) for key, row in scores["per_label"].items()}
+    except FileNotFoundError:
+        return  # deleted; the next run makes it again
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SparseError(f"{file} is damaged; delete it and run the experiment again") from error
+    record = folder.read(f"train/{training.key}")
+    facts = record.facts if record else {}
+    made = folder.read(f"dataset/{training.of.suffix}")
+    dataset = str(made.facts["dataset"]) if made else ""
+    variant, way = training.of.variant, training.configuration
+    labels = _labels(grid, training, [name for name in rows if name is not None])
+    common: dict[str, Any] = {
+        "task": training.of.base.suffix,
+        "configuration": way.configuration,
+        "trainer": way.trainer,
+        "plans": training.plans,
+        "repeat": training.repeat,
+        "kind": training.of.kind,
+        "rho": variant.rho,
+        "s": variant.s,
+        "selector": variant.selector,
+        "scope": variant.scope,
+        "positive_weight": variant.positive_weight,
+        "interpolation": _interpolation_name(variant.interpolation),
+        "seed": variant.seed,
+        "num_slices": made.facts["num_slices"] if made else 0,
+        "num_cases": scores["num_cases"],
+        "training_s": facts.get("training_s"),
+        "device": facts.get("device", ""),
+        "dataset": dataset,
+        "selection": _digest(grid.paths.raw / dataset / SELECTION_FILE) if made else "",
+        "versions": software(),
+    }
+    of_labels = [
+        Result(**common, label=label, **_scores(rows[label][1]), counts=_counts(scores, key))
+        for label in labels
+        for key in [rows[label][0]]
+    ]
+    yield from of_labels
+    if len(of_labels) > 1:
+        yield _mean(of_labels)
+
+
+def _labels(grid: Grid, training: Training, names: Sequence[str]) -> list[str]:
+    wanted = training.of.base.task.labels
+    if unknown := [label for label in wanted if label not in names]:
+        raise SparseError(
+            f"{grid.file}: {training.of.base.suffix} has no label {unknown[0]!r}, there are "
+            f"{', '.join(names)}"
+        )
+    return list(wanted or names)
+
+
+def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
+    means = {metric: row[metric]["mean"] for metric in METRICS[2:]}
+    return {"batched_IoU": row["batched_IoU"], "batched_Dice": row["batched_Dice"], **means}
+
+
+def _counts(scores: Mapping[str, Any], key: str) -> np.ndarray:
+    cases = sorted(scores["per_case"], key=lambda case: str(case["case"]))
+    found = [[case["labels"][key][part] for part in ("TP", "FP", "FN")] for case in cases]
+    return np.array(found, dtype=np.int64)
+
+
+def _mean(of_labels: Sequence[Result]) -> Result:
+    """Mean over labels where all are defined."""
+    means: dict[str, Any] = {}
+    for metric in METRICS:
+        values = [getattr(result, metric) for result in of_labels]
+        defined = [value for value in values if value is not None]
+        means[metric] = float(np.mean(defined)) if len(defined) == len(values) else None
+    counts = np.stack([result.counts for result in of_labels])
+    return replace(of_labels[0], label=MEAN, counts=counts, **means)
+
+
+def _interpolation_name(values: Mapping[str, Any]) -> str:
+    return Interpolation(**values).name.removeprefix("mi_") if values else ""
+
+
+def _digest(file: Path) -> str:
+    """Hash of the slices that are annotated, whatever wrote them."""
+    if not file.is_file():
+        return ""
+    cases = {case: list(chosen.slices) for case, chosen in Selection.read(file).cases.items()}
+    return hashlib.sha256(canonical_json(cases).encode()).hexdigest()[:16]
+
+
+def software() -> str:
+    """Versions of the packages that matter, as ``nnunetv2 2.8.1, ...``."""
+    found = []
+    for package in _SOFTWARE:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def target_results(results: Iterable[Result]) -> list[Result]:
+    """One result of each training: of its only label, or the mean of several."""
+    chosen: dict[tuple[Any, ...], Result] = {}
+    for result in results:
+        key = (result.dataset, result.way, result.repeat)
+        if key not in chosen or result.label == MEAN:
+            chosen[key] = result
+    return list(chosen.values())
+
+
+def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
+    """Write ``results.csv``, and ``results.parquet`` where pyarrow is installed.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    rows = [{name: getattr(result, name) for name in COLUMNS} for result in results]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files = [folder / "results.csv"]
+    write_text(files[0], text.getvalue())
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        return files
+    files.append(folder / "results.parquet")
+    with atomic_path(files[1]) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+    return files

@@ -1,0 +1,167 @@
+"""Whole experiments with Snakemake, undisturbed and killed at random moments."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from grid_fixtures import TINY, write_grid
+from tiny import read_json
+
+from nnunet_sparse.grid.cli import main
+from nnunet_sparse.grid.experiment import Grid, open_grid
+from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.status import grid_status
+from nnunet_sparse.grid.workflow import check_snakemake, run_workflow
+from nnunet_sparse.locks import try_lock, unlock
+
+# more by hand: NNSPARSE_KILLS=20
+NUM_KILLS = int(os.environ.get("NNSPARSE_KILLS", "3"))
+FILLED = TINY + "interpolation: {methods: [shape], rho: [0.2], s: [1]}\n"
+
+
+def command(grid: Grid) -> list[str]:
+    return [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(grid.file)]
+
+
+def run(grid: Grid) -> None:
+    done = subprocess.run(command(grid), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def scores(grid: Grid) -> dict[str, object]:
+    """Our part of every summary, by training."""
+    folder = GridFolder(grid.folder)
+    return {
+        job.key: read_json(folder.predictions(job.key) / "nnsparse_summary.json")["nnsparse"]
+        for job in job_graph(grid).values()
+        if job.step == "score"
+    }
+
+
+def checkpoints(grid: Grid) -> dict[str, int]:
+    """When each training that is done was finished."""
+    files = grid.paths.results.rglob("checkpoint_final.pth")
+    return {str(file): file.stat().st_mtime_ns for file in files}
+
+
+def processes_of(grid: Grid) -> list[int]:
+    """Processes that have the experiment's file in their command or environment, but this one."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        try:
+            words = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(grid.paths.raw).encode() in words or str(grid.file).encode() in words:
+            found.append(int(folder.name))
+    return found
+
+
+def kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> None:
+    """The workflow, a training or one of its workers is killed, whatever is there."""
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "wild").mkdir()
+    calm = write_grid(tmp_path / "calm", FILLED)
+    wild = write_grid(tmp_path / "wild", FILLED)
+    run(calm)
+    rng = random.Random(0)
+    finished: dict[str, int] = {}
+    for number in range(NUM_KILLS):
+        with subprocess.Popen(
+            command(wild), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as workflow:
+            time.sleep(rng.uniform(4, 25))
+            others = [p for p in processes_of(wild) if p != workflow.pid]
+            kill(rng.choice(others) if number % 2 and others else workflow.pid)
+            if number % 2 == 0:
+                workflow.wait()
+            else:
+                workflow.wait(timeout=300)
+        for file, moment in finished.items():
+            assert checkpoints(wild).get(file) == moment, "trained twice"
+        finished = checkpoints(wild)
+    run(wild)
+    after = checkpoints(wild)
+    assert {file: after[file] for file in finished} == finished
+    assert scores(wild) == scores(calm)
+    assert not grid_status(wild).of("running", "failed", "stopped", "waiting")
+    assert not list(wild.file.parent.rglob(".nnsparse_*/*"))
+    assert processes_of(wild) == []
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_is_told_and_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = TINY.replace("selectors: [fixed]", "selectors: [random]").replace("s: [1/2, 1]", "s: 1")
+    grid = write_grid(tmp_path, text)
+    first = next(job for job in job_graph(grid).values() if job.step == "dataset")
+    grid.paths.make_folders()
+    # a data set that was not made by us is in the way of the random one
+    other = f"Dataset900_{first.key.replace('rho1.000', 'rho0.200').replace('fixed', 'random')}"
+    (grid.paths.raw / other).mkdir()
+    run_status = main(["run", str(grid.file)])
+    captured = capsys.readouterr()
+    assert run_status == 2
+    assert "error: not everything is done" in captured.err
+    status = grid_status(grid)
+    assert status.of("failed") == [f"dataset/{other.partition('_')[2]}"]
+    assert f"score/{first.key}" in {name.partition("__")[0] for name in status.of("done")}
+    main(["status", str(grid.file)])
+    assert f"failed: dataset/{other.partition('_')[2]}\n  error: " in capsys.readouterr().out
+    # once it is out of the way, the rest is done
+    (grid.paths.raw / other).rmdir()
+    assert main(["run", str(grid.file)]) == 0
+    assert not grid_status(grid).of("failed", "stopped", "waiting", "running")
+
+
+def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grid = write_grid(tmp_path)
+    grid.folder.mkdir()
+    lock = try_lock(grid.folder / "run.lock")
+    assert lock is not None
+    assert main(["run", str(grid.file)]) == 2
+    unlock(lock)
+    assert "tiny.yaml is being run by another process" in capsys.readouterr().err
+
+
+def test_without_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnunet_sparse.errors import SparseError
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(SparseError, match=r'pip install "nnunet-sparse\[grid\]"'):
+        check_snakemake()
+
+
+def test_unknown_options_are_snakemakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = []
+    monkeypatch.setattr(
+        "nnunet_sparse.grid.workflow._snakemake", lambda arguments: given.append(arguments) or 0
+    )
+    grid = write_grid(tmp_path)
+    assert main(["run", str(grid.file), "--cores", "3", "--retries=2"]) == 0
+    assert given[0][-3:] == ["--cores", "3", "--retries=2"]
+    assert given[0].count("--cores") == 1
+    with pytest.raises(SystemExit) as end:
+        main(["status", str(grid.file), "--cores", "3"])
+    assert end.value.code == 2
+    assert "unrecognized arguments: --cores 3" in capsys.readouterr().err
+    assert run_workflow(open_grid(grid.file), []) == 0
+    assert "--cores" in given[1]

@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pytest
+from grid_results import result
+
+from nnunet_sparse.report.grid_statistics import (
+    Pair,
+    area_under_budget_curve,
+    difference,
+    interpolated_against_sparse,
+    iou_of,
+    more_volumes,
+    pooled_iou,
+    selector_against,
+)
+
+
+def test_pooled_iou_worked_by_hand() -> None:
+    counts = np.array([[3, 1, 0], [1, 2, 1], [0, 0, 0]])
+    assert pooled_iou(counts) == 4 / 8
+    assert np.isnan(pooled_iou(np.zeros((2, 3), int)))
+    two_labels = np.stack([counts, np.array([[1, 0, 0]] * 3)])
+    assert pooled_iou(two_labels).tolist() == [0.5, 1.0]
+    assert iou_of(result(counts=two_labels)) == 0.75
+
+
+def test_more_volumes_pairs_equal_budgets() -> None:
+    many = result(rho=0.1, s=1.0, num_slices=200)
+    few = result(rho=0.4, s=0.25, num_slices=210)
+    other = result(rho=0.8, s=0.25, num_slices=400)
+    selector = result(rho=0.4, s=0.25, num_slices=210, selector="random")
+    repeat = result(rho=0.4, s=0.25, num_slices=210, repeat=1)
+    dense = result(rho=1.0, s=1.0, num_slices=200, kind="dense")
+    assert more_volumes([few, other, selector, repeat, dense, many]) == [Pair(many, few)]
+
+
+def test_selectors_are_compared_in_the_same_cell() -> None:
+    ual = [result(selector="ual", rho=rho) for rho in (0.1, 0.2)]
+    random = [result(selector="random", rho=rho, repeat=r) for rho in (0.2, 0.4) for r in (0, 1)]
+    assert selector_against([*ual, *random], "ual", "random") == [Pair(ual[1], random[0])]
+
+
+def test_interpolation_is_compared_with_the_same_slices() -> None:
+    filled = result(interpolation="shape", kind="interpolated", positive_weight=3.0)
+    partner = result(kind="partner", positive_weight=3.0)
+    assert interpolated_against_sparse([result(), partner, filled]) == [Pair(filled, partner)]
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"), [(0.1, "supported"), (-0.1, "not supported"), (0.0, "undecided")]
+)
+def test_verdicts(gain: float, verdict: str) -> None:
+    rng = np.random.default_rng(0)
+    pairs = []
+    for repeat in range(3):
+        noise = rng.integers(-60, 60, (2, 10))
+        first = [[500 + int(1000 * gain) + n, 500 - int(1000 * gain) - n, 0] for n in noise[0]]
+        second = [[500 + n, 500 - n, 0] for n in noise[1]]
+        pairs.append(
+            Pair(
+                result(counts=np.array(first), selector="ual", repeat=repeat),
+                result(counts=np.array(second), repeat=repeat),
+            )
+        )
+    found = difference(pairs)
+    assert found is not None
+    assert found.mean == pytest.approx(gain, abs=0.03)
+    assert found.low < found.mean < found.high
+    assert (found.num_pairs, found.num_cells) == (3, 1)
+    assert found.verdict == verdict
+    assert difference(pairs) == found
+
+
+def test_interval_has_the_width_of_the_cases_spread() -> None:
+    """One repeat, a second side that is fixed: the standard error of a mean over cases."""
+    rng = np.random.default_rng(1)
+    ious = rng.normal(0.5, 0.05, 400)
+    counts = np.stack([1000 * ious, 1000 * (1 - ious), 0 * ious], axis=1).round().astype(int)
+    pair = Pair(result(counts=counts, selector="ual"), result(counts=counts * 0 + [500, 500, 0]))
+    found = difference([pair], num_draws=4000)
+    assert found is not None
+    expected = 2 * 1.96 * counts[:, 0].std() / 1000 / math.sqrt(400)
+    assert found.high - found.low == pytest.approx(expected, rel=0.05)
+
+
+def test_intervals_cover_the_truth() -> None:
+    """Over many experiments with known truth, about 95 % of the intervals hold it."""
+    rng = np.random.default_rng(2)
+    covered = 0
+    for _ in range(200):
+        counts = []
+        for _side in range(2):
+            ious = np.clip(rng.normal(0.5, 0.1, 60), 0.01, 0.99)
+            counts.append(np.stack([1000 * ious, 1000 * (1 - ious), 0 * ious], axis=1).astype(int))
+        pair = Pair(result(counts=counts[0], selector="ual"), result(counts=counts[1]))
+        found = difference([pair], num_draws=400)
+        assert found is not None
+        covered += found.low <= 0 <= found.high
+    assert 180 <= covered <= 198
+
+
+def test_undefined_pairs_are_left_out() -> None:
+    empty = result(counts=np.zeros((10, 3), int), selector="ual")
+    assert difference([]) is None
+    assert difference([Pair(empty, result())]) is None
+
+
+def test_area_worked_by_hand() -> None:
+    # halves of equal length on the logarithmic axis
+    assert area_under_budget_curve([1, 10, 100], [0.0, 0.5, 0.5]) == pytest.approx(0.375)
+    assert area_under_budget_curve([10, 1, 1], [0.5, 0.2, 0.4]) == pytest.approx(0.4)
+    assert area_under_budget_curve([10, 10], [0.5, 0.2]) is None
