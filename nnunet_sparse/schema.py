@@ -89,8 +89,8 @@ def check_fields(instance: Any) -> None:
         object.__setattr__(instance, name, value)
 
 
-def find_rule(rules: Rules, key: str) -> Rule:
-    """Rule of a setting.
+def find_rule(rules: Rules, key: str, prefix: str = "") -> Rule:
+    """Rule of a setting; the prefix is what its name has before it in messages.
 
     Raises
     ------
@@ -100,8 +100,9 @@ def find_rule(rules: Rules, key: str) -> Rule:
     if key in rules:
         return rules[key]
     close = difflib.get_close_matches(str(key), rules, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise SparseError(f"unknown setting {key!r} ({hint}there are {', '.join(rules)})")
+    hint = f"did you mean {prefix}{close[0]}? " if close else ""
+    named = ", ".join(rules)
+    raise SparseError(f"unknown setting {f'{prefix}{key}'!r} ({hint}there are {named})")
 
 
 def parse_value(key: str, text: str, rule: Rule) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.recipes.recipe import RECIPE_RULES
+from nnunet_sparse.recipes.recipe import recipe_rule
 from nnunet_sparse.sampling import PLACEMENTS
 from nnunet_sparse.schema import (
     check_fields,
@@ -104,7 +104,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         check_fields(self)
         for key, value in self.recipe.items():
-            self.recipe[key] = check_value(f"recipe.{key}", value, find_rule(RECIPE_RULES, key))
+            self.recipe[key] = check_value(f"recipe.{key}", value, recipe_rule(key))
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any]) -> "TrainingSettings":
@@ -176,7 +176,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
             raise SparseError(f"a setting is given as key=value (num_epochs=100), got {text!r}")
         prefix, dot, inner = key.partition(".")
         if dot and prefix == "recipe":
-            parsed = parse_value(key, value, find_rule(RECIPE_RULES, inner))
+            parsed = parse_value(key, value, recipe_rule(inner))
             settings.setdefault(prefix, {})[inner] = parsed
         else:
             settings[key] = parse_value(key, value, find_rule(rules_of(TrainingSettings), key))

@@ -7,6 +7,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.planners.registry import task_of
 from nnunet_sparse.recipes.paper import PAPER
+from nnunet_sparse.recipes.roles import resolve_roles
 from nnunet_sparse.settings import BLOCK
 
 
@@ -20,13 +21,13 @@ def paper_trainers(planner: str, configuration: str) -> list[str]:
     ]
 
 
-def memory_line(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> str:
-    """Estimate of the memory that a training needs.
+def training_lines(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> list[str]:
+    """Command line of a training and its memory; or why the trainer cannot use these plans.
 
     Parameters
     ----------
     trainer
-        One of :func:`paper_trainers`.
+        One of :func:`paper_trainers`, or any other.
     plans
         Plans of the data set.
     configuration
@@ -34,29 +35,47 @@ def memory_line(trainer: str, plans: Plans, configuration: str, preprocessed: Pa
     preprocessed
         Folder of the data set in ``nnUNet_preprocessed``.
     """
+    command = (
+        f"train: nnUNetv2_train {preprocessed.name} {configuration} 0 -tr {trainer} "
+        f"-p {plans['plans_name']}"
+    )
+    if trainer not in PAPER:
+        return [command]
+    try:
+        return [command, f"memory: {_memory(trainer, plans, configuration, preprocessed)}"]
+    except SparseError as error:
+        return [f"note: {trainer} cannot use these plans: {error}"]
+
+
+def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> str:
+    """Estimate of the memory that a training needs.
+
+    Raises
+    ------
+    SparseError
+        If the network or the roles of the labels do not fit.
+    """
     from nnunet_sparse.recipes.memory import training_memory
 
     training, planned = PAPER[trainer], configuration_of(plans, configuration)
     recipe = training.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
     dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
+    resolve_roles(dataset_json, recipe.roles)
     labels = [name for name in dataset_json["labels"] if name != "ignore"]
-    try:
-        memory = training_memory(
-            training.architecture,
-            len(dataset_json["channel_names"]),
-            len(labels),
-            planned["patch_size"],
-            planned["batch_size"],
-            recipe.network,
-            recipe.optimizer,
-        )
-    except SparseError as error:
-        return f"memory: {trainer}: {error}"
+    memory = training_memory(
+        training.architecture,
+        len(dataset_json["channel_names"]),
+        len(labels),
+        planned["patch_size"],
+        planned["batch_size"],
+        recipe.network,
+        recipe.optimizer,
+    )
     size = "x".join(str(side) for side in planned["patch_size"])
     return (
-        f"memory: {trainer} with {planned['batch_size']} patches of {size}: "
-        f"{memory.num_parameters / 1e6:.1f} M parameters, an estimated {_gib(memory.least)} to "
-        f"{_gib(memory.most)} GiB (mixed precision, float32); --scale shrinks it"
+        f"{trainer} with {planned['batch_size']} patches of {size}: "
+        f"{memory.num_parameters / 1e6:.3g} M parameters, an estimated {_gib(memory.least)} to "
+        f"{_gib(memory.most)} GiB (mixed precision, float32)"
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.locks import locked
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.recipes.recipe import DECIDED_BY_RECIPE
+from nnunet_sparse.recipes.roles import resolve_roles
 from nnunet_sparse.settings import TrainingSettings, parse_assignments
 
 logger = logging.getLogger(__name__)
@@ -105,6 +108,8 @@ def plan_and_preprocess(
     plans_name = default_name if plans_name is None else plans_name
     _check_plans_name(plans_name)
     raw = open_for_training(paths, dataset)
+    if roles := changes.get("recipe", {}).get("roles"):
+        resolve_roles(raw.dataset_json, roles)
     folder = paths.preprocessed / raw.name
     source = find_source(paths, raw, planner, plans_name, plans_from)
     existing = (source.existing_plans, read_plans(folder / f"{plans_name}.json"))
@@ -206,8 +211,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _work(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
-    from nnunet_sparse.planners.paper_trainings import memory_line, paper_trainers
+    from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
     from nnunet_sparse.planners.plans import default_configurations, read_plans
+    from nnunet_sparse.planners.registry import task_of
 
     file = plan_and_preprocess(
         configured_paths(),
@@ -225,14 +231,17 @@ def _work(args: argparse.Namespace) -> None:
     plans = read_plans(file) or {}
     configurations = args.configurations or default_configurations(plans)
     for configuration in dict.fromkeys(configurations):
-        trainers = paper_trainers(args.planner, configuration)
-        for trainer in trainers or ["SparseTrainer"]:
-            print(
-                f"train: nnUNetv2_train {file.parent.name} {configuration} 0 -tr {trainer} "
-                f"-p {file.stem}"
-            )
-        for trainer in trainers:
-            print(memory_line(trainer, plans, configuration, file.parent))
-    logger.info(
-        '%s must hold %s (eval "$(nnsparse_env)" sees to it)', EXT_TRAINER, ext_trainers_folder()
-    )
+        for trainer in paper_trainers(args.planner, configuration) or ["SparseTrainer"]:
+            print("\n".join(training_lines(trainer, plans, configuration, file.parent)))
+    decided = sorted(set(settings) & set(DECIDED_BY_RECIPE))
+    if decided and task_of(args.planner):
+        logger.warning(
+            "The trainers of the paper do not use %s: their recipes have recipe.KEY for it",
+            ", ".join(decided),
+        )
+    if str(ext_trainers_folder()) not in os.environ.get(EXT_TRAINER, "").split(os.pathsep):
+        logger.info(
+            '%s must hold %s (eval "$(nnsparse_env)" sees to it)',
+            EXT_TRAINER,
+            ext_trainers_folder(),
+        )

@@ -124,12 +124,12 @@ def test_assignments(text, expected):
         ("initial_lr=fast", "above 0, got 'fast'"),
         ("epochs=3", "unknown setting 'epochs'"),
         ("recipe=3", "mapping from keys"),
-        ("recipe.iteration=3", "unknown setting 'iteration' .did you mean iterations"),
+        ("recipe.iteration=3", "unknown setting 'recipe.iteration' .did you mean"),
         ("recipe.pretrained=1", "pretrained must be true or false, got 1"),
         ("recipe.pretrained=no", "pretrained must be true or false, got 'no'"),
         ("recipe.augmentation=blur", "some of bias_field"),
-        ('recipe.class_weights={"liver": 1}', "class_weights must be a mapping from background"),
-        ('recipe.class_weights={"target": -1}', "class_weights must be a mapping from background"),
+        ('recipe.class_weights={"liver": 1}', "class_weights must be a mapping from roles"),
+        ('recipe.class_weights={"target": -1}', "class_weights must be a mapping from roles"),
     ],
 )
 def test_bad_assignment(text, message):

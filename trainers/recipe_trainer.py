@@ -1,7 +1,7 @@
 """Trainers whose network and recipe are fixed, and can be changed key by key in the plans."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from nnunet_sparse.losses import build_loss
 from nnunet_sparse.recipes.augmentation import flip_axes, initial_patch_size, recipe_transforms
 from nnunet_sparse.recipes.paper import PaperTraining
 from nnunet_sparse.recipes.pretrained import find_weights
-from nnunet_sparse.recipes.recipe import Recipe
+from nnunet_sparse.recipes.recipe import DECIDED_BY_RECIPE, Recipe
 from nnunet_sparse.recipes.roles import class_weights, resolve_roles
 from nnunet_sparse.recipes.schedules import IterationSchedule, learning_rate
 from nnunet_sparse.settings import BLOCK, TrainingSettings
@@ -30,17 +30,6 @@ RECIPE_FILE = "recipe.json"
 # at least so many during a training
 _NUM_CHECKPOINTS = 10
 _DEFAULT_DEVICE = torch.device("cuda")
-# settings of the plans in whose place a recipe has its own
-_DECIDED_BY_RECIPE = (
-    "num_epochs",
-    "optimizer",
-    "initial_lr",
-    "weight_decay",
-    "oversample_foreground_percent",
-    "placement",
-    "slice_sampling",
-    "dice_smooth",
-)
 
 
 class RecipeTrainer(SparseTrainer):
@@ -88,8 +77,9 @@ class RecipeTrainer(SparseTrainer):
         self.num_epochs = -(-self.recipe.iterations // self.iterations_per_epoch)
         # nnU-Net's 50 epochs are nearly all that there are
         self.save_every = min(self.save_every, max(1, self.num_epochs // _NUM_CHECKPOINTS))
-        self.weights_source: str | None = None
-        self.is_continued = False
+        self.record = self._record_of(plans, configuration, dataset_json)
+        self.begun_with: dict[str, Any] | None = None
+        self.weights_source = "none"
         self.fresh_weights = 0.0
 
     @classmethod
@@ -134,23 +124,45 @@ class RecipeTrainer(SparseTrainer):
         self.fresh_weights = self._sum_of_weights()
 
     def load_checkpoint(self, filename_or_checkpoint: dict[str, Any] | str) -> None:
-        """Load a checkpoint of this training."""
+        """Load a checkpoint of this training; with another network it is refused."""
+        content: Any = filename_or_checkpoint
+        if not isinstance(content, dict):
+            # mapped, since the weights are not needed here
+            content = torch.load(content, map_location="cpu", mmap=True, weights_only=False)
+        begun = content["init_args"]
+        self.begun_with = self._record_of(
+            begun["plans"], begun["configuration"], begun["dataset_json"]
+        )
+        self._check_unchanged(("network",))
         super().load_checkpoint(filename_or_checkpoint)
-        self.is_continued = True
 
     def on_train_start(self) -> None:
         """Load pretrained weights where a training starts, and write down its recipe."""
         file = Path(self.output_folder) / RECIPE_FILE
-        content = self._recipe_content()
-        if self.is_continued:
-            _check_unchanged(file, content)
-        else:
+        if self.begun_with is None:
             self._start_from_weights()
+        else:
+            self._check_unchanged()
+            self.weights_source = _weights_of(file)
         if self.local_rank == 0:
-            if not self.is_continued or not file.is_file():
-                write_json(file, content | {"weights": self.weights_source})
+            write_json(file, self.record | {"weights": self.weights_source})
             self._log_recipe(file)
         super().on_train_start()
+
+    def _check_unchanged(self, keys: Collection[str] | None = None) -> None:
+        """Refuse to go on with another recipe than that of the checkpoint."""
+        before, now = (
+            record["recipe"] | {key: value for key, value in record.items() if key != "recipe"}
+            for record in (self.begun_with or self.record, self.record)
+        )
+        changed = [key for key in sorted(now) if before[key] != now[key]]
+        changed = [key for key in changed if keys is None or key in keys]
+        if changed:
+            raise SparseError(
+                f"the training in {self.output_folder} was begun with another recipe "
+                f"({', '.join(changed)}): give the changed plans another name (-p), or start anew "
+                "without --c"
+            )
 
     def _start_from_weights(self) -> None:
         # before anything else, so that it fails at once
@@ -166,7 +178,9 @@ class RecipeTrainer(SparseTrainer):
             self.weights_source = "-pretrained_weights"
             self.print_to_log_file("The network starts from the weights that it was given")
         else:
-            self.print_to_log_file("The network is trained from scratch")
+            self.print_to_log_file(
+                "The network is trained from scratch, without pretrained weights"
+            )
 
     def _has_given_weights(self) -> bool:
         """Whether weights were loaded after initialisation, as ``-pretrained_weights`` does."""
@@ -180,42 +194,48 @@ class RecipeTrainer(SparseTrainer):
         network: Any = self.network.module if self.is_ddp else self.network
         return network._orig_mod if isinstance(network, OptimizedModule) else network
 
-    def _recipe_content(self) -> dict[str, Any]:
-        """The recipe in force, and what became of it with these plans and this data set."""
+    @classmethod
+    def _record_of(
+        cls, plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The recipe in force, and what becomes of it with these plans and this data set."""
+        plans_manager = PlansManager(plans)
+        manager = plans_manager.get_configuration(configuration)
+        settings = TrainingSettings.from_block(manager.configuration.get(BLOCK, {}))
+        recipe = cls._recipe_of(manager)
+        roles = resolve_roles(dataset_json, recipe.roles)
+        num_classes = plans_manager.get_label_manager(dataset_json).num_segmentation_heads
         return {
-            "trainer": type(self).__name__,
-            "architecture": self.training.architecture,
-            "recipe": self.recipe.to_dict(),
-            "labels_of_roles": {role: list(values) for role, values in self.roles.items()},
-            "class_weights": self._class_weights(),
-            "num_iterations_per_epoch": self.iterations_per_epoch,
-            "batch_size": self.configuration_manager.batch_size,
-            "patch_size": [int(side) for side in self.configuration_manager.patch_size],
-            "spacing": [float(mm) for mm in self.configuration_manager.spacing],
+            "trainer": cls.__name__,
+            "architecture": cls.training.architecture,
+            "recipe": recipe.to_dict(),
+            "labels_of_roles": {role: list(values) for role, values in roles.items()},
+            "class_weights": class_weights(roles, recipe.class_weights, num_classes),
+            "num_iterations_per_epoch": min(settings.num_iterations_per_epoch, recipe.iterations),
+            "padding": settings.padding,
+            "label_interpolation": settings.label_interpolation,
+            "batch_size": manager.batch_size,
+            "patch_size": [int(side) for side in manager.patch_size],
+            "spacing": [float(mm) for mm in manager.spacing],
         }
 
     def _log_recipe(self, file: Path) -> None:
-        ignored = [
-            key
-            for key in _DECIDED_BY_RECIPE
-            if getattr(self.settings, key) != getattr(TrainingSettings(), key)
-        ]
-        if ignored:
-            self.print_to_log_file(
-                f"The recipe decides in place of these settings of the plans: {', '.join(ignored)}"
-            )
+        self.print_to_log_file(
+            "The recipe decides in place of these settings of the plans: "
+            f"{', '.join(DECIDED_BY_RECIPE)}"
+        )
         if self.recipe.patch_centres and self._is_flat:
             self.print_to_log_file("recipe.patch_centres is for 3d and is not used")
+        if self.recipe.class_weights and "ce" not in self.recipe.loss.split("_"):
+            self.print_to_log_file(
+                f"recipe.class_weights is for cross entropy and is not used by {self.recipe.loss}"
+            )
         number = sum(p.numel() for p in self.network.parameters())
         self.print_to_log_file(f"{number} parameters; the recipe in force is in {file}")
 
     @property
     def _is_flat(self) -> bool:
         return len(self.configuration_manager.patch_size) == 2
-
-    def _class_weights(self) -> list[float] | None:
-        num_classes = self.label_manager.num_segmentation_heads
-        return class_weights(self.roles, self.recipe.class_weights, num_classes)
 
     @property
     def ignore_label(self) -> int:
@@ -258,6 +278,9 @@ class RecipeTrainer(SparseTrainer):
         left = self.recipe.iterations - self.current_epoch * self.iterations_per_epoch
         self.num_iterations_per_epoch = min(self.iterations_per_epoch, left)
         super().on_train_epoch_start()
+        # nnU-Net rounds to five decimals
+        first = self.current_epoch * self.iterations_per_epoch
+        self.print_to_log_file(f"Learning rate of iteration {first}: {self.rate_of(first):.6g}")
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """One iteration, and the learning rate of the next."""
@@ -270,7 +293,7 @@ class RecipeTrainer(SparseTrainer):
         return build_loss(
             recipe.loss,
             self.ignore_label,
-            class_weights=self._class_weights(),
+            class_weights=self.record["class_weights"],
             smooth=recipe.dice_smooth,
             gamma=recipe.focal_gamma,
         ).to(self.device)
@@ -332,24 +355,9 @@ class RecipeTrainer(SparseTrainer):
             return RoleDataLoader(*how, ())
 
 
-def _check_unchanged(file: Path, content: Mapping[str, Any]) -> None:
-    """Refuse to continue a training with another recipe; none of its parts would be right.
-
-    Raises
-    ------
-    SparseError
-        Naming what has changed.
-    """
+def _weights_of(file: Path) -> str:
+    """Weights that a training which is continued has started from."""
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-        found = before["recipe"] | {k: before[k] for k in content if k != "recipe"}
+        return str(json.loads(file.read_text(encoding="utf-8"))["weights"])
     except (OSError, ValueError, KeyError, TypeError):
-        return
-    wanted = json.loads(json.dumps(content))
-    wanted = wanted["recipe"] | {k: v for k, v in wanted.items() if k != "recipe"}
-    changed = sorted(key for key, value in wanted.items() if found.get(key) != value)
-    if changed:
-        raise SparseError(
-            f"the training in {file.parent} was begun with another recipe ({', '.join(changed)}): "
-            "give the changed plans another name (-p), or start anew without --c"
-        )
+        return "unknown"

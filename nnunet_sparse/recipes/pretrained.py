@@ -80,6 +80,8 @@ def find_weights(architecture: str) -> Path:
         )
     folder = os.environ.get(WEIGHTS_FOLDER)
     if folder:
+        if not Path(folder).expanduser().is_dir():
+            raise SparseError(f"{WEIGHTS_FOLDER} is {folder}, which is not a folder")
         own = Path(folder).expanduser() / weights.name
         if weights.is_complete(own):
             return own
@@ -96,8 +98,8 @@ def find_weights(architecture: str) -> Path:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise SparseError(
             f"the pretrained weights {weights.name} are not there and could not be downloaded: get "
-            f"{weights.address} and put it as {what} {where}, or train without them by "
-            f"--set recipe.pretrained=false ({reason})"
+            f"{weights.address} and put it as {what} {where}, or make plans that do without them: "
+            f"nnsparse_plan_and_preprocess ... -p NEW_NAME --set recipe.pretrained=false ({reason})"
         ) from None
 
 

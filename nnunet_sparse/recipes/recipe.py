@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.recipes.roles import ROLES
 from nnunet_sparse.recipes.schedules import SCHEDULES
 from nnunet_sparse.sampling import PLACEMENTS
 from nnunet_sparse.schema import (
+    Rule,
     check_fields,
     check_value,
     choice,
@@ -27,6 +29,18 @@ from nnunet_sparse.schema import (
 AUGMENTATIONS = ("bias_field", "elastic", "affine", "flip")
 LOSSES = ("ce", "dice_ce", "dice_focal")
 OPTIMIZERS = ("adamw", "sgd")
+DECIDED_BY_RECIPE = (
+    "num_epochs",
+    "optimizer",
+    "initial_lr",
+    "weight_decay",
+    "oversample_foreground_percent",
+    "placement",
+    "slice_sampling",
+    "dice_smooth",
+)
+"""Settings of the plans in whose place a recipe has its own."""
+
 # roles of a group of voxels from which patch centres are drawn together
 JOINT = "+"
 
@@ -64,12 +78,16 @@ def _are_roles(value: Mapping[str, Any]) -> bool:
 
 
 _CLASS_WEIGHTS = {
-    "rule": mapping("a mapping from background, context, target to weights", _are_weights)
+    "rule": mapping(
+        "a mapping from roles (background, context, target; not from labels) to weights of at "
+        "least 0",
+        _are_weights,
+    )
 }
 _PATCH_CENTRES = {
     "rule": mapping(
         f"a mapping from roles ({', '.join(ROLES)}; several joined by {JOINT!r}), each named at "
-        "most once, to shares",
+        "most once, to shares of at least 0, not all of them 0",
         _are_shares,
     )
 }
@@ -164,7 +182,7 @@ class Recipe:
             If a key is unknown or a value is bad.
         """
         for key, value in changes.items():
-            check_value(f"recipe.{key}", value, find_rule(RECIPE_RULES, key))
+            check_value(f"recipe.{key}", value, recipe_rule(key))
         return Recipe(**(self.to_dict() | dict(changes)))
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,3 +191,20 @@ class Recipe:
 
 
 RECIPE_RULES = rules_of(Recipe)
+
+
+def recipe_rule(key: str) -> Rule:
+    """Rule of a value of recipes.
+
+    Raises
+    ------
+    SparseError
+        If there is no such value.
+    """
+    outer, dot, _ = key.partition(".")
+    if dot and outer in RECIPE_RULES:
+        raise SparseError(
+            f"recipe.{key}: what is inside of recipe.{outer} is written as JSON, as in "
+            f"'recipe.{outer}={{...}}'"
+        )
+    return find_rule(RECIPE_RULES, key, "recipe.")

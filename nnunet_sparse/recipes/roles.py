@@ -99,7 +99,7 @@ def class_weights(
     Raises
     ------
     SparseError
-        If label values have gaps.
+        If label values have gaps, or all weights are 0.
     """
     if not weights:
         return None
@@ -110,6 +110,8 @@ def class_weights(
     for role, weight in weights.items():
         for value in roles.get(role, ()):
             found[value] = float(weight)
+    if not any(found[value] for value in (0, *foreground)):
+        raise SparseError(f"class_weights leave no class with a weight above 0: {dict(weights)}")
     return found
 
 

@@ -1,6 +1,7 @@
 """The recipes as a table, for the command line and the documentation."""
 
 import argparse
+import json
 from collections.abc import Sequence
 
 from nnunet_sparse.cli import CommandParser, run_command
@@ -34,6 +35,17 @@ def recipe_table() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [f"| `{name}` | {_recipe(training)} |" for name, training in PAPER.items()]
+    return "\n".join(lines) + "\n"
+
+
+def option_table() -> str:
+    """Options of the networks with their defaults in Markdown; it ends with a line break."""
+    from nnunet_sparse.architectures.registry import architecture_options
+
+    lines = ["| trainer | `recipe.network`, with its defaults |", "|---|---|"]
+    for name, training in PAPER.items():
+        options = json.dumps(architecture_options(training.architecture))
+        lines.append(f"| `{name}` | `{options}` |")
     return "\n".join(lines) + "\n"
 
 
@@ -78,11 +90,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``nnsparse_recipes``."""
     parser = CommandParser(
         "nnsparse_recipes",
-        "Show the networks and training recipes of the paper, as Markdown tables.",
+        "Show the networks and training recipes of the paper, and the options of the networks, as "
+        "Markdown tables.",
         "nnsparse_recipes",
     )
     return run_command(parser, _work, argv)
 
 
 def _work(args: argparse.Namespace) -> None:  # noqa: ARG001
-    print(recipe_table(), end="")
+    print(recipe_table())
+    print(option_table(), end="")

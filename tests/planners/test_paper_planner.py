@@ -13,7 +13,7 @@ from nnunet_sparse.planners.paper_planner import (
     PaperPlannerLiTS17,
 )
 from nnunet_sparse.planners.paper_tasks import TASKS, PaperSize, fitted, scaled
-from nnunet_sparse.planners.paper_trainings import memory_line, paper_trainers
+from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
 from nnunet_sparse.planners.plan_and_preprocess import main, plan_and_preprocess
 from nnunet_sparse.planners.registry import default_plans_name, find_planner, task_of, with_scale
 
@@ -194,19 +194,39 @@ def test_trainers_of_a_planner():
     assert paper_trainers("SmallPlanner", "2d") == []
 
 
-def test_memory_is_told(tmp_path):
-    dataset_json = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "x": 1, "ignore": 2}}
-    (tmp_path / "dataset.json").write_text(json.dumps(dataset_json))
+def test_commands_and_memory_are_told(tmp_path):
+    folder = tmp_path / "Dataset001_X"
+    folder.mkdir()
+    labels = {"background": 0, "x": 1, "ignore": 2}
+    dataset_json = {"channel_names": {"0": "CT"}, "labels": labels}
+    (folder / "dataset.json").write_text(json.dumps(dataset_json))
     plan = {"patch_size": [64, 64], "batch_size": 4, "nnsparse": {}}
     plans = {"configurations": {"2d": plan}, "plans_name": "p"}
-    line = memory_line("SparseTrainerInceptionUNet", plans, "2d", tmp_path)
-    assert line.startswith("memory: SparseTrainerInceptionUNet with 4 patches of 64x64: 3.9 M")
+
+    def lines(trainer):
+        return training_lines(trainer, plans, "2d", folder)
+
+    command = "train: nnUNetv2_train Dataset001_X 2d 0 -tr SparseTrainer"
+    assert lines("SparseTrainer") == [f"{command} -p p"]
+    first, second = lines("SparseTrainerInceptionUNet")
+    assert first == f"{command}InceptionUNet -p p"
+    assert second.startswith("memory: SparseTrainerInceptionUNet with 4 patches of 64x64: 3.9 M")
     plan["nnsparse"] = {"recipe": {"network": {"channels": [2, 3, 4, 5, 6]}}}
-    assert ": 0.0 M" in memory_line("SparseTrainerInceptionUNet", plans, "2d", tmp_path)
+    assert ": 0.0" in lines("SparseTrainerInceptionUNet")[1]
     # an option of another trainer of the same task
-    assert "has no option 'channels'" in memory_line(
-        "SparseTrainerSegFormer", plans, "2d", tmp_path
-    )
+    (line,) = lines("SparseTrainerSegFormer")
+    assert line.startswith("note: SparseTrainerSegFormer cannot use these plans: ")
+    assert "has no option 'channels'" in line
+    dataset_json["labels"] = {"background": 0, "x": [1, 2]}
+    (folder / "dataset.json").write_text(json.dumps(dataset_json))
+    assert "regions" in lines("SparseTrainerInceptionUNet")[0]
+
+
+def test_roles_are_checked_before_planning(tiny_paths, capsys):
+    settings = ["--set", 'recipe.roles={"target": ["tumor"]}']
+    assert main(["-d", "777", "-pl", "PaperPlannerATLAS", *settings]) == 2
+    assert "there is no label 'tumor' (there are object)" in capsys.readouterr().err
+    assert not list(tiny_paths.preprocessed.glob("*/*.json"))
 
 
 def test_the_command_refuses_a_scale(tiny_paths, capsys):

@@ -88,11 +88,25 @@ def test_without_network_the_error_says_what_to_put_where(
         find_weights(architecture)
     text = str(error.value)
     assert "\n" not in text
-    for part in (name, address, f"set {WEIGHTS_FOLDER}", "recipe.pretrained=false", "no route"):
+    for part in (
+        name,
+        address,
+        f"set {WEIGHTS_FOLDER}",
+        "-p NEW_NAME --set recipe.pretrained=false",
+        "no route",
+    ):
         assert part in text
     monkeypatch.setenv(WEIGHTS_FOLDER, str(tmp_path))
     with pytest.raises(SparseError, match=f"in {tmp_path}, or"):
         find_weights(architecture)
+
+
+def test_the_users_folder_must_be_one(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("file", "missing"):
+        monkeypatch.setenv(WEIGHTS_FOLDER, str(tmp_path / name))
+        with pytest.raises(SparseError, match=f"NNSPARSE_WEIGHTS is .*{name}, which is not a fold"):
+            find_weights("cam_wnet")
 
 
 def test_others_have_no_weights():

@@ -12,7 +12,7 @@ def test_changes_leave_the_rest():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("iteration", 3, "unknown setting 'iteration' .did you mean iterations"),
+        ("iteration", 3, "unknown setting 'recipe.iteration' .did you mean recipe.iterations"),
         ("iterations", 0, "recipe.iterations must be a whole number of at least 1, got 0"),
         ("loss", "mse", "recipe.loss must be one of ce, dice_ce, dice_focal, got 'mse'"),
         ("augmentation", ["flip", "flip"], "some of"),
@@ -23,7 +23,9 @@ def test_changes_leave_the_rest():
         ("class_weights", {"unannotated": 1}, "background, context, target"),
         ("class_weights", {"target": "1"}, "weights"),
         ("roles", {"background": [1]}, "target and context"),
+        ("class_weights", {"tumour": 1}, "not from labels"),
         ("network", 5, "mapping from options"),
+        ("network.channels", 5, "recipe.network is written as JSON"),
     ],
 )
 def test_bad_values_are_named(key, value, message):

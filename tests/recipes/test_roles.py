@@ -65,3 +65,6 @@ def test_weights_of_classes():
     assert class_weights(roles, {}, 5) is None
     with pytest.raises(SparseError, match="consecutive"):
         class_weights(roles, weights, 4)
+    zero = dict.fromkeys(("background", "context", "target"), 0)
+    with pytest.raises(SparseError, match="no class with a weight above 0"):
+        class_weights(roles, zero, 5)

@@ -171,18 +171,44 @@ def test_a_killed_training_ends_with_the_same_weights(recipe_trainable, name):
     [
         ({"initial_lr": 1e-3, "loss": "ce"}, "initial_lr, loss"),
         ({"settings": {"num_iterations_per_epoch": 1}}, "num_iterations_per_epoch"),
+        ({"settings": {"padding": "ignore"}}, "padding"),
     ],
 )
 def test_a_training_is_not_continued_with_another_recipe(recipe_trainable, changes, named):
+    """Whatever has become of the file that holds the recipe."""
     name = "SparseTrainerUNETR"
     make_trainer(recipe_trainable, name).run_training()
     folder = output_folder(recipe_trainable, name) / "fold_0"
-    recipe = (folder / "recipe.json").read_text()
+    (folder / "recipe.json").write_text(recipe := "{")
     changed = make_trainer(recipe_trainable, name, **changes)
     changed.load_checkpoint(str(folder / "checkpoint_final.pth"))
     with pytest.raises(SparseError, match=rf"begun with another recipe \({named}\)"):
         changed.run_training()
     assert (folder / "recipe.json").read_text() == recipe
+
+
+def test_another_network_is_refused_before_its_weights_are_loaded(recipe_trainable):
+    name = "SparseTrainerInceptionUNet"
+    make_trainer(recipe_trainable, name).run_training()
+    file = output_folder(recipe_trainable, name) / "fold_0" / "checkpoint_final.pth"
+    channels = [value + 1 for value in TINY_NETWORKS[name]["channels"]]
+    changed = make_trainer(recipe_trainable, name, network={"channels": channels})
+    with pytest.raises(SparseError, match=r"begun with another recipe \(network\)"):
+        changed.load_checkpoint(str(file))
+
+
+def test_a_lost_record_is_written_again(recipe_trainable):
+    name = "SparseTrainerUNETR"
+    make_trainer(recipe_trainable, name).run_training()
+    folder = output_folder(recipe_trainable, name) / "fold_0"
+    before = json.loads((folder / "recipe.json").read_text())
+    assert before["weights"] == "none"
+    (folder / "recipe.json").unlink()
+    again = make_trainer(recipe_trainable, name)
+    again.load_checkpoint(str(folder / "checkpoint_final.pth"))
+    again.run_training()
+    after = json.loads((folder / "recipe.json").read_text())
+    assert after == before | {"weights": "unknown"}
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -436,14 +462,20 @@ def test_networks_without_weights_cannot_be_pretrained(recipe_trainable):
         trainer.run_training()
 
 
-def test_settings_that_the_recipe_decides_are_named(recipe_trainable):
+def test_the_log_says_what_the_recipe_decides(recipe_trainable):
     trainer = make_trainer(
-        recipe_trainable, "SparseTrainerUNETR", settings={"num_epochs": 7, "save_every": 3}
+        recipe_trainable,
+        "SparseTrainerUNETR",
+        settings={"num_epochs": 7, "save_every": 3},
+        class_weights={"target": 2},
+        initial_lr=1.23456e-5,
     )
     trainer.run_training()
     log = Path(trainer.log_file).read_text()
-    assert "in place of these settings of the plans: num_epochs\n" in log.replace(" \n", "\n")
+    assert "in place of these settings of the plans: num_epochs, optimizer," in log
     assert "trained from scratch" in log
+    assert "recipe.class_weights is for cross entropy and is not used by dice_focal" in log
+    assert "Learning rate of iteration 0: 1.23456e-05" in log
     # at least ten checkpoints on the way where there are so many epochs
     assert (trainer.num_epochs, trainer.save_every) == (2, 1)
 
