@@ -49,6 +49,8 @@ NARROW: dict[str, dict[str, Any]] = {
     "SparseTrainerUNETR": {"feature_size": 8, "hidden_size": 96, "mlp_dim": 384, "num_heads": 6},
     "SparseTrainerAttentionUNet3D": {"channels": [8, 16, 32, 64, 128]},
 }
+# PyTorch's convolutions in bfloat16 on a CPU return huge numbers for its smallest feature maps
+FLOAT32 = {"SparseTrainerSegFormer"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
                         **changes,
                     }
                     settings = length | {"recipe": recipe}
-                    experiment = Experiment(dataset, configuration, plans, None, settings, 0, name)
+                    experiment = Experiment(
+                        dataset, configuration, plans, None, settings, 0, name, name in FLOAT32
+                    )
                     yield Cell(base_name(data), found, experiment, tuple(args.recipe))
 
 

@@ -42,6 +42,8 @@ class Experiment:
         Number of the repeat.
     trainer
         What ``-tr`` names.
+    float32
+        Not in bfloat16 on a CPU.
     """
 
     dataset: str
@@ -51,6 +53,7 @@ class Experiment:
     settings: Mapping[str, Any]
     repeat: int
     trainer: str = "SparseTrainer"
+    float32: bool = False
 
 
 def train_and_score(
@@ -91,7 +94,7 @@ def _trained(paths: NnUNetPaths, experiment: Experiment, device: str) -> tuple[A
         device=device,
         trainer_name=experiment.trainer,
     )
-    if device == "cpu":
+    if device == "cpu" and not experiment.float32:
         _use_bfloat16(trainer.network)
     start = time.monotonic()
     trainer.run_training()

@@ -5,12 +5,11 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from nnunet_sparse.budget import num_annotated_volumes, share_name
-from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, names_with_suffix, taken_ids
+from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, taken_ids
 from nnunet_sparse.dataset_tools.choose_slices import choose_volumes, slices_of_volumes
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import read_geometry, resolve_axis
@@ -29,6 +28,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.status import duration
+from nnunet_sparse.grid.steps import training_folder
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.split import DEFAULT_VAL, find_split
 
@@ -158,7 +158,8 @@ def _range(numbers: set[int]) -> str:
 
 
 def _check_ids(grid: Grid, datasets: list[Job]) -> None:
-    missing = sum(not names_with_suffix(grid.paths.raw, job.key) for job in datasets)
+    folder = GridFolder(grid.folder)
+    missing = sum(not folder.record(job.name).is_file() for job in datasets)
     free = MAX_ID - len(taken_ids(grid.paths))
     if missing > free:
         raise SparseError(
@@ -236,16 +237,9 @@ def _disk_lines(grid: Grid, jobs: Mapping[str, Job]) -> list[str]:
 def _size_of_training(grid: Grid, job: Job) -> int:
     if job.step != "train":
         return 0
-    names = names_with_suffix(grid.paths.results, job.subject.of.suffix)
-    if not names:
+    folder = GridFolder(grid.folder)
+    needed = (job.name, f"dataset/{job.subject.of.suffix}")
+    if not all(folder.record(name).is_file() for name in needed):
         return 0
-    way, training = job.subject.configuration, job.subject
-    model = f"{way.trainer}__{training.plans}__{way.configuration}"
-    folder = grid.paths.results / names[0] / model / f"fold_{training.repeat}"
-    if not (folder / "checkpoint_final.pth").is_file():
-        return 0
-    return sum(file.stat().st_size for file in _files(folder))
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    trained = training_folder(grid, job.subject) / f"fold_{job.subject.repeat}"
+    return sum(file.stat().st_size for file in trained.rglob("*") if file.is_file())

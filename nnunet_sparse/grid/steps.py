@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.atomic import replace_folder, write_json
-from nnunet_sparse.dataset_name import names_with_suffix
 from nnunet_sparse.env import training_environment
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.evaluate import SUMMARY_FILE, evaluate_folder
@@ -141,22 +140,25 @@ def _set_environment(grid: Grid) -> None:
 
 
 def dataset_name(grid: Grid, suffix: str) -> str:
-    """Full name of a data set of the experiment.
+    """Full name of a data set that the experiment has made.
 
     Raises
     ------
     SparseError
-        If there is none, or several.
+        If it has not been made.
     """
-    found = names_with_suffix(grid.paths.raw, suffix)
-    if len(found) != 1:
-        problem = "there is no data set" if not found else f"{', '.join(found)} are all"
-        raise SparseError(f"{problem} called {suffix} in {grid.paths.raw}")
-    return found[0]
+    return str(_recorded(grid, f"dataset/{suffix}")["dataset"])
 
 
-def _base_name(work: Work, base: Base) -> str:
-    return base.name or dataset_name(work.grid, base.suffix)
+def _base_name(grid: Grid, base: Base) -> str:
+    return base.name or str(_recorded(grid, f"base/{base.suffix}")["base"])
+
+
+def _recorded(grid: Grid, job: str) -> Mapping[str, Any]:
+    record = GridFolder(grid.folder).read(job)
+    if record is None:
+        raise SparseError(f"{job} must be done first")
+    return record.facts
 
 
 # --- base
@@ -170,8 +172,8 @@ def _ask_base(_: Work, base: Base) -> Facts:
 
 
 def _base_is_there(work: Work, base: Base) -> bool:
-    names = names_with_suffix(work.grid.paths.raw, base.suffix)
-    return len(names) == 1 and split_file(work.grid.paths, names[0]).is_file()
+    name, paths = _base_name(work.grid, base), work.grid.paths
+    return (paths.raw / name).is_dir() and split_file(paths, name).is_file()
 
 
 def _do_base(work: Work, base: Base) -> Facts:
@@ -250,7 +252,7 @@ def _images(work: Work, base: Base) -> Any:
     from nnunet_sparse.split import SplitRequest
     from nnunet_sparse.training_images import open_training_images
 
-    name = _base_name(work, base)
+    name = _base_name(work.grid, base)
     return open_training_images(work.grid.paths, name, base.task.axis, SplitRequest())
 
 
@@ -269,7 +271,7 @@ def _ask_dataset(work: Work, cell: CellVariant) -> Facts:
 
 
 def _dataset_is_there(work: Work, cell: CellVariant) -> bool:
-    return len(names_with_suffix(work.grid.paths.raw, cell.suffix)) == 1
+    return (work.grid.paths.raw / dataset_name(work.grid, cell.suffix)).is_dir()
 
 
 def _do_dataset(work: Work, cell: CellVariant) -> Facts:
@@ -290,7 +292,7 @@ def _do_dataset(work: Work, cell: CellVariant) -> Facts:
         return {"dataset": filled.folder.name, "num_slices": filled.selection.budget}
     made = make_dataset(
         paths,
-        _base_name(work, cell.base),
+        _base_name(work.grid, cell.base),
         rho=variant.rho,
         s=variant.s,
         selector=variant.selector,
@@ -320,10 +322,7 @@ def _ask_prepare(_: Work, preparation: Preparation) -> Facts:
 
 
 def _prepared(work: Work, preparation: Preparation) -> bool:
-    try:
-        name = dataset_name(work.grid, preparation.of.suffix)
-    except SparseError:
-        return False
+    name = dataset_name(work.grid, preparation.of.suffix)
     return (work.grid.paths.preprocessed / name / f"{preparation.plans}.json").is_file()
 
 
@@ -369,10 +368,7 @@ def _ask_train(_: Work, training: Training) -> Facts:
 
 
 def _trained(work: Work, training: Training) -> bool:
-    try:
-        folder = training_folder(work.grid, training) / f"fold_{training.repeat}"
-    except SparseError:
-        return False
+    folder = training_folder(work.grid, training) / f"fold_{training.repeat}"
     names = ("checkpoint_final.pth", "validation/summary.json")
     return all((folder / name).is_file() for name in names)
 

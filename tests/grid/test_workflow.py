@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,9 +113,11 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     grid = write_grid(tmp_path, text)
     first = next(job for job in job_graph(grid).values() if job.step == "dataset")
     grid.paths.make_folders()
-    # a data set that was not made by us is in the way of the random one
+    # another data set has the name of the random one, and the same base
     other = f"Dataset900_{first.key.replace('rho1.000', 'rho0.200').replace('fixed', 'random')}"
     (grid.paths.raw / other).mkdir()
+    selection = '{"base": "Dataset500_PhantomOrgan"}'
+    (grid.paths.raw / other / "selection.json").write_text(selection)
     run_status = main(["run", str(grid.file)])
     captured = capfd.readouterr()
     assert run_status == 2
@@ -125,7 +128,7 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     main(["status", str(grid.file)])
     assert f"failed: dataset/{other.partition('_')[2]}\n  error: " in capfd.readouterr().out
     # once it is out of the way, the rest is done
-    (grid.paths.raw / other).rmdir()
+    shutil.rmtree(grid.paths.raw / other)
     assert main(["run", str(grid.file)]) == 0
     assert not grid_status(grid).of("failed", "stopped", "waiting", "running")
 
