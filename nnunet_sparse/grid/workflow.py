@@ -156,6 +156,8 @@ def _snakemake(arguments: Sequence[str]) -> int:
     """Run Snakemake in this process, so that it ends when this one is killed."""
     from snakemake.cli import main
 
+    # it has a handler of its own
+    logging.getLogger("snakemake").propagate = False
     before = sys.argv
     sys.argv = ["snakemake", *arguments]
     try:

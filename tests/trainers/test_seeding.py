@@ -1,7 +1,10 @@
 import multiprocessing
 import random
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 import torch
 
 from nnunet_sparse.trainers.seeding import SeededLoader, seed_everything, seeded, seeded_batches
@@ -69,3 +72,31 @@ def test_batches_of_processes_come_in_order():
     assert [next(shared) for _ in range(5)] == [next(alone) for _ in range(5)]
     shared._finish()
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_processes_end_when_the_training_is_killed(tmp_path):
+    """Forked ones hold what it held: its locks, and here its output."""
+    script = (
+        "import itertools, sys\n"
+        "from nnunet_sparse.trainers.seeding import seeded_batches\n"
+        "class Loader(itertools.count):\n"
+        "    def set_thread_id(self, _): pass\n"
+        "if __name__ == '__main__':\n"
+        "    batches = seeded_batches(Loader(), (0,), 0, 3, False)\n"
+        "    next(batches)\n"
+        "    print('started', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.kill()
+        # ends only when no process holds the pipe any more
+        assert process.communicate(timeout=60) == ("", None)
