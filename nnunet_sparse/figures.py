@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -15,12 +16,18 @@ _SMOOTHED = 50
 
 
 def save_figure(figure: Figure, *outputs: Path) -> None:
-    """Write a figure in one step for each file; their endings give the formats (PNG, SVG)."""
+    """Write a figure in one step for each file; their endings give the formats (PNG, SVG, PDF)."""
     for output in outputs:
-        metadata = {"Date" if output.suffix == ".svg" else "Software": None}
-        # names of parts of an SVG are random otherwise
-        with atomic_path(output) as temporary, mpl.rc_context({"svg.hashsalt": "nnsparse"}):
-            figure.savefig(temporary, dpi=_DPI, metadata=metadata)
+        with atomic_path(output) as temporary:
+            write_figure(figure, temporary, output.suffix.removeprefix("."))
+
+
+def write_figure(figure: Figure, output: Path | BinaryIO, form: str) -> None:
+    """Write a figure in a format (``png``, ``svg``, ``pdf``) to a file or stream."""
+    metadata = {{"svg": "Date", "pdf": "CreationDate"}.get(form, "Software"): None}
+    # names of parts of an SVG are random otherwise
+    with mpl.rc_context({"svg.hashsalt": "nnsparse"}):
+        figure.savefig(output, format=form, dpi=_DPI, metadata=metadata)
 
 
 def draw_loss(losses: Sequence[float], output: Path, what: str) -> None:

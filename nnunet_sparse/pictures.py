@@ -217,13 +217,14 @@ def _gray(pixels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
 def _overlay(pixels: np.ndarray, label: np.ndarray) -> np.ndarray:
     result = pixels.copy()
     for value in np.unique(label[label > 0]):
-        color = np.array(mpl.colors.to_rgb(_color(int(value))))
+        color = np.array(mpl.colors.to_rgb(label_color(int(value))))
         mask = label == value
         result[mask] = (1 - _OPACITY) * result[mask] + _OPACITY * color
     return result
 
 
-def _color(value: int) -> str:
+def label_color(value: int) -> str:
+    """Colour of a label (from 1 on) as ``#RRGGBB``."""
     colors = _COLORS + _MORE_COLORS
     return colors[(value - 1) % len(colors)]
 
@@ -232,7 +233,7 @@ def add_legend(figure: Figure, dataset: RawDataset) -> None:
     """Name the labels' colours below a figure; a label of several regions has all their names."""
     names = _label_names(dataset)
     shown = list(names)[:_LEGEND_ENTRIES]
-    handles = [Patch(color=_color(value), label=", ".join(names[value])) for value in shown]
+    handles = [Patch(color=label_color(value), label=", ".join(names[value])) for value in shown]
     if len(names) > len(shown):
         handles.append(Patch(color="none", label=f"and {len(names) - len(shown)} more"))
     longest = max(len(str(handle.get_label())) for handle in handles)

@@ -1,0 +1,59 @@
+"""The command ``nnsparse_report``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_sparse.cli import CommandParser, add_num_processes, non_negative_int, run_command
+from nnunet_sparse.grid.experiment import open_grid
+
+FORMATS = ("svg", "pdf", "png")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = CommandParser(
+        "nnsparse_report",
+        "Write tables, figures and a page of an experiment, from the trainings that have been "
+        "scored.",
+        "nnsparse_report grid.yaml",
+    )
+    parser.add_argument("grid", type=Path, metavar="GRID.yaml", help="experiment file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="default: report in the experiment's folder; what it holds is replaced",
+    )
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        default=list(FORMATS),
+        help="of the figures (default: all)",
+    )
+    parser.add_argument(
+        "--cases",
+        type=non_negative_int,
+        default=2,
+        metavar="N",
+        help="test cases of each task in the slice viewer (default: %(default)s)",
+    )
+    add_num_processes(parser)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.report.grid_report import PAGE, write_report
+
+    report = write_report(
+        open_grid(args.grid),
+        args.output,
+        formats=args.formats,
+        num_cases=args.cases,
+        num_processes=args.num_processes,
+    )
+    print("\n".join(report.sentences))
+    print(f"{report.num_done} of {report.num_trainings} trainings")
+    print(f"report: {report.folder / PAGE}")

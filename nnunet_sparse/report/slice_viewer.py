@@ -1,0 +1,240 @@
+"""Volumes as pictures that a page can leaf through: image, truth, annotation, predictions."""
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.results import Result
+from nnunet_sparse.pictures import SlicedVolume, label_color, read_volume, spread
+from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.report.grid_figures import Panel, panels
+from nnunet_sparse.report.grid_statistics import pooled_iou
+from nnunet_sparse.selection import Selection
+
+_MAX_SIDE = 160
+_MAX_SLICES = 48
+# what nobody has annotated
+_UNKNOWN = (128, 128, 128, 150)
+_OPACITY = 150
+
+
+@dataclass(frozen=True)
+class ViewedVolume:
+    """A volume of the viewer.
+
+    Attributes
+    ----------
+    title
+        Case, and what it is used for.
+    group
+        Task and way of training.
+    slices
+        Indices of the slices that are shown.
+    columns
+        Slices in a row of each picture.
+    size
+        Width and height of a slice in pixels.
+    aspect
+        Height of a pixel by its width.
+    image
+        Picture of all slices, as a data address.
+    layers
+        Names and pictures of what can be laid over it.
+    """
+
+    title: str
+    group: str
+    slices: tuple[int, ...]
+    columns: int
+    size: tuple[int, int]
+    aspect: float
+    image: str
+    layers: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What the page reads."""
+        return {**vars(self), "layers": [list(layer) for layer in self.layers]}
+
+
+def viewed_volumes(grid: Grid, results: Sequence[Result], num_cases: int) -> list[ViewedVolume]:
+    """Test cases with predictions, and training cases with annotation, of each task.
+
+    Shown are the test cases in the middle and at the low end of the mean IoU of all trainings, and
+    the first annotated volumes; predictions are those of dense annotation and of the best training
+    of each selector.
+
+    Parameters
+    ----------
+    grid
+        The experiment.
+    results
+        One result of each training.
+    num_cases
+        Test cases of each task and way of training; half as many training cases.
+    """
+    found = []
+    for panel in panels(results):
+        chosen = _trainings(panel)
+        found += _test_volumes(grid, panel, chosen, num_cases)
+        found += _training_volumes(grid, panel, chosen, math.ceil(num_cases / 2))
+    return found
+
+
+def _trainings(panel: Panel) -> dict[str, Result]:
+    """Dense annotation, and the best training of each selector and interpolation."""
+    best: dict[str, Result] = {}
+    for r in panel.results:
+        name = "dense" if r.kind == "dense" else r.interpolation or r.selector
+        if r.batched_IoU is None:
+            continue
+        if name not in best or r.batched_IoU > (best[name].batched_IoU or 0):
+            best[name] = r
+    return {
+        name if name == "dense" else f"{name}, rho {r.rho:g}, s {r.s:g}": r
+        for name, r in best.items()
+    }
+
+
+def _test_volumes(
+    grid: Grid, panel: Panel, chosen: Mapping[str, Result], num_cases: int
+) -> list[ViewedVolume]:
+    if not chosen:
+        return []
+    raw = RawDataset.open(grid.paths.raw / next(iter(chosen.values())).dataset)
+    axis = Selection.read(raw.folder / SELECTION_FILE).axis
+    names = sorted(case for case, files in raw.test.items() if files.label is not None)
+    predictions = {name: _predictions(grid, r) for name, r in chosen.items()}
+    found = []
+    for case_id, iou in _middle_and_worst(panel.results, names, num_cases):
+        case = raw.test[case_id]
+        volume = read_volume(raw, case, case.label, axis)
+        layers = {"truth": volume.label}
+        for name, folder in predictions.items():
+            file = folder / f"{case_id}{raw.file_ending}"
+            if file.is_file():
+                layers[name] = read_volume(raw, case, file, axis).label
+        found.append(_view(f"{case_id} (test, IoU {iou:.2f})", panel.title, volume, layers))
+    return found
+
+
+def _predictions(grid: Grid, result: Result) -> Path:
+    suffix = result.dataset.partition("_")[2]
+    key = "__".join([suffix, *result.way, str(result.repeat)])
+    return GridFolder(grid.folder).predictions(key)
+
+
+def _middle_and_worst(
+    results: Sequence[Result], names: Sequence[str], count: int
+) -> list[tuple[str, float]]:
+    """Test cases and their mean IoU: those around the median, then those with the lowest."""
+    whole = [r for r in results if r.counts.shape[-2] == len(names)]
+    if not whole:
+        return []
+    ious = np.nanmean([_of_cases(r) for r in whole], axis=0)
+    order = [int(i) for i in np.argsort(ious) if np.isfinite(ious[i])]
+    middle = sorted(order, key=lambda i: abs(order.index(i) - len(order) / 2))
+    picked = list(dict.fromkeys([*middle[: math.ceil(count / 2)], *order]))[:count]
+    return [(names[i], float(ious[i])) for i in picked]
+
+
+def _of_cases(result: Result) -> np.ndarray:
+    """IoU of each test case; the mean of its labels."""
+    ious = pooled_iou(result.counts[..., None, :])
+    if ious.ndim == 1:
+        return ious
+    mean: np.ndarray = np.nanmean(ious, axis=0)
+    return mean
+
+
+def _training_volumes(
+    grid: Grid, panel: Panel, chosen: Mapping[str, Result], num_cases: int
+) -> list[ViewedVolume]:
+    """Annotated volumes of the trainings that are shown, with the truth."""
+    sparse = {name: r for name, r in chosen.items() if r.kind != "dense"}
+    if not sparse:
+        return []
+    raws = {name: RawDataset.open(grid.paths.raw / r.dataset) for name, r in sparse.items()}
+    selections = {n: Selection.read(raw.folder / SELECTION_FILE) for n, raw in raws.items()}
+    base = RawDataset.open(grid.paths.raw / next(iter(selections.values())).base)
+    common = set.intersection(*(set(selection.cases) for selection in selections.values()))
+    found = []
+    for case_id in sorted(common)[:num_cases]:
+        axis = next(iter(selections.values())).axis
+        volume = read_volume(base, base.training[case_id], base.training[case_id].label, axis)
+        layers = {"truth": volume.label}
+        for name, raw in raws.items():
+            case = raw.training[case_id]
+            label = read_volume(raw, case, case.label, axis).label
+            ignore = raw.dataset_json["labels"].get("ignore")
+            layers[f"annotation: {name}"] = np.where(label == ignore, -1, label)
+        found.append(_view(f"{case_id} (training)", panel.title, volume, layers))
+    return found
+
+
+def _view(
+    title: str, group: str, volume: SlicedVolume, layers: Mapping[str, np.ndarray]
+) -> ViewedVolume:
+    step = max(1, math.ceil(max(volume.image.shape[1:]) / _MAX_SIDE))
+    slices = spread(range(len(volume.image)), _MAX_SLICES)
+    columns = math.ceil(math.sqrt(len(slices)))
+    image = _mosaic([_gray(volume, i)[::step, ::step] for i in slices], columns)
+    height, width = volume.image[0][::step, ::step].shape
+    pictures = [
+        (name, _address(_mosaic([_coloured(label[i])[::step, ::step] for i in slices], columns)))
+        for name, label in layers.items()
+    ]
+    return ViewedVolume(
+        title,
+        group,
+        tuple(int(i) for i in slices),
+        columns,
+        (width, height),
+        float(volume.spacing_mm[1] / volume.spacing_mm[2]),
+        _address(image),
+        tuple(pictures),
+    )
+
+
+def _gray(volume: SlicedVolume, index: int) -> np.ndarray:
+    low, high = volume.window
+    share = np.clip((volume.image[index] - low) / (high - low), 0, 1)
+    pixels: np.ndarray = (255 * np.nan_to_num(share)).astype(np.uint8)
+    return pixels
+
+
+def _coloured(label: np.ndarray) -> np.ndarray:
+    """(y, x, 4) colours of labels; background is clear, -1 grey."""
+    found = np.zeros((*label.shape, 4), np.uint8)
+    for value in np.unique(label):
+        if value < 0:
+            found[label == value] = _UNKNOWN
+        elif value > 0:
+            text = label_color(int(value)).lstrip("#")
+            found[label == value] = (*bytes.fromhex(text), _OPACITY)
+    return found
+
+
+def _mosaic(slices: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Slices side by side in rows."""
+    rows = math.ceil(len(slices) / columns)
+    empty = np.zeros_like(slices[0])
+    padded = [*slices, *[empty] * (rows * columns - len(slices))]
+    return np.concatenate(
+        [np.concatenate(padded[r * columns : (r + 1) * columns], axis=1) for r in range(rows)]
+    )
+
+
+def _address(pixels: np.ndarray) -> str:
+    """PNG as a data address."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
