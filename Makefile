@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test test-fast bench lint typecheck format wheel-check
+.PHONY: demo test test-fast test-browser test-grid bench lint typecheck format wheel-check
 
 demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
@@ -16,6 +16,15 @@ test: $(UV)
 
 test-fast: $(UV)
 	OMP_NUM_THREADS=1 $(RUN) pytest -n auto -m "not slow"
+
+# the page of reports in a real browser; needs Debian's packages chromium and chromium-driver
+test-browser: $(UV)
+	$(RUN) pytest tests/browser
+
+# experiments that are killed again and again, and one from end to end; about half an hour
+KILLS ?= 20
+test-grid: $(UV)
+	OMP_NUM_THREADS=1 NNSPARSE_KILLS=$(KILLS) $(RUN) pytest tests/grid/test_workflow.py
 
 # BENCH_DATA=DATA/Dataset004_Hippocampus measures real data as well; hours on a CPU, and it goes on
 # where it was stopped

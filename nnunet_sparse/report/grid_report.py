@@ -93,7 +93,7 @@ def write_report(
     for part in (folder, folder / "figures", folder / "tables"):
         part.mkdir(parents=True, exist_ok=True)
     targets = target_results(results)
-    figures = _figures(targets)
+    figures = _figures(targets, grid.experiment.interpolation is not None)
     tables = _tables(grid, results, targets, num_processes)
     for shown in figures:
         names = [folder / "figures" / f"{shown.name}.{form}" for form in formats]
@@ -126,7 +126,7 @@ def write_report(
     return Report(folder, len(targets), len(jobs), sentences)
 
 
-def _figures(results: Sequence[Result]) -> list[ShownFigure]:
+def _figures(results: Sequence[Result], interpolated: bool) -> list[ShownFigure]:
     found = [
         ShownFigure(
             "figure1",
@@ -146,7 +146,7 @@ def _figures(results: Sequence[Result]) -> list[ShownFigure]:
                     figure_budget(shown),
                 )
             )
-    if any(r.interpolation for r in results):
+    if interpolated:
         title = "Batched IoU with and without mask interpolation"
         found.append(ShownFigure("figure4", title, figure_interpolation(results)))
     title = "Deviation of each training from the mean of its cell, by selector"
@@ -195,7 +195,7 @@ def _document(
     for shown in figures:
         if form is not None:
             lines += [f"![{shown.title}](figures/{shown.name}.{form})", "", f"*{shown.title}*", ""]
-    lines += [text for table in tables for text in (table.to_markdown(),)]
+    lines += [table.to_markdown() for table in tables]
     lines.append(software())
     return "\n".join(lines) + "\n"
 
