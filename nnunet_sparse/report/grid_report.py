@@ -1,6 +1,6 @@
 """The report of an experiment: one folder with tables, figures and a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from nnunet_sparse.grid.results import (
 from nnunet_sparse.pictures import label_color
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.report import grid_tables
+from nnunet_sparse.report.annotation_cost import AnnotationCost, annotation_hours
 from nnunet_sparse.report.grid_figures import (
     dimensions,
     figure_budget,
@@ -60,6 +61,7 @@ def write_report(
     grid: Grid,
     folder: Path | None = None,
     *,
+    cost: AnnotationCost | None = None,
     formats: Sequence[str] = ("svg", "pdf", "png"),
     num_cases: int = 2,
     num_processes: int = 1,
@@ -72,6 +74,8 @@ def write_report(
         The experiment.
     folder
         Where it is written; by default ``report`` in the experiment's folder.
+    cost
+        Cost of annotation, for figures and a table against hours.
     formats
         Formats of the figures.
     num_cases
@@ -95,6 +99,10 @@ def write_report(
     targets = target_results(results)
     figures = _figures(targets, grid.experiment.interpolation is not None)
     tables = _tables(grid, results, targets, num_processes)
+    if cost is not None:
+        hours = annotation_hours(grid, targets, cost, num_processes)
+        figures += _figures_of_hours(targets, hours)
+        tables.append(grid_tables.hours_table(targets, hours))
     for shown in figures:
         names = [folder / "figures" / f"{shown.name}.{form}" for form in formats]
         save_figure(shown.figure, *names)
@@ -154,6 +162,17 @@ def _figures(results: Sequence[Result], interpolated: bool) -> list[ShownFigure]
     return found
 
 
+def _figures_of_hours(results: Sequence[Result], hours: Mapping[str, float]) -> list[ShownFigure]:
+    found = []
+    for kind in ("2D", "3D"):
+        shown = [r for r in results if dimensions(r) == kind and r.dataset in hours]
+        if shown:
+            figure = figure_budget(shown, lambda r: hours[r.dataset], "hours of annotation")
+            title = f"{kind}: batched IoU against the hours of annotation"
+            found.append(ShownFigure(f"hours{kind[0]}", title, figure))
+    return found
+
+
 def _tables(
     grid: Grid, results: Sequence[Result], targets: Sequence[Result], num_processes: int
 ) -> list[Table]:
@@ -172,7 +191,6 @@ def _tables(
 
 def _sentence(row: Sequence[str]) -> str:
     claim, _, verdict, mean, interval, cells, won = row
-    claim = claim[0].upper() + claim[1:]
     if not mean:
         return f"{claim}: {verdict}."
     return (

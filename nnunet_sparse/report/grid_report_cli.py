@@ -27,6 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="default: report in the experiment's folder; what it holds is replaced",
     )
     parser.add_argument(
+        "--cost",
+        type=Path,
+        metavar="COST.yaml",
+        help="show hours of annotation as well, with seconds_per_empty_slice, seconds_per_slice "
+        "(with object), seconds_per_object and seconds_per_volume",
+    )
+    parser.add_argument(
         "--formats",
         nargs="+",
         choices=FORMATS,
@@ -45,11 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.report.annotation_cost import read_cost
     from nnunet_sparse.report.grid_report import PAGE, write_report
 
+    cost = None if args.cost is None else read_cost(args.cost)
     report = write_report(
         open_grid(args.grid),
         args.output,
+        cost=cost,
         formats=args.formats,
         num_cases=args.cases,
         num_processes=args.num_processes,

@@ -26,8 +26,8 @@ def budget_tables(results: Sequence[Result]) -> list[Table]:
     found = []
     for number, kind in ((2, "2D"), (3, "3D")):
         shown = panels(r for r in results if dimensions(r) == kind)
-        rows = [row for panel in shown for row in _cells(panel)]
-        fractions = sorted({r.s for r in results if r.kind == "sparse"})
+        fractions = sorted({r.s for p in shown for r in p.results if r.kind == "sparse"})
+        rows = [row for panel in shown for row in _cells(panel, fractions)]
         header = ("task", "rho", *(f"s = {s:g}" for s in fractions), "dense")
         title = f"Batched IoU, {kind}: mean ± standard deviation over selectors and repeats"
         if rows:
@@ -35,10 +35,9 @@ def budget_tables(results: Sequence[Result]) -> list[Table]:
     return found
 
 
-def _cells(panel: Panel) -> list[tuple[str, ...]]:
+def _cells(panel: Panel, fractions: Sequence[float]) -> list[tuple[str, ...]]:
     sparse = [r for r in panel.results if r.kind == "sparse"]
     dense = mean_and_deviation(_ious(r for r in panel.results if r.kind == "dense"))
-    fractions = sorted({r.s for r in sparse})
     rows = []
     for rho in sorted({r.rho for r in sparse}):
         cells = [
@@ -199,6 +198,31 @@ def area_table(results: Sequence[Result]) -> Table:
     header = ("task", "selector", "s", "slices", "area")
     title = "Area under the budget curve: mean batched IoU over the logarithm of the slices"
     return Table("area", title, header, tuple(rows))
+
+
+def hours_table(results: Sequence[Result], hours: Mapping[str, float]) -> Table:
+    """Hours of annotation of each cell, and its batched IoU, the cheapest first."""
+    rows = []
+    for panel in panels(r for r in results if r.kind == "sparse" and r.dataset in hours):
+        groups: dict[str, list[Result]] = {}
+        for r in panel.results:
+            groups.setdefault(r.dataset, []).append(r)
+        for dataset, group in sorted(groups.items(), key=lambda item: hours[item[0]]):
+            first = group[0]
+            rows.append(
+                (
+                    panel.title,
+                    first.selector,
+                    share_name(first.rho),
+                    share_name(first.s),
+                    str(first.num_slices),
+                    f"{hours[dataset]:.2f}",
+                    mean_and_deviation(_ious(group)),
+                )
+            )
+    header = ("task", "selector", "rho", "s", "slices", "hours", "batched IoU")
+    title = "Hours of annotation and batched IoU: mean ± standard deviation over repeats"
+    return Table("hours", title, header, tuple(rows))
 
 
 def metric_table(results: Sequence[Result]) -> Table:

@@ -1,6 +1,7 @@
 """Whole experiments with Snakemake, undisturbed and killed at random moments."""
 
 import contextlib
+import csv
 import os
 import random
 import shutil
@@ -21,7 +22,9 @@ from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.status import grid_status
 from nnunet_sparse.grid.workflow import check_snakemake, run_workflow
 from nnunet_sparse.locks import try_lock, unlock
+from nnunet_sparse.report.grid_report_cli import main as report_main
 
+TASK = "PhantomOrgan"
 NUM_KILLS = int(os.environ.get("NNSPARSE_KILLS", "0"))
 FILLED = TINY + "interpolation: {methods: [shape], rho: [0.2], s: [1]}\n"
 
@@ -131,6 +134,35 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     shutil.rmtree(grid.paths.raw / other)
     assert main(["run", str(grid.file)]) == 0
     assert not grid_status(grid).of("failed", "stopped", "waiting", "running")
+    check_report(grid)
+
+
+def check_report(grid: Grid) -> None:
+    """Everything that is made of the results of an experiment."""
+    cost = grid.file.parent / "cost.yaml"
+    cost.write_text("seconds_per_slice: 60\nseconds_per_empty_slice: 6\n")
+    assert report_main([str(grid.file), "--cost", str(cost), "-np", "1"]) == 0
+    folder = grid.folder / "report"
+    with (folder / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    jobs = [job for job in job_graph(grid).values() if job.step == "score"]
+    assert len(rows) == len(jobs)  # one label
+    row = next(row for row in rows if row["kind"] == "sparse")
+    assert (row["rho"], row["s"], row["label"], row["task"]) == ("0.2", "1.0", "breast", TASK)
+    assert row["num_slices"] == "15"  # 3 of 16 slices of 5 volumes
+    assert 0 <= float(row["batched_IoU"]) <= 1
+    assert len(row["selection"]) == 16
+    assert float(row["training_s"]) > 0
+    page = (folder / "report.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "")
+    for name in ("figure1", "figure2", "figure5", "hours2"):
+        for form in ("svg", "pdf", "png"):
+            assert (folder / "figures" / f"{name}.{form}").stat().st_size > 1000
+    names = {path.stem for path in (folder / "tables").glob("*.tex")}
+    assert {"findings", "table2", "selectors", "area", "metrics", "hours"} <= names
+    with (folder / "tables" / "hours.csv").open() as file:
+        (hours,) = list(csv.DictReader(file))
+    assert 15 * 6 / 3600 - 0.01 <= float(hours["hours"]) <= 15 * 60 / 3600 + 0.01
 
 
 def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

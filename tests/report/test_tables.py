@@ -1,0 +1,38 @@
+import csv
+import io
+
+import pytest
+
+from nnunet_sparse.report.tables import Table, mean_and_deviation
+
+TABLE = Table("my_table", "IoU of A & B", ("task", "x|y"), (("a_b", "0.5 ± 0.1"), ("50 %", "")))
+
+
+def test_markdown() -> None:
+    assert TABLE.to_markdown() == (
+        "**IoU of A & B**\n\n| task | x\\|y |\n|---|---|\n| a_b | 0.5 ± 0.1 |\n| 50 % |  |\n"
+    )
+
+
+def test_csv() -> None:
+    rows = list(csv.reader(io.StringIO(TABLE.to_csv())))
+    assert rows == [["task", "x|y"], ["a_b", "0.5 ± 0.1"], ["50 %", ""]]
+
+
+def test_latex() -> None:
+    text = TABLE.to_latex()
+    assert r"\caption{IoU of A \& B}" in text
+    assert r"\label{tab:my-table}" in text
+    assert r"a\_b & 0.5 $\pm$ 0.1 \\" in text
+    assert r"50 \% &  \\" in text
+
+
+def test_rows_are_as_long_as_the_header() -> None:
+    with pytest.raises(ValueError, match="another length"):
+        Table("t", "", ("a", "b"), (("1",),))
+
+
+def test_mean_and_deviation() -> None:
+    assert mean_and_deviation([]) == ""
+    assert mean_and_deviation([0.5]) == "0.500"
+    assert mean_and_deviation([1.0, 2.0, 3.0], 1) == "2.0 ± 1.0"
