@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 2
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test test-fast test-browser test-grid bench lint typecheck format wheel-check
+.PHONY: demo test test-fast test-browser test-slurm test-grid bench lint typecheck format wheel-check
 
 demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
@@ -21,10 +21,14 @@ test-fast: $(UV)
 test-browser: $(UV)
 	$(RUN) pytest tests/browser
 
+# grids on a real SLURM of one node; needs root, and Debian's packages slurm-wlm and munge
+test-slurm: $(UV)
+	NNSPARSE_SLURM=1 $(RUN) pytest tests/slurm
+
 # experiments that are killed again and again, and one from end to end; about half an hour
 KILLS ?= 20
 test-grid: $(UV)
-	OMP_NUM_THREADS=1 NNSPARSE_KILLS=$(KILLS) $(RUN) pytest tests/grid/test_workflow.py
+	OMP_NUM_THREADS=1 NNSPARSE_KILLS=$(KILLS) NNSPARSE_QUICK=1 $(RUN) pytest tests/grid/test_workflow.py
 
 # BENCH_DATA=DATA/Dataset004_Hippocampus measures real data as well; hours on a CPU, and it goes on
 # where it was stopped

@@ -22,7 +22,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.grid.cells import Base, CellVariant, Training
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.gpu_slot import gpu_slot, visible_gpus
+from nnunet_sparse.grid.gpu_slot import VISIBLE, gpu_slot, visible_gpus
 from nnunet_sparse.grid.jobs import ON_DEVICE, Job, Preparation
 from nnunet_sparse.grid.records import GridFolder, Record
 from nnunet_sparse.locks import locked
@@ -391,7 +391,8 @@ def _do_train(work: Work, training: Training) -> Facts:
         continue_training=begun,
         device=torch.device(work.device),
     )
-    return {"dataset": name, **_speed(folder / "checkpoint_final.pth"), "device": work.device}
+    facts = {"dataset": name, "device": work.device, "gpus": os.environ.get(VISIBLE, "")}
+    return facts | _speed(folder / "checkpoint_final.pth")
 
 
 def _speed(checkpoint: Path) -> Facts:

@@ -109,6 +109,26 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("NNSPARSE_QUICK"), reason="takes minutes: NNSPARSE_QUICK=1")
+def test_quick_from_end_to_end(no_paths: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing but the preset is there, and the report lacks nothing."""
+    assert main(["init", "--preset", "quick", "-o", "quick.yaml"]) == 0
+    assert main(["run", "quick.yaml"]) == 0
+    capfd.readouterr()
+    assert report_main(["quick.yaml"]) == 0
+    assert "22 of 22 trainings" in capfd.readouterr().out
+    report = no_paths / "quick" / "report"
+    figures = {path.stem for path in (report / "figures").glob("*.svg")}
+    assert figures == {"figure1", "figure2", "figure4", "figure5"}
+    for table in ("table2", "table4", "table5", "findings", "selectors"):
+        with (report / "tables" / f"{table}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert rows
+        assert all(value for row in rows for value in row.values()), table
+    assert "predict" in (report / "report.html").read_text()
+
+
+@pytest.mark.slow
 def test_a_job_that_fails_is_told_and_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
