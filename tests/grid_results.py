@@ -41,6 +41,7 @@ def result(
         "num_cases": counts.shape[-2],
         "training_s": 60.0,
         "device": "cpu",
+        "key": "",
         "selection": "",
         "versions": "",
         **changes,

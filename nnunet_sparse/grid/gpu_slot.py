@@ -1,5 +1,6 @@
 """One job per GPU: locks that share the GPUs of a machine among processes."""
 
+import itertools
 import logging
 import os
 import subprocess
@@ -16,12 +17,15 @@ logger = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT_S = 1.0
+_IMPOSSIBLE = {"", "-1", "NoDevFiles"}
 
 
 def visible_gpus() -> list[str]:
     """GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
     if VISIBLE in os.environ:
-        return [name.strip() for name in os.environ[VISIBLE].split(",") if name.strip()]
+        names = [name.strip() for name in os.environ[VISIBLE].split(",")]
+        # as CUDA does: what comes after an impossible one is not seen
+        return list(itertools.takewhile(lambda name: name not in _IMPOSSIBLE, names))
     try:
         found = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],

@@ -58,6 +58,8 @@ class Result:
         Seconds of the training's epochs.
     device
         ``cpu`` or ``cuda``.
+    key
+        Name of its files in the folder of the experiment.
     dataset, selection
         Full name of the data set, and a hash of the slices that are annotated in it.
     versions
@@ -91,6 +93,7 @@ class Result:
     num_cases: int
     training_s: float | None
     device: str
+    key: str
     dataset: str
     selection: str
     versions: str
@@ -155,6 +158,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
         "num_cases": scores["num_cases"],
         "training_s": facts.get("training_s"),
         "device": facts.get("device", ""),
+        "key": training.key,
         "dataset": dataset,
         "selection": _digest(grid.paths.raw / dataset / SELECTION_FILE) if made else "",
         "versions": software(),

@@ -4,6 +4,7 @@ A job is done once, by one process: others that are asked for it wait. What is d
 its record, and looked for as well, so that files that were deleted are made again.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -23,7 +24,7 @@ from nnunet_sparse.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.grid.cells import Base, CellVariant, Training
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import VISIBLE, gpu_slot, visible_gpus
-from nnunet_sparse.grid.jobs import ON_DEVICE, Job, Preparation
+from nnunet_sparse.grid.jobs import ON_DEVICE, Job, Preparation, job_graph
 from nnunet_sparse.grid.records import GridFolder, Record
 from nnunet_sparse.locks import locked
 from nnunet_sparse.split import split_file
@@ -85,7 +86,7 @@ def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
     inputs = {name: _run_of(folder, name) for name in job.inputs}
     work = Work(grid, folder, _device(grid))
     step = _STEPS[job.step]
-    asked = step.asked(work, job.subject)
+    asked = _asked(work, job)
     record = folder.read(job.name)
     if record is not None and _is_current(record, asked, inputs, step, work, job):
         logger.info("%s was done before", job.name)
@@ -99,6 +100,35 @@ def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
         folder.write(job.name, record)
         logger.info("%s: done in %.0f s", job.name, seconds)
     write_json(folder.done(job.name), {"run": record.run})
+
+
+def forget_outdated(grid: Grid) -> None:
+    """Let Snakemake look again at jobs that are not what the file asks for now, or are gone.
+
+    It knows the files in ``done`` alone, and takes what is there for good.
+    """
+    folder = GridFolder(grid.folder)
+    work = Work(grid, folder, _device(grid))
+    for name, job in job_graph(grid).items():
+        if folder.done(name).is_file() and not _is_done(work, job):
+            logger.info("%s is looked at again", name)
+            folder.done(name).unlink()
+
+
+def _is_done(work: Work, job: Job) -> bool:
+    """Whether a job and those before it have been done as they are asked for."""
+    record = work.folder.read(job.name)
+    before = {name: work.folder.read(name) for name in job.inputs}
+    if record is None or None in before.values():
+        return False
+    inputs = {name: found.run for name, found in before.items() if found is not None}
+    return _is_current(record, _asked(work, job), inputs, _STEPS[job.step], work, job)
+
+
+def _asked(work: Work, job: Job) -> Facts:
+    """What a job is asked for, as a record gives it back."""
+    content: Facts = json.loads(json.dumps(_STEPS[job.step].asked(work, job.subject)))
+    return content
 
 
 def _run_of(folder: GridFolder, name: str) -> str:
@@ -311,9 +341,10 @@ def _do_dataset(work: Work, cell: CellVariant) -> Facts:
 # --- plans and preprocessed data
 
 
-def _ask_prepare(_: Work, preparation: Preparation) -> Facts:
+def _ask_prepare(work: Work, preparation: Preparation) -> Facts:
     way = preparation.first
     return {
+        "repeats": work.grid.experiment.repeats,
         "planner": way.planner,
         "scale": way.scale,
         "settings": way.settings,

@@ -17,6 +17,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import visible_gpus
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.steps import forget_outdated
 from nnunet_sparse.locks import try_lock, unlock
 
 logger = logging.getLogger(__name__)
@@ -75,14 +76,15 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     lock = try_lock(grid.folder / _LOCK)
     if lock is None:
         raise SparseError(f"{grid.file.name} is being run by another process")
+    # as an option Snakemake would read the path as YAML
+    os.environ["NNSPARSE_GRID"] = str(grid.file)
     try:
+        forget_outdated(grid)
         common = [
             "--snakefile",
             str(snakefile()),
             "--directory",
             str(grid.folder),
-            "--config",
-            f"grid={grid.file}",
         ]
         if any((grid.folder / ".snakemake" / "locks").glob("*")):
             logger.info("Removing the lock of a run that was killed")

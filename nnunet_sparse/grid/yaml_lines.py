@@ -18,6 +18,7 @@ from nnunet_sparse.schema import Rule, check_value
 
 _Schema = TypeVar("_Schema")
 # YAML 1.1 takes 1e-3 for text
+_ZEROS = re.compile(r"0\d+")
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -107,12 +108,20 @@ def _node(loader: Any, node: Any, file: Path) -> Node:
     if isinstance(node, yaml.MappingNode):
         content: dict[str, Node] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                Node(None, key_node.start_mark.line + 1, file).fail("a key must be a word")
             key = str(key_node.value)
             if key in content:
                 Node(None, key_node.start_mark.line + 1, file).fail(f"{key} appears twice")
             content[key] = _node(loader, value_node, file)
         return Node(content, line, file)
-    value = loader.construct_object(node)
+    # nnU-Net's IDs begin with zeros, which YAML 1.1 takes for octal numbers
+    if node.style is None and _ZEROS.fullmatch(node.value):
+        return Node(node.value, line, file)
+    try:
+        value = loader.construct_object(node)
+    except ValueError as error:
+        Node(None, line, file).fail(f"{node.value!r} cannot be read: {error}")
     if isinstance(value, str) and node.style is None and _EXPONENT.fullmatch(value):
         value = float(value)
     return Node(value, line, file)

@@ -200,7 +200,7 @@ def _draw_cells(axes: Any, panel: Panel) -> None:
         axes.text(
             rho,
             s,
-            f"{value:.2f}"[1:] if 0 <= value < 1 else f"{value:.2f}",
+            f"{value:.2f}".removeprefix("0"),
             ha="center",
             va="center",
             fontsize=6.5,

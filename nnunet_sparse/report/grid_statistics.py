@@ -1,9 +1,10 @@
 """What the results of an experiment say: paired differences, verdicts, budget curves.
 
 Differences are taken between two trainings that differ in one thing alone: same task, same way of
-training, same repeat. Their uncertainty comes from the test cases and from the repeats, both of
-which are drawn anew (bootstrap): a draw takes the same test cases for both sides of every pair of a
-task, and the same repeats.
+training, same repeat. Their uncertainty comes from the test cases, which are drawn anew (bootstrap;
+the same ones for both sides of every pair of a task), and from the repeats: the standard error of
+the mean over repeats. Both together give a Student's t interval with the degrees of freedom of
+Welch and Satterthwaite. With a single repeat the test cases alone count, and there is no verdict.
 """
 
 from collections import defaultdict
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from nnunet_sparse.grid.results import Result
 
@@ -36,6 +38,8 @@ class Difference:
         Pairs of trainings.
     num_cells
         Pairs of cells, whatever their repeats.
+    num_repeats
+        Different repeats.
     wins
         Share of the pairs of cells whose mean difference is above 0.
     """
@@ -46,10 +50,13 @@ class Difference:
     num_pairs: int
     num_cells: int
     wins: float
+    num_repeats: int
 
     @property
     def verdict(self) -> str:
-        """Whether the first side is better."""
+        """Whether the first side is better; one repeat cannot tell."""
+        if self.num_repeats == 1:
+            return UNDECIDED
         if self.low > 0:
             return SUPPORTED
         return CONTRADICTED if self.high < 0 else UNDECIDED
@@ -169,18 +176,41 @@ def difference(
     if not cells:
         return None
     of_cells = [_mean_of_cell(group.values()) for group in cells.values()]
+    mean = float(np.mean(of_cells))
     draws = _Draws(np.random.default_rng(seed), num_draws)
     means = np.nanmean([draws.of_cell(group) for group in cells.values()], axis=0)
-    outside = (1 - _LEVEL) / 2
-    low, high = np.nanquantile(means, [outside, 1 - outside])
+    of_cases = float(np.nanvar(means, ddof=1))
+    used = [pair for group in cells.values() for pair in group.values()]
+    num_cases = min(pair.first.counts.shape[-2] for pair in used)
+    parts = [(of_cases, max(1, num_cases - 1))]
+    repeats = sorted({repeat for group in cells.values() for repeat in group})
+    if len(repeats) > 1:
+        # what all pairs of a repeat have in common is kept
+        of_repeats = [
+            np.mean([_mean_of_cell([group[k]]) for group in cells.values() if k in group])
+            for k in repeats
+        ]
+        variance = float(np.var(of_repeats, ddof=1)) / len(repeats)
+        parts.append((variance, len(repeats) - 1))
+    half = _half_width(parts)
     return Difference(
-        float(np.mean(of_cells)),
-        float(low),
-        float(high),
+        mean,
+        mean - half,
+        mean + half,
         sum(len(group) for group in cells.values()),
         len(cells),
         float(np.mean(np.array(of_cells) > 0)),
+        len(repeats),
     )
+
+
+def _half_width(parts: Sequence[tuple[float, int]]) -> float:
+    """Half of the interval, from independent variances of the mean and their degrees of freedom."""
+    total = sum(variance for variance, _ in parts)
+    if total == 0:
+        return 0.0
+    degrees = total**2 / sum(variance**2 / freedom for variance, freedom in parts)
+    return float(stats.t.ppf((1 + _LEVEL) / 2, degrees) * np.sqrt(total))
 
 
 def _mean_of_cell(pairs: Iterable[Pair]) -> float:
@@ -188,25 +218,18 @@ def _mean_of_cell(pairs: Iterable[Pair]) -> float:
 
 
 class _Draws:
-    """Test cases and repeats drawn anew, the same for all pairs."""
+    """Test cases drawn anew, the same for all pairs of a task."""
 
     def __init__(self, rng: np.random.Generator, number: int) -> None:
         self.rng = rng
         self.number = number
         self.cases: dict[tuple[str, int], np.ndarray] = {}
-        self.repeats: dict[tuple[int, ...], np.ndarray] = {}
 
     def of_cell(self, pairs: Mapping[int, Pair]) -> np.ndarray:
         """Mean difference of a pair of cells in every draw."""
-        numbers = tuple(sorted(pairs))
-        if numbers not in self.repeats:
-            size = (self.number, len(numbers))
-            self.repeats[numbers] = self.rng.integers(len(numbers), size=size)
-        of_repeats = np.stack(
-            [self._iou(pairs[n].first) - self._iou(pairs[n].second) for n in numbers]
-        )  # (repeats, draws)
-        chosen = of_repeats[self.repeats[numbers], np.arange(self.number)[:, None]]
-        mean: np.ndarray = chosen.mean(axis=1)
+        mean: np.ndarray = np.mean(
+            [self._iou(pair.first) - self._iou(pair.second) for pair in pairs.values()], axis=0
+        )
         return mean
 
     def _iou(self, result: Result) -> np.ndarray:

@@ -124,8 +124,8 @@ def findings_table(results: Sequence[Result]) -> Table:
             ]
     header = ("finding", "task", "verdict", "difference of IoU", "95 % interval", "cells", "won")
     title = (
-        "Findings: mean paired difference of batched IoU, with a bootstrap interval over test "
-        "cases and repeats"
+        "Findings: mean paired difference of batched IoU, with its interval over test cases and "
+        "repeats"
     )
     return Table("findings", title, header, tuple(rows))
 
@@ -230,9 +230,7 @@ def metric_table(results: Sequence[Result]) -> Table:
     groups: dict[tuple[str, ...], list[Result]] = {}
     for panel in panels(results):
         for r in panel.results:
-            name = r.interpolation or r.selector
-            what = f"{name} + {r.selector}" if r.interpolation else name
-            what = "dense" if r.kind == "dense" else what
+            what = "dense" if r.kind == "dense" else _factors(r)
             key = (panel.title, what, share_name(r.rho), share_name(r.s), r.label)
             groups.setdefault(key, []).append(r)
     rows = [
@@ -245,6 +243,20 @@ def metric_table(results: Sequence[Result]) -> Table:
     header = ("task", "annotation", "rho", "s", "label", *METRICS)
     title = "All metrics: mean ± standard deviation over repeats"
     return Table("metrics", title, header, tuple(rows))
+
+
+def _factors(result: Result) -> str:
+    """What a variant is besides rho and s; what is not the default appears."""
+    parts = [result.selector]
+    if result.interpolation:
+        parts.insert(0, f"{result.interpolation} from")
+    if result.scope != "volume":
+        parts.append(f"scope {result.scope}")
+    if result.positive_weight != 1:
+        parts.append(f"weight {result.positive_weight:g}")
+    if result.seed:
+        parts.append(f"seed {result.seed}")
+    return " ".join(parts)
 
 
 def _values(results: Iterable[Result], metric: str) -> list[float]:

@@ -127,9 +127,7 @@ def _test_volumes(
 
 
 def _predictions(grid: Grid, result: Result) -> Path:
-    suffix = result.dataset.partition("_")[2]
-    key = "__".join([suffix, *result.way, str(result.repeat)])
-    return GridFolder(grid.folder).predictions(key)
+    return GridFolder(grid.folder).predictions(result.key)
 
 
 def _middle_and_worst(

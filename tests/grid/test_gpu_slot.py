@@ -19,8 +19,11 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gpus_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert visible_gpus() == ["3", "5"]
-    monkeypatch.setenv(VISIBLE, "")
-    assert visible_gpus() == []
+    for nothing in ("", "-1", "NoDevFiles", "-1,0"):
+        monkeypatch.setenv(VISIBLE, nothing)
+        assert visible_gpus() == []
+    monkeypatch.setenv(VISIBLE, "0,-1,1")
+    assert visible_gpus() == ["0"]
 
 
 def test_each_gets_another_one() -> None:

@@ -144,3 +144,27 @@ def test_two_processes_do_a_job_once(grid: Grid) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
     assert _count(grid, base(grid)) == 1
+
+
+def test_snakemake_forgets_what_is_no_longer_asked_for(grid: Grid) -> None:
+    steps.run_job(grid, base(grid))
+    done = GridFolder(grid.folder).done("base/PhantomOrgan")
+    steps.forget_outdated(grid)
+    assert done.is_file()
+    text = grid.file.read_text()
+    changed = write_grid(grid.file.parent, text.replace("repeats: 1", "repeats: 2"))
+    steps.forget_outdated(changed)
+    assert not done.is_file()
+    steps.run_job(changed, base(changed))
+    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
+    steps.forget_outdated(changed)
+    assert not done.is_file()
+
+
+def test_a_job_is_forgotten_with_those_before_it(grid: Grid) -> None:
+    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
+    steps.run_job(grid, base(grid))
+    steps.run_job(grid, job)
+    GridFolder(grid.folder).record("base/PhantomOrgan").unlink()
+    steps.forget_outdated(grid)
+    assert not GridFolder(grid.folder).done(job.name).is_file()

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -125,7 +127,12 @@ def test_quick_from_end_to_end(no_paths: Path, capfd: pytest.CaptureFixture[str]
             rows = list(csv.DictReader(file))
         assert rows
         assert all(value for row in rows for value in row.values()), table
-    assert "predict" in (report / "report.html").read_text()
+    page = (report / "report.html").read_text()
+    volumes = json.loads(re.findall(r'id="volumes">(.*?)</script>', page)[0])
+    names = {name for volume in volumes for name, _ in volume["layers"]}
+    assert {"truth", "dense"} < names
+    assert any(name.startswith("annotation: random") for name in names)
+    assert any(name.startswith("random") for name in names)
 
 
 @pytest.mark.slow
@@ -133,7 +140,9 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     text = TINY.replace("selectors: [fixed]", "selectors: [random]").replace("s: [1/2, 1]", "s: 1")
-    grid = write_grid(tmp_path, text)
+    folder = tmp_path / "co: lon #1"
+    folder.mkdir()
+    grid = write_grid(folder, text)
     first = next(job for job in job_graph(grid).values() if job.step == "dataset")
     grid.paths.make_folders()
     # another data set has the name of the random one, and the same base

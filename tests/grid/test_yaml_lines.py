@@ -37,6 +37,10 @@ def test_values_and_defaults(tmp_path: Path) -> None:
     assert car(tmp_path, text) == Car("van", (Wheel(2.0), Wheel(0.1)), Wheel(3.0), 4)
 
 
+def test_ids_with_zeros_stay_as_they_are(tmp_path: Path) -> None:
+    assert car(tmp_path, "name: 011\n").name == "011"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -53,6 +57,8 @@ def test_values_and_defaults(tmp_path: Path) -> None:
         ("name: a\n\tdoors: 3\n", 2, "found character '\\t' that cannot start any token"),
         ("- name\n", 1, "keys and values are expected here, got ['name']"),
         ("name: *x\n", 1, "found undefined alias"),
+        ("name: a\ndoors: 2024-13-45\n", 2, "'2024-13-45' cannot be read: month must be in"),
+        ("? [1, 2]\n: 3\n", 1, "a key must be a word"),
     ],
 )
 def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, message: str) -> None:

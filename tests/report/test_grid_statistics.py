@@ -100,6 +100,29 @@ def test_intervals_cover_the_truth() -> None:
     assert 180 <= covered <= 198
 
 
+@pytest.mark.parametrize("num_repeats", [2, 3])
+def test_intervals_cover_the_truth_where_repeats_differ(num_repeats: int) -> None:
+    """Noise of the repeats alone: the draws of test cases know nothing of it."""
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(200):
+        pairs = []
+        for repeat in range(num_repeats):
+            first, second = (result(float(x), repeat=repeat) for x in rng.normal(0.5, 0.02, 2))
+            pairs.append(Pair(first, second))
+        found = difference(pairs, num_draws=100)
+        assert found is not None
+        covered += found.low <= 0 <= found.high
+    assert 180 <= covered <= 199
+
+
+def test_one_repeat_gives_no_verdict() -> None:
+    found = difference([Pair(result(0.9, selector="ual"), result(0.1))])
+    assert found is not None
+    assert found.low > 0
+    assert found.verdict == "undecided"
+
+
 def test_undefined_pairs_are_left_out() -> None:
     empty = result(counts=np.zeros((10, 3), int), selector="ual")
     assert difference([]) is None
