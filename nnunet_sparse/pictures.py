@@ -209,9 +209,14 @@ def draw_marks(
 
 def _gray(pixels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     """RGB in 0..1 of a slice."""
+    return np.repeat(windowed(pixels, window)[..., None], 3, axis=-1)
+
+
+def windowed(pixels: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Brightness in 0..1: what is black and white stands in the window."""
     low, high = window
-    gray = np.clip((pixels - low) / (high - low), 0, 1)
-    return np.repeat(gray[..., None], 3, axis=-1)
+    shares: np.ndarray = np.clip((pixels - low) / (high - low), 0, 1)
+    return shares
 
 
 def _overlay(pixels: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.status import duration
-from nnunet_sparse.grid.steps import training_folder
+from nnunet_sparse.grid.steps import fold_folder
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.split import DEFAULT_VAL, find_split
 
@@ -107,8 +107,9 @@ def overview(grid: Grid) -> str:
     """
     jobs = job_graph(grid)
     lines: list[str] = []
-    for base in bases(grid):
-        lines += [*_base_lines(grid, base), ""]
+    looked_at = [(base, base_facts(grid, base)) for base in bases(grid)]
+    for base, facts in looked_at:
+        lines += [*_base_lines(grid, base, facts), ""]
     counts = Counter(job.step for job in jobs.values())
     lines.append(
         f"in all: {counts['dataset']} data sets, {counts['train']} trainings, {len(jobs)} jobs"
@@ -116,12 +117,11 @@ def overview(grid: Grid) -> str:
     _check_ids(grid, [job for job in jobs.values() if job.step == "dataset"])
     lines += _shared_lines(counts)
     lines += _time_lines(grid, jobs)
-    lines += _disk_lines(grid, jobs)
+    lines += _disk_lines(grid, looked_at, jobs)
     return "\n".join(lines)
 
 
-def _base_lines(grid: Grid, base: Base) -> list[str]:
-    facts = base_facts(grid, base)
+def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
     total = sum(facts.num_slices.values())
     cells = variants(grid.experiment, base)
     kinds = Counter(cell.kind for cell in cells)
@@ -210,12 +210,14 @@ def _time_lines(grid: Grid, jobs: Mapping[str, Job]) -> list[str]:
     return lines
 
 
-def _disk_lines(grid: Grid, jobs: Mapping[str, Job]) -> list[str]:
+def _disk_lines(
+    grid: Grid, looked_at: Sequence[tuple[Base, BaseFacts]], jobs: Mapping[str, Job]
+) -> list[str]:
     """Disk that preprocessed images and trained networks take."""
     lines = []
-    for base in bases(grid):
+    for base, facts in looked_at:
         names = {way.configuration for way, _ in configurations(grid, base)}
-        size = base_facts(grid, base).voxels * 4 * len(names) / _GIB
+        size = facts.voxels * 4 * len(names) / _GIB
         lines.append(
             f"disk: up to {size:.2g} GiB for the images of {base.suffix} "
             f"({len(names)} configuration{'s' * (len(names) > 1)}, at their own spacing, before "
@@ -241,5 +243,5 @@ def _size_of_training(grid: Grid, job: Job) -> int:
     needed = (job.name, f"dataset/{job.subject.of.suffix}")
     if not all(folder.record(name).is_file() for name in needed):
         return 0
-    trained = training_folder(grid, job.subject) / f"fold_{job.subject.repeat}"
-    return sum(file.stat().st_size for file in trained.rglob("*") if file.is_file())
+    files = fold_folder(grid, job.subject).rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())

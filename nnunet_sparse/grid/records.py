@@ -5,15 +5,19 @@
 """
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.errors import SparseError
 
+logger = logging.getLogger(__name__)
+
 VERSION = 1
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,54 @@ class GridFolder:
             raise SparseError(
                 f"{file} is damaged; delete it, and the job is looked at again"
             ) from (error)
+
+    def read_done(self, job: str) -> Record:
+        """Record of a job that must be done.
+
+        Raises
+        ------
+        SparseError
+            If it is not.
+        """
+        record = self.read(job)
+        if record is None:
+            raise SparseError(f"{job} must be done first")
+        return record
+
+    def measured(
+        self,
+        kind: str,
+        key: str,
+        run: str,
+        measure: Callable[[], Any],
+        read: Callable[[Any], _Value],
+    ) -> _Value:
+        """What was measured of a job's result; measured once for each time that it was done.
+
+        Parameters
+        ----------
+        kind
+            Folder of such measurements.
+        key
+            Key of the job.
+        run
+            Of its record.
+        measure
+            Measures it, as JSON.
+        read
+            Makes the result of that JSON.
+        """
+        file = self.path / kind / f"{key}.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if content["run"] == run:
+                return read(content[kind])
+        except (OSError, ValueError, KeyError, TypeError):
+            logger.debug("%s is not there or damaged: measured anew", file)
+        value = measure()
+        file.parent.mkdir(exist_ok=True)
+        write_json(file, {"run": run, kind: value})
+        return read(value)
 
     def write(self, job: str, record: Record) -> None:
         """Keep a record."""

@@ -152,7 +152,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
         "selector": variant.selector,
         "scope": variant.scope,
         "positive_weight": variant.positive_weight,
-        "interpolation": _interpolation_name(variant.interpolation),
+        "interpolation": interpolation_name(variant.interpolation),
         "seed": variant.seed,
         "num_slices": made.facts["num_slices"] if made else 0,
         "num_cases": scores["num_cases"],
@@ -205,7 +205,8 @@ def _mean(of_labels: Sequence[Result]) -> Result:
     return replace(of_labels[0], label=MEAN, counts=counts, **means)
 
 
-def _interpolation_name(values: Mapping[str, Any]) -> str:
+def interpolation_name(values: Mapping[str, Any]) -> str:
+    """Name of a variant's interpolation in tables; empty for none."""
     return Interpolation(**values).name.removeprefix("mi_") if values else ""
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from nnunet_sparse.atomic import replace_folder, write_json
 from nnunet_sparse.env import training_environment
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.grid.cells import Base, CellVariant, Training
 from nnunet_sparse.grid.experiment import Grid
@@ -83,20 +82,18 @@ def run_job(grid: Grid, job: Job) -> None:
 
 
 def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
-    inputs = {name: _run_of(folder, name) for name in job.inputs}
+    inputs = {name: folder.read_done(name).run for name in job.inputs}
     work = Work(grid, folder, _device(grid))
-    step = _STEPS[job.step]
-    asked = _asked(work, job)
     record = folder.read(job.name)
-    if record is not None and _is_current(record, asked, inputs, step, work, job):
+    if record is not None and _is_current(work, job, record, inputs):
         logger.info("%s was done before", job.name)
     else:
         needs_gpu = work.device == "cuda" and (job.step in ON_DEVICE or _fills(job))
         with gpu_slot() if needs_gpu else nullcontext():
             start = time.monotonic()
-            facts = step.do(work, job.subject)
+            facts = _STEPS[job.step].do(work, job.subject)
         seconds = round(time.monotonic() - start, 2)
-        record = Record(uuid.uuid4().hex, asked, inputs, seconds, facts)
+        record = Record(uuid.uuid4().hex, _asked(work, job), inputs, seconds, facts)
         folder.write(job.name, record)
         logger.info("%s: done in %.0f s", job.name, seconds)
     write_json(folder.done(job.name), {"run": record.run})
@@ -122,7 +119,7 @@ def _is_done(work: Work, job: Job) -> bool:
     if record is None or None in before.values():
         return False
     inputs = {name: found.run for name, found in before.items() if found is not None}
-    return _is_current(record, _asked(work, job), inputs, _STEPS[job.step], work, job)
+    return _is_current(work, job, record, inputs)
 
 
 def _asked(work: Work, job: Job) -> Facts:
@@ -131,18 +128,10 @@ def _asked(work: Work, job: Job) -> Facts:
     return content
 
 
-def _run_of(folder: GridFolder, name: str) -> str:
-    record = folder.read(name)
-    if record is None:
-        raise SparseError(f"{name} must be done first")
-    return record.run
-
-
-def _is_current(
-    record: Record, asked: Facts, inputs: Mapping[str, str], step: "Step", work: Work, job: Job
-) -> bool:
+def _is_current(work: Work, job: Job, record: Record, inputs: Mapping[str, str]) -> bool:
     """Whether what a record tells of is there and is what is asked for now."""
-    if not step.is_there(work, job.subject) or dict(record.asked) != asked:
+    step = _STEPS[job.step]
+    if not step.is_there(work, job.subject) or dict(record.asked) != _asked(work, job):
         return False
     return not step.follows_inputs or dict(record.inputs) == dict(inputs)
 
@@ -177,18 +166,13 @@ def dataset_name(grid: Grid, suffix: str) -> str:
     SparseError
         If it has not been made.
     """
-    return str(_recorded(grid, f"dataset/{suffix}")["dataset"])
+    return str(GridFolder(grid.folder).read_done(f"dataset/{suffix}").facts["dataset"])
 
 
 def _base_name(grid: Grid, base: Base) -> str:
-    return base.name or str(_recorded(grid, f"base/{base.suffix}")["base"])
-
-
-def _recorded(grid: Grid, job: str) -> Mapping[str, Any]:
-    record = GridFolder(grid.folder).read(job)
-    if record is None:
-        raise SparseError(f"{job} must be done first")
-    return record.facts
+    if base.name is not None:
+        return base.name
+    return str(GridFolder(grid.folder).read_done(f"base/{base.suffix}").facts["base"])
 
 
 # --- base
@@ -378,8 +362,12 @@ def _do_prepare(work: Work, preparation: Preparation) -> Facts:
 # --- training
 
 
-def training_folder(grid: Grid, training: Training) -> Path:
+def fold_folder(grid: Grid, training: Training) -> Path:
     """Folder that nnU-Net trains in."""
+    return _model_folder(grid, training) / f"fold_{training.repeat}"
+
+
+def _model_folder(grid: Grid, training: Training) -> Path:
     way = training.configuration
     model = f"{way.trainer}__{training.plans}__{way.configuration}"
     return grid.paths.results / dataset_name(grid, training.of.suffix) / model
@@ -399,7 +387,7 @@ def _ask_train(_: Work, training: Training) -> Facts:
 
 
 def _trained(work: Work, training: Training) -> bool:
-    folder = training_folder(work.grid, training) / f"fold_{training.repeat}"
+    folder = fold_folder(work.grid, training)
     names = ("checkpoint_final.pth", "validation/summary.json")
     return all((folder / name).is_file() for name in names)
 
@@ -410,7 +398,7 @@ def _do_train(work: Work, training: Training) -> Facts:
     from nnunetv2.run.run_training import run_training
 
     name = dataset_name(work.grid, training.of.suffix)
-    folder = training_folder(work.grid, training) / f"fold_{training.repeat}"
+    folder = fold_folder(work.grid, training)
     begun = any((folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "final"))
     way = training.configuration
     run_training(
@@ -460,7 +448,7 @@ def _do_predict(work: Work, training: Training) -> Facts:
         device=device, perform_everything_on_device=device.type == "cuda", allow_tqdm=False
     )
     predictor.initialize_from_trained_model_folder(
-        str(training_folder(work.grid, training)), (training.repeat,), "checkpoint_final.pth"
+        str(_model_folder(work.grid, training)), (training.repeat,), "checkpoint_final.pth"
     )
     images = work.grid.paths.raw / dataset_name(work.grid, training.of.suffix) / "imagesTs"
     target = work.folder.predictions(training.key)

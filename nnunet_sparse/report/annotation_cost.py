@@ -1,19 +1,18 @@
 """What annotation costs in hours, instead of slices."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from nnunet_sparse.atomic import write_json
 from nnunet_sparse.grid.cells import INTERPOLATED
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import Result
+from nnunet_sparse.grid.steps import dataset_name
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
@@ -100,30 +99,16 @@ def annotation_hours(
         record = folder.read(job.name) if job.step == "dataset" else None
         if record is None or record.facts["dataset"] not in wanted:
             continue
-        file = grid.folder / "effort" / f"{job.key}.json"
-        effort = _kept(file, record.run)
-        if effort is None:
-            name = str(record.facts["dataset"])
-            if job.subject.kind == INTERPOLATED:
-                made = folder.read(f"dataset/{job.subject.sparse.suffix}")
-                assert made is not None
-                name = str(made.facts["dataset"])
-            effort = _count(grid, name, num_processes)
-            file.parent.mkdir(exist_ok=True)
-            write_json(file, {"run": record.run, "effort": vars(effort)})
+        # of an interpolated data set what people have annotated
+        suffix = job.subject.sparse.suffix if job.subject.kind == INTERPOLATED else job.key
+        count = partial(_count, grid, suffix, num_processes)
+        effort = folder.measured("effort", job.key, record.run, count, lambda c: Effort(**c))
         found[str(record.facts["dataset"])] = effort.hours(cost)
     return found
 
 
-def _kept(file: Path, run: str) -> Effort | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return Effort(**content["effort"]) if content["run"] == run else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _count(grid: Grid, name: str, num_processes: int) -> Effort:
+def _count(grid: Grid, suffix: str, num_processes: int) -> dict[str, int]:
+    name = dataset_name(grid, suffix)
     selection = Selection.read(grid.paths.raw / name / SELECTION_FILE)
     base = RawDataset.open(grid.paths.raw / selection.base)
     jobs = {
@@ -133,7 +118,7 @@ def _count(grid: Grid, name: str, num_processes: int) -> Effort:
     work = partial(_count_case, reader=base.reader(), axis=selection.axis)
     counts = map_cases(work, jobs, num_processes, "Counting objects")
     empty, slices, objects = (sum(numbers[k] for numbers in counts.values()) for k in range(3))
-    return Effort(len(counts), empty, slices, objects)
+    return asdict(Effort(len(counts), empty, slices, objects))
 
 
 def _count_case(job: tuple[Path, tuple[int, ...]], reader: str, axis: int) -> tuple[int, int, int]:

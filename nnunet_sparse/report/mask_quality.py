@@ -1,18 +1,16 @@
 """How well the interpolated training masks of an experiment agree with the dense ones."""
 
-import json
 from collections import Counter
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.atomic import write_json
 from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.grid.results import interpolation_name
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
@@ -44,14 +42,10 @@ def mask_qualities(
         if record is None:
             continue
         cell: CellVariant = job.subject
-        file = grid.folder / "quality" / f"{job.key}.json"
-        counts = _kept(file, record.run)
-        if counts is None:
-            counts = _measure(grid, str(record.facts["dataset"]), num_processes)
-            file.parent.mkdir(exist_ok=True)
-            write_json(file, {"run": record.run, "counts": counts})
+        measure = partial(_measure, grid, str(record.facts["dataset"]), num_processes)
+        counts: Counts = folder.measured("quality", job.key, record.run, measure, dict)
         variant = cell.variant
-        name = Interpolation(**variant.interpolation).name.removeprefix("mi_")
+        name = interpolation_name(variant.interpolation)
         labels = cell.base.task.labels or tuple(counts)
         ious = [_iou(counts[label]) for label in labels if label in counts]
         defined = [iou for iou in ious if iou is not None]
@@ -59,14 +53,6 @@ def mask_qualities(
         assert variant.rho is not None
         found[cell.base.suffix, name, variant.rho, variant.s, variant.selector] = mean
     return found
-
-
-def _kept(file: Path, run: str) -> Counts | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return dict(content["counts"]) if content["run"] == run else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _measure(grid: Grid, name: str, num_processes: int) -> Counts:

@@ -14,7 +14,7 @@ from PIL import Image
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.pictures import SlicedVolume, label_color, read_volume, spread
+from nnunet_sparse.pictures import SlicedVolume, label_color, read_volume, spread, windowed
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.report.grid_figures import Panel, panels
 from nnunet_sparse.report.grid_statistics import pooled_iou
@@ -203,9 +203,8 @@ def _view(
 
 
 def _gray(volume: SlicedVolume, index: int) -> np.ndarray:
-    low, high = volume.window
-    share = np.clip((volume.image[index] - low) / (high - low), 0, 1)
-    pixels: np.ndarray = (255 * np.nan_to_num(share)).astype(np.uint8)
+    shares = windowed(volume.image[index], volume.window)
+    pixels: np.ndarray = (255 * np.nan_to_num(shares)).astype(np.uint8)
     return pixels
 
 
