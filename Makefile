@@ -2,6 +2,8 @@
 # uv is taken from the PATH or installed into .uv, and brings the rest into .venv.
 
 export OMP_NUM_THREADS ?= 2
+# uv leaves that out, and every process that imports torch would do it again
+export UV_COMPILE_BYTECODE ?= 1
 
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen

@@ -25,6 +25,7 @@ from nnunet_sparse.dataset_name import (
 )
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.folds import SPLITS_FILE, read_folds
 from nnunet_sparse.locks import locked, try_lock, unlock
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import SELECTION_FILE
@@ -63,7 +64,8 @@ def publish(
         Name of the data set without ``DatasetXXX_``.
     documents
         Content of its JSON files by name, ``selection.json`` among them. Two data sets of one
-        suffix and base are the same if these are equal, versions of software aside.
+        suffix and base are the same if these are equal, versions of software and the number of
+        equal folds aside; folds that an existing one lacks are added to it.
     fill
         Writes everything else into the folder it is given; must leave alone what is there, since
         it may continue the work of a killed process.
@@ -86,6 +88,7 @@ def publish(
         with locked(global_lock):
             existing = check_available(paths, suffix, documents, dataset_id, overwrite)
             if existing is not None and not overwrite:
+                _add_folds(existing, documents)
                 return Publication(existing, created=False)
             partial, lock = _claim(paths, suffix, documents, dataset_id, existing)
         if lock is not None:
@@ -132,7 +135,7 @@ def _claim(
         else:
             partial = paths.raw / f"{PARTIAL_PREFIX}{existing.name[7:10]}"
         lock = try_lock(_lock_of(partial))
-    if lock is not None and _different_files(partial, documents):
+    if lock is not None:
         try:
             _begin(partial, documents)
         except Exception:
@@ -230,7 +233,10 @@ def find_existing(paths: NnUNetPaths, suffix: str, base: str, overwrite: bool) -
 
 
 def _begin(partial: Path, documents: Documents) -> None:
-    """Empty the folder, which is locked, and write the JSON files."""
+    """Write the JSON files into the folder, which is locked; one of other content is emptied."""
+    if not _different_files(partial, documents):
+        write_json(partial / SPLITS_FILE, documents[SPLITS_FILE])
+        return
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for name, content in documents.items():
@@ -251,8 +257,25 @@ def _find_partial(paths: NnUNetPaths, suffix: str, documents: Documents) -> Path
     return None
 
 
+def _add_folds(folder: Path, documents: Documents) -> None:
+    """Give a data set, whose folds are all equal, as many as are wanted; it loses none."""
+    file, wanted = folder / SPLITS_FILE, documents[SPLITS_FILE]
+    if len(read_folds(file)) < len(wanted):
+        write_json(file, wanted)
+
+
+def _different_folds(folds: Any) -> Any:
+    """Folds without those that are equal to the one before."""
+    if not isinstance(folds, list):
+        return folds
+    return [fold for k, fold in enumerate(folds) if k == 0 or fold != folds[k - 1]]
+
+
 def _different_files(folder: Path, documents: Documents) -> list[str]:
-    """Names of the JSON files whose content differs, versions of software aside."""
+    """Names of the JSON files whose content differs, versions of software aside.
+
+    Data sets with the same fold in different numbers, that is, of repeats, do not differ.
+    """
     different = []
     for name, content in documents.items():
         if name == SOURCES_FILE and not (folder / name).exists():
@@ -266,6 +289,8 @@ def _different_files(folder: Path, documents: Documents) -> list[str]:
             wanted.pop("software")
             if isinstance(found, dict):
                 found.pop("software", None)
+        if name == SPLITS_FILE and found is not None:
+            found, wanted = _different_folds(found), _different_folds(wanted)
         if found != wanted:
             different.append(name)
     return different

@@ -5,10 +5,12 @@ import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nnunet_sparse import atomic
 from nnunet_sparse.cli import CommandParser, add_num_processes, run_command
@@ -141,9 +143,7 @@ def score_folder(
     )
     work = partial(evaluate_case, evaluation=evaluation)
     scores = map_cases(work, cases, num_processes, "Evaluating")
-    summary = _nnunet_summary(
-        gt_folder, pred_folder, evaluation, chosen.file_ending, min(num_processes, len(cases))
-    )
+    summary = _nnunet_summary(cases, scores, evaluation.labels)
     summary["nnsparse"] = {
         "version": 1,
         "tolerance_mm": float(tolerance_mm),
@@ -244,32 +244,47 @@ def _some(names: list[str]) -> str:
 
 
 def _nnunet_summary(
-    gt_folder: Path, pred_folder: Path, evaluation: Evaluation, ending: str, num_processes: int
+    cases: Mapping[str, CaseFiles], scores: Mapping[str, CaseScores], labels: Sequence[Label]
 ) -> dict[str, Any]:
-    """nnU-Net's own summary, with the keys that it has in its JSON file."""
-    from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
-    from nnunetv2.imageio.reader_writer_registry import recursive_find_reader_writer_by_name
+    """What nnU-Net's own evaluation writes, with the keys that it has in its JSON file.
 
+    Made of our counts: nnU-Net's function needs seconds to start, and reads all files again.
+    """
+    keys = [label_key(label) for label in labels]
+    values = [[_nnunet_row(scores[case_id], label) for label in labels] for case_id in cases]
+    metrics = list(values[0][0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means of labels that never occur
-        summary = compute_metrics_on_folder(
-            str(gt_folder.absolute()),
-            str(pred_folder.absolute()),
-            None,
-            recursive_find_reader_writer_by_name(evaluation.reader)(),
-            ending,
-            list(evaluation.labels),
-            evaluation.ignore_label,
-            num_processes,
-            chill=True,
-        )
+        mean = {
+            key: {m: float(np.nanmean([row[k][m] for row in values])) for m in metrics}
+            for k, key in enumerate(keys)
+        }
+    foreground = [row for key, row in mean.items() if key != "0"]
     return {
-        "foreground_mean": summary["foreground_mean"],
-        "mean": {label_key(label): values for label, values in summary["mean"].items()},
+        "foreground_mean": {m: float(np.mean([row[m] for row in foreground])) for m in metrics},
+        "mean": mean,
         "metric_per_case": [
-            case | {"metrics": {label_key(k): v for k, v in case["metrics"].items()}}
-            for case in summary["metric_per_case"]
+            {
+                "metrics": dict(zip(keys, row, strict=True)),
+                "prediction_file": str(files.prediction.absolute()),
+                "reference_file": str(files.reference.absolute()),
+            }
+            for files, row in zip(cases.values(), values, strict=True)
         ],
+    }
+
+
+def _nnunet_row(case: CaseScores, label: Label) -> dict[str, Any]:
+    counts = case.labels[label].counts
+    return {
+        "Dice": counts.dice,
+        "FN": counts.fn,
+        "FP": counts.fp,
+        "IoU": counts.iou,
+        "TN": case.num_voxels - counts.tp - counts.fp - counts.fn,
+        "TP": counts.tp,
+        "n_pred": counts.num_prediction,
+        "n_ref": counts.num_reference,
     }
 
 

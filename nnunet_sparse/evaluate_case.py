@@ -61,9 +61,10 @@ class LabelScores:
 
 @dataclass(frozen=True)
 class CaseScores:
-    """Scores of one case."""
+    """Scores of one case; ``num_voxels`` are those that are not ignored."""
 
     num_ignored: int
+    num_voxels: int
     labels: dict[Label, LabelScores]
 
 
@@ -108,7 +109,8 @@ def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
             counts.num_reference * voxel_ml,
             counts.num_prediction * voxel_ml,
         )
-    return CaseScores(0 if ignore is None else int(np.count_nonzero(ignore)), scores)
+    num_ignored = 0 if ignore is None else int(np.count_nonzero(ignore))
+    return CaseScores(num_ignored, reference.size - num_ignored, scores)
 
 
 def _check_values(file: Path, segmentation: np.ndarray, declared: Iterable[int]) -> None:

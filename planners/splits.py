@@ -12,6 +12,8 @@ from nnunet_sparse.raw_dataset import RawDataset
 def copy_splits(raw: RawDataset, folder: Path, overwrite: bool) -> None:
     """Give a preprocessed data set the split of the raw one, if that has one.
 
+    Folds that were added to the raw one are added to the copy; folds that only the copy has stay.
+
     Raises
     ------
     SparseError
@@ -22,9 +24,10 @@ def copy_splits(raw: RawDataset, folder: Path, overwrite: bool) -> None:
         return
     splits = read_splits(source)
     if copy.is_file():
-        if read_splits(copy)[: len(splits)] == splits:
+        before = read_splits(copy)
+        if before[: len(splits)] == splits:
             return
-        if not overwrite:
+        if before != splits[: len(before)] and not overwrite:
             raise SparseError(
                 f"{copy} differs from {source}, and trainings may have used it: "
                 "--overwrite replaces it"

@@ -1,9 +1,11 @@
 """The cells of an experiment: which variants there are, and how each is trained."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
+from nnunet_sparse.atomic import canonical_json
 from nnunet_sparse.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Configuration, Experiment, Filling, Grid, Task
@@ -12,6 +14,7 @@ from nnunet_sparse.planners.registry import default_plans_name, with_scale
 from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.variant import Variant
 
+_DIGEST_LENGTH = 6
 DENSE, SPARSE, INTERPOLATED, PARTNER = "dense", "sparse", "interpolated", "partner"
 
 
@@ -94,9 +97,10 @@ def bases(grid: Grid) -> list[Base]:
     for task in grid.experiment.tasks:
         base = _base(grid, task)
         if base.suffix in found:
-            raise SparseError(
-                f"{grid.file}: two tasks have a base called {base.suffix}; data sets of the grid "
-                "are named after their base"
+            grid.fail(
+                task.line,
+                f"two tasks have a base called {base.suffix}; data sets of the grid are named "
+                "after their base",
             )
         found[base.suffix] = base
     return list(found.values())
@@ -109,7 +113,7 @@ def _base(grid: Grid, task: Task) -> Base:
     try:
         name = find_dataset(grid.paths, task.base)
     except SparseError as error:
-        raise SparseError(f"{grid.file}: {error}") from error
+        grid.fail(task.line, str(error))
     return Base(task, parse_dataset_name(name)[1], name)
 
 
@@ -166,31 +170,35 @@ def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
     found: list[tuple[Configuration, str]] = []
     contents: dict[str, tuple[object, ...]] = {}
     for configuration in base.task.configurations or grid.experiment.configurations:
-        plans = plans_name(grid, configuration)
+        try:
+            plans = plans_name(configuration)
+        except SparseError as error:
+            grid.fail(configuration.line, str(error))
         planner = with_scale(configuration.planner, configuration.scale)
         content = (planner, configuration.settings)
         if contents.setdefault(plans, content) != content:
-            raise SparseError(
-                f"{grid.file}: configurations with different planners or settings share the plans "
-                f"{plans}; give one of them a name of its own with plans: NAME"
+            grid.fail(
+                configuration.line,
+                f"configurations with different planners or settings share the plans {plans}; give "
+                "one of them a name of its own with plans: NAME",
             )
         pair = (configuration, plans)
         if pair in found:
-            raise SparseError(
-                f"{grid.file}: {configuration.configuration} with {configuration.trainer} and the "
-                f"plans {plans} appears twice"
+            grid.fail(
+                configuration.line,
+                f"{configuration.configuration} with {configuration.trainer} and the plans {plans} "
+                "appears twice",
             )
         found.append(pair)
     return found
 
 
-def plans_name(grid: Grid, configuration: Configuration) -> str:
-    """Name of the plans of a configuration."""
+def plans_name(configuration: Configuration) -> str:
+    """Name of the plans of a configuration; other settings give another name."""
     if configuration.plans:
         return configuration.plans
     own = default_plans_name(with_scale(configuration.planner, configuration.scale))
     if not configuration.settings:
         return own
-    words = f"{grid.name} {configuration.configuration.replace('_', ' ')}".title()
-    name = "".join(letter for letter in words if letter.isascii() and letter.isalnum())
-    return f"{own.removesuffix('Plans')}{name}Plans"
+    content = canonical_json(configuration.settings).encode()
+    return f"{own}_{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"

@@ -121,9 +121,12 @@ def _init(args: argparse.Namespace) -> None:
 
 
 def _plan(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.checks import check_experiment
     from nnunet_sparse.grid.overview import overview
 
-    print(overview(open_grid(args.grid)))
+    grid = open_grid(args.grid)
+    check_experiment(grid)
+    print(overview(grid))
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -133,7 +136,7 @@ def _status(args: argparse.Namespace) -> None:
 
 
 def _step(args: argparse.Namespace) -> None:
-    from nnunet_sparse.grid.steps import run_job
+    from nnunet_sparse.grid.runner import run_job
 
     grid = open_grid(args.grid)
     jobs = job_graph(grid)
@@ -144,11 +147,22 @@ def _step(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.checks import check_experiment
+    from nnunet_sparse.grid.status import DONE, grid_status
     from nnunet_sparse.grid.workflow import run_workflow
 
+    if not args.grid.is_file() and any(Path(word).is_file() for word in args.snakemake):
+        raise SparseError(
+            f"{args.grid} is no experiment file; it comes first: nnsparse_grid run GRID.yaml "
+            "--cores 4"
+        )
     grid = open_grid(args.grid)
+    check_experiment(grid)
     if run_workflow(grid, args.snakemake):
         raise SparseError(f"not everything is done: nnsparse_grid status {args.grid} shows why")
+    status = grid_status(grid)
+    if len(status.of(DONE)) == len(status.states):
+        print(f"everything is done; next: nnsparse_report {args.grid}")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import AXIS_CHOICES
-from nnunet_sparse.grid.yaml_lines import converted, load, part, parts, read_yaml
+from nnunet_sparse.grid.yaml_lines import converted, line_number, load, part, parts, read_yaml
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.phantoms import TASKS
@@ -37,6 +37,8 @@ VERSION = 1
 PAPER_RHO = (0.05, 0.1, 0.2, 0.4, 0.8)
 PAPER_S = (0.125, 0.25, 0.5, 1.0)
 PAPER_SELECTORS = ("fixed", "random", "ual")
+CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
+"""nnU-Net's, but for the cascade, which needs predictions of another."""
 DEVICES = ("auto", "cpu", "cuda")
 _SETTINGS = {"rule": mapping("training settings, as {num_epochs: 100}")}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
@@ -145,25 +147,24 @@ class Configuration:
     planner, scale
         What ``-pl`` and ``--scale`` name.
     plans
-        Name of the plans; by default the planner's own, with the experiment's name where settings
-        are changed.
+        Name of the plans; by default the planner's own, with a hash of the settings where some are
+        changed.
     settings
         Training settings that differ from the planner's.
+    line
+        Where it stands in the file.
     """
 
-    configuration: str = setting("3d_fullres", _text("a configuration, as 2d"))
+    configuration: str = setting("3d_fullres", choice(*CONFIGURATIONS))
     trainer: str = setting("SparseTrainer", _name("the name of a trainer"))
     planner: str = setting("SparsePlanner", _name("the name of a planner"))
     scale: float = setting(1.0, Rule(float, lambda v: 0 < v <= 1, "a number above 0, at most 1"))
     plans: str = setting("", _name("a name of letters, digits and single _"))
     settings: dict[str, Any] = field(default_factory=dict, metadata=_SETTINGS)
+    line: int = line_number()
 
     def __post_init__(self) -> None:
         TrainingSettings.from_block(self.settings)
-        if self.configuration == "3d_cascade_fullres":
-            raise SparseError(
-                "3d_cascade_fullres needs predictions of 3d_lowres and is not part of grids"
-            )
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ class Task:
         foreground is drawn.
     configurations
         In place of the experiment's.
+    line
+        Where it stands in the file.
     """
 
     base: str = converted("", _text("name or ID of a data set"), _as_text)
@@ -237,6 +240,7 @@ class Task:
     split_seed: int = setting(0, whole(0))
     positive_weight: float = setting(1.0, positive())
     configurations: tuple[Configuration, ...] = parts(Configuration)
+    line: int = line_number()
 
     def __post_init__(self) -> None:
         if bool(self.base) == (self.phantom is not None):
@@ -333,6 +337,10 @@ class Grid:
     def name(self) -> str:
         """Name of the file without ending."""
         return self.file.stem
+
+    def fail(self, line: int, message: str) -> NoReturn:
+        """Raise an error that names the file and a line of it."""
+        raise SparseError(f"{self.file}, line {line}: {message}")
 
 
 def open_grid(file: Path) -> Grid:

@@ -4,7 +4,6 @@ import itertools
 import logging
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT_S = 1.0
+# not TMPDIR, which may differ between terminals
+_TEMPORARY = Path("/tmp")
 _IMPOSSIBLE = {"", "-1", "NoDevFiles"}
 
 
@@ -38,18 +39,24 @@ def visible_gpus() -> list[str]:
     return found.stdout.split()
 
 
+def _lock_folder() -> Path:
+    parts = ["nnsparse_gpus", str(os.getuid()), os.environ.get("SLURM_JOB_ID", "")]
+    return _TEMPORARY / "_".join(part for part in parts if part)
+
+
 @contextmanager
 def gpu_slot() -> Iterator[None]:
     """Keep a GPU for the duration of a block, waiting for one if all are taken.
 
-    ``CUDA_VISIBLE_DEVICES`` names it alone. Where SLURM has given this job its GPUs, and where
-    there are none, nothing happens. The locks are per user and machine.
+    ``CUDA_VISIBLE_DEVICES`` names it alone. Where there are none, nothing happens. The locks are
+    per user and machine; those of a SLURM job are its own, since SLURM may call the GPUs of every
+    job 0, 1 and so on.
     """
     gpus = visible_gpus()
-    if not gpus or "SLURM_JOB_ID" in os.environ:
+    if not gpus:
         yield
         return
-    folder = Path(tempfile.gettempdir()) / f"nnsparse_gpus_{os.getuid()}"
+    folder = _lock_folder()
     folder.mkdir(mode=0o700, exist_ok=True)
     told = False
     while True:

@@ -21,8 +21,7 @@ from nnunet_sparse.grid.experiment import Configuration, Grid
 from nnunet_sparse.interpolation.request import Interpolation
 
 STEPS = ("base", "features", "interpolator", "dataset", "prepare", "train", "predict", "score")
-ON_DEVICE = ("features", "interpolator", "train", "predict")
-"""Steps that use a GPU where there is one; a variant is interpolated there as well."""
+_ON_DEVICE = ("features", "interpolator", "train", "predict")
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,11 @@ class Job:
     def name(self) -> str:
         """Step and key, which no other job has."""
         return f"{self.step}/{self.key}"
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it uses a GPU where there is one."""
+        return self.step in _ON_DEVICE or (self.step == "dataset" and _network(self.subject))
 
 
 def job_graph(grid: Grid) -> dict[str, Job]:

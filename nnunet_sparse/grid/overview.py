@@ -1,6 +1,5 @@
 """What an experiment amounts to, before anything is run: ``nnsparse_grid plan``."""
 
-import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,15 +23,17 @@ from nnunet_sparse.grid.cells import (
     configurations,
     variants,
 )
+from nnunet_sparse.grid.expected_time import time_lines
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.status import duration
 from nnunet_sparse.grid.steps import fold_folder
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.split import DEFAULT_VAL, find_split
 
 _GIB = 2**30
+# phantoms are stored as axial stacks
+_PHANTOM_AXES = {"auto": 0, "axial": 0, "coronal": 1, "sagittal": 2}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _phantom_facts(base: Base) -> BaseFacts:
     phantom = base.task.phantom
     assert phantom is not None
     num_val = num_annotated_volumes(DEFAULT_VAL, phantom.num_train)  # rounded in the same way
-    axis = int(base.task.axis) if base.task.axis.isdigit() else 0
+    axis = int(_PHANTOM_AXES.get(base.task.axis, base.task.axis))
     lengths = {f"case_{k}": phantom.shape[axis] for k in range(phantom.num_train - num_val)}
     voxels = int(np.prod(phantom.shape)) * phantom.num_train
     return BaseFacts(lengths, num_val, phantom.num_test, voxels)
@@ -116,7 +117,7 @@ def overview(grid: Grid) -> str:
     )
     _check_ids(grid, [job for job in jobs.values() if job.step == "dataset"])
     lines += _shared_lines(counts)
-    lines += _time_lines(grid, jobs)
+    lines += time_lines(grid, jobs)
     lines += _disk_lines(grid, looked_at, jobs)
     return "\n".join(lines)
 
@@ -174,39 +175,6 @@ def _shared_lines(counts: Counter[str]) -> list[str]:
     for step, what in (("features", "a masked autoencoder"), ("interpolator", "an interpolator")):
         if counts[step]:
             lines[0] += f", {what}"
-    return lines
-
-
-def _time_lines(grid: Grid, jobs: Mapping[str, Job]) -> list[str]:
-    """Time of what is left, from trainings that are done."""
-    folder = GridFolder(grid.folder)
-    times: dict[tuple[str, str], list[float]] = defaultdict(list)
-    left: Counter[str] = Counter()
-    for name, job in jobs.items():
-        if job.step not in ("train", "predict"):
-            continue
-        way = job.subject.configuration
-        key = f"{way.configuration} {way.trainer} ({job.subject.plans})"
-        record = folder.read(name)
-        if record is not None:
-            times[key, job.step].append(record.seconds)
-        elif job.step == "train":
-            left[key] += 1
-    lines = []
-    total = 0.0
-    for key, count in left.items():
-        measured = [times[key, step] for step in ("train", "predict")]
-        if not all(measured):
-            lines.append(f"time: {count} trainings of {key} left, none has been timed")
-            total = math.nan
-            continue
-        each = sum(statistics.mean(seconds) for seconds in measured)
-        total += each * count
-        lines.append(
-            f"time: {count} trainings of {key} left, {duration(each)} each with prediction"
-        )
-    if total > 0:
-        lines.append(f"time: {duration(total)} for all of them, one at a time")
     return lines
 
 

@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ from nnunet_sparse.selection import Selection
 
 MEAN = "mean"
 """Name of the mean over the labels of a task, where there are several."""
-
-_SOFTWARE = ("nnunet_sparse", "nnunetv2", "torch")
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Result:
     dataset, selection
         Full name of the data set, and a hash of the slices that are annotated in it.
     versions
-        Of the software that scored it.
+        Of the software that trained it.
     counts
         (cases, 3): true positive, false positive and false negative voxels of each test case, in
         the order of their names; not part of the table. Of a mean: (labels, cases, 3).
@@ -161,7 +158,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
         "key": training.key,
         "dataset": dataset,
         "selection": _digest(grid.paths.raw / dataset / SELECTION_FILE) if made else "",
-        "versions": software(),
+        "versions": facts.get("software", ""),
     }
     of_labels = [
         Result(**common, label=label, **_scores(rows[label][1]), counts=_counts(scores, key))
@@ -216,17 +213,6 @@ def _digest(file: Path) -> str:
         return ""
     cases = {case: list(chosen.slices) for case, chosen in Selection.read(file).cases.items()}
     return hashlib.sha256(canonical_json(cases).encode()).hexdigest()[:16]
-
-
-def software() -> str:
-    """Versions of the packages that matter, as ``nnunetv2 2.8.1, ...``."""
-    found = []
-    for package in _SOFTWARE:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
 
 
 def target_results(results: Iterable[Result]) -> list[Result]:

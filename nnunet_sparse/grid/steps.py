@@ -1,34 +1,25 @@
-"""Doing one job of an experiment.
+"""The work of each step of an experiment."""
 
-A job is done once, by one process: others that are asked for it wait. What is done is known from
-its record, and looked for as well, so that files that were deleted are made again.
-"""
-
-import json
-import logging
 import os
 import shutil
-import tempfile
-import time
-import uuid
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import replace_folder, write_json
-from nnunet_sparse.env import training_environment
+from nnunet_sparse.atomic import replace_folder
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.evaluate import SUMMARY_FILE, evaluate_folder
+from nnunet_sparse.folds import SPLITS_FILE
 from nnunet_sparse.grid.cells import Base, CellVariant, Training
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.gpu_slot import VISIBLE, gpu_slot, visible_gpus
-from nnunet_sparse.grid.jobs import ON_DEVICE, Job, Preparation, job_graph
-from nnunet_sparse.grid.records import GridFolder, Record
+from nnunet_sparse.grid.gpu_slot import VISIBLE
+from nnunet_sparse.grid.jobs import Preparation
+from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.locks import locked
+from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.software import software
 from nnunet_sparse.split import split_file
-
-logger = logging.getLogger(__name__)
 
 Facts = dict[str, Any]
 # with fewer threads nnU-Net's processes for prediction are not worth their start
@@ -57,105 +48,6 @@ class Work:
     def num_processes(self) -> int:
         """Processes of each job."""
         return self.grid.experiment.threads
-
-
-def run_job(grid: Grid, job: Job) -> None:
-    """Do a job, unless it is done; the jobs before it must be.
-
-    Raises
-    ------
-    SparseError
-        If it cannot be done.
-    """
-    folder = GridFolder(grid.folder)
-    lock, failure = folder.lock(job.name), folder.failure(job.name)
-    for file in (lock, failure, folder.done(job.name)):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    _set_environment(grid)
-    with locked(lock, f"{job.name} is being done by another process, waiting for it"):
-        failure.unlink(missing_ok=True)
-        try:
-            _run_locked(grid, folder, job)
-        except Exception as error:
-            failure.write_text(f"{error}\n", encoding="utf-8")
-            raise
-
-
-def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
-    inputs = {name: folder.read_done(name).run for name in job.inputs}
-    work = Work(grid, folder, _device(grid))
-    record = folder.read(job.name)
-    if record is not None and _is_current(work, job, record, inputs):
-        logger.info("%s was done before", job.name)
-    else:
-        needs_gpu = work.device == "cuda" and (job.step in ON_DEVICE or _fills(job))
-        with gpu_slot() if needs_gpu else nullcontext():
-            start = time.monotonic()
-            facts = _STEPS[job.step].do(work, job.subject)
-        seconds = round(time.monotonic() - start, 2)
-        record = Record(uuid.uuid4().hex, _asked(work, job), inputs, seconds, facts)
-        folder.write(job.name, record)
-        logger.info("%s: done in %.0f s", job.name, seconds)
-    write_json(folder.done(job.name), {"run": record.run})
-
-
-def forget_outdated(grid: Grid) -> None:
-    """Let Snakemake look again at jobs that are not what the file asks for now, or are gone.
-
-    It knows the files in ``done`` alone, and takes what is there for good.
-    """
-    folder = GridFolder(grid.folder)
-    work = Work(grid, folder, _device(grid))
-    for name, job in job_graph(grid).items():
-        if folder.done(name).is_file() and not _is_done(work, job):
-            logger.info("%s is looked at again", name)
-            folder.done(name).unlink()
-
-
-def _is_done(work: Work, job: Job) -> bool:
-    """Whether a job and those before it have been done as they are asked for."""
-    record = work.folder.read(job.name)
-    before = {name: work.folder.read(name) for name in job.inputs}
-    if record is None or None in before.values():
-        return False
-    inputs = {name: found.run for name, found in before.items() if found is not None}
-    return _is_current(work, job, record, inputs)
-
-
-def _asked(work: Work, job: Job) -> Facts:
-    """What a job is asked for, as a record gives it back."""
-    content: Facts = json.loads(json.dumps(_STEPS[job.step].asked(work, job.subject)))
-    return content
-
-
-def _is_current(work: Work, job: Job, record: Record, inputs: Mapping[str, str]) -> bool:
-    """Whether what a record tells of is there and is what is asked for now."""
-    step = _STEPS[job.step]
-    if not step.is_there(work, job.subject) or dict(record.asked) != _asked(work, job):
-        return False
-    return not step.follows_inputs or dict(record.inputs) == dict(inputs)
-
-
-def _fills(job: Job) -> bool:
-    return job.step == "dataset" and bool(job.subject.variant.interpolation)
-
-
-def _device(grid: Grid) -> str:
-    wanted = grid.experiment.device
-    if wanted == "auto":
-        return "cuda" if visible_gpus() else "cpu"
-    return wanted
-
-
-def _set_environment(grid: Grid) -> None:
-    """Set what nnU-Net reads when it is imported."""
-    threads = str(grid.experiment.threads)
-    os.environ.update(training_environment(grid.paths))
-    os.environ["nnUNet_def_n_proc"] = threads
-    os.environ.setdefault("OMP_NUM_THREADS", threads)
-    # a process of its own for batches pays with a GPU only
-    workers = grid.experiment.threads - 1 if _device(grid) == "cuda" else 0
-    os.environ.setdefault("nnUNet_n_proc_DA", str(workers))
 
 
 def dataset_name(grid: Grid, suffix: str) -> str:
@@ -337,8 +229,19 @@ def _ask_prepare(work: Work, preparation: Preparation) -> Facts:
 
 
 def _prepared(work: Work, preparation: Preparation) -> bool:
-    name = dataset_name(work.grid, preparation.of.suffix)
-    return (work.grid.paths.preprocessed / name / f"{preparation.plans}.json").is_file()
+    from nnunet_sparse.planners.plans import configuration_of, read_plans
+
+    folder = work.grid.paths.preprocessed / dataset_name(work.grid, preparation.of.suffix)
+    plans = read_plans(folder / f"{preparation.plans}.json")
+    if plans is None or not (folder / SPLITS_FILE).is_file():
+        return False
+    names = [name for name in preparation.configurations if name in plans["configurations"]]
+    data = [folder / configuration_of(plans, name)["data_identifier"] for name in names]
+    return len(names) == len(preparation.configurations) and all(map(_is_filled, data))
+
+
+def _is_filled(folder: Path) -> bool:
+    return any(folder.glob("*.pkl"))
 
 
 def _do_prepare(work: Work, preparation: Preparation) -> Facts:
@@ -393,16 +296,49 @@ def _trained(work: Work, training: Training) -> bool:
 
 
 def _do_train(work: Work, training: Training) -> Facts:
-    """Train through nnU-Net's own function; what was interrupted is continued."""
+    """Train through nnU-Net's own function; what was interrupted is continued.
+
+    Another experiment, with a folder of its own, may have the same training.
+    """
+    folder = fold_folder(work.grid, training)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # a name that nnU-Net does not take for a fold
+    lock = folder.with_name(f".nnsparse_{folder.name}.lock")
+    with locked(lock, f"{folder} is being trained by another process, waiting for it"):
+        _check_same_plans(work, training, folder.parent)
+        if not _trained(work, training):
+            _train(work, training, folder)
+    facts = {
+        "dataset": dataset_name(work.grid, training.of.suffix),
+        "device": work.device,
+        "gpus": os.environ.get(VISIBLE, ""),
+        "software": software(),
+    }
+    return facts | _speed(folder / "checkpoint_final.pth")
+
+
+def _check_same_plans(work: Work, training: Training, model: Path) -> None:
+    """Refuse to take a network for one of other plans with the same name."""
+    from nnunet_sparse.planners.plans import difference, read_plans
+
+    preprocessed = work.grid.paths.preprocessed / dataset_name(work.grid, training.of.suffix)
+    wanted, used = read_plans(preprocessed / f"{training.plans}.json"), model / "plans.json"
+    trained = read_plans(used)
+    if trained is not None and wanted is not None and (differs := difference(trained, wanted)):
+        raise SparseError(
+            f"{model} was trained with other plans of the same name ({differs} differs): delete "
+            "it, or give the configuration another name with plans: NAME"
+        )
+
+
+def _train(work: Work, training: Training, folder: Path) -> None:
     import torch
     from nnunetv2.run.run_training import run_training
 
-    name = dataset_name(work.grid, training.of.suffix)
-    folder = fold_folder(work.grid, training)
     begun = any((folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "final"))
     way = training.configuration
     run_training(
-        name,
+        dataset_name(work.grid, training.of.suffix),
         way.configuration,
         training.repeat,
         trainer_class_name=way.trainer,
@@ -410,8 +346,6 @@ def _do_train(work: Work, training: Training) -> Facts:
         continue_training=begun,
         device=torch.device(work.device),
     )
-    facts = {"dataset": name, "device": work.device, "gpus": os.environ.get(VISIBLE, "")}
-    return facts | _speed(folder / "checkpoint_final.pth")
 
 
 def _speed(checkpoint: Path) -> Facts:
@@ -435,7 +369,12 @@ def _ask_nothing(_: Work, __: Training) -> Facts:
 
 
 def _predicted(work: Work, training: Training) -> bool:
-    return (work.folder.predictions(training.key) / "dataset.json").is_file()
+    folder = work.folder.predictions(training.key)
+    if not (folder / "dataset.json").is_file():
+        return False
+    raw = RawDataset.open(work.grid.paths.raw / dataset_name(work.grid, training.of.suffix))
+    truths = (raw.folder / "labelsTs").glob(f"*{raw.file_ending}")
+    return all((folder / truth.name).is_file() for truth in truths)
 
 
 def _do_predict(work: Work, training: Training) -> Facts:
@@ -452,8 +391,9 @@ def _do_predict(work: Work, training: Training) -> Facts:
     )
     images = work.grid.paths.raw / dataset_name(work.grid, training.of.suffix) / "imagesTs"
     target = work.folder.predictions(training.key)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".nnsparse_", dir=target.parent))
+    staging = target.with_name(f".nnsparse_{target.name}")
+    shutil.rmtree(staging, ignore_errors=True)  # of a killed process
+    staging.mkdir(parents=True)
     try:
         if work.num_processes < _PARALLEL_PREDICTION:
             predictor.predict_from_files_sequential(str(images), str(staging))
@@ -484,7 +424,7 @@ def _do_score(work: Work, training: Training) -> Facts:
         num_processes=work.num_processes,
         overwrite=True,
     )
-    return {}
+    return {"software": software()}
 
 
 @dataclass(frozen=True)
@@ -509,7 +449,7 @@ class Step:
     follows_inputs: bool = False
 
 
-_STEPS = {
+STEPS_BY_NAME = {
     "base": Step(_ask_base, _base_is_there, _do_base),
     "features": Step(_ask_network, _features_are_there, _do_features),
     "interpolator": Step(_ask_network, _interpolator_is_there, _do_interpolator),

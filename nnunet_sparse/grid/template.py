@@ -1,5 +1,6 @@
 """Writing an experiment file: ``nnsparse_grid init``."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -144,7 +145,11 @@ device: auto                        # cpu, cuda
 
 def _task(base: str) -> str:
     text = _BASE_TASK.replace("BASE ", f"{base} ".ljust(5), 1)
-    task = next((t for part, t in _PAPER_TASKS.items() if part in base.lower()), None)
+    # at the beginning of a word: no Splits, no MouseAtlas
+    found = (
+        t for word, t in _PAPER_TASKS.items() if re.search(f"(?<![a-z]){word}", base, re.IGNORECASE)
+    )
+    task = next(found, None)
     if task is None:
         return text
     lines = ["    configurations:            # the paper's"]

@@ -17,7 +17,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import visible_gpus
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.steps import forget_outdated
+from nnunet_sparse.grid.runner import forget_outdated
 from nnunet_sparse.locks import try_lock, unlock
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """Reading YAML into dataclasses, with the line in every error.
 
 A field of such a dataclass is a :func:`nnunet_sparse.schema.setting`, a :func:`part` (a dataclass
-of its own) or :func:`parts` (a list of them).
+of its own), :func:`parts` (a list of them) or a :func:`line_number`.
 """
 
 import difflib
@@ -67,6 +67,11 @@ def part(schema: Any) -> Any:
 def parts(schema: Any, default: Any = ()) -> Any:
     """Field that is a tuple of dataclasses, a list in the file."""
     return field(default=default, metadata={"schema": schema, "many": True})
+
+
+def line_number() -> Any:
+    """Field that is the line where the dataclass begins in the file, and no key of it."""
+    return field(default=0, compare=False, repr=False, metadata={"line": True})
 
 
 def read_yaml(file: Path) -> Node:
@@ -138,7 +143,8 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
     """
     if not isinstance(node.value, dict):
         node.fail(f"keys and values are expected here, got {node.plain!r}")
-    known = {item.name: item for item in fields(schema)}  # type: ignore[arg-type]
+    items = fields(schema)  # type: ignore[arg-type]
+    known = {item.name: item for item in items if "line" not in item.metadata}
     for key, child in node.value.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -147,6 +153,7 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
     # a key without value has its default
     given = {key: child for key, child in node.value.items() if child.value is not None}
     values = {key: _value(known[key], child) for key, child in given.items()}
+    values |= {item.name: node.line for item in items if "line" in item.metadata}
     for name, item in known.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
             node.fail(f"{name} is missing")

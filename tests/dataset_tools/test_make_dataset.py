@@ -259,14 +259,31 @@ def test_same_call_again(paths: NnUNetPaths, make_base: BaseMaker) -> None:
 def test_other_content_under_the_same_name(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     make_base()
     first = make_dataset(paths, "4", rho=0.2)
+    folds = made(first) / "splits_final.json"
+    folds.write_text(folds.read_text().replace("case_0", "case_1"))
     before = tree(made(first))
     with pytest.raises(SparseError, match=r"other content \(splits_final.json\).*--overwrite"):
-        make_dataset(paths, "4", rho=0.2, repeats=5)
+        make_dataset(paths, "4", rho=0.2)
     assert tree(made(first)) == before
     second = make_dataset(paths, "4", rho=0.2, repeats=5, overwrite=True)
     assert second.folder == first.folder
-    assert len(read_json(made(second) / "splits_final.json")) == 5
+    assert len(read_json(folds)) == 5
     assert {p.name for p in paths.raw.iterdir()} == {"Dataset004_Tiny", made(first).name}
+
+
+def test_repeats_are_added_and_none_is_lost(paths: NnUNetPaths, make_base: BaseMaker) -> None:
+    make_base()
+    first = make_dataset(paths, "4", rho=0.2, repeats=1)
+    labels = tree(made(first) / "labelsTr")
+    folds = made(first) / "splits_final.json"
+    (fold,) = read_json(folds)
+    assert make_dataset(paths, "4", rho=0.2, repeats=5, dry_run=True).folder == first.folder
+    assert read_json(folds) == [fold]
+    for repeats in (5, 2):
+        again = make_dataset(paths, "4", rho=0.2, repeats=repeats)
+        assert (again.folder, again.created) == (first.folder, False)
+        assert read_json(folds) == [fold] * 5
+    assert tree(made(first) / "labelsTr") == labels
 
 
 def test_two_bases_of_one_name(paths: NnUNetPaths, make_base: BaseMaker) -> None:

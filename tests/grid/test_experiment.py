@@ -54,7 +54,11 @@ def test_fractions_and_single_values(tmp_path: Path) -> None:
             "interpolation: {methods: [shape], one_way: true}",
             "line 11: one_way works with correspondence, not with shape",
         ),
-        ("configuration: 2d", "configuration: 3d_cascade_fullres", "line 4: 3d_cascade_fullres"),
+        (
+            "configuration: 2d",
+            "configuration: 3d_cascade_fullres",
+            "line 4: configuration must be one of",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(

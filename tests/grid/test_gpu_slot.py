@@ -14,7 +14,7 @@ from nnunet_sparse.grid.gpu_slot import VISIBLE, gpu_slot, visible_gpus
 def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VISIBLE, "3,5")
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(module, "_TEMPORARY", tmp_path)
 
 
 def test_gpus_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,19 @@ def test_no_gpu_is_used_twice_at_once() -> None:
         assert times[3] - times[2] > 0.25
 
 
-def test_slurm_has_given_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slurm_calls_the_gpus_of_every_job_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VISIBLE, "0")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with gpu_slot():
-        assert os.environ[VISIBLE] == "3,5"
+        monkeypatch.setenv("SLURM_JOB_ID", "8")
+        with gpu_slot():
+            assert os.environ[VISIBLE] == "0"
+            # another process of the same job waits
+            context = multiprocessing.get_context("fork")
+            queue = context.Queue()
+            process = context.Process(target=_use, args=(queue, 0))
+            process.start()
+            time.sleep(0.5)
+            assert queue.empty()
+    process.join(60)
+    assert queue.get(timeout=60)[0] == "0"

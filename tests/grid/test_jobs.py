@@ -71,6 +71,19 @@ def test_what_jobs_wait_for(paper: Grid) -> None:
     )
 
 
+def test_jobs_that_use_a_gpu(paper: Grid) -> None:
+    methods = "  methods: [correspondence, shape]\n"
+    grid = write_grid(paper.file.parent, paper.file.read_text() + methods)
+    on_device = {name for name, job in job_graph(grid).items() if job.on_device}
+    assert {name.partition("/")[0] for name in on_device} == {
+        *("features", "interpolator", "train", "predict", "dataset"),
+    }
+    # interpolation with a network, and no other data set
+    interpolated = {name for name in on_device if name.startswith("dataset")}
+    assert len(interpolated) == 15
+    assert all("mi_correspondence" in name for name in interpolated)
+
+
 def test_cells_appear_once(tmp_path: Path) -> None:
     grid = write_grid(tmp_path, TINY.replace("rho: [0.2]", "rho: [1]"))
     # all slices of all volumes at fixed intervals are the dense reference
@@ -88,18 +101,33 @@ def test_selectors_without_a_scope_have_no_cell_there(tmp_path: Path) -> None:
     }
 
 
+def _plans(grid: Grid) -> list[str]:
+    found = (job.subject.plans for job in job_graph(grid).values() if job.step == "prepare")
+    return sorted(dict.fromkeys(found))
+
+
 def test_settings_give_plans_a_name_of_their_own(tmp_path: Path) -> None:
     second = "  - {configuration: 3d_fullres, planner: SmallPlanner}\n"
-    grid = write_grid(tmp_path, TINY.replace("rho:", second + "rho:", 1))
-    names = {job.subject.plans for job in job_graph(grid).values() if job.step == "prepare"}
-    assert names == {"nnsparseSmallTiny2DPlans", "nnsparseSmallPlans"}
+    text = TINY.replace("rho:", second + "rho:", 1)
+    own, changed = _plans(write_grid(tmp_path, text))
+    assert own == "nnsparseSmallPlans"
+    assert changed.startswith("nnsparseSmallPlans_")
+    # whatever the experiment is called, and whatever the order
+    settings = "{save_every: 1, num_iterations_per_epoch: 2, num_val_iterations_per_epoch: 1,"
+    reordered = text.replace("{num_epochs: 3, num_iterations_per_epoch: 2,", settings)
+    reordered = reordered.replace("num_val_iterations_per_epoch: 1,\n", "num_epochs: 3}\n")
+    reordered = reordered.replace("               save_every: 1}\n", "")
+    assert _plans(write_grid(tmp_path, reordered, "other.yaml")) == [own, changed]
+    longer = text.replace("num_epochs: 3", "num_epochs: 4")
+    assert changed not in _plans(write_grid(tmp_path, longer))
 
 
 @pytest.mark.parametrize(
     ("added", "message"),
     [
         (
-            "  - {configuration: 2d, planner: SmallPlanner, settings: {num_epochs: 5}}\n",
+            "  - {configuration: 2d, plans: Same, settings: {num_epochs: 5}}\n"
+            "  - {configuration: 2d, plans: Same, settings: {num_epochs: 4}}\n",
             "share the",
         ),
         ("  - {configuration: 2d}\n  - {configuration: 2d}\n", "appears twice"),
@@ -117,7 +145,7 @@ def test_configurations_that_contradict_each_other(
 
 def test_bases_that_are_not_there(tmp_path: Path, make_base: BaseMaker) -> None:
     make_base()
-    with pytest.raises(SparseError, match=r"tiny.yaml: no data set '7'"):
+    with pytest.raises(SparseError, match=r"tiny.yaml, line 3: no data set '7'"):
         job_graph(write_grid(tmp_path, PAPER.replace("base: 4", "base: 7")))
     twice = PAPER.replace("configurations", "  - base: Dataset004_Tiny\nconfigurations", 1)
     with pytest.raises(SparseError, match="two tasks have a base called Tiny"):

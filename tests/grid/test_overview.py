@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BaseMaker
-from grid_fixtures import write_grid
+from grid_fixtures import TINY, write_grid
 from tiny import tree
 
 from nnunet_sparse.errors import SparseError
@@ -56,20 +56,55 @@ def test_numbers_of_the_overview(tmp_path: Path, base: Path) -> None:
     # 2 densities x 2 fractions x 2 selectors x 2 seeds, and the reference
     assert "17 data sets: 16 sparse, 0 interpolated, 1 dense" in text
     assert "in all: 17 data sets, 34 trainings" in text
-    assert "34 trainings of 2d SparseTrainer (nnsparsePlans) left, none has been timed" in text
+    assert (
+        "time: 34 trainings (none has been timed) and 34 predictions (none has been timed) of 2d"
+        in text
+    )
 
 
 def test_time_is_that_of_trainings_that_are_done(tmp_path: Path, base: Path) -> None:
-    grid = write_grid(tmp_path, TEXT)
+    grid = write_grid(tmp_path, TEXT + "device: cpu\n")
     folder = GridFolder(grid.folder)
     jobs = job_graph(grid)
-    for step, seconds in (("train", 100.0), ("predict", 20.0)):
-        name = next(name for name, job in jobs.items() if job.step == step)
-        folder.write(name, Record("1", {}, {}, seconds, {}))
+    trainings = [name for name, job in jobs.items() if job.step == "train"]
+    # the second one was continued
+    folder.write(trainings[0], Record("1", {}, {}, 100.0, {"training_s": 90.0}))
+    folder.write(trainings[1], Record("1", {}, {}, 20.0, {"training_s": 120.0}))
     text = overview(grid)
-    assert "33 trainings of 2d SparseTrainer (nnsparsePlans) left, 2 min each" in text
-    assert "time: 66 min for all of them" in text
+    assert "time: 32 trainings (110 s each) and 34 predictions (none has been timed) of 2d" in text
+    assert "for all of them" not in text
+    prediction = next(name for name, job in jobs.items() if job.step == "predict")
+    folder.write(prediction, Record("1", {}, {}, 20.0, {}))
+    text = overview(grid)
+    assert "and 33 predictions (20 s each) of 2d SparseTrainer (nnsparsePlans) left" in text
+    # 32 x 110 s + 33 x 20 s
+    assert "time: 70 min for all of them, one at a time" in text
+    assert "GPU" not in text
     assert base.is_dir()
+
+
+def test_time_of_another_experiments_trainings(tmp_path: Path, base: Path) -> None:
+    grid = write_grid(tmp_path, TEXT + "device: cuda\n")
+    model = grid.paths.results / "Dataset700_Other" / "SparseTrainer__nnsparsePlans__2d"
+    for fold, names in enumerate((["checkpoint_final.pth"], ["checkpoint_latest.pth"])):
+        folder = model / f"fold_{fold}"
+        folder.mkdir(parents=True)
+        (folder / names[0]).touch()
+        (folder / "training_log_1.txt").write_text("x: Epoch time: 40.5 s \nEpoch time: 1 s\n")
+        (folder / "training_log_2.txt").write_text("x: Epoch time: 18.5 s\n")
+    name = next(name for name, job in job_graph(grid).items() if job.step == "predict")
+    GridFolder(grid.folder).write(name, Record("1", {}, {}, 0.0, {}))
+    text = overview(grid)
+    assert "time: 34 trainings (60 s each) and 33 predictions (0 s each)" in text
+    assert "time: 34 min for all of them, one at a time: 0.6 GPU hours" in text
+    assert base.is_dir()
+
+
+def test_phantoms_along_another_axis(tmp_path: Path) -> None:
+    for axis, length in (("axial", 16), ("coronal", 32), ("2", 40)):
+        text = TINY.replace("[16, 32, 32]", "[16, 32, 40]")
+        text = text.replace("num_test: 2}", f"num_test: 2}}\n    axis: {axis}")
+        assert f"5 training cases with {5 * length} slices" in overview(write_grid(tmp_path, text))
 
 
 def test_a_phantom_need_not_exist(tmp_path: Path) -> None:

@@ -1,170 +1,128 @@
-"""Jobs whose work is replaced; the real work is done in test_workflow.py."""
+"""The real work of steps, on what other tests have no time to make."""
 
-import multiprocessing
-import time
+import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from grid_fixtures import write_grid
-from tiny import read_json
+from grid_fixtures import TINY, write_grid
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid import steps
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
+from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.runner import run_job
+from nnunet_sparse.locks import locked
+
+KEY = "PhantomOrgan_rho0.200_s1.000_fixed_seed0"
 
 
 @pytest.fixture
-def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
-    grid = write_grid(tmp_path)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what jobs set for nnU-Net."""
     for name in ("nnUNet_def_n_proc", "OMP_NUM_THREADS", "nnUNet_n_proc_DA", "OMP_WAIT_POLICY"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("nnUNet_extTrainer", "")
-    for name, value in grid.paths.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(steps, "_STEPS", {name: _counted(grid) for name in STEPS})
-    return grid
+    for name in ("extTrainer", "raw", "preprocessed", "results"):
+        monkeypatch.setenv(f"nnUNet_{name}", "")
 
 
-def _counted(grid: Grid) -> steps.Step:
-    """A step whose work is to write a line."""
+def done(grid: Grid, step: str) -> Any:
+    """Do the jobs up to a step, and give the last one's subject."""
+    subject = None
+    for job in job_graph(grid).values():
+        if job.step in ("base", "dataset", "prepare"):
+            run_job(grid, job)
+        if job.step == step:
+            subject = job.subject
+    return subject
 
-    def do(_: steps.Work, subject: Any) -> dict[str, Any]:
-        with _lines(grid, subject).open("a") as file:
-            file.write("done\n")
-        return {"fact": 1}
 
-    return steps.Step(
-        lambda work, _: {"repeats": work.grid.experiment.repeats},
-        lambda _, subject: _lines(grid, subject).exists(),
-        do,
+def work(grid: Grid) -> steps.Work:
+    return steps.Work(grid, GridFolder(grid.folder), "cpu")
+
+
+def job(grid: Grid, step: str) -> Job:
+    return next(job for name, job in job_graph(grid).items() if name.startswith(f"{step}/{KEY}"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("environment")
+def test_repeats_and_configurations_are_added(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, TINY.replace("s: [1/2, 1]", "s: 1"))
+    done(grid, "prepare")
+    name = steps.dataset_name(grid, KEY)
+    before = sorted(path.name for path in grid.paths.raw.iterdir())
+    second = "  - configuration: 3d_fullres\n    planner: SmallPlanner\n"
+    settings = TINY[TINY.index("    settings:") : TINY.index("rho:")]
+    text = grid.file.read_text().replace("rho:", second + settings + "rho:", 1)
+    grid = write_grid(tmp_path, text.replace("repeats: 1", "repeats: 3"))
+    assert len({j.subject.plans for j in job_graph(grid).values() if j.step == "prepare"}) == 1
+    subject = done(grid, "prepare")
+    assert sorted(path.name for path in grid.paths.raw.iterdir()) == before
+    for folder in (grid.paths.raw, grid.paths.preprocessed):
+        assert len(json.loads((folder / name / "splits_final.json").read_text())) == 3
+    assert subject.configurations == ("2d", "3d_fullres")
+    assert steps.STEPS_BY_NAME["prepare"].is_there(work(grid), subject)
+    data = next(p for p in (grid.paths.preprocessed / name).glob("*3d_fullres") if p.is_dir())
+    data.rename(tmp_path / "moved")
+    assert not steps.STEPS_BY_NAME["prepare"].is_there(work(grid), subject)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_network_of_other_plans_is_not_taken(tmp_path: Path) -> None:
+    text = TINY.replace("s: [1/2, 1]", "s: 1").replace("planner:", "plans: Mine\n    planner:", 1)
+    grid = write_grid(tmp_path, text)
+    done(grid, "prepare")
+    training = job(grid, "train").subject
+    model = steps.fold_folder(grid, training).parent
+    model.mkdir(parents=True)
+    plans = json.loads(
+        (grid.paths.preprocessed / steps.dataset_name(grid, KEY) / "Mine.json").read_text()
     )
+    steps._check_same_plans(work(grid), training, model)
+    (model / "plans.json").write_text(json.dumps(plans))
+    steps._check_same_plans(work(grid), training, model)
+    plans["configurations"]["2d"]["nnsparse"]["num_epochs"] = 7
+    (model / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(SparseError, match=r"other plans of the same name \(nnsparse of config"):
+        run_job(grid, job(grid, "train"))
+    assert not list(model.glob(".nnsparse*"))
 
 
-def _lines(grid: Grid, subject: Any) -> Path:
-    return grid.file.parent / f"{getattr(subject, 'suffix', None) or subject.key}.txt"
+@pytest.fixture
+def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
+    """A grid whose data sets are there by name alone, and whose trainings write two files."""
+
+    def train(work: steps.Work, _: Any, folder: Path) -> None:
+        (folder / "validation").mkdir(parents=True)
+        (folder / "validation" / "summary.json").write_text("{}")
+        with (folder / "checkpoint_final.pth").open("a") as file:
+            file.write(work.grid.name)
+
+    monkeypatch.setattr(steps, "_train", train)
+    monkeypatch.setattr(steps, "_speed", lambda _: {"training_s": 1.0})
+    monkeypatch.setattr(steps, "dataset_name", lambda _, suffix: f"Dataset501_{suffix}")
+    return write_grid(tmp_path)
 
 
-def _count(grid: Grid, job: Job) -> int:
-    return len(_lines(grid, job.subject).read_text().splitlines())
-
-
-def base(grid: Grid) -> Job:
-    return job_graph(grid)["base/PhantomOrgan"]
-
-
-def test_a_job_is_done_once(grid: Grid) -> None:
-    steps.run_job(grid, base(grid))
-    folder = GridFolder(grid.folder)
-    record = folder.read("base/PhantomOrgan")
-    assert record is not None
-    assert (record.facts, record.inputs) == ({"fact": 1}, {})
-    steps.run_job(grid, base(grid))
-    assert _count(grid, base(grid)) == 1
-    assert read_json(folder.done("base/PhantomOrgan")) == {"run": record.run}
-
-
-def test_what_snakemake_deletes_is_written_again(grid: Grid) -> None:
-    steps.run_job(grid, base(grid))
-    done = GridFolder(grid.folder).done("base/PhantomOrgan")
-    before = done.read_bytes()
-    done.unlink()
-    steps.run_job(grid, base(grid))
-    assert done.read_bytes() == before
-    assert _count(grid, base(grid)) == 1
-
-
-def test_a_job_is_done_again_where_its_files_are_gone(grid: Grid) -> None:
-    steps.run_job(grid, base(grid))
-    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
-    steps.run_job(grid, base(grid))
-    assert _count(grid, base(grid)) == 1
-
-
-def test_a_job_is_done_again_if_asked_for_something_else(grid: Grid) -> None:
-    steps.run_job(grid, base(grid))
-    text = grid.file.read_text().replace("repeats: 1", "repeats: 2")
-    steps.run_job(write_grid(grid.file.parent, text), base(grid))
-    assert _count(grid, base(grid)) == 2
-
-
-def test_jobs_before_must_be_done(grid: Grid) -> None:
-    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
-    with pytest.raises(SparseError, match="base/PhantomOrgan must be done first"):
-        steps.run_job(grid, job)
-    assert GridFolder(grid.folder).failure(job.name).read_text().startswith("base/PhantomOrgan")
-    steps.run_job(grid, base(grid))
-    steps.run_job(grid, job)
-    assert not GridFolder(grid.folder).failure(job.name).exists()
-
-
-@pytest.mark.parametrize("follows", [True, False])
-def test_some_jobs_follow_those_before_them(
-    grid: Grid, monkeypatch: pytest.MonkeyPatch, follows: bool
-) -> None:
-    step = steps._STEPS["dataset"]
-    changed = steps.Step(step.asked, step.is_there, step.do, follows_inputs=follows)
-    monkeypatch.setitem(steps._STEPS, "dataset", changed)
-    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
-    for _ in range(2):
-        steps.run_job(grid, base(grid))
-        steps.run_job(grid, job)
-        GridFolder(grid.folder).record("base/PhantomOrgan").unlink()
-    assert _count(grid, job) == (2 if follows else 1)
-
-
-def test_a_damaged_record_is_named(grid: Grid) -> None:
-    steps.run_job(grid, base(grid))
-    file = GridFolder(grid.folder).record("base/PhantomOrgan")
-    file.write_text("{")
-    with pytest.raises(SparseError, match="is damaged; delete it"):
-        steps.run_job(grid, base(grid))
-
-
-def _slowly(grid: Grid) -> None:
-    def do(_: steps.Work, subject: Any) -> dict[str, Any]:
-        with _lines(grid, subject).open("a") as file:
-            file.write("done\n")
-        time.sleep(0.5)
-        return {}
-
-    step = _counted(grid)
-    steps._STEPS["base"] = steps.Step(step.asked, step.is_there, do)
-    steps.run_job(grid, base(grid))
-
-
-def test_two_processes_do_a_job_once(grid: Grid) -> None:
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_slowly, args=(grid,)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0]
-    assert _count(grid, base(grid)) == 1
-
-
-def test_snakemake_forgets_what_is_no_longer_asked_for(grid: Grid) -> None:
-    steps.run_job(grid, base(grid))
-    done = GridFolder(grid.folder).done("base/PhantomOrgan")
-    steps.forget_outdated(grid)
-    assert done.is_file()
-    text = grid.file.read_text()
-    changed = write_grid(grid.file.parent, text.replace("repeats: 1", "repeats: 2"))
-    steps.forget_outdated(changed)
-    assert not done.is_file()
-    steps.run_job(changed, base(changed))
-    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
-    steps.forget_outdated(changed)
-    assert not done.is_file()
-
-
-def test_a_job_is_forgotten_with_those_before_it(grid: Grid) -> None:
-    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
-    steps.run_job(grid, base(grid))
-    steps.run_job(grid, job)
-    GridFolder(grid.folder).record("base/PhantomOrgan").unlink()
-    steps.forget_outdated(grid)
-    assert not GridFolder(grid.folder).done(job.name).is_file()
+def test_two_experiments_train_once(pretended: Grid) -> None:
+    other = replace(pretended, folder=pretended.file.parent / "other")
+    training = job(pretended, "train").subject
+    folder = steps.fold_folder(pretended, training)
+    folder.parent.mkdir(parents=True)
+    do = steps.STEPS_BY_NAME["train"].do
+    with locked(folder.with_name(".nnsparse_fold_0.lock")):
+        thread = threading.Thread(target=do, args=(work(pretended), training))
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        assert not folder.exists()
+    thread.join(60)
+    facts = do(work(other), training)
+    assert (folder / "checkpoint_final.pth").read_text() == "tiny"
+    assert facts["training_s"] == 1.0
+    assert "nnunetv2 2." in facts["software"]
+    assert [path.name for path in folder.parent.iterdir()] == ["fold_0"]

@@ -48,6 +48,11 @@ def test_the_papers_data_sets_get_its_trainers(tmp_path: Path, make_base: BaseMa
     ]
 
 
+def test_words_that_only_contain_a_papers_name() -> None:
+    for name in ("Dataset020_Splits", "Dataset021_MouseAtlas", "Dataset022_BrainATLAS"):
+        assert "PaperPlanner" not in template("paper", [name])
+
+
 @pytest.mark.usefixtures("no_paths")
 def test_quick_needs_nothing(tmp_path: Path) -> None:
     assert main(["init", "--preset", "quick", "-o", "quick.yaml"]) == 0

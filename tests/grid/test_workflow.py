@@ -31,13 +31,16 @@ NUM_KILLS = int(os.environ.get("NNSPARSE_KILLS", "0"))
 FILLED = TINY + "interpolation: {methods: [shape], rho: [0.2], s: [1]}\n"
 
 
-def command(grid: Grid) -> list[str]:
-    return [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(grid.file)]
+def command(file: Path) -> list[str]:
+    return [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(file)]
 
 
-def run(grid: Grid) -> None:
-    done = subprocess.run(command(grid), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def run(file: Path, status: int = 0) -> str:
+    """Run an experiment in a process of its own, as Snakemake expects it; returns what it says."""
+    done = subprocess.run(command(file), capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == status, said
+    return said
 
 
 def scores(grid: Grid) -> dict[str, object]:
@@ -84,12 +87,12 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
     (tmp_path / "wild").mkdir()
     calm = write_grid(tmp_path / "calm", FILLED)
     wild = write_grid(tmp_path / "wild", FILLED)
-    run(calm)
+    run(calm.file)
     rng = random.Random(0)
     finished: dict[str, int] = {}
     for number in range(NUM_KILLS):
         with subprocess.Popen(
-            command(wild), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(wild.file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as workflow:
             time.sleep(rng.uniform(4, 25))
             others = [p for p in processes_of(wild) if p != workflow.pid]
@@ -101,7 +104,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
         for file, moment in finished.items():
             assert checkpoints(wild).get(file) == moment, "trained twice"
         finished = checkpoints(wild)
-    run(wild)
+    run(wild.file)
     after = checkpoints(wild)
     assert {file: after[file] for file in finished} == finished
     assert scores(wild) == scores(calm)
@@ -115,7 +118,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
 def test_quick_from_end_to_end(no_paths: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing but the preset is there, and the report lacks nothing."""
     assert main(["init", "--preset", "quick", "-o", "quick.yaml"]) == 0
-    assert main(["run", "quick.yaml"]) == 0
+    assert "everything is done; next: nnsparse_report quick.yaml" in run(Path("quick.yaml"))
     capfd.readouterr()
     assert report_main(["quick.yaml"]) == 0
     assert "22 of 22 trainings" in capfd.readouterr().out
@@ -150,10 +153,7 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     (grid.paths.raw / other).mkdir()
     selection = '{"base": "Dataset500_PhantomOrgan"}'
     (grid.paths.raw / other / "selection.json").write_text(selection)
-    run_status = main(["run", str(grid.file)])
-    captured = capfd.readouterr()
-    assert run_status == 2
-    assert "error: not everything is done" in captured.err
+    assert "error: not everything is done" in run(grid.file, status=2)
     status = grid_status(grid)
     assert status.of("failed") == [f"dataset/{other.partition('_')[2]}"]
     assert f"score/{first.key}" in {name.partition("__")[0] for name in status.of("done")}
@@ -161,9 +161,16 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     assert f"failed: dataset/{other.partition('_')[2]}\n  error: " in capfd.readouterr().out
     # once it is out of the way, the rest is done
     shutil.rmtree(grid.paths.raw / other)
-    assert main(["run", str(grid.file)]) == 0
+    run(grid.file)
     assert not grid_status(grid).of("failed", "stopped", "waiting", "running")
     check_report(grid)
+    # further repeats are added to what is there
+    before = checkpoints(grid)
+    more = write_grid(folder, text.replace("repeats: 1", "repeats: 2"))
+    run(more.file)
+    after = checkpoints(more)
+    assert len(after) == 2 * len(before)
+    assert {file: after[file] for file in before} == before
 
 
 def check_report(grid: Grid) -> None:
@@ -223,6 +230,8 @@ def test_unknown_options_are_snakemakes(
     assert main(["run", str(grid.file), "--cores", "3", "--retries=2"]) == 0
     assert given[0][-3:] == ["--cores", "3", "--retries=2"]
     assert given[0].count("--cores") == 1
+    assert main(["run", "--cores", "3", str(grid.file)]) == 2
+    assert "3 is no experiment file; it comes first" in capsys.readouterr().err
     with pytest.raises(SystemExit) as end:
         main(["status", str(grid.file), "--cores", "3"])
     assert end.value.code == 2

@@ -232,6 +232,15 @@ def test_more_folds_in_the_copy_are_fine(trainable):
     assert len(json.loads(copy.read_text())) == 3
 
 
+def test_folds_that_are_added_to_the_raw_one_are_added(trainable):
+    raw = trainable.raw / TINY / "splits_final.json"
+    copy = trainable.preprocessed / TINY / "splits_final.json"
+    splits = json.loads(raw.read_text())
+    raw.write_text(json.dumps([*splits, splits[0]]))
+    run(trainable, settings=SHORT)
+    assert json.loads(copy.read_text()) == [*splits, splits[0]]
+
+
 def test_a_file_that_is_no_plans_stays(trainable):
     file = trainable.preprocessed / TINY / "notes.json"
     file.write_text("[1, 2]")

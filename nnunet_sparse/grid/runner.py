@@ -1,0 +1,119 @@
+"""Doing one job of an experiment.
+
+A job is done once, by one process: others that are asked for it wait. What is done is known from
+its record, and looked for as well, so that files that were deleted are made again.
+"""
+
+import json
+import logging
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.env import training_environment
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.gpu_slot import gpu_slot, visible_gpus
+from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.records import GridFolder, Record
+from nnunet_sparse.grid.steps import STEPS_BY_NAME, Facts, Work
+from nnunet_sparse.locks import locked
+
+logger = logging.getLogger(__name__)
+
+
+def run_job(grid: Grid, job: Job) -> None:
+    """Do a job, unless it is done; the jobs before it must be.
+
+    Raises
+    ------
+    SparseError
+        If it cannot be done.
+    """
+    folder = GridFolder(grid.folder)
+    lock, failure = folder.lock(job.name), folder.failure(job.name)
+    for file in (lock, failure, folder.done(job.name)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    _set_environment(grid)
+    with locked(lock, f"{job.name} is being done by another process, waiting for it"):
+        failure.unlink(missing_ok=True)
+        try:
+            _run_locked(grid, folder, job)
+        except Exception as error:
+            failure.write_text(f"{error}\n", encoding="utf-8")
+            raise
+
+
+def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
+    inputs = {name: folder.read_done(name).run for name in job.inputs}
+    work = Work(grid, folder, device_of(grid))
+    record = folder.read(job.name)
+    if record is not None and _is_current(work, job, record, inputs):
+        logger.info("%s was done before", job.name)
+    else:
+        with gpu_slot() if work.device == "cuda" and job.on_device else nullcontext():
+            start = time.monotonic()
+            facts = STEPS_BY_NAME[job.step].do(work, job.subject)
+        seconds = round(time.monotonic() - start, 2)
+        record = Record(uuid.uuid4().hex, _asked(work, job), inputs, seconds, facts)
+        folder.write(job.name, record)
+        logger.info("%s: done in %.0f s", job.name, seconds)
+    write_json(folder.done(job.name), {"run": record.run})
+
+
+def forget_outdated(grid: Grid) -> None:
+    """Let Snakemake look again at jobs that are not what the file asks for now, or are gone.
+
+    It knows the files in ``done`` alone, and takes what is there for good.
+    """
+    folder = GridFolder(grid.folder)
+    work = Work(grid, folder, device_of(grid))
+    for name, job in job_graph(grid).items():
+        if folder.done(name).is_file() and not _is_done(work, job):
+            logger.info("%s is looked at again", name)
+            folder.done(name).unlink()
+
+
+def _is_done(work: Work, job: Job) -> bool:
+    """Whether a job and those before it have been done as they are asked for."""
+    record = work.folder.read(job.name)
+    before = {name: work.folder.read(name) for name in job.inputs}
+    if record is None or None in before.values():
+        return False
+    inputs = {name: found.run for name, found in before.items() if found is not None}
+    return _is_current(work, job, record, inputs)
+
+
+def _asked(work: Work, job: Job) -> Facts:
+    """What a job is asked for, as a record gives it back."""
+    content: Facts = json.loads(json.dumps(STEPS_BY_NAME[job.step].asked(work, job.subject)))
+    return content
+
+
+def _is_current(work: Work, job: Job, record: Record, inputs: Mapping[str, str]) -> bool:
+    """Whether what a record tells of is there and is what is asked for now."""
+    step = STEPS_BY_NAME[job.step]
+    if not step.is_there(work, job.subject) or dict(record.asked) != _asked(work, job):
+        return False
+    return not step.follows_inputs or dict(record.inputs) == dict(inputs)
+
+
+def device_of(grid: Grid) -> str:
+    """``cuda`` or ``cpu``, as the experiment wants it or this machine has it."""
+    wanted = grid.experiment.device
+    if wanted == "auto":
+        return "cuda" if visible_gpus() else "cpu"
+    return wanted
+
+
+def _set_environment(grid: Grid) -> None:
+    """Set what nnU-Net reads when it is imported."""
+    threads = str(grid.experiment.threads)
+    os.environ.update(training_environment(grid.paths))
+    os.environ["nnUNet_def_n_proc"] = threads
+    os.environ.setdefault("OMP_NUM_THREADS", threads)
+    # a process of its own for batches pays with a GPU only
+    workers = grid.experiment.threads - 1 if device_of(grid) == "cuda" else 0
+    os.environ.setdefault("nnUNet_n_proc_DA", str(workers))

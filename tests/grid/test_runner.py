@@ -1,0 +1,170 @@
+"""Jobs whose work is replaced; the real work is done in test_steps.py and test_workflow.py."""
+
+import multiprocessing
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grid_fixtures import write_grid
+from tiny import read_json
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid import runner, steps
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
+from nnunet_sparse.grid.records import GridFolder
+
+
+@pytest.fixture
+def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
+    grid = write_grid(tmp_path)
+    for name in ("nnUNet_def_n_proc", "OMP_NUM_THREADS", "nnUNet_n_proc_DA", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("nnUNet_extTrainer", "")
+    for name, value in grid.paths.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(runner, "STEPS_BY_NAME", {name: _counted(grid) for name in STEPS})
+    return grid
+
+
+def _counted(grid: Grid) -> steps.Step:
+    """A step whose work is to write a line."""
+
+    def do(_: steps.Work, subject: Any) -> dict[str, Any]:
+        with _lines(grid, subject).open("a") as file:
+            file.write("done\n")
+        return {"fact": 1}
+
+    return steps.Step(
+        lambda work, _: {"repeats": work.grid.experiment.repeats},
+        lambda _, subject: _lines(grid, subject).exists(),
+        do,
+    )
+
+
+def _lines(grid: Grid, subject: Any) -> Path:
+    return grid.file.parent / f"{getattr(subject, 'suffix', None) or subject.key}.txt"
+
+
+def _count(grid: Grid, job: Job) -> int:
+    return len(_lines(grid, job.subject).read_text().splitlines())
+
+
+def base(grid: Grid) -> Job:
+    return job_graph(grid)["base/PhantomOrgan"]
+
+
+def test_a_job_is_done_once(grid: Grid) -> None:
+    runner.run_job(grid, base(grid))
+    folder = GridFolder(grid.folder)
+    record = folder.read("base/PhantomOrgan")
+    assert record is not None
+    assert (record.facts, record.inputs) == ({"fact": 1}, {})
+    runner.run_job(grid, base(grid))
+    assert _count(grid, base(grid)) == 1
+    assert read_json(folder.done("base/PhantomOrgan")) == {"run": record.run}
+
+
+def test_what_snakemake_deletes_is_written_again(grid: Grid) -> None:
+    runner.run_job(grid, base(grid))
+    done = GridFolder(grid.folder).done("base/PhantomOrgan")
+    before = done.read_bytes()
+    done.unlink()
+    runner.run_job(grid, base(grid))
+    assert done.read_bytes() == before
+    assert _count(grid, base(grid)) == 1
+
+
+def test_a_job_is_done_again_where_its_files_are_gone(grid: Grid) -> None:
+    runner.run_job(grid, base(grid))
+    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
+    runner.run_job(grid, base(grid))
+    assert _count(grid, base(grid)) == 1
+
+
+def test_a_job_is_done_again_if_asked_for_something_else(grid: Grid) -> None:
+    runner.run_job(grid, base(grid))
+    text = grid.file.read_text().replace("repeats: 1", "repeats: 2")
+    runner.run_job(write_grid(grid.file.parent, text), base(grid))
+    assert _count(grid, base(grid)) == 2
+
+
+def test_jobs_before_must_be_done(grid: Grid) -> None:
+    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
+    with pytest.raises(SparseError, match="base/PhantomOrgan must be done first"):
+        runner.run_job(grid, job)
+    assert GridFolder(grid.folder).failure(job.name).read_text().startswith("base/PhantomOrgan")
+    runner.run_job(grid, base(grid))
+    runner.run_job(grid, job)
+    assert not GridFolder(grid.folder).failure(job.name).exists()
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_some_jobs_follow_those_before_them(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch, follows: bool
+) -> None:
+    step = runner.STEPS_BY_NAME["dataset"]
+    changed = steps.Step(step.asked, step.is_there, step.do, follows_inputs=follows)
+    monkeypatch.setitem(runner.STEPS_BY_NAME, "dataset", changed)
+    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
+    for _ in range(2):
+        runner.run_job(grid, base(grid))
+        runner.run_job(grid, job)
+        GridFolder(grid.folder).record("base/PhantomOrgan").unlink()
+    assert _count(grid, job) == (2 if follows else 1)
+
+
+def test_a_damaged_record_is_named(grid: Grid) -> None:
+    runner.run_job(grid, base(grid))
+    file = GridFolder(grid.folder).record("base/PhantomOrgan")
+    file.write_text("{")
+    with pytest.raises(SparseError, match="is damaged; delete it"):
+        runner.run_job(grid, base(grid))
+
+
+def _slowly(grid: Grid) -> None:
+    def do(_: steps.Work, subject: Any) -> dict[str, Any]:
+        with _lines(grid, subject).open("a") as file:
+            file.write("done\n")
+        time.sleep(0.5)
+        return {}
+
+    step = _counted(grid)
+    runner.STEPS_BY_NAME["base"] = steps.Step(step.asked, step.is_there, do)
+    runner.run_job(grid, base(grid))
+
+
+def test_two_processes_do_a_job_once(grid: Grid) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_slowly, args=(grid,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert _count(grid, base(grid)) == 1
+
+
+def test_snakemake_forgets_what_is_no_longer_asked_for(grid: Grid) -> None:
+    runner.run_job(grid, base(grid))
+    done = GridFolder(grid.folder).done("base/PhantomOrgan")
+    runner.forget_outdated(grid)
+    assert done.is_file()
+    text = grid.file.read_text()
+    changed = write_grid(grid.file.parent, text.replace("repeats: 1", "repeats: 2"))
+    runner.forget_outdated(changed)
+    assert not done.is_file()
+    runner.run_job(changed, base(changed))
+    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
+    runner.forget_outdated(changed)
+    assert not done.is_file()
+
+
+def test_a_job_is_forgotten_with_those_before_it(grid: Grid) -> None:
+    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
+    runner.run_job(grid, base(grid))
+    runner.run_job(grid, job)
+    GridFolder(grid.folder).record("base/PhantomOrgan").unlink()
+    runner.forget_outdated(grid)
+    assert not GridFolder(grid.folder).done(job.name).is_file()
