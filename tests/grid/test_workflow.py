@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,58 +60,97 @@ def checkpoints(grid: Grid) -> dict[str, int]:
     return {str(file): file.stat().st_mtime_ns for file in files}
 
 
-def processes_of(grid: Grid) -> list[int]:
-    """Processes that have the experiment's file in their command or environment, but this one."""
-    found = []
+def processes_of(grid: Grid) -> dict[int, str]:
+    """Command lines of the processes that have to do with the experiment, but for this one."""
+    found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         try:
-            words = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            command = (folder / "cmdline").read_bytes()
+            words = command + (folder / "environ").read_bytes()
         except OSError:
             continue
         if str(grid.paths.raw).encode() in words or str(grid.file).encode() in words:
-            found.append(int(folder.name))
+            found[int(folder.name)] = command.decode().replace("\0", " ")
     return found
 
 
-def kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
+def parent_of(process: int) -> int:
+    try:
+        # after the name, which may hold anything but ends with the last bracket
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def victims(grid: Grid, kind: str) -> list[int]:
+    """Processes of a kind that are running: the workflow, a training, or a worker of prepare."""
+    commands = processes_of(grid)
+    if kind == "worker":
+        workers = [process for process, command in commands.items() if "spawn_main" in command]
+        return [worker for worker in workers if " prepare " in commands.get(parent_of(worker), "")]
+    word = {"workflow": "cli run ", "training": " train "}[kind]
+    # not the shell that has started it
+    ours = {p: command for p, command in commands.items() if command.startswith(sys.executable)}
+    return [process for process, command in ours.items() if word in command]
+
+
+def kill_one(grid: Grid, kind: str, workflow: "subprocess.Popen[bytes]", delay: float) -> bool:
+    """Kill a process a while after one of its kind appears; whether there was one."""
+    while workflow.poll() is None:
+        if victims(grid, kind):
+            time.sleep(delay)
+            for process in victims(grid, kind)[:1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+                    return True
+        time.sleep(0.02)
+    return False
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(NUM_KILLS == 0, reason="takes minutes: set NNSPARSE_KILLS to their number")
 def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> None:
-    """The workflow, a training or one of its workers is killed, whatever is there."""
+    """A worker that preprocesses, the workflow, a training is killed, then the workflow."""
+    text = FILLED.replace("repeats: 1", f"repeats: {1 + NUM_KILLS // 4}")
+    text = text.replace("threads: 1", "threads: 2")
     (tmp_path / "calm").mkdir()
     (tmp_path / "wild").mkdir()
-    calm = write_grid(tmp_path / "calm", FILLED)
-    wild = write_grid(tmp_path / "wild", FILLED)
+    calm = write_grid(tmp_path / "calm", text)
+    wild = write_grid(tmp_path / "wild", text)
     run(calm.file)
     rng = random.Random(0)
+    kinds = ["worker", "workflow", "training"]
     finished: dict[str, int] = {}
-    for number in range(NUM_KILLS):
+    killed = Counter[str]()
+    while killed.total() < NUM_KILLS:
+        kind = kinds[killed.total() % len(kinds)]
+        # workers live a second, trainings ten and more
+        delay = rng.uniform(0, 0.3 if kind == "worker" else 15)
         with subprocess.Popen(
             command(wild.file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as workflow:
-            time.sleep(rng.uniform(4, 25))
-            others = [p for p in processes_of(wild) if p != workflow.pid]
-            kill(rng.choice(others) if number % 2 and others else workflow.pid)
-            if number % 2 == 0:
-                workflow.wait()
+            if kill_one(wild, kind, workflow, delay):
+                killed[kind] += 1
             else:
-                workflow.wait(timeout=300)
+                # everything is prepared, or done
+                assert kind == "worker", killed
+                kinds.remove(kind)
+            # other jobs have gone on, and outlive the workflow
+            time.sleep(rng.uniform(0, 5))
+            workflow.kill()
         for file, moment in finished.items():
             assert checkpoints(wild).get(file) == moment, "trained twice"
         finished = checkpoints(wild)
+    print(f"killed: {dict(killed)}; trainings done by then: {len(finished)}")
     run(wild.file)
     after = checkpoints(wild)
     assert {file: after[file] for file in finished} == finished
     assert scores(wild) == scores(calm)
     assert not grid_status(wild).of("running", "failed", "stopped", "waiting")
     assert not list(wild.file.parent.rglob(".nnsparse_*/*"))
-    assert processes_of(wild) == []
+    assert processes_of(wild) == {}
 
 
 @pytest.mark.slow
