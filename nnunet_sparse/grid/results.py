@@ -25,6 +25,9 @@ from nnunet_sparse.selection import Selection
 MEAN = "mean"
 """Name of the mean over the labels of a task, where there are several."""
 
+_OTHER_MEAN = "mean over labels"
+_NDIM_OF_MEAN = 3
+
 
 @dataclass(frozen=True)
 class Result:
@@ -44,7 +47,7 @@ class Result:
     num_slices
         Annotated slices.
     label
-        Name of the label, or ``mean``.
+        Name of the label, or ``mean`` (``mean over labels`` where a label is called so).
     batched_IoU, batched_Dice
         Of the voxels of all test cases together.
     Dice, IoU, HD95_mm, NSD
@@ -95,6 +98,11 @@ class Result:
     selection: str
     versions: str
     counts: np.ndarray = field(repr=False, compare=False)
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean over the labels of a task."""
+        return self.counts.ndim == _NDIM_OF_MEAN
 
     @property
     def way(self) -> tuple[str, str, str]:
@@ -199,7 +207,8 @@ def _mean(of_labels: Sequence[Result]) -> Result:
         defined = [value for value in values if value is not None]
         means[metric] = float(np.mean(defined)) if len(defined) == len(values) else None
     counts = np.stack([result.counts for result in of_labels])
-    return replace(of_labels[0], label=MEAN, counts=counts, **means)
+    name = _OTHER_MEAN if any(result.label == MEAN for result in of_labels) else MEAN
+    return replace(of_labels[0], label=name, counts=counts, **means)
 
 
 def interpolation_name(values: Mapping[str, Any]) -> str:
@@ -217,11 +226,10 @@ def _digest(file: Path) -> str:
 
 def target_results(results: Iterable[Result]) -> list[Result]:
     """One result of each training: of its only label, or the mean of several."""
-    chosen: dict[tuple[Any, ...], Result] = {}
+    chosen: dict[str, Result] = {}
     for result in results:
-        key = (result.dataset, result.way, result.repeat)
-        if key not in chosen or result.label == MEAN:
-            chosen[key] = result
+        if result.key not in chosen or result.is_mean:
+            chosen[result.key] = result
     return list(chosen.values())
 
 

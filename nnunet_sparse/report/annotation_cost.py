@@ -12,7 +12,6 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.grid.steps import dataset_name
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
@@ -91,7 +90,8 @@ def annotation_hours(
 ) -> dict[str, float]:
     """Hours of annotation of each data set, by its full name.
 
-    Counted once for each data set and kept in the folder ``effort`` of the experiment.
+    Counted once for each data set and kept in the folder ``effort`` of the experiment. Data sets
+    that were deleted before are left out.
     """
     folder, wanted = GridFolder(grid.folder), {r.dataset for r in results}
     found = {}
@@ -102,13 +102,19 @@ def annotation_hours(
         # of an interpolated data set what people have annotated
         suffix = job.subject.sparse.suffix if job.subject.kind == INTERPOLATED else job.key
         count = partial(_count, grid, suffix, num_processes)
-        effort = folder.measured("effort", job.key, record.run, count, lambda c: Effort(**c))
+        try:
+            effort = folder.measured("effort", job.key, record.run, count, lambda c: Effort(**c))
+        except FileNotFoundError:
+            continue
         found[str(record.facts["dataset"])] = effort.hours(cost)
     return found
 
 
 def _count(grid: Grid, suffix: str, num_processes: int) -> dict[str, int]:
-    name = dataset_name(grid, suffix)
+    record = GridFolder(grid.folder).read(f"dataset/{suffix}")
+    name = str(record.facts["dataset"]) if record else suffix
+    if not (grid.paths.raw / name).is_dir():
+        raise FileNotFoundError(grid.paths.raw / name)
     selection = Selection.read(grid.paths.raw / name / SELECTION_FILE)
     base = RawDataset.open(grid.paths.raw / selection.base)
     jobs = {

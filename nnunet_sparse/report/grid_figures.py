@@ -1,346 +1,396 @@
-"""The figures of the paper, for the cells of an experiment that are done.
+"""The figures of the paper, for the cells that an experiment asks for.
 
-Cells that are missing stay empty. Colours can be told apart by people who are colour-blind, and
+Cells that are missing are called so. Colours can be told apart by people who are colour-blind, and
 markers tell lines apart without colour.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from nnunet_sparse.budget import share_name
+from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, SPARSE
 from nnunet_sparse.grid.results import Result
+from nnunet_sparse.report.grid_panels import (
+    Cell,
+    Panel,
+    grouped,
+    having,
+    levels,
+    varying,
+)
 from nnunet_sparse.report.grid_statistics import interpolated_against_sparse
 
 # Okabe and Ito 2008, without yellow
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SEQUENTIAL = "cividis"
+_DIVERGING = "PuOr"  # orange: below 0
+_LEAST_RANGE = 0.001
 _WIDTH = 4.6
 _HEIGHT = 3.6
+_TITLE_LETTERS = 50
+_SMALL = 8
+_LEAST_DISK, _GREATEST_DISK = 11.0, 19.0
+_APART = 1.03
+# relative luminance of what is as far from black as from white
+_MIDDLE_LUMINANCE = 0.18
+_CostOf = Callable[[Result], float | None]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Results that are drawn together: one task, trained in one way."""
+class Plot:
+    """One pair of axes, that can be shown alone or as part of a figure.
+
+    Attributes
+    ----------
+    title
+        What it shows.
+    draw
+        Draws it into axes of matplotlib.
+    task, configuration
+        What it can be filtered by; empty for what belongs to all.
+    """
 
     title: str
-    results: tuple[Result, ...]
+    draw: Callable[[Any], None] = field(repr=False)
+    task: str = ""
+    configuration: str = ""
 
 
-def panels(results: Iterable[Result]) -> list[Panel]:
-    """Results by task and way of training, in the order in which they come."""
-    groups: dict[tuple[Any, ...], list[Result]] = {}
-    for result in results:
-        groups.setdefault((result.task, *result.way), []).append(result)
-    names = [(task, configuration, trainer) for task, configuration, trainer, _ in groups]
-    found = []
-    for (task, configuration, trainer, plans), group in groups.items():
-        title = f"{task}, {configuration}"
-        if sum(name[:2] == (task, configuration) for name in names) > 1:
-            title += f", {trainer}"
-        if names.count((task, configuration, trainer)) > 1:
-            title += f", {plans}"
-        found.append(Panel(title, tuple(group)))
-    return found
-
-
-def dimensions(result: Result) -> str:
-    """``2D`` or ``3D``."""
-    return "2D" if result.configuration.startswith("2d") else "3D"
+def arranged(plots: Sequence[Plot], columns: int = 2) -> Figure:
+    """Plots side by side in rows."""
+    columns = max(1, min(columns, len(plots)))
+    rows = max(1, -(-len(plots) // columns))
+    figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, plot in zip(places, plots, strict=False):
+        plot.draw(axes)
+        axes.set_title(textwrap.fill(plot.title, _TITLE_LETTERS), fontsize=10)
+    for axes in places[len(plots) :]:
+        axes.set_axis_off()
+    return figure
 
 
 def mean_of(results: Iterable[Result]) -> float:
     """Mean batched IoU of those that are defined; NaN for none."""
-    values = [r.batched_IoU for r in results if r.batched_IoU is not None]
+    values = _ious(results)
     return float(np.mean(values)) if values else float("nan")
 
 
-def figure_drop(results: Sequence[Result]) -> Figure:
+def _ious(results: Iterable[Result]) -> list[float]:
+    return [r.batched_IoU for r in results if r.batched_IoU is not None]
+
+
+def drop_plots(shown: Sequence[Panel]) -> list[Plot]:
     """Fig. 1: mean drop against dense annotation, averaged over tasks, for each rho and s."""
-    kinds = sorted({dimensions(r) for r in results})
-    figure = _figure(1, len(kinds))
-    for axes, kind in zip(_grid(figure, 1, len(kinds))[0], kinds, strict=True):
-        shown = panels(r for r in results if dimensions(r) == kind)
-        drops = [_drops(panel.results) for panel in shown]
-        rhos = sorted({rho for drop in drops for rho, _ in drop})
-        fractions = sorted({s for drop in drops for _, s in drop})
-        table = np.full((len(fractions), len(rhos)), np.nan)
-        for i, s in enumerate(fractions):
-            for j, rho in enumerate(rhos):
-                values = [drop[rho, s] for drop in drops if (rho, s) in drop]
-                # a mean over other tasks than those of its neighbours would mislead
-                if values and len(values) == len(drops):
-                    table[i, j] = np.mean(values)
-        _heat_map(axes, table, rhos, fractions)
-        tasks = "task" if len(drops) == 1 else "tasks"
-        axes.set_title(f"{kind}: batched IoU minus dense, {len(drops)} {tasks}", fontsize=10)
-    return figure
+    found = []
+    for dimensions in levels(shown, "dimensions"):
+        chosen = [panel for panel in shown if panel.dimensions == dimensions]
+        chosen = _asking(_asking(chosen, SPARSE), DENSE)
+        if not chosen:
+            continue
+        tasks = {panel.task for panel in chosen}
+        number = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}"
+        if len(chosen) > len(tasks):
+            number += f", trained in {len(chosen)} ways"
+        title = f"{dimensions}: batched IoU minus dense, {number}"
+        found.append(Plot(title, partial(_draw_drops, shown=chosen)))
+    return found
 
 
-def _drops(results: Sequence[Result]) -> dict[tuple[float, float], float]:
-    """Mean difference to dense annotation of each (rho, s)."""
-    dense = mean_of(r for r in results if r.kind == "dense")
-    cells: dict[tuple[float, float], list[Result]] = {}
-    for result in results:
-        if result.kind == "sparse":
-            cells.setdefault((result.rho, result.s), []).append(result)
-    return {key: mean_of(group) - dense for key, group in cells.items()}
+def _asking(shown: Sequence[Panel], kind: str) -> list[Panel]:
+    """Panels that have cells of a kind."""
+    return [panel for panel in shown if having(panel.asked, kind=kind)]
 
 
-def _heat_map(
-    axes: Any, table: np.ndarray, rhos: Sequence[float], fractions: Sequence[float]
-) -> None:
+def _draw_drops(axes: Any, shown: Sequence[Panel]) -> None:
+    cells = [cell for panel in shown for cell in having(panel.asked, kind=SPARSE)]
+    rhos, fractions = levels(cells, "rho"), levels(cells, "s")
+    # where one task is missing, a mean over the others would mislead
+    table = np.mean([_drops(panel, rhos, fractions) for panel in shown], axis=0)
+    known = np.abs(table[np.isfinite(table)])
+    norm = CenteredNorm(0, max([_LEAST_RANGE, *known]))
     axes.set_facecolor("#dddddd")
-    if table.size:
-        image = np.ma.masked_invalid(table)
-        low = min(float(image.min()), 0.0) if image.count() else -1.0
-        axes.imshow(image, cmap=_SEQUENTIAL, vmin=low, vmax=max(0.0, -low / 50), aspect="auto")
-        for (i, j), value in np.ndenumerate(table):
-            light = np.isfinite(value) and value < low / 2
-            text = f"{value:+.3f}" if np.isfinite(value) else "missing"
-            colour = "white" if light else "black"
-            axes.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+    image = axes.imshow(table, cmap=_DIVERGING, norm=norm, aspect="auto", origin="lower")
+    for (i, j), value in np.ndenumerate(table):
+        text = f"{value:+.3f}" if np.isfinite(value) else "missing"
+        colour = _ink(image.cmap(norm(value))) if np.isfinite(value) else "black"
+        axes.text(j, i, text, ha="center", va="center", fontsize=_SMALL, color=colour)
     axes.set_xticks(range(len(rhos)), [f"{rho:g}" for rho in rhos])
     axes.set_yticks(range(len(fractions)), [f"{s:g}" for s in fractions])
     axes.set(xlabel="density $\\rho$", ylabel="volume fraction $s$")
+    if known.size:
+        axes.figure.colorbar(image, ax=axes)
 
 
-def figure_budget(
-    results: Sequence[Result],
-    budget_of: Callable[[Result], float] | None = None,
-    unit: str = "annotated slices",
-) -> Figure:
+def _drops(panel: Panel, rhos: Sequence[float], fractions: Sequence[float]) -> np.ndarray:
+    """Difference to dense annotation of each (s, rho); NaN where something is missing."""
+    sparse = having(panel.asked, kind=SPARSE)
+    dense = mean_of(panel.results_of(having(panel.asked, kind=DENSE)))
+    means = [
+        [mean_of(panel.results_of(having(sparse, rho=rho, s=s))) for rho in rhos] for s in fractions
+    ]
+    return np.array(means) - dense
+
+
+def _ink(colour: Sequence[float]) -> str:
+    """Black or white, whatever can be read on a colour."""
+    red, green, blue = (channel**2.2 for channel in colour[:3])
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "black" if luminance > _MIDDLE_LUMINANCE else "white"
+
+
+def budget_plots(
+    shown: Sequence[Panel], cost_of: _CostOf | None = None, unit: str = "annotated slices"
+) -> list[Plot]:
     """Fig. 2 and 3: IoU against the budget, and for each (rho, s) with lines of equal budget.
 
     Parameters
     ----------
-    results
-        Of 2D or of 3D.
-    budget_of
-        What the annotation of a training costs; by default its slices.
+    shown
+        Panels of 2D or of 3D.
+    cost_of
+        What the annotation of a training costs, None where it is not known; by default its slices.
     unit
         What it is counted in.
     """
-    cost = budget_of or (lambda r: float(r.num_slices))
-    shown = panels(results)
-    figure = _figure(len(shown), 2)
-    for (left, right), panel in zip(_grid(figure, len(shown), 2), shown, strict=True):
-        _draw_against_budget(left, panel, cost, unit)
-        _draw_cells(right, panel)
-    return figure
+    cost = cost_of or _num_slices
+    found = []
+    for panel in _asking(shown, SPARSE):
+        group = (panel.task, panel.configuration)
+        against = partial(_draw_against_budget, panel=panel, cost=cost, unit=unit)
+        found.append(Plot(panel.title, against, *group))
+        found.append(Plot(f"{panel.title}: each cell", partial(_draw_cells, panel=panel), *group))
+    return found
 
 
-def _draw_against_budget(
-    axes: Any, panel: Panel, cost: Callable[[Result], float], unit: str
-) -> None:
-    sparse = [r for r in panel.results if r.kind == "sparse"]
-    fractions = sorted({r.s for r in sparse})
+def _num_slices(result: Result) -> float | None:
+    return float(result.num_slices) if result.num_slices > 0 else None
+
+
+def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> None:
+    """Draw the mean of each cell, and lines through the means of each (rho, s)."""
+    asked, dense = (having(panel.asked, kind=kind) for kind in (SPARSE, DENSE))
+    fractions = levels(asked, "s")
     for number, s in enumerate(fractions):
-        cells: dict[tuple[Any, ...], list[Result]] = {}
-        for r in sparse:
-            if r.s == s:
-                cells.setdefault((r.rho, r.selector, r.scope, r.seed), []).append(r)
-        points = [(np.mean([cost(r) for r in group]), mean_of(group)) for group in cells.values()]
+        of_fraction = having(asked, s=s)
+        points = _points(panel, of_fraction, cost, "rho", "selector", "scope", "seed")
+        line = _points(panel, of_fraction, cost, "rho")
         colour = mpl.colormaps[_SEQUENTIAL](0.9 * number / max(1, len(fractions) - 1))
-        x, y = np.array(points).T
-        axes.plot(
-            x,
-            y,
-            linestyle="",
-            marker=MARKERS[number % len(MARKERS)],
-            color=colour,
-            label=f"s = {s:g}",
-            markeredgecolor="black",
-            markeredgewidth=0.4,
-        )
-        rhos = sorted({r.rho for r in sparse if r.s == s})
-        of_rho = [[r for r in sparse if r.s == s and r.rho == rho] for rho in rhos]
-        line = [(np.mean([cost(r) for r in group]), mean_of(group)) for group in of_rho]
-        axes.plot(*np.array(line).T, color=colour, linewidth=1)
-    dense = mean_of(r for r in panel.results if r.kind == "dense")
-    if np.isfinite(dense):
-        axes.axhline(dense, color="black", linewidth=1, linestyle="--", label="dense")
-    if sparse:
-        axes.set_xscale("log")
-        axes.legend(fontsize=7)
+        look: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "color": colour}
+        look |= {"markeredgecolor": "black", "markeredgewidth": 0.4}
+        axes.plot(*points, linestyle="", label=f"s = {s:g}" + _missing(points[1]), **look)
+        axes.plot(*line, color=colour, linewidth=1)
+    if dense:
+        level = mean_of(panel.results_of(dense))
+        label = "dense" + _missing(np.array([level]))
+        axes.axhline(level, color="black", linewidth=1, linestyle="--", label=label)
+    if panel.results_of(asked):
+        _use_log_scale(axes)
+    else:
+        axes.text(0.5, 0.5, "missing", ha="center", transform=axes.transAxes)
+        axes.set_xticks([])
+    if not panel.results_of([*asked, *dense]):
+        axes.set_yticks([])
     axes.set(xlabel=unit, ylabel="batched IoU")
-    axes.set_title(panel.title, fontsize=10)
+    axes.legend(fontsize=_SMALL)
     axes.grid(alpha=0.3)
 
 
+def _points(panel: Panel, cells: Sequence[Cell], cost: _CostOf, *factors: str) -> np.ndarray:
+    """(2, groups): mean cost and mean IoU of cells with the same factors; NaN where missing."""
+    found = []
+    for group in grouped(cells, *factors).values():
+        results = panel.results_of(group)
+        costs = [known for r in results if (known := cost(r)) is not None]
+        found.append((np.mean(costs) if costs else np.nan, mean_of(results)))
+    return np.array(found).T
+
+
+def _missing(values: np.ndarray) -> str:
+    return "" if np.isfinite(values).any() else ": missing"
+
+
+def _use_log_scale(axes: Any) -> None:
+    """Logarithmic axis with plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def _draw_cells(axes: Any, panel: Panel) -> None:
-    """Mean IoU of each (rho, s), with lines along which the budget is the same."""
-    sparse = [r for r in panel.results if r.kind == "sparse"]
-    cells: dict[tuple[float, float], list[Result]] = {}
-    for r in sparse:
-        cells.setdefault((r.rho, r.s), []).append(r)
-    means = {key: mean_of(group) for key, group in cells.items()}
-    axes.set_title(f"{panel.title}: each cell", fontsize=10)
-    if not means:
-        axes.text(0.5, 0.5, "missing", transform=axes.transAxes, ha="center")
-        return
-    rhos, fractions = (sorted({key[k] for key in means}) for k in (0, 1))
-    x_low, x_high = min(rhos) / 1.6, max(rhos) * 1.6
-    for budget in sorted({round(rho * s, 6) for rho in rhos for s in fractions}):
-        x = np.array([x_low, x_high])
-        axes.plot(x, budget / x, color="#bbbbbb", linewidth=0.8, zorder=0)
-    x, y = np.array(list(means)).T
-    points = axes.scatter(
-        x, y, c=list(means.values()), cmap=_SEQUENTIAL, s=260, edgecolors="black", linewidths=0.5
-    )
-    values = np.array(list(means.values()))
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2
-    for (rho, s), value in means.items():
-        colour = "white" if value < middle else "black"
-        axes.text(
-            rho,
-            s,
-            f"{value:.2f}".removeprefix("0"),
-            ha="center",
-            va="center",
-            fontsize=6.5,
-            color=colour,
-        )
-    for rho in rhos:
-        for s in fractions:
-            if (rho, s) not in means:
-                axes.text(rho, s, "missing", ha="center", va="center", fontsize=6.5)
-    axes.set(xscale="log", yscale="log", xlim=(x_low, x_high))
+    """Draw the mean IoU of each (rho, s), with lines along which the budget is the same."""
+    cells = grouped(having(panel.asked, kind=SPARSE), "rho", "s")
+    rhos, fractions = (sorted({key[k] for key in cells}) for k in (0, 1))
+    x_range = np.array([min(rhos) / 1.6, max(rhos) * 1.6])
+    for budget in sorted({round(rho * s, 6) for rho, s in cells}):
+        axes.plot(x_range, budget / x_range, color="#bbbbbb", linewidth=0.8, zorder=0)
+    means = {key: mean_of(panel.results_of(group)) for key, group in cells.items()}
+    _draw_means(axes, means, _disk_size(rhos, fractions))
+    axes.set(xscale="log", yscale="log", xlim=x_range)
     axes.set_ylim(min(fractions) / 1.6, max(fractions) * 1.6)
     axes.set_xticks(rhos, [f"{rho:g}" for rho in rhos])
     axes.set_yticks(fractions, [f"{s:g}" for s in fractions])
     axes.minorticks_off()
-    axes.set(xlabel="density $\\rho$ (grey: equal budgets)", ylabel="volume fraction $s$")
-    axes.figure.colorbar(points, ax=axes, label="batched IoU")
+    note = "grey: equal budgets" + "; dashed: missing" * any(map(np.isnan, means.values()))
+    axes.set(xlabel=f"density $\\rho$ ({note})", ylabel="volume fraction $s$")
 
 
-def figure_interpolation(results: Sequence[Result]) -> Figure:
+def _disk_size(rhos: Sequence[float], fractions: Sequence[float]) -> float:
+    """Diameter in points of disks that do not overlap."""
+    room = []
+    for values, inches in ((rhos, 0.65 * _WIDTH), (fractions, 0.8 * _HEIGHT)):
+        steps = np.diff(np.log([values[0] / 1.6, *values, values[-1] * 1.6]))
+        room.append(72 * inches * steps.min() / steps.sum())
+    return float(np.clip(min(room), _LEAST_DISK, _GREATEST_DISK))
+
+
+def _draw_means(axes: Any, means: Mapping[tuple[float, float], float], size: float) -> None:
+    """Draw a disk with its number at each (rho, s), an empty one where it is missing."""
+    known = {key: value for key, value in means.items() if np.isfinite(value)}
+    look: dict[str, Any] = {"s": size**2, "linewidths": 0.7}
+    for key in set(means) - set(known):
+        axes.scatter(*key, facecolors="white", edgecolors="#777777", linestyles="--", **look)
+    if not known:
+        return
+    x, y = zip(*known, strict=True)
+    values = list(known.values())
+    disks = axes.scatter(x, y, c=values, cmap=_SEQUENTIAL, edgecolors="black", **look)
+    axes.figure.colorbar(disks, ax=axes, label="batched IoU")
+    for key, value in known.items():
+        text = axes.text(*key, f"{value:.2f}".removeprefix("0"), ha="center", va="center")
+        text.set(fontsize=min(_SMALL, size / 2), color=_ink(disks.to_rgba(value)))
+
+
+def interpolation_plots(shown: Sequence[Panel]) -> list[Plot]:
     """Fig. 4: IoU with and without mask interpolation against the density."""
-    shown = [p for p in panels(results) if any(r.interpolation for r in p.results)]
-    shown = shown or panels(results)[:1]
-    columns = min(2, max(1, len(shown)))
-    rows = -(-len(shown) // columns)
-    figure = _figure(rows, columns)
-    places = [axes for row in _grid(figure, rows, columns) for axes in row]
-    for axes, panel in zip(places, shown, strict=False):
-        _draw_interpolation(axes, panel)
-    for axes in places[len(shown) :]:
-        axes.set_axis_off()
-    return figure
+    return [
+        Plot(
+            panel.title, partial(_draw_interpolation, panel=panel), panel.task, panel.configuration
+        )
+        for panel in _asking(shown, INTERPOLATED)
+    ]
 
 
 def _draw_interpolation(axes: Any, panel: Panel) -> None:
-    pairs = interpolated_against_sparse(panel.results)
-    lines: dict[str, dict[float, list[Result]]] = {}
-    for pair in pairs:
-        name = f"{pair.first.interpolation}, s = {pair.first.s:g}"
-        lines.setdefault(f"without, s = {pair.first.s:g}", {}).setdefault(
-            pair.first.rho, []
-        ).append(pair.second)
-        lines.setdefault(name, {}).setdefault(pair.first.rho, []).append(pair.first)
+    rhos = levels(having(panel.asked, kind=INTERPOLATED), "rho")
+    lines = interpolation_lines(panel)
     for number, (name, of_rho) in enumerate(lines.items()):
-        rhos = sorted(of_rho)
-        means = [mean_of(of_rho[rho]) for rho in rhos]
-        spread = [_deviation(of_rho[rho]) for rho in rhos]
+        values = [of_rho.get(rho, []) for rho in rhos]
+        means = np.array([np.mean(found) if found else np.nan for found in values])
+        # beside each other, so that no line hides another's deviation
+        apart = _APART ** (number - (len(lines) - 1) / 2)
         axes.errorbar(
-            rhos,
+            np.array(rhos) * apart,
             means,
-            yerr=spread,
+            yerr=[_deviation(found) for found in values],
             color=OKABE_ITO[number % len(OKABE_ITO)],
             marker=MARKERS[number % len(MARKERS)],
             capsize=2,
             linewidth=1,
-            label=name,
+            label=name + _missing(means),
         )
-    if lines:
-        ticks = sorted({rho for of_rho in lines.values() for rho in of_rho})
-        axes.set_xscale("log")
-        axes.set_xticks(ticks, [f"{rho:g}" for rho in ticks])
-        axes.minorticks_off()
-        axes.legend(fontsize=7)
-    else:
-        axes.text(0.5, 0.5, "missing", transform=axes.transAxes, ha="center")
+    for rho in sorted(set(rhos).difference(*lines.values())):
+        place = axes.get_xaxis_transform()
+        axes.text(rho, 0.5, "missing", rotation=90, ha="center", va="center", transform=place)
+    if not any(lines.values()):
+        axes.set_yticks([])
+    axes.set(xscale="log", xlim=(min(rhos) / 1.3, max(rhos) * 1.3))
+    axes.set_xticks(rhos, [f"{rho:g}" for rho in rhos])
+    axes.minorticks_off()
+    axes.legend(fontsize=_SMALL)
     axes.set(xlabel="density $\\rho$", ylabel="batched IoU (std)")
-    axes.set_title(panel.title, fontsize=10)
     axes.grid(alpha=0.3)
 
 
-def figure_selectors(results: Sequence[Result]) -> Figure:
+def interpolation_lines(panel: Panel) -> dict[str, dict[float, list[float]]]:
+    """Batched IoU of each line and density, with and without interpolation.
+
+    Trainings without a counterpart are left out; one that has several counts once.
+    """
+    asked = grouped(having(panel.asked, kind=INTERPOLATED), "s", "interpolation")
+    lines: dict[str, dict[float, dict[tuple[Cell, int], Result]]] = {}
+    for s, method in asked:
+        lines.setdefault(f"without, s = {s:g}", {})
+        lines.setdefault(f"{method}, s = {s:g}", {})
+    for pair in interpolated_against_sparse(panel.results):
+        s, method = pair.first.s, pair.first.interpolation
+        for name, result in (("without", pair.second), (method, pair.first)):
+            of_rho = lines[f"{name}, s = {s:g}"].setdefault(result.rho, {})
+            of_rho[Cell.of_result(result), result.repeat] = result
+    found = {
+        name: {rho: _ious(results.values()) for rho, results in of_rho.items()}
+        for name, of_rho in lines.items()
+    }
+    return {
+        name: {rho: values for rho, values in of_rho.items() if values}
+        for name, of_rho in found.items()
+    }
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def selector_plots(shown: Sequence[Panel]) -> list[Plot]:
     """Fig. 5: each training's deviation from the mean of its cell (rho, s), by selector."""
-    shown = panels(r for r in results if r.kind == "sparse")
-    shown = shown or [Panel("no cell is done", ())]
-    columns = min(2, len(shown))
-    rows = -(-len(shown) // columns)
-    figure = _figure(rows, columns)
-    places = [axes for row in _grid(figure, rows, columns) for axes in row]
-    for axes, panel in zip(places, shown, strict=False):
-        deviations = selector_deviations(panel.results)
-        names = sorted(deviations)
-        if names:
-            boxes = axes.boxplot(
-                [deviations[name] for name in names],
-                tick_labels=[f"{name}\nn = {len(deviations[name])}" for name in names],
-                patch_artist=True,
-                medianprops={"color": "black"},
-                flierprops={"markersize": 3},
-            )
-            for number, box in enumerate(boxes["boxes"]):
-                box.set_facecolor(OKABE_ITO[number % len(OKABE_ITO)])
-                box.set_alpha(0.6)
-        axes.axhline(0, color="black", linewidth=0.8)
-        axes.set_ylabel("batched IoU minus mean of cell")
-        axes.set_title(panel.title, fontsize=10)
-        axes.tick_params(axis="x", labelsize=8)
-        axes.grid(alpha=0.3, axis="y")
-    for axes in places[len(shown) :]:
-        axes.set_axis_off()
-    return figure
+    return [
+        Plot(panel.title, partial(_draw_deviations, panel=panel), panel.task, panel.configuration)
+        for panel in _asking(shown, SPARSE)
+    ]
 
 
-def selector_deviations(results: Sequence[Result]) -> dict[str, list[float]]:
+def _draw_deviations(axes: Any, panel: Panel) -> None:
+    deviations = selector_deviations(panel)
+    boxes = axes.boxplot(
+        list(deviations.values()),
+        tick_labels=[f"{name}\nn = {len(values)}" for name, values in deviations.items()],
+        patch_artist=True,
+        medianprops={"color": "black"},
+        flierprops={"markersize": 3},
+    )
+    for number, (box, values) in enumerate(zip(boxes["boxes"], deviations.values(), strict=True)):
+        box.set_facecolor(OKABE_ITO[number % len(OKABE_ITO)])
+        box.set_alpha(0.6)
+        if not values:
+            reason = "missing" if len(deviations) > 1 else "no other selector"
+            axes.text(number + 1, 0.55, reason, ha="center", transform=axes.get_xaxis_transform())
+    if not any(deviations.values()):
+        axes.set_yticks([])
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_ylabel("batched IoU minus mean of cell")
+    axes.tick_params(axis="x", labelsize=_SMALL)
+    axes.grid(alpha=0.3, axis="y")
+
+
+def selector_deviations(panel: Panel) -> dict[str, list[float]]:
     """Deviation of each training from the mean of its cell, by selector (and scope).
 
-    The mean of a cell is that of its selectors, each of which counts alike; cells with one
-    selector say nothing and are left out.
+    The mean of a cell is that of its selectors, each of which counts alike; cells in which one
+    selector alone is done say nothing and are left out.
     """
-    scopes = {r.scope for r in results}
-
-    def name(result: Result) -> str:
-        return result.selector + (f" ({result.scope})" if len(scopes) > 1 else "")
-
-    cells: dict[tuple[float, float], dict[str, list[float]]] = {}
-    for r in results:
-        if r.kind == "sparse" and r.batched_IoU is not None:
-            cell = cells.setdefault((r.rho, r.s), {})
-            cell.setdefault(name(r), []).append(r.batched_IoU)
-    found: dict[str, list[float]] = {}
-    for cell in cells.values():
-        if len(cell) > 1:
-            mean = float(np.mean([np.mean(values) for values in cell.values()]))
-            for selector, values in cell.items():
-                found.setdefault(selector, []).extend(value - mean for value in values)
+    asked = having(panel.asked, kind=SPARSE)
+    several = bool(varying(asked, "scope"))
+    names = {
+        key: key[0] + (f" ({key[1]})" if several else "")
+        for key in grouped(asked, "selector", "scope")
+    }
+    found: dict[str, list[float]] = {name: [] for name in names.values()}
+    for cells in grouped(asked, "rho", "s").values():
+        groups = grouped(cells, "selector", "scope")
+        of_names = {names[key]: _ious(panel.results_of(group)) for key, group in groups.items()}
+        done = {name: values for name, values in of_names.items() if values}
+        if len(done) > 1:
+            mean = float(np.mean([np.mean(values) for values in done.values()]))
+            for name, values in done.items():
+                found[name].extend(value - mean for value in values)
     return found
-
-
-def _deviation(results: Sequence[Result]) -> float:
-    values = [r.batched_IoU for r in results if r.batched_IoU is not None]
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def cell_name(rho: float, s: float) -> str:
-    """Density and fraction as data sets are named."""
-    return f"rho {share_name(rho)}, s {share_name(s)}"
-
-
-def _figure(rows: int, columns: int) -> Figure:
-    size = (_WIDTH * max(1, columns), _HEIGHT * max(1, rows))
-    return Figure(figsize=size, layout="constrained")
-
-
-def _grid(figure: Figure, rows: int, columns: int) -> Any:
-    return figure.subplots(max(1, rows), max(1, columns), squeeze=False)

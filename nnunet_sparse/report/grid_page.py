@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from nnunet_sparse.figures import write_figure
+from nnunet_sparse.report.grid_figures import Plot, arranged
 from nnunet_sparse.report.slice_viewer import ViewedVolume
 from nnunet_sparse.report.tables import Table
 
@@ -25,20 +26,29 @@ class ShownFigure:
         Name of its files.
     title
         What it shows.
-    figure
-        The figure.
+    plots
+        Its parts, which the page shows one by one.
     """
 
     name: str
     title: str
-    figure: Figure
+    plots: Sequence[Plot]
 
     @property
-    def address(self) -> str:
-        """The figure as a data address."""
-        stream = io.BytesIO()
-        write_figure(self.figure, stream, "svg")
-        return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
+    def figure(self) -> Figure:
+        """All parts together, as in its files."""
+        return arranged(self.plots)
+
+    @property
+    def images(self) -> list[tuple[Plot, str]]:
+        """Each part with its picture as a data address."""
+        return [(plot, _address(arranged([plot]))) for plot in self.plots]
+
+
+def _address(figure: Figure) -> str:
+    stream = io.BytesIO()
+    write_figure(figure, stream, "svg")
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def render_page(
@@ -49,10 +59,9 @@ def render_page(
     figures: Sequence[ShownFigure],
     tables: Sequence[Table],
     volumes: Sequence[ViewedVolume],
-    legend: Sequence[tuple[str, str]],
     tasks: Sequence[str],
     configurations: Sequence[str],
-    software: str,
+    origin: str,
 ) -> str:
     """HTML of the page.
 
@@ -62,12 +71,10 @@ def render_page(
         What stands above everything.
     figures, tables, volumes
         What is shown.
-    legend
-        Names and colours of labels.
     tasks, configurations
         What can be filtered.
-    software
-        Versions.
+    origin
+        What the report was made of, and with which software.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -87,8 +94,7 @@ def render_page(
         tables=tables,
         volumes=volumes,
         volumes_json=Markup(text),
-        legend=legend,
         tasks=tasks,
         configurations=configurations,
-        software=software,
+        origin=origin,
     )

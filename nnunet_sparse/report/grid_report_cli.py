@@ -24,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="default: report in the experiment's folder; what it holds is replaced",
+        help="default: report in the experiment's folder; an earlier report is replaced",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace FOLDER and all that it holds, even if it is no report",
     )
     parser.add_argument(
         "--cost",
@@ -53,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.report.annotation_cost import read_cost
-    from nnunet_sparse.report.grid_report import PAGE, write_report
+    from nnunet_sparse.report.grid_report import write_report
+    from nnunet_sparse.report.report_folder import PAGE
 
     cost = None if args.cost is None else read_cost(args.cost)
     report = write_report(
@@ -63,6 +69,7 @@ def _run(args: argparse.Namespace) -> None:
         formats=args.formats,
         num_cases=args.cases,
         num_processes=args.num_processes,
+        overwrite=args.overwrite,
     )
     print("\n".join(report.sentences))
     print(f"{report.num_done} of {report.num_trainings} trainings")

@@ -1,21 +1,28 @@
 """What the results of an experiment say: paired differences, verdicts, budget curves.
 
 Differences are taken between two trainings that differ in one thing alone: same task, same way of
-training, same repeat. Their uncertainty comes from the test cases, which are drawn anew (bootstrap;
-the same ones for both sides of every pair of a task), and from the repeats: the standard error of
-the mean over repeats. Both together give a Student's t interval with the degrees of freedom of
-Welch and Satterthwaite. With a single repeat the test cases alone count, and there is no verdict.
+training, same test cases, same seed of the selection, same repeat. Their uncertainty comes from the
+test cases, which are drawn anew (bootstrap; the same ones for both sides of every pair of a task),
+from the repeats and from the seeds: the standard error of the mean over repeats, and over seeds.
+Together they give a Student's t interval with the degrees of freedom of Welch and Satterthwaite.
+Repeats and seeds are crossed, so that each seed-repeat combination alone is no independent sample;
+noise that is neither's is part of both standard errors, which makes the interval a little too wide.
+With a single repeat and seed the test cases alone count, and there is no verdict.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from nnunet_sparse.grid.cells import DENSE, SPARSE
 from nnunet_sparse.grid.results import Result
+
+logger = logging.getLogger(__name__)
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "not supported", "undecided"
 NUM_DRAWS = 2000
@@ -37,11 +44,11 @@ class Difference:
     num_pairs
         Pairs of trainings.
     num_cells
-        Pairs of cells, whatever their repeats.
-    num_repeats
-        Different repeats.
+        Pairs of cells, whatever their repeats and seeds.
     wins
         Share of the pairs of cells whose mean difference is above 0.
+    num_runs
+        Different combinations of seed and repeat.
     """
 
     mean: float
@@ -50,12 +57,12 @@ class Difference:
     num_pairs: int
     num_cells: int
     wins: float
-    num_repeats: int
+    num_runs: int
 
     @property
     def verdict(self) -> str:
-        """Whether the first side is better; one repeat cannot tell."""
-        if self.num_repeats == 1:
+        """Whether the first side is better; one repeat of one seed cannot tell."""
+        if self.num_runs == 1:
             return UNDECIDED
         if self.low > 0:
             return SUPPORTED
@@ -71,12 +78,14 @@ class Pair:
 
     @property
     def cell(self) -> tuple[Any, ...]:
-        """What they have in common with their repeats."""
-        return (_variant(self.first), _variant(self.second))
+        """What they have in common with other seeds and repeats."""
+        return (_factors(self.first), _factors(self.second))
 
 
-def _variant(result: Result) -> tuple[Any, ...]:
-    return (result.dataset, result.way, result.label)
+def _factors(result: Result) -> tuple[Any, ...]:
+    r = result
+    budget = (r.rho, r.s, r.selector, r.scope, r.positive_weight, r.interpolation)
+    return (r.task, *r.way, r.label, *budget)
 
 
 def pooled_iou(counts: np.ndarray) -> np.ndarray:
@@ -104,21 +113,41 @@ def matched(
 ) -> list[Pair]:
     """Pairs of a training of the first kind and one of the other, with the same ``same``.
 
-    Task, way of training, label and repeat are the same in any case.
+    Task, way of training, label, repeat and test cases are the same in any case.
     """
     first: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     second: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in results:
         key = (result.task, result.way, result.label, result.repeat, same(result))
         (first if is_first(result) else second)[key].append(result)
-    return [Pair(a, b) for key in first for a in first[key] for b in second.get(key, ())]
+    pairs = [Pair(a, b) for key in first for a in first[key] for b in second.get(key, ())]
+    return _with_same_cases(pairs)
+
+
+def _with_same_cases(pairs: Sequence[Pair]) -> list[Pair]:
+    """Pairs whose sides were scored on the same test cases; a warning tells of others."""
+    same = [_same_cases(pair.first.counts, pair.second.counts) for pair in pairs]
+    others = [pair for pair, is_same in zip(pairs, same, strict=True) if not is_same]
+    if others:
+        logger.warning(
+            "%d pairs of trainings are not compared, because their test cases differ, as %s and %s",
+            len(others),
+            others[0].first.dataset,
+            others[0].second.dataset,
+        )
+    return [pair for pair, is_same in zip(pairs, same, strict=True) if is_same]
+
+
+def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether counts (..., cases, 3) are of the same cases, by the voxels of the truth."""
+    return np.array_equal(first[..., 0] + first[..., 2], second[..., 0] + second[..., 2])
 
 
 def more_volumes(results: Sequence[Result]) -> list[Pair]:
     """Same budget, selector and seed: more volumes with fewer slices each against the contrary."""
     groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for r in results:
-        if r.kind == "sparse":
+        if r.kind == SPARSE and r.num_slices > 0:
             key = (r.task, r.way, r.label, r.repeat, r.selector, r.scope, r.seed)
             groups[key].append(r)
     pairs = []
@@ -128,18 +157,18 @@ def more_volumes(results: Sequence[Result]) -> list[Pair]:
                 share = abs(many.num_slices - few.num_slices) / max(many.num_slices, few.num_slices)
                 if many.s > few.s and share < _SAME_BUDGET and many.rho < few.rho:
                     pairs.append(Pair(many, few))
-    return pairs
+    return _with_same_cases(pairs)
 
 
 def selector_against(results: Sequence[Result], one: str, other: str) -> list[Pair]:
     """The same cells, selected in two ways."""
-    chosen = [r for r in results if r.kind == "sparse" and r.selector in (one, other)]
+    chosen = [r for r in results if r.kind == SPARSE and r.selector in (one, other)]
     return matched(chosen, lambda r: r.selector == one, lambda r: (r.rho, r.s, r.scope, r.seed))
 
 
 def interpolated_against_sparse(results: Sequence[Result]) -> list[Pair]:
     """The same slices, with and without interpolation."""
-    chosen = [r for r in results if r.kind != "dense"]
+    chosen = [r for r in results if r.kind != DENSE]
 
     def same(r: Result) -> tuple[Any, ...]:
         return (r.rho, r.s, r.selector, r.scope, r.positive_weight, r.seed)
@@ -169,30 +198,17 @@ def difference(
     Difference or None
         None without pairs.
     """
-    cells: dict[tuple[Any, ...], dict[int, Pair]] = defaultdict(dict)
+    cells: _Cells = defaultdict(dict)
     for pair in pairs:
         if np.isfinite(iou_of(pair.first) - iou_of(pair.second)):
-            cells[pair.cell][pair.first.repeat] = pair
+            cells[pair.cell][pair.first.seed, pair.first.repeat] = pair
     if not cells:
         return None
     of_cells = [_mean_of_cell(group.values()) for group in cells.values()]
     mean = float(np.mean(of_cells))
-    draws = _Draws(np.random.default_rng(seed), num_draws)
-    means = np.nanmean([draws.of_cell(group) for group in cells.values()], axis=0)
-    of_cases = float(np.nanvar(means, ddof=1))
-    used = [pair for group in cells.values() for pair in group.values()]
-    num_cases = min(pair.first.counts.shape[-2] for pair in used)
-    parts = [(of_cases, max(1, num_cases - 1))]
-    repeats = sorted({repeat for group in cells.values() for repeat in group})
-    if len(repeats) > 1:
-        # what all pairs of a repeat have in common is kept
-        of_repeats = [
-            np.mean([_mean_of_cell([group[k]]) for group in cells.values() if k in group])
-            for k in repeats
-        ]
-        variance = float(np.var(of_repeats, ddof=1)) / len(repeats)
-        parts.append((variance, len(repeats) - 1))
-    half = _half_width(parts)
+    of_cases = _spread_of_cases(cells, _Draws(np.random.default_rng(seed), num_draws))
+    of_runs = _spread_of_runs(cells, "seed") + _spread_of_runs(cells, "repeat")
+    half = _half_width([of_cases, *of_runs])
     return Difference(
         mean,
         mean - half,
@@ -200,8 +216,35 @@ def difference(
         sum(len(group) for group in cells.values()),
         len(cells),
         float(np.mean(np.array(of_cells) > 0)),
-        len(repeats),
+        len({run for group in cells.values() for run in group}),
     )
+
+
+_Cells = dict[tuple[Any, ...], dict[tuple[int, int], Pair]]
+
+
+def _spread_of_cases(cells: _Cells, draws: "_Draws") -> tuple[float, int]:
+    """Variance of the mean that comes from the test cases, and its degrees of freedom."""
+    means = np.nanmean([draws.of_cell(group.values()) for group in cells.values()], axis=0)
+    used = [pair for group in cells.values() for pair in group.values()]
+    num_cases = min(pair.first.counts.shape[-2] for pair in used)
+    return float(np.nanvar(means, ddof=1)), max(1, num_cases - 1)
+
+
+def _spread_of_runs(cells: _Cells, what: str) -> list[tuple[float, int]]:
+    """The same of seeds or repeats; empty if there is one alone."""
+    differences: dict[int, list[float]] = defaultdict(list)
+    for group in cells.values():
+        of_level: dict[int, list[Pair]] = defaultdict(list)
+        for pair in group.values():
+            of_level[getattr(pair.first, what)].append(pair)
+        for level, pairs in of_level.items():
+            differences[level].append(_mean_of_cell(pairs))
+    if len(differences) < 2:
+        return []
+    # what all pairs of a seed or repeat have in common is kept
+    means = [np.mean(values) for values in differences.values()]
+    return [(float(np.var(means, ddof=1)) / len(means), len(means) - 1)]
 
 
 def _half_width(parts: Sequence[tuple[float, int]]) -> float:
@@ -225,10 +268,10 @@ class _Draws:
         self.number = number
         self.cases: dict[tuple[str, int], np.ndarray] = {}
 
-    def of_cell(self, pairs: Mapping[int, Pair]) -> np.ndarray:
+    def of_cell(self, pairs: Iterable[Pair]) -> np.ndarray:
         """Mean difference of a pair of cells in every draw."""
         mean: np.ndarray = np.mean(
-            [self._iou(pair.first) - self._iou(pair.second) for pair in pairs.values()], axis=0
+            [self._iou(pair.first) - self._iou(pair.second) for pair in pairs], axis=0
         )
         return mean
 

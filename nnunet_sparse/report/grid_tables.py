@@ -1,10 +1,27 @@
-"""The tables of the paper, and those that it lacks, for the cells that are done."""
+"""The tables of the paper, and those that it lacks.
+
+Every cell that is asked for has its place; where it is not done, it is empty. Numbers of trainings
+stand beside a mean that lacks some of them.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Any
 
 from nnunet_sparse.budget import share_name
+from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.results import METRICS, Result
-from nnunet_sparse.report.grid_figures import Panel, dimensions, panels
+from nnunet_sparse.report.grid_panels import (
+    Cell,
+    Panel,
+    grouped,
+    having,
+    levels,
+    pooled_over,
+    varying,
+)
 from nnunet_sparse.report.grid_statistics import (
     Difference,
     Pair,
@@ -16,136 +33,236 @@ from nnunet_sparse.report.grid_statistics import (
     more_volumes,
     selector_against,
 )
+from nnunet_sparse.report.mask_quality import MaskQuality
 from nnunet_sparse.report.tables import Table, mean_and_deviation
 
 MISSING = ""
+UNDEFINED = "undefined"
+_SHARES = ("rho", "s")
+_Row = tuple[tuple[str, ...], tuple[str, str]]
+_Column = Callable[[Panel, list[Cell]], str]
 
 
-def budget_tables(results: Sequence[Result]) -> list[Table]:
+def budget_tables(shown: Sequence[Panel]) -> list[Table]:
     """Tables 2 (2D) and 3 (3D): batched IoU of each cell, mean and deviation over trainings."""
     found = []
-    for number, kind in ((2, "2D"), (3, "3D")):
-        shown = panels(r for r in results if dimensions(r) == kind)
-        fractions = sorted({r.s for p in shown for r in p.results if r.kind == "sparse"})
-        rows = [row for panel in shown for row in _cells(panel, fractions)]
-        header = ("task", "rho", *(f"s = {s:g}" for s in fractions), "dense")
-        title = f"Batched IoU, {kind}: mean ± standard deviation over selectors and repeats"
-        if rows:
-            found.append(Table(f"table{number}", title, header, tuple(rows)))
+    for number, dimensions in ((2, "2D"), (3, "3D")):
+        chosen = [panel for panel in shown if panel.dimensions == dimensions]
+        asked = _asked(chosen, SPARSE)
+        columns: dict[str, _Column] = {
+            f"s = {s:g}": partial(_score_having, s=s) for s in levels(asked, "s")
+        }
+        if _asked(chosen, DENSE):
+            columns["dense"] = _dense_score
+        over = pooled_over(asked, "selector", "seed")
+        title = f"Batched IoU, {dimensions}: mean ± standard deviation over {over}"
+        factors = ("rho", *varying(asked, "scope"))
+        if chosen:
+            found.append(_of_cells(f"table{number}", title, chosen, SPARSE, factors, columns))
     return found
 
 
-def _cells(panel: Panel, fractions: Sequence[float]) -> list[tuple[str, ...]]:
-    sparse = [r for r in panel.results if r.kind == "sparse"]
-    dense = mean_and_deviation(_ious(r for r in panel.results if r.kind == "dense"))
-    rows = []
-    for rho in sorted({r.rho for r in sparse}):
-        cells = [
-            mean_and_deviation(_ious(r for r in sparse if (r.rho, r.s) == (rho, s)))
-            for s in fractions
-        ]
-        rows.append((panel.title, share_name(rho), *cells, dense))
-    return rows
-
-
-def selector_table(results: Sequence[Result]) -> Table:
+def selector_table(shown: Sequence[Panel]) -> Table:
     """Batched IoU of each cell by selector."""
-    sparse = [r for r in results if r.kind == "sparse"]
-    names = sorted({(r.selector, r.scope) for r in sparse})
-    scopes = {scope for _, scope in names}
-    titles = [name + (f" ({scope})" if len(scopes) > 1 else "") for name, scope in names]
-    header = ("task", "rho", "s", "slices", *titles)
-    rows = []
-    for panel in panels(sparse):
-        for rho, s in sorted({(r.rho, r.s) for r in panel.results}):
-            cell = [r for r in panel.results if (r.rho, r.s) == (rho, s)]
-            slices = sorted({r.num_slices for r in cell})
-            shown = f"{slices[0]}" if len(slices) == 1 else f"{slices[0]}-{slices[-1]}"
-            values = [
-                mean_and_deviation(_ious(r for r in cell if (r.selector, r.scope) == name))
-                for name in names
-            ]
-            rows.append((panel.title, share_name(rho), share_name(s), shown, *values))
+    asked = _asked(shown, SPARSE)
+    several = bool(varying(asked, "scope"))
+    columns: dict[str, _Column] = {"slices": _slices}
+    for selector, scope in grouped(asked, "selector", "scope"):
+        name = selector + (f" ({scope})" if several else "")
+        columns[name] = partial(_score_having, selector=selector, scope=scope)
     title = "Batched IoU by selector: mean ± standard deviation over repeats"
-    return Table("selectors", title, header, tuple(rows))
+    factors = ("rho", "s", *varying(asked, "seed"))
+    return _of_cells("selectors", title, shown, SPARSE, factors, columns)
 
 
-def interpolation_table(results: Sequence[Result]) -> Table:
-    """Table 4: batched IoU with and without mask interpolation."""
-    rows = []
-    for panel in panels(results):
-        groups: dict[tuple[str, float, float], list[tuple[Result, Result]]] = {}
-        for pair in interpolated_against_sparse(panel.results):
-            key = (pair.first.interpolation, pair.first.rho, pair.first.s)
-            groups.setdefault(key, []).append((pair.first, pair.second))
-        for (method, rho, s), pairs in sorted(groups.items()):
-            rows.append(
-                (
-                    panel.title,
-                    method,
-                    share_name(rho),
-                    share_name(s),
-                    mean_and_deviation(_ious(without for _, without in pairs)),
-                    mean_and_deviation(_ious(filled for filled, _ in pairs)),
-                )
-            )
-    header = ("task", "interpolation", "rho", "s", "without", "with")
+def interpolation_table(shown: Sequence[Panel]) -> Table:
+    """Table 4: batched IoU with and without mask interpolation.
+
+    Where there are several selectors or seeds, their mean comes first, as the paper has it.
+    """
+    asked = _asked(shown, INTERPOLATED)
+    extra = varying(asked, "selector", "positive_weight", "seed")
+    columns: dict[str, _Column] = {"without": _score_without, "with": _score}
     title = "Batched IoU without and with mask interpolation: mean ± standard deviation"
-    return Table("table4", title, header, tuple(rows))
+    factors = ("interpolation", "rho", "s")
+    split = _of_cells("table4", title, shown, INTERPOLATED, (*factors, *extra), columns)
+    if not extra:
+        return split
+    pooled = _of_cells("table4", title, shown, INTERPOLATED, factors, columns)
+    # after the task and these factors
+    place = 1 + len(factors)
+    rows = [
+        ((*texts[:place], *("all" for _ in extra), *texts[place:]), group)
+        for texts, group in pooled.grouped_rows
+    ]
+    return _table("table4", title, split.header, [*rows, *split.grouped_rows])
 
 
-def quality_table(qualities: Mapping[tuple[str, str, float, float, str], float | None]) -> Table:
-    """Table 5: batched IoU of human and interpolated masks together, against dense ones.
+def area_table(shown: Sequence[Panel]) -> Table:
+    """Area under the budget curve by selector and volume fraction."""
+    extra = varying(_asked(shown, SPARSE), "scope", "seed")
+    columns: dict[str, _Column] = {"slices": _slices, "area": _area}
+    title = "Area under the budget curve: mean batched IoU over the logarithm of the slices"
+    return _of_cells("area", title, shown, SPARSE, ("selector", "s", *extra), columns)
+
+
+def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
+    """Hours of annotation of each cell, and its batched IoU, the cheapest first.
 
     Parameters
     ----------
-    qualities
-        By task, interpolation, rho, s and selector.
+    shown
+        Panels.
+    hours
+        By full name of the data set.
     """
-    rows = [
-        (task, method, share_name(rho), share_name(s), selector, _number(value))
-        for (task, method, rho, s, selector), value in sorted(qualities.items())
-    ]
-    header = ("task", "interpolation", "rho", "s", "selector", "batched IoU")
+    extra = varying(_asked(shown, SPARSE), "scope", "seed")
+    columns: dict[str, _Column] = {
+        "slices": _slices,
+        "hours": partial(_hours, hours=hours),
+        "batched IoU": _score,
+    }
+    title = "Hours of annotation and batched IoU: mean ± standard deviation over repeats"
+    factors = ("selector", "rho", "s", *extra)
+    table = _of_cells("hours", title, shown, SPARSE, factors, columns)
+    place = table.header.index("hours")
+
+    def order(row: _Row) -> tuple[str, bool, float]:
+        texts, _ = row
+        return texts[0], texts[place] == MISSING, float(texts[place] or 0)
+
+    return _table("hours", title, table.header, sorted(table.grouped_rows, key=order))
+
+
+def _of_cells(
+    name: str,
+    title: str,
+    shown: Sequence[Panel],
+    kind: str,
+    factors: Sequence[str],
+    columns: Mapping[str, _Column],
+) -> Table:
+    """A row for each panel and combination of factors that is asked for."""
+    rows: list[_Row] = []
+    for panel in shown:
+        for values, cells in grouped(having(panel.asked, kind=kind), *factors).items():
+            texts = map(_text, factors, values)
+            numbers = [column(panel, cells) for column in columns.values()]
+            rows.append(((panel.title, *texts, *numbers), (panel.task, panel.configuration)))
+    return _table(name, title, ("task", *_names(factors), *columns), rows)
+
+
+def _score(panel: Panel, cells: Sequence[Cell], metric: str = "batched_IoU") -> str:
+    """Mean and deviation of a metric over trainings."""
+    return _summary(panel.results_of(cells), len(cells), metric)
+
+
+def _summary(results: Sequence[Result], num_asked: int, metric: str) -> str:
+    values = [getattr(result, metric) for result in results]
+    if not values:
+        return MISSING
+    defined = [value for value in values if value is not None]
+    text = mean_and_deviation(defined, 2 if metric == "HD95_mm" else 3) or UNDEFINED
+    return text + _part(len(values), num_asked)
+
+
+def _part(num_done: int, num_asked: int, what: str = "") -> str:
+    """Says that something is not complete."""
+    return f" ({num_done} of {num_asked}{what})" if num_done < num_asked else ""
+
+
+def _score_having(panel: Panel, cells: Sequence[Cell], **factors: Any) -> str:
+    return _score(panel, having(cells, **factors))
+
+
+def _dense_score(panel: Panel, _: Sequence[Cell]) -> str:
+    return _score(panel, having(panel.asked, kind=DENSE))
+
+
+def _score_without(panel: Panel, cells: Sequence[Cell]) -> str:
+    """Score of the same slices without interpolation."""
+    partners = {
+        replace(cell, interpolation="", kind=kind) for cell in cells for kind in (SPARSE, PARTNER)
+    }
+    return _score(panel, [cell for cell in panel.asked if cell in partners])
+
+
+def _slices(panel: Panel, cells: Sequence[Cell]) -> str:
+    """Number of annotated slices, or their range."""
+    numbers = [r.num_slices for r in panel.results_of(cells) if r.num_slices > 0]
+    if not numbers:
+        return MISSING
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
+def _area(panel: Panel, cells: Sequence[Cell]) -> str:
+    results = [r for r in panel.results_of(cells) if r.num_slices > 0]
+    results = [r for r in results if r.batched_IoU is not None]
+    num_asked, num_done = len(levels(cells, "rho")), len(levels(results, "rho"))
+    area = area_under_budget_curve([r.num_slices for r in results], [iou_of(r) for r in results])
+    if area is None:
+        return MISSING if num_done < num_asked else UNDEFINED
+    return f"{area:.3f}" + _part(num_done, num_asked, " densities")
+
+
+def _hours(panel: Panel, cells: Sequence[Cell], hours: Mapping[str, float]) -> str:
+    found = {r.dataset for r in panel.results_of(cells)} & set(hours)
+    return f"{sum(hours[name] for name in found) / len(found):.2f}" if found else MISSING
+
+
+def quality_table(qualities: Sequence[MaskQuality]) -> Table:
+    """Table 5: batched IoU of human and interpolated masks together, against dense ones."""
+    extra = varying(qualities, "scope", "positive_weight", "seed")
+    factors = ("interpolation", "rho", "s", "selector", *extra)
+    rows: list[_Row] = []
+    for quality in qualities:
+        texts = [_text(factor, getattr(quality, factor)) for factor in factors]
+        rows.append(((quality.task, *texts, _iou(quality)), (quality.task, "")))
+    header = ("task", *_names(factors), "batched IoU")
     title = "Interpolated training masks, annotated slices included, against dense ones"
-    return Table("table5", title, header, tuple(rows))
+    return _table("table5", title, header, sorted(rows))
 
 
-def findings_table(results: Sequence[Result]) -> Table:
+def _iou(quality: MaskQuality) -> str:
+    if quality.iou is not None:
+        return f"{quality.iou:.3f}"
+    return UNDEFINED if quality.done else MISSING
+
+
+def findings_table(shown: Sequence[Panel]) -> Table:
     """Verdicts: each finding for all tasks together and for each task and way of training."""
-    rows = []
-    for claim, pairs_of in _claims(results):
-        rows.append(_verdict(claim, "all", difference(pairs_of(results))))
-        groups = panels(results)
-        if len(groups) > 1:
-            rows += [
-                _verdict(claim, panel.title, difference(pairs_of(panel.results)))
-                for panel in groups
-            ]
+    everything = [result for panel in shown for result in panel.results]
+    rows: list[_Row] = []
+    for claim, pairs_of in _claims([cell for panel in shown for cell in panel.asked]):
+        rows.append((_verdict(claim, "all", difference(pairs_of(everything))), ("", "")))
+        for panel in shown if len(shown) > 1 else ():
+            texts = _verdict(claim, panel.title, difference(pairs_of(panel.results)))
+            rows.append((texts, (panel.task, panel.configuration)))
     header = ("finding", "task", "verdict", "difference of IoU", "95 % interval", "cells", "won")
     title = (
-        "Findings: mean paired difference of batched IoU, with its interval over test cases and "
-        "repeats"
+        "Findings: mean paired difference of batched IoU, with its interval over test cases, "
+        "repeats and seeds"
     )
-    return Table("findings", title, header, tuple(rows))
+    return _table("findings", title, header, rows)
 
 
 _Pairs = Callable[[Sequence[Result]], list[Pair]]
 
 
-def _claims(results: Sequence[Result]) -> list[tuple[str, _Pairs]]:
-    """What can be asked of these results."""
+def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
+    """What can be asked of an experiment."""
     claims: list[tuple[str, _Pairs]] = [
         ("fewer slices on more volumes are better than more on fewer (same budget)", more_volumes)
     ]
-    names = sorted({r.selector for r in results if r.kind == "sparse"})
+    sparse = having(asked, kind=SPARSE)
+    names = levels(sparse, "selector")
     ranked = sorted(names, key=lambda name: (name in ("fixed", "random"), name))
-    for i, one in enumerate(ranked):
-        for other in ranked[i + 1 :]:
-            claims.append((f"{one} is better than {other}", _selectors(one, other)))
-    if len({r.scope for r in results if r.kind == "sparse"}) > 1:
+    for one, other in combinations(ranked, 2):
+        claims.append((f"{one} is better than {other}", _selectors(one, other)))
+    if varying(sparse, "scope"):
         claims.append(("choosing from the whole data set is better", _scopes))
-    for method in sorted({r.interpolation for r in results} - {""}):
+    for method in levels(having(asked, kind=INTERPOLATED), "interpolation"):
         claims.append((f"mask interpolation ({method}) helps", _interpolation(method)))
     return claims
 
@@ -155,7 +272,7 @@ def _selectors(one: str, other: str) -> _Pairs:
 
 
 def _scopes(results: Sequence[Result]) -> list[Pair]:
-    sparse = [r for r in results if r.kind == "sparse"]
+    sparse = [r for r in results if r.kind == SPARSE]
     return matched(
         sparse, lambda r: r.scope == "dataset", lambda r: (r.rho, r.s, r.selector, r.seed)
     )
@@ -169,7 +286,7 @@ def _interpolation(method: str) -> _Pairs:
 
 def _verdict(claim: str, task: str, found: Difference | None) -> tuple[str, ...]:
     if found is None:
-        return (claim, task, "no pair of cells is done", *("",) * 4)
+        return (claim, task, "no pair of cells is done", *(MISSING,) * 4)
     return (
         claim,
         task,
@@ -181,92 +298,70 @@ def _verdict(claim: str, task: str, found: Difference | None) -> tuple[str, ...]
     )
 
 
-def area_table(results: Sequence[Result]) -> Table:
-    """Area under the budget curve by selector and volume fraction."""
-    rows = []
-    for panel in panels(r for r in results if r.kind == "sparse"):
-        for selector in sorted({r.selector for r in panel.results}):
-            for s in sorted({r.s for r in panel.results}):
-                chosen = [r for r in panel.results if (r.selector, r.s) == (selector, s)]
-                chosen = [r for r in chosen if r.batched_IoU is not None]
-                area = area_under_budget_curve(
-                    [r.num_slices for r in chosen], [iou_of(r) for r in chosen]
-                )
-                slices = sorted({r.num_slices for r in chosen})
-                span = f"{slices[0]}-{slices[-1]}" if slices else MISSING
-                rows.append((panel.title, selector, share_name(s), span, _number(area)))
-    header = ("task", "selector", "s", "slices", "area")
-    title = "Area under the budget curve: mean batched IoU over the logarithm of the slices"
-    return Table("area", title, header, tuple(rows))
+def metric_table(shown: Sequence[Panel]) -> Table:
+    """All metrics of each cell, label by label.
 
-
-def hours_table(results: Sequence[Result], hours: Mapping[str, float]) -> Table:
-    """Hours of annotation of each cell, and its batched IoU, the cheapest first."""
-    rows = []
-    for panel in panels(r for r in results if r.kind == "sparse" and r.dataset in hours):
-        groups: dict[str, list[Result]] = {}
-        for r in panel.results:
-            groups.setdefault(r.dataset, []).append(r)
-        for dataset, group in sorted(groups.items(), key=lambda item: hours[item[0]]):
-            first = group[0]
-            rows.append(
-                (
-                    panel.title,
-                    first.selector,
-                    share_name(first.rho),
-                    share_name(first.s),
-                    str(first.num_slices),
-                    f"{hours[dataset]:.2f}",
-                    mean_and_deviation(_ious(group)),
-                )
-            )
-    header = ("task", "selector", "rho", "s", "slices", "hours", "batched IoU")
-    title = "Hours of annotation and batched IoU: mean ± standard deviation over repeats"
-    return Table("hours", title, header, tuple(rows))
-
-
-def metric_table(results: Sequence[Result]) -> Table:
-    """All metrics of each cell, label by label."""
-    groups: dict[tuple[str, ...], list[Result]] = {}
-    for panel in panels(results):
-        for r in panel.results:
-            what = "dense" if r.kind == "dense" else _factors(r)
-            key = (panel.title, what, share_name(r.rho), share_name(r.s), r.label)
-            groups.setdefault(key, []).append(r)
-    rows = [
-        (
-            *key,
-            *(mean_and_deviation(_values(group, m), 2 if m == "HD95_mm" else 3) for m in METRICS),
-        )
-        for key, group in groups.items()
-    ]
+    Parameters
+    ----------
+    shown
+        Panels with the results of all labels.
+    """
+    rows: list[_Row] = []
+    for panel in shown:
+        of_task = [r for other in shown if other.task == panel.task for r in other.results]
+        labels = list(dict.fromkeys(_label(r) for r in of_task)) or [MISSING]
+        for cell, cells in _by_cell(panel.asked).items():
+            for label in labels:
+                found = [r for r in panel.results_of(cells) if _label(r) == label]
+                values = [_summary(found, len(cells), metric) for metric in METRICS]
+                what = "dense" if cell.kind == DENSE else _factors(cell)
+                texts = (panel.title, what, share_name(cell.rho), share_name(cell.s), label)
+                rows.append(((*texts, *values), (panel.task, panel.configuration)))
     header = ("task", "annotation", "rho", "s", "label", *METRICS)
-    title = "All metrics: mean ± standard deviation over repeats"
-    return Table("metrics", title, header, tuple(rows))
+    return _table("metrics", "All metrics: mean ± standard deviation over repeats", header, rows)
 
 
-def _factors(result: Result) -> str:
+def _by_cell(asked: Iterable[Cell]) -> dict[Cell, list[Cell]]:
+    """Cells, each with its repeats."""
+    found: dict[Cell, list[Cell]] = {}
+    for cell in asked:
+        found.setdefault(cell, []).append(cell)
+    return found
+
+
+def _label(result: Result) -> str:
+    """Name of the label; a label may be called like the mean."""
+    return "mean over labels" if result.is_mean else result.label
+
+
+def _factors(cell: Cell) -> str:
     """What a variant is besides rho and s; what is not the default appears."""
-    parts = [result.selector]
-    if result.interpolation:
-        parts.insert(0, f"{result.interpolation} from")
-    if result.scope != "volume":
-        parts.append(f"scope {result.scope}")
-    if result.positive_weight != 1:
-        parts.append(f"weight {result.positive_weight:g}")
-    if result.seed:
-        parts.append(f"seed {result.seed}")
+    parts = [cell.selector]
+    if cell.interpolation:
+        parts.insert(0, f"{cell.interpolation} from")
+    if cell.scope != "volume":
+        parts.append(f"scope {cell.scope}")
+    if cell.positive_weight != 1:
+        parts.append(f"weight {cell.positive_weight:g}")
+    if cell.seed:
+        parts.append(f"seed {cell.seed}")
     return " ".join(parts)
 
 
-def _values(results: Iterable[Result], metric: str) -> list[float]:
-    values = [getattr(r, metric) for r in results]
-    return [value for value in values if value is not None]
+def _asked(shown: Sequence[Panel], kind: str) -> list[Cell]:
+    return [cell for panel in shown for cell in having(panel.asked, kind=kind)]
 
 
-def _ious(results: Iterable[Result]) -> list[float]:
-    return _values(results, "batched_IoU")
+def _names(factors: Sequence[str]) -> list[str]:
+    return ["weight" if factor == "positive_weight" else factor for factor in factors]
 
 
-def _number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3f}"
+def _text(factor: str, value: Any) -> str:
+    if factor in _SHARES:
+        return share_name(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(name: str, title: str, header: Sequence[str], rows: Sequence[_Row]) -> Table:
+    texts, groups = tuple(row for row, _ in rows), tuple(group for _, group in rows)
+    return Table(name, title, tuple(header), texts, groups)

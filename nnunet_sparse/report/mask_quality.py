@@ -1,62 +1,116 @@
 """How well the interpolated training masks of an experiment agree with the dense ones."""
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import interpolation_name
 from nnunet_sparse.label_io import read_label
 from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.report.grid_panels import density
 from nnunet_sparse.selection import Selection
 
 Counts = dict[str, list[int]]
 
 
-def mask_qualities(
-    grid: Grid, num_processes: int
-) -> dict[tuple[str, str, float, float, str], float | None]:
-    """Batched IoU of each interpolated data set: annotated and filled slices together.
+@dataclass(frozen=True)
+class MaskQuality:
+    """Quality of the masks of one interpolated data set.
+
+    Attributes
+    ----------
+    task
+        Name of the base without ``DatasetXXX_``.
+    interpolation, rho, s, selector, scope, positive_weight, seed
+        Factors of the variant.
+    done
+        Whether the data set is there.
+    iou
+        Batched IoU against the dense masks, the mean over the labels of the task; None where it is
+        undefined or the data set is not there.
+    """
+
+    task: str
+    interpolation: str
+    rho: float
+    s: float
+    selector: str
+    scope: str
+    positive_weight: float
+    seed: int
+    done: bool
+    iou: float | None
+
+
+def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
+    """Quality of each interpolated data set: annotated and filled slices together.
 
     Measured once for each data set and kept in the folder ``quality`` of the experiment. Voxels
     that interpolation left to the ignore label count as background.
 
     Returns
     -------
-    dict
-        By task, interpolation, rho, s and selector; the mean over the labels of the task, None
-        where it is undefined.
+    list of MaskQuality
+        Of all interpolated data sets that the experiment asks for.
     """
+    return [
+        _quality(job.subject, _counts(grid, job, num_processes))
+        for job in job_graph(grid).values()
+        if job.step == "dataset" and job.subject.kind == INTERPOLATED
+    ]
+
+
+def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
+    variant = cell.variant
+    return MaskQuality(
+        task=cell.base.suffix,
+        interpolation=interpolation_name(variant.interpolation),
+        rho=density(variant),
+        s=variant.s,
+        selector=variant.selector,
+        scope=variant.scope,
+        positive_weight=variant.positive_weight,
+        seed=variant.seed,
+        done=counts is not None,
+        iou=None if counts is None else _mean_iou(counts, cell.base.task.labels),
+    )
+
+
+def _counts(grid: Grid, job: Job, num_processes: int) -> Counts | None:
+    """Voxels of each label; None if the data set has not been made, or deleted unmeasured."""
     folder = GridFolder(grid.folder)
-    found = {}
-    for job in job_graph(grid).values():
-        if job.step != "dataset" or job.subject.kind != INTERPOLATED:
-            continue
-        record = folder.read(job.name)
-        if record is None:
-            continue
-        cell: CellVariant = job.subject
-        measure = partial(_measure, grid, str(record.facts["dataset"]), num_processes)
-        counts: Counts = folder.measured("quality", job.key, record.run, measure, dict)
-        variant = cell.variant
-        name = interpolation_name(variant.interpolation)
-        labels = cell.base.task.labels or tuple(counts)
-        ious = [_iou(counts[label]) for label in labels if label in counts]
-        defined = [iou for iou in ious if iou is not None]
-        mean = sum(defined) / len(defined) if defined and len(defined) == len(ious) else None
-        assert variant.rho is not None
-        found[cell.base.suffix, name, variant.rho, variant.s, variant.selector] = mean
-    return found
+    record = folder.read(job.name)
+    if record is None:
+        return None
+    measure = partial(_measure, grid, str(record.facts["dataset"]), num_processes)
+    try:
+        return folder.measured("quality", job.key, record.run, measure, dict)
+    except FileNotFoundError:
+        return None
+
+
+def _mean_iou(counts: Counts, labels: tuple[str, ...]) -> float | None:
+    """Mean over the labels that count; None if one of them is undefined."""
+    ious = [_iou(counts[label]) for label in labels or counts if label in counts]
+    defined = [iou for iou in ious if iou is not None]
+    return sum(defined) / len(defined) if defined and len(defined) == len(ious) else None
 
 
 def _measure(grid: Grid, name: str, num_processes: int) -> Counts:
-    filled = RawDataset.open(grid.paths.raw / name)
+    folder = grid.paths.raw / name
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    filled = RawDataset.open(folder)
     selection = Selection.read(filled.folder / SELECTION_FILE)
     base = RawDataset.open(grid.paths.raw / selection.base)
     labels = {
@@ -65,17 +119,27 @@ def _measure(grid: Grid, name: str, num_processes: int) -> Counts:
         if label not in ("background", "ignore")
     }
     work = partial(_count, reader=base.reader(), labels=labels)
-    pairs = {}
-    for case_id in selection.cases:
-        truth, mask = base.training[case_id].label, filled.training[case_id].label
-        assert truth is not None
-        assert mask is not None
-        pairs[case_id] = (truth, mask)
+    pairs = dict(_masks(base, filled, list(selection.cases)))
     total: dict[str, Counter[int]] = {label: Counter() for label in labels}
     for counts in map_cases(work, pairs, num_processes, "Comparing masks").values():
         for label, numbers in counts.items():
             total[label].update(dict(enumerate(numbers)))
     return {label: [numbers[k] for k in range(3)] for label, numbers in total.items()}
+
+
+def _masks(
+    base: RawDataset, filled: RawDataset, cases: list[str]
+) -> Iterator[tuple[str, tuple[Path, Path]]]:
+    """Files of the dense and of the interpolated mask of each case."""
+    for case_id in cases:
+        yield case_id, (_mask(base, case_id), _mask(filled, case_id))
+
+
+def _mask(dataset: RawDataset, case_id: str) -> Path:
+    case: Case | None = dataset.training.get(case_id)
+    if case is None or case.label is None:
+        raise SparseError(f"{dataset.folder} has no label of {case_id}, which is annotated")
+    return case.label
 
 
 def _count(pair: tuple[Path, Path], reader: str, labels: dict[str, list[int]]) -> Counts:

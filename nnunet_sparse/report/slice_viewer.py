@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nnunet_sparse.grid.cells import DENSE
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.pictures import SlicedVolume, label_color, read_volume, spread, windowed
 from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
-from nnunet_sparse.report.grid_figures import Panel, panels
+from nnunet_sparse.report.grid_panels import Panel
 from nnunet_sparse.report.grid_statistics import pooled_iou
 from nnunet_sparse.selection import Selection
 
@@ -36,7 +37,9 @@ class ViewedVolume:
     title
         Case, and what it is used for.
     group
-        Task and way of training.
+        Title of its task and way of training.
+    task, configuration
+        What it can be filtered by.
     slices
         Indices of the slices that are shown.
     columns
@@ -49,23 +52,28 @@ class ViewedVolume:
         Picture of all slices, as a data address.
     layers
         Names and pictures of what can be laid over it.
+    legend
+        Names and colours of the labels.
     """
 
     title: str
     group: str
+    task: str
+    configuration: str
     slices: tuple[int, ...]
     columns: int
     size: tuple[int, int]
     aspect: float
     image: str
     layers: tuple[tuple[str, str], ...]
+    legend: tuple[tuple[str, str], ...]
 
     def to_json(self) -> dict[str, Any]:
         """What the page reads."""
-        return {**vars(self), "layers": [list(layer) for layer in self.layers]}
+        return dict(vars(self))
 
 
-def viewed_volumes(grid: Grid, results: Sequence[Result], num_cases: int) -> list[ViewedVolume]:
+def viewed_volumes(grid: Grid, shown: Sequence[Panel], num_cases: int) -> list[ViewedVolume]:
     """Test cases with predictions, and training cases with annotation, of each task.
 
     Shown are the test cases in the middle and at the low end of the mean IoU of all trainings, and
@@ -76,32 +84,38 @@ def viewed_volumes(grid: Grid, results: Sequence[Result], num_cases: int) -> lis
     ----------
     grid
         The experiment.
-    results
-        One result of each training.
+    shown
+        Panels, with one result of each training.
     num_cases
         Test cases of each task and way of training; half as many training cases.
     """
     found = []
-    for panel in panels(results):
-        chosen = _trainings(panel)
+    for panel in shown if num_cases else ():
+        chosen = _trainings(grid, panel)
         found += _test_volumes(grid, panel, chosen, num_cases)
         found += _training_volumes(grid, panel, chosen, math.ceil(num_cases / 2))
     return found
 
 
-def _trainings(panel: Panel) -> dict[str, Result]:
+def _trainings(grid: Grid, panel: Panel) -> dict[str, Result]:
     """Dense annotation, and the best training of each selector and interpolation."""
+    dense = {r.dataset for r in panel.results if r.kind == DENSE}
     best: dict[str, Result] = {}
     for r in panel.results:
-        name = "dense" if r.kind == "dense" else r.interpolation or r.selector
-        if r.batched_IoU is None:
+        is_there = bool(r.dataset) and (grid.paths.raw / r.dataset).is_dir()
+        if r.batched_IoU is None or not is_there or (r.kind != DENSE and r.dataset in dense):
             continue
+        name = DENSE if r.kind == DENSE else r.interpolation or _selector(r)
         if name not in best or r.batched_IoU > (best[name].batched_IoU or 0):
             best[name] = r
     return {
-        name if name == "dense" else f"{name}, rho {r.rho:g}, s {r.s:g}": r
+        name if name == DENSE else f"{name}, rho {r.rho:g}, s {r.s:g}": r
         for name, r in best.items()
     }
+
+
+def _selector(result: Result) -> str:
+    return result.selector + (f" ({result.scope})" if result.scope != "volume" else "")
 
 
 def _test_volumes(
@@ -122,7 +136,8 @@ def _test_volumes(
             file = folder / f"{case_id}{raw.file_ending}"
             if file.is_file():
                 layers[name] = read_volume(raw, case, file, axis).label
-        found.append(_view(f"{case_id} (test, IoU {iou:.2f})", panel.title, volume, layers))
+        title = f"{case_id} (test, IoU {iou:.2f})"
+        found.append(_view(title, panel, volume, layers, label_legend(raw)))
     return found
 
 
@@ -137,7 +152,7 @@ def _middle_and_worst(
     whole = [r for r in results if r.counts.shape[-2] == len(names)]
     if not whole:
         return []
-    ious = np.nanmean([_of_cases(r) for r in whole], axis=0)
+    ious = _defined_mean(np.array([_of_cases(r) for r in whole]))
     order = [int(i) for i in np.argsort(ious) if np.isfinite(ious[i])]
     middle = sorted(order, key=lambda i: abs(order.index(i) - len(order) / 2))
     picked = list(dict.fromkeys([*middle[: math.ceil(count / 2)], *order]))[:count]
@@ -149,15 +164,22 @@ def _of_cases(result: Result) -> np.ndarray:
     ious = pooled_iou(result.counts[..., None, :])
     if ious.ndim == 1:
         return ious
-    mean: np.ndarray = np.nanmean(ious, axis=0)
-    return mean
+    return _defined_mean(ious)
+
+
+def _defined_mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is not NaN; NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _training_volumes(
     grid: Grid, panel: Panel, chosen: Mapping[str, Result], num_cases: int
 ) -> list[ViewedVolume]:
     """Annotated volumes of the trainings that are shown, with the truth."""
-    sparse = {name: r for name, r in chosen.items() if r.kind != "dense"}
+    sparse = {name: r for name, r in chosen.items() if r.kind != DENSE}
     if not sparse:
         return []
     raws = {name: RawDataset.open(grid.paths.raw / r.dataset) for name, r in sparse.items()}
@@ -174,12 +196,27 @@ def _training_volumes(
             label = read_volume(raw, case, case.label, axis).label
             ignore = raw.dataset_json["labels"].get("ignore")
             layers[f"annotation: {name}"] = np.where(label == ignore, -1, label)
-        found.append(_view(f"{case_id} (training)", panel.title, volume, layers))
+        title = f"{case_id} (training)"
+        found.append(_view(title, panel, volume, layers, label_legend(base)))
     return found
 
 
+def label_legend(dataset: RawDataset) -> tuple[tuple[str, str], ...]:
+    """Names and colours of the label values; a value of several regions has all their names."""
+    names: dict[int, list[str]] = {}
+    for name, values in dataset.dataset_json["labels"].items():
+        for value in values if isinstance(values, list) else [values]:
+            if value > 0 and name != "ignore":
+                names.setdefault(int(value), []).append(name)
+    return tuple((", ".join(names[value]), label_color(value)) for value in sorted(names))
+
+
 def _view(
-    title: str, group: str, volume: SlicedVolume, layers: Mapping[str, np.ndarray]
+    title: str,
+    panel: Panel,
+    volume: SlicedVolume,
+    layers: Mapping[str, np.ndarray],
+    legend: tuple[tuple[str, str], ...],
 ) -> ViewedVolume:
     step = max(1, math.ceil(max(volume.image.shape[1:]) / _MAX_SIDE))
     slices = spread(range(len(volume.image)), _MAX_SLICES)
@@ -192,13 +229,16 @@ def _view(
     ]
     return ViewedVolume(
         title,
-        group,
+        panel.title,
+        panel.task,
+        panel.configuration,
         tuple(int(i) for i in slices),
         columns,
         (width, height),
         float(volume.spacing_mm[1] / volume.spacing_mm[2]),
         _address(image),
         tuple(pictures),
+        legend,
     )
 
 

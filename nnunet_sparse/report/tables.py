@@ -16,8 +16,13 @@ _LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "±": r"$\pm$",
+    "—": "---",
 }
+_MISSING = "—"
 
 
 @dataclass(frozen=True)
@@ -33,17 +38,30 @@ class Table:
     header
         Names of the columns.
     rows
-        As many values as columns; empty where something is missing.
+        As many values as columns; empty where something is missing, which Markdown and LaTeX show
+        as a dash.
+    groups
+        Task and configuration of each row, by which it can be filtered; empty for what belongs to
+        all. By default no row can be filtered.
     """
 
     name: str
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    groups: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.groups and len(self.groups) != len(self.rows):
+            raise ValueError(f"table {self.name!r}: as many groups as rows, or none")
         if any(len(row) != len(self.header) for row in self.rows):
             raise ValueError(f"table {self.name!r}: a row has another length than the header")
+
+    @property
+    def grouped_rows(self) -> list[tuple[tuple[str, ...], tuple[str, str]]]:
+        """Rows, each with its task and configuration."""
+        groups = self.groups or (("", ""),) * len(self.rows)
+        return list(zip(self.rows, groups, strict=True))
 
     def to_markdown(self) -> str:
         """The table, with its title above it."""
@@ -83,11 +101,11 @@ class Table:
 
 
 def _pipes(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|") or _MISSING for cell in cells) + " |"
 
 
 def _ampersands(cells: Sequence[str]) -> str:
-    return " & ".join(_escaped(cell) for cell in cells) + r" \\"
+    return " & ".join(_escaped(cell or _MISSING) for cell in cells) + r" \\"
 
 
 def _escaped(text: str) -> str:

@@ -11,10 +11,14 @@ from grid_results import result
 
 from nnunet_sparse.pictures import SlicedVolume
 from nnunet_sparse.report import grid_tables
-from nnunet_sparse.report.grid_figures import figure_selectors
+from nnunet_sparse.report.grid_figures import drop_plots, selector_plots
 from nnunet_sparse.report.grid_page import ShownFigure, render_page
+from nnunet_sparse.report.grid_panels import panels
+from nnunet_sparse.report.mask_quality import MaskQuality
 from nnunet_sparse.report.slice_viewer import _view
+from nnunet_sparse.report.tables import Table
 
+ODD = (("3DA", "10.5"), ("2DZ", "undefined"), ("1D", ""), ("20DB", "9.5 (1 of 2)"))
 pytestmark = pytest.mark.skipif(
     not (shutil.which("chromium") and shutil.which("chromedriver")),
     reason="needs Debian's packages chromium and chromium-driver",
@@ -41,25 +45,39 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for selector in ("fixed", "random")
         for rep in range(2)
     ]
+    results += [
+        result(0.9, task=task, kind="dense", rho=1.0) for task in ("Hippocampus", "Liver<b>")
+    ]
+    shown = panels(results)
     volumes = []
-    for group in ("Hippocampus, 2d", "Liver<b>, 3d_fullres"):
+    for panel, name in ((shown[0], "Anterior"), (shown[3], "Tumour, core")):
         image = np.linspace(0, 1, 6 * 20 * 30).reshape(6, 20, 30)
         label = np.zeros((6, 20, 30), int)
         label[:, 5:15, 5:25] = 1
         volume = SlicedVolume(image, label, np.array([1.0, 1.0, 1.0]), (0.0, 1.0))
         unknown = np.full_like(label, -1)
-        volumes.append(_view("case (test)", group, volume, {"truth": label, "annotation": unknown}))
+        layers = {"truth": label, "annotation": unknown}
+        volumes.append(_view("case (test)", panel, volume, layers, ((name, "#E69F00"),)))
+    quality = MaskQuality("Liver<b>", "shape", 0.1, 1.0, "fixed", "volume", 1.0, 0, True, 0.9)
     text = render_page(
         title="Which slices?",
         summary="64 of 64 trainings",
         sentences=["More volumes are better: undecided."],
-        figures=[ShownFigure("figure5", "Deviation", figure_selectors(results))],
-        tables=[grid_tables.findings_table(results), grid_tables.selector_table(results)],
+        figures=[
+            ShownFigure("figure1", "Drop", drop_plots(shown)),
+            ShownFigure("figure5", "Deviation", selector_plots(shown)),
+        ],
+        tables=[
+            grid_tables.findings_table(shown),
+            *grid_tables.budget_tables(shown),
+            grid_tables.selector_table(shown),
+            grid_tables.quality_table([quality]),
+            Table("odd", "Odd", ("name", "value"), ODD),
+        ],
         volumes=volumes,
-        legend=[("Anterior", "#E69F00")],
         tasks=["Hippocampus", "Liver<b>"],
         configurations=["2d", "3d_fullres"],
-        software="nnunetv2",
+        origin="nnunetv2",
     )
     file = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(text, encoding="utf-8")
@@ -83,6 +101,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def opened(browser: Any, page: Path) -> Any:
+    browser.get_log("browser")  # of other tests
     browser.set_window_size(1200, 900)
     browser.get(page.as_uri())
     # pictures are loaded before the viewer draws
@@ -169,6 +188,14 @@ def test_columns_are_sorted(opened: Any) -> None:
     assert tasks == sorted(tasks)
 
 
+def test_what_is_no_number_is_sorted_as_well(opened: Any) -> None:
+    for last in (["10.5", "9.5 (1 of 2)"][::-1], ["10.5", "9.5 (1 of 2)"]):
+        click_header(opened, "odd", "value")
+        assert column(opened, "odd", "value")[:2] == last
+    click_header(opened, "odd", "name")
+    assert column(opened, "odd", "name") == ["1D", "20DB", "2DZ", "3DA"]
+
+
 def test_rows_are_filtered(opened: Any) -> None:
     assert len(column(opened, "selectors", "task")) == 16
     choose(opened, "task", "Liver<b>")
@@ -181,6 +208,62 @@ def test_rows_are_filtered(opened: Any) -> None:
     choose(opened, "task", "")
     choose(opened, "configuration", "")
     assert len(column(opened, "selectors", "task")) == 16
+
+
+def visible(browser: Any, selector: str) -> list[str]:
+    """Alternative texts, names or contents of elements that can be seen."""
+    return list(
+        browser.execute_script(
+            "return [...document.querySelectorAll(arguments[0])]"
+            ".filter((e) => e.getClientRects().length)"
+            ".map((e) => e.alt || e.dataset.name || e.textContent)",
+            selector,
+        )
+    )
+
+
+def test_figures_are_filtered(opened: Any) -> None:
+    names = [
+        f"{task}, {way}" for task in ("Hippocampus", "Liver<b>") for way in ("2d", "3d_fullres")
+    ]
+    parts = "figure[data-name=figure5] img"
+    assert visible(opened, parts) == [f"Deviation ({name})" for name in names]
+    assert visible(opened, ".of-all") == []
+    choose(opened, "task", "Liver<b>")
+    choose(opened, "configuration", "2d")
+    assert visible(opened, parts) == ["Deviation (Liver<b>, 2d)"]
+    # a mean over tasks stays, and says so
+    assert len(visible(opened, "figure[data-name=figure1] img")) == 1
+    notes = visible(opened, ".of-all")
+    assert len(notes) == 2
+    assert all("over all tasks and configurations" in note for note in notes)
+
+
+def test_tables_of_tasks_and_of_dimensions_are_filtered(opened: Any) -> None:
+    before = ["findings", "table2"]
+    assert visible(opened, "section") == [*before, "table3", "selectors", "table5", "odd"]
+    choose(opened, "configuration", "2d")
+    # masks belong to a task, whatever is trained with them
+    assert visible(opened, "section") == [*before, "selectors", "table5", "odd"]
+    assert visible(opened, "#shown") == ["23 of 39 rows"]
+    choose(opened, "task", "Hippocampus")
+    assert visible(opened, "section") == [*before, "selectors", "odd"]
+
+
+def test_the_viewer_is_filtered(opened: Any) -> None:
+    assert visible(opened, "#legend span") == ["Anterior", "not annotated"]
+    choose(opened, "task", "Liver<b>")
+    opened.execute_async_script(
+        "const wait = () => current.task === 'Liver<b>' ? arguments[0]() : setTimeout(wait, 20);"
+        "wait()"
+    )
+    assert visible(opened, "#legend span") == ["Tumour, core", "not annotated"]
+    choose(opened, "configuration", "2d")
+    assert visible(opened, "#viewer") == []
+    assert visible(opened, "#no-volume") == ["No volume of this task and configuration is there."]
+    choose(opened, "configuration", "")
+    assert visible(opened, "#no-volume") == []
+    assert len(visible(opened, "#viewer")) == 1
 
 
 def test_keys_leaf_through_slices(opened: Any) -> None:
@@ -213,6 +296,11 @@ def test_a_phone_shows_everything_without_scrolling_sideways(opened: Any, dark: 
         {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True},
     )
     width = opened.execute_script("return document.documentElement.scrollWidth")
+    # one below the other, so that their text can be read
+    widths = opened.execute_script(
+        "return [...document.querySelectorAll('figure img')].map((image) => image.clientWidth)"
+    )
+    assert min(widths) > 300
     back = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
     opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert width <= 360

@@ -2,11 +2,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from grid_fixtures import TINY, write_grid
+from grid_results import pretend
 
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid.results import read_results
 from nnunet_sparse.report.annotation_cost import (
     AnnotationCost,
     Effort,
+    annotation_hours,
     count_objects,
     read_cost,
 )
@@ -31,6 +35,12 @@ def test_objects_of_a_slice() -> None:
     # 1 touches itself across a corner, and has another part; 2 is one; 3 is three
     assert count_objects(label) == 2 + 1 + 3
     assert count_objects(np.zeros((3, 3), int)) == 0
+
+
+def test_data_sets_that_are_gone_are_left_out(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, TINY + "interpolation: {methods: [shape]}\n")
+    pretend(grid)
+    assert annotation_hours(grid, read_results(grid), AnnotationCost(), 1) == {}
 
 
 def test_the_file(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from grid_results import result
 
+from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid_statistics import (
     Pair,
     area_under_budget_curve,
@@ -33,6 +35,27 @@ def test_more_volumes_pairs_equal_budgets() -> None:
     repeat = result(rho=0.4, s=0.25, num_slices=210, repeat=1)
     dense = result(rho=1.0, s=1.0, num_slices=200, kind="dense")
     assert more_volumes([few, other, selector, repeat, dense, many]) == [Pair(many, few)]
+
+
+def test_an_unknown_number_of_slices_has_no_equal() -> None:
+    unknown = [result(rho=rho, s=s, num_slices=0) for rho, s in ((0.1, 1.0), (0.4, 0.25))]
+    assert more_volumes(unknown) == []
+
+
+def test_other_test_cases_are_not_compared(caplog: pytest.LogCaptureFixture) -> None:
+    def of_cases(*truth: int, **changes: Any) -> Result:
+        return result(counts=np.array([[1, 0, size - 1] for size in truth]), **changes)
+
+    one = of_cases(10, 20)
+    assert selector_against([one, of_cases(10, 20, selector="ual")], "ual", "fixed")
+    assert caplog.text == ""
+    for truth in ((10, 20, 30), (10, 21), (20, 10)):
+        other = of_cases(*truth, selector="ual")
+        assert selector_against([one, other], "ual", "fixed") == []
+        assert "1 pairs of trainings are not compared" in caplog.text
+        caplog.clear()
+    many = of_cases(10, 21, rho=0.1)
+    assert more_volumes([many, of_cases(10, 20, rho=0.4, s=0.25)]) == []
 
 
 def test_selectors_are_compared_in_the_same_cell() -> None:
@@ -114,6 +137,51 @@ def test_intervals_cover_the_truth_where_repeats_differ(num_repeats: int) -> Non
         assert found is not None
         covered += found.low <= 0 <= found.high
     assert 180 <= covered <= 199
+
+
+def crossed(
+    rng: np.random.Generator, shape: tuple[int, int], of_seed: float, of_run: float
+) -> list[Pair]:
+    """Pairs without any difference but the noise of seeds and of runs."""
+    seeds = rng.normal(0, of_seed, shape[0])
+    return [
+        Pair(
+            result(0.5 + seeds[seed] + float(rng.normal(0, of_run)), size=10**6, **run),
+            result(0.5, size=10**6, selector="ual", **run),
+        )
+        for seed in range(shape[0])
+        for repeat in range(shape[1])
+        for run in [{"seed": seed, "repeat": repeat}]
+    ]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (3, 3)])
+@pytest.mark.parametrize(("of_seed", "of_run"), [(0.02, 0.005), (0.02, 0.02), (0.0, 0.02)])
+def test_intervals_cover_the_truth_where_seeds_differ(
+    shape: tuple[int, int], of_seed: float, of_run: float
+) -> None:
+    """Runs of one seed have its noise in common: taken as independent, they would not do."""
+    rng = np.random.default_rng(4)
+    found = [difference(crossed(rng, shape, of_seed, of_run), num_draws=2) for _ in range(200)]
+    covered = sum(one.low <= 0 <= one.high for one in found if one is not None)
+    assert covered >= 178
+
+
+def test_seeds_are_no_cells() -> None:
+    found = difference(crossed(np.random.default_rng(0), (3, 2), 0.1, 0.1))
+    assert found is not None
+    assert (found.num_pairs, found.num_cells, found.num_runs) == (6, 1, 6)
+
+
+def test_several_seeds_with_one_repeat_give_a_verdict() -> None:
+    pairs = [
+        Pair(result(0.9, selector="ual", seed=seed), result(0.1 + seed / 100, seed=seed))
+        for seed in range(3)
+    ]
+    found = difference(pairs)
+    assert found is not None
+    assert found.low < 0.79 < found.high
+    assert found.verdict == "supported"
 
 
 def test_one_repeat_gives_no_verdict() -> None:

@@ -10,7 +10,7 @@ TABLE = Table("my_table", "IoU of A & B", ("task", "x|y"), (("a_b", "0.5 ± 0.1"
 
 def test_markdown() -> None:
     assert TABLE.to_markdown() == (
-        "**IoU of A & B**\n\n| task | x\\|y |\n|---|---|\n| a_b | 0.5 ± 0.1 |\n| 50 % |  |\n"
+        "**IoU of A & B**\n\n| task | x\\|y |\n|---|---|\n| a_b | 0.5 ± 0.1 |\n| 50 % | — |\n"
     )
 
 
@@ -24,12 +24,21 @@ def test_latex() -> None:
     assert r"\caption{IoU of A \& B}" in text
     assert r"\label{tab:my-table}" in text
     assert r"a\_b & 0.5 $\pm$ 0.1 \\" in text
-    assert r"50 \% &  \\" in text
+    assert r"50 \% & --- \\" in text
 
 
 def test_rows_are_as_long_as_the_header() -> None:
     with pytest.raises(ValueError, match="another length"):
         Table("t", "", ("a", "b"), (("1",),))
+
+
+def test_a_group_for_each_row() -> None:
+    rows = (("1",), ("2",))
+    groups = (("Liver", "2d"), ("", ""))
+    assert Table("t", "", ("a",), rows, groups).grouped_rows == list(zip(rows, groups, strict=True))
+    assert Table("t", "", ("a",), rows).grouped_rows[1] == (("2",), ("", ""))
+    with pytest.raises(ValueError, match="as many groups as rows"):
+        Table("t", "", ("a",), rows, groups[:1])
 
 
 def test_mean_and_deviation() -> None:

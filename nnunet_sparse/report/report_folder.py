@@ -1,0 +1,208 @@
+"""The folder of a report: written beside its place, and put there when it is complete.
+
+A marker in it lists the files of the report. What else lies there is its user's and is kept.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.atomic import replace_folder, write_json
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.locks import try_lock, unlock
+
+MARKER = "report.json"
+PAGE = "report.html"
+DEFAULT = "report"
+VERSION = 1
+_KEY, _EXPERIMENT = "nnsparse_report", "experiment"
+_STAGING = ".nnsparse_report_"
+# what the first version wrote, which had no marker
+_UNMARKED = (PAGE, "report.md", "results.csv", "results.parquet", "figures", "tables")
+
+
+@contextmanager
+def new_report(
+    grid: Grid, folder: Path, facts: Mapping[str, Any], *, overwrite: bool = False
+) -> Iterator[Path]:
+    """Give an empty folder that becomes a report when the block ends without an error.
+
+    Parameters
+    ----------
+    grid
+        The experiment.
+    folder
+        Where the report is to be; an earlier one is replaced, and files in it that no report has
+        written are kept.
+    facts
+        What the marker says besides its version, the experiment's name and the files.
+    overwrite
+        Whether a folder with something else is replaced, with all that it holds.
+
+    Yields
+    ------
+    Path
+        Folder to write to.
+
+    Raises
+    ------
+    SparseError
+        If the folder holds the experiment or data of nnU-Net, or something else without
+        ``overwrite``, or cannot be written.
+    """
+    folder = folder.resolve()
+    check_place(grid, folder, overwrite)
+    above = next(path for path in folder.parents if path.exists())
+    _remove_leftovers(above)
+    with _staging(above) as staging:
+        fresh = staging / folder.name
+        fresh.mkdir()
+        yield fresh
+        written = [str(path.relative_to(fresh)) for path in _files(fresh)]
+        marker = {_KEY: VERSION, _EXPERIMENT: grid.name, **facts}
+        write_json(fresh / MARKER, {**marker, "files": sorted([*written, MARKER])})
+        if not overwrite:
+            _keep(folder, fresh)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        replace_folder(folder, fresh)
+
+
+@contextmanager
+def _staging(above: Path) -> Iterator[Path]:
+    """Folder that is removed in the end, with a lock that says that it is in use."""
+    try:
+        staging = tempfile.TemporaryDirectory(prefix=_STAGING, dir=above)
+    except OSError as error:
+        raise SparseError(f"the report cannot be written to {above}: {error.strerror}") from error
+    with staging as name:
+        lock = try_lock(Path(name) / "lock")
+        try:
+            yield Path(name)
+        finally:
+            if lock is not None:
+                unlock(lock)
+
+
+def _remove_leftovers(above: Path) -> None:
+    """Remove what killed reports have left in a folder."""
+    for leftover in above.glob(f"{_STAGING}*"):
+        with suppress(OSError):
+            lock = try_lock(leftover / "lock")
+            if lock is not None:
+                shutil.rmtree(leftover, ignore_errors=True)
+                unlock(lock)
+
+
+def check_place(grid: Grid, folder: Path, overwrite: bool) -> None:
+    """Refuse a folder whose replacement would destroy something.
+
+    Parameters
+    ----------
+    grid
+        The experiment.
+    folder
+        Where a report is to be, resolved.
+    overwrite
+        Whether a folder with something else may be replaced.
+
+    Raises
+    ------
+    SparseError
+        If it would.
+    """
+    own = grid.folder.resolve() in folder.parents
+    _check_location(grid, folder, own)
+    marker = _marker(folder)
+    is_report = marker is not None or _is_unmarked_report(grid, folder)
+    is_free = not folder.exists() or not any(folder.iterdir())
+    if own and not (is_report or is_free):
+        raise SparseError(
+            f"{folder} belongs to the experiment and is no report: choose another folder with -o"
+        )
+    if own or is_free or overwrite or (marker and marker.get(_EXPERIMENT) == grid.name):
+        return
+    what = f"the report of experiment {marker.get(_EXPERIMENT)}" if marker else "no report"
+    raise SparseError(
+        f"{folder} is not empty and is {what}: choose another folder with -o, or replace all that "
+        "it holds with --overwrite"
+    )
+
+
+def _check_location(grid: Grid, folder: Path, own: bool) -> None:
+    """Refuse what no report can take the place of, whatever it holds."""
+    for place, what in _precious(grid).items():
+        if folder == place or folder in place.parents:
+            verb = "is" if folder == place else "holds"
+            raise SparseError(f"{folder} {verb} {what}: choose another folder with -o")
+    if folder.exists() and not folder.is_dir():
+        raise SparseError(f"{folder} is a file: -o takes a folder")
+    if folder.is_mount():
+        raise SparseError(f"{folder} is a mount point: choose a folder in it with -o")
+    for place in (grid.paths.raw, grid.paths.preprocessed, grid.paths.results):
+        if not own and place.resolve() in folder.parents:
+            raise SparseError(
+                f"{folder} lies in nnU-Net's folder {place}: choose another folder with -o"
+            )
+
+
+def _precious(grid: Grid) -> dict[Path, str]:
+    """Files and folders that a report must not replace."""
+    return {
+        path.resolve(): what
+        for path, what in (
+            (grid.file, "the experiment file"),
+            (grid.folder, "the experiment's folder"),
+            (grid.paths.raw, "nnUNet_raw"),
+            (grid.paths.preprocessed, "nnUNet_preprocessed"),
+            (grid.paths.results, "nnUNet_results"),
+            (Path.cwd(), "the folder that you are in"),
+            (Path(os.environ.get("HOME", "/")), "your home folder"),
+        )
+    }
+
+
+def _is_unmarked_report(grid: Grid, folder: Path) -> bool:
+    """Whether the first version has written it, to the experiment's own place."""
+    return folder == (grid.folder / DEFAULT).resolve() and (folder / PAGE).is_file()
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    """What the marker of a report says; None without one."""
+    try:
+        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_ours = isinstance(content, dict) and _KEY in content
+    return content if is_ours and isinstance(content.get("files"), list) else None
+
+
+def _keep(folder: Path, fresh: Path) -> None:
+    """Copy what no report has written into the new one."""
+    marker = _marker(folder)
+    for path in _files(folder):
+        name = path.relative_to(folder)
+        if str(name) in marker["files"] if marker else name.parts[0] in _UNMARKED:
+            continue
+        target = fresh / name
+        if target.exists():
+            raise SparseError(
+                f"{path} is in the way and was not written by a report: move it away, or replace "
+                "all that the folder holds with --overwrite"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target, follow_symlinks=False)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Files below a folder, and links, which are not followed."""
+    found = []
+    for name, folders, files in os.walk(folder):
+        links = [one for one in folders if (Path(name) / one).is_symlink()]
+        found += [Path(name) / one for one in (*files, *links)]
+    return sorted(found)

@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import numpy as np
+from conftest import BaseMaker
+from grid_fixtures import write_grid
+from grid_results import result
+
+from nnunet_sparse.pictures import label_color
+from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.report.grid_panels import panels
+from nnunet_sparse.report.slice_viewer import (
+    _defined_mean,
+    label_legend,
+    viewed_volumes,
+)
+
+
+def test_labels_that_are_regions(make_base: BaseMaker) -> None:
+    labels = {"background": 0, "whole": [1, 2], "core": [2], "ignore": 3}
+    folder = make_base(labels=labels, extra={"regions_class_order": [1, 2]})
+    assert label_legend(RawDataset.open(folder)) == (
+        ("whole", label_color(1)),
+        ("whole, core", label_color(2)),
+    )
+
+
+def test_a_label_called_mean_has_a_colour(make_base: BaseMaker) -> None:
+    folder = make_base(labels={"background": 0, "a": 2, "mean": 1})
+    assert label_legend(RawDataset.open(folder)) == (
+        ("mean", label_color(1)),
+        ("a", label_color(2)),
+    )
+
+
+def test_each_task_has_its_own_legend(tmp_path: Path, make_base: BaseMaker) -> None:
+    names = ("Dataset004_A", "Dataset005_B")
+    for name, labels in zip(names, ({"a": 1, "b": 2}, {"b": 1, "a": 2}), strict=True):
+        folder = make_base(name, num_test=2, labels={"background": 0, **labels})
+        selection = {
+            "base": name,
+            "variant": {"rho": 0.2, "s": 1.0, "selector": "fixed"},
+            "axis": 0,
+            "cases": {"tr_00": {"num_slices": 10, "slices": [1]}},
+            "selector": {"parameters": {}},
+        }
+        (folder / "selection.json").write_text(json.dumps(selection))
+    grid = write_grid(tmp_path)
+    counts = np.tile([1, 1, 1], (2, 1))
+    results = [result(task=name[-1], dataset=name, counts=counts) for name in names]
+    found = viewed_volumes(grid, panels([*results, result(task="gone")]), 1)
+    assert [(v.task, v.configuration, v.group) for v in found[::2]] == [
+        ("A", "2d", "A, 2d"),
+        ("B", "2d", "B, 2d"),
+    ]
+    assert found[0].legend == (("a", label_color(1)), ("b", label_color(2)))
+    assert found[2].legend == found[3].legend == (("b", label_color(1)), ("a", label_color(2)))
+    assert [name for name, _ in found[1].layers] == ["truth", "annotation: fixed, rho 0.2, s 1"]
+    assert viewed_volumes(grid, panels(results), 0) == []
+
+
+def test_mean_of_what_is_defined() -> None:
+    values = np.array([[1.0, np.nan, np.nan], [3.0, 2.0, np.nan]])
+    np.testing.assert_array_equal(_defined_mean(values), [2.0, 2.0, np.nan])
