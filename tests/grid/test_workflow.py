@@ -32,13 +32,13 @@ NUM_KILLS = int(os.environ.get("NNSPARSE_KILLS", "0"))
 FILLED = TINY + "interpolation: {methods: [shape], rho: [0.2], s: [1]}\n"
 
 
-def command(file: Path) -> list[str]:
-    return [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(file)]
+def command(file: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(file), *options]
 
 
-def run(file: Path, status: int = 0) -> str:
+def run(file: Path, *options: str, status: int = 0) -> str:
     """Run an experiment in a process of its own, as Snakemake expects it; returns what it says."""
-    done = subprocess.run(command(file), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(file, *options), capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     return said
@@ -113,13 +113,15 @@ def kill_one(grid: Grid, kind: str, workflow: "subprocess.Popen[bytes]", delay: 
 @pytest.mark.skipif(NUM_KILLS == 0, reason="takes minutes: set NNSPARSE_KILLS to their number")
 def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> None:
     """A worker that preprocesses, the workflow, a training is killed, then the workflow."""
-    text = FILLED.replace("repeats: 1", f"repeats: {1 + NUM_KILLS // 4}")
-    text = text.replace("threads: 1", "threads: 2")
+    # enough trainings for all kills, and two jobs at a time, each with workers
+    text = FILLED.replace("repeats: 1", f"repeats: {1 + NUM_KILLS // 4}\ndense: false")
+    text = text.replace("threads: 1", "threads: 2").replace("s: [1/2, 1]", "s: [1]")
+    cores = ("--cores", "4")
     (tmp_path / "calm").mkdir()
     (tmp_path / "wild").mkdir()
     calm = write_grid(tmp_path / "calm", text)
     wild = write_grid(tmp_path / "wild", text)
-    run(calm.file)
+    run(calm.file, *cores)
     rng = random.Random(0)
     kinds = ["worker", "workflow", "training"]
     finished: dict[str, int] = {}
@@ -129,7 +131,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
         # workers live a second, trainings ten and more
         delay = rng.uniform(0, 0.3 if kind == "worker" else 15)
         with subprocess.Popen(
-            command(wild.file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(wild.file, *cores), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as workflow:
             if kill_one(wild, kind, workflow, delay):
                 killed[kind] += 1
@@ -144,7 +146,7 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
             assert checkpoints(wild).get(file) == moment, "trained twice"
         finished = checkpoints(wild)
     print(f"killed: {dict(killed)}; trainings done by then: {len(finished)}")
-    run(wild.file)
+    run(wild.file, *cores)
     after = checkpoints(wild)
     assert {file: after[file] for file in finished} == finished
     assert scores(wild) == scores(calm)
