@@ -59,7 +59,8 @@ def find_atlas(folder: Path, skip_incomplete: bool = False, exclude: Iterable[st
         if match := _FILE.fullmatch(path.name):
             patients[match[1]] = match[2]
             files["T1w" if match[3] == "T1w" else "mask"].append((match[1], path))
-            if any(_TEST_FOLDER.fullmatch(part) for part in path.relative_to(folder).parts[:-1]):
+            folders = (folder.resolve().name, *path.relative_to(folder).parts[:-1])
+            if any(_TEST_FOLDER.fullmatch(name) for name in folders):
                 testing[match[1]] = f"{path} is a test image without mask"
     images, masks = by_name(files["T1w"]), by_name(files["mask"])
     if not images:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.atomic import write_json
@@ -266,13 +267,16 @@ def _convert_case(
     task = TASKS[key]
     volume = task.read(case)
     grid = _grid(volume, voxels)
+    lost = voxels_outside(sitk.GetArrayViewFromImage(volume.keep), volume.keep, grid)
+    if lost:
+        raise SparseError(
+            f"{case.image}: {lost} foreground voxels would lie outside the converted volume"
+        )
     image = resample_image(volume.image, grid, _padding(task, volume.image))
     label, restored = resample_label(volume.label, grid)
     record = case_record(case, root, volume, grid, label, task.labels)
-    keep = sitk.GetArrayViewFromImage(volume.keep)
-    record["restored_objects"] = restored
-    record["foreground_lost"] = voxels_outside(keep, volume.keep, grid)
-    _check_kept(case, record)
+    record |= {"restored_objects": restored, "foreground_lost": lost}
+    _check_labels(case, record)
     write_nifti(image, folder / f"images{where}" / f"{case.case_id}_0000{FILE_ENDING}")
     write_nifti(label, folder / f"labels{where}" / f"{case.case_id}{FILE_ENDING}")
     write_json(file, {"sources": state, "record": record})
@@ -287,16 +291,13 @@ def _grid(volume: LabelledVolume, voxels: Voxels | None) -> TargetGrid:
 
 
 def _padding(task: Task, image: sitk.Image) -> float:
-    return max(task.padding, float(sitk.GetArrayViewFromImage(image).min()))
+    """The task's padding, as far as the type of the image can hold it."""
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    return max(task.padding, float(np.iinfo(dtype).min)) if dtype.kind in "iu" else task.padding
 
 
-def _check_kept(case: SourceCase, record: Record) -> None:
-    """Refuse a conversion that loses foreground."""
-    if record["foreground_lost"]:
-        raise SparseError(
-            f"{case.image}: {record['foreground_lost']} foreground voxels would lie outside the "
-            "converted volume"
-        )
+def _check_labels(case: SourceCase, record: Record) -> None:
+    """Refuse a conversion that leaves nothing of a label."""
     for name, voxels in record["voxels"].items():
         if voxels["before"] and not voxels["after"]:
             raise SparseError(

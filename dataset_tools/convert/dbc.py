@@ -3,7 +3,8 @@
 Images are DICOM series, ``Breast_MRI_001/STUDY/SERIES/*.dcm``, with descriptive or classic names of
 folders. The masks (Lew et al. 2024), for 100 of the 922 patients, are two files of 3D Slicer in a
 folder ``Breast_MRI_001``, ``Segmentation_Breast_MRI_001_Breast.seg.nrrd`` and
-``Segmentation_Breast_MRI_001_Dense_and_Vessels.seg.nrrd``, drawn on the fat-saturated T1-weighted series before contrast.
+``Segmentation_Breast_MRI_001_Dense_and_Vessels.seg.nrrd``, drawn on the fat-saturated T1-weighted
+series before contrast.
 """
 
 import csv

@@ -39,18 +39,19 @@ class Series:
 
 def is_series_folder(folder: Path) -> bool:
     """Whether a folder holds files ``*.dcm``."""
-    return any(path.suffix.lower() == ".dcm" for path in folder.iterdir())
+    return bool(_dicom_files(folder))
 
 
 def read_series(folder: Path) -> Series:
     """What the first file of a folder says about its series.
 
-    Raises
-    ------
-    SparseError
-        If it is no DICOM file.
+    Of a file that is no image (or one that ITK does not read, such as a DICOM segmentation) only
+    the folder's name is known, which serves as description.
     """
-    tags = _tags(min(path for path in folder.iterdir() if path.suffix.lower() == ".dcm"))
+    try:
+        tags = _tags(_dicom_files(folder)[0])
+    except SparseError:
+        return Series(folder, "", folder.name)
     return Series(folder, tags.get(_SERIES_UID, ""), tags.get(_DESCRIPTION, ""))
 
 
@@ -60,12 +61,15 @@ def slice_files(folder: Path) -> list[str]:
     Raises
     ------
     SparseError
-        If there are several series, or slices are missing, doubled or turned against each other.
+        If there are several series, a file is damaged, or slices are missing, doubled or turned
+        against each other.
     """
     uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(uids) != 1:
         raise SparseError(f"{folder} holds {len(uids)} DICOM series, expected 1")
     files = list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uids[0]))
+    if others := [path for path in _dicom_files(folder) if str(path) not in files]:
+        raise SparseError(f"{others[0]} is damaged: it is not recognised as a DICOM image")
     _check_stack(folder, files)
     return files
 
@@ -80,9 +84,13 @@ def read_dicom(folder: Path) -> sitk.Image:
     """
     files = slice_files(folder)
     try:
-        return plain_type(sitk.ReadImage(files), folder)
+        return plain_type(sitk.ReadImage(files))
     except RuntimeError as error:
         raise SparseError(f"{folder} cannot be read: {first_line(error)}") from error
+
+
+def _dicom_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".dcm")
 
 
 def _check_stack(folder: Path, files: list[str]) -> None:

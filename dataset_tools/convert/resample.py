@@ -102,7 +102,7 @@ def _box(
     source: np.ndarray, maps: list[np.ndarray], grid: TargetGrid
 ) -> tuple[slice, slice, slice] | None:
     """Part of the grid in which there can be foreground; None if there is none."""
-    found = ndimage.find_objects(source != 0)
+    found = ndimage.find_objects((source != 0).view(np.uint8))
     if not found:
         return None
     sides = []
@@ -135,7 +135,7 @@ def _most_likely(
 
 def _restore(source: np.ndarray, value: int, result: np.ndarray, maps: list[np.ndarray]) -> int:
     """Write the components of a label that the result has lost into it, and count them."""
-    box = ndimage.find_objects(source == value)[0]
+    box = ndimage.find_objects((source == value).view(np.uint8))[0]
     components, count = ndimage.label(source[box] == value, _ALL_NEIGHBOURS)
     where = np.nonzero(components)
     target = tuple(

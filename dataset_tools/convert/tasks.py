@@ -37,7 +37,7 @@ class Task:
     context
         Labels that are not the target (:mod:`nnunet_sparse.recipes.roles`).
     padding
-        Intensity outside the source; not below the source's least one.
+        Intensity outside the source: air.
     check
         Refuses damaged files of a case without reading voxels.
     read

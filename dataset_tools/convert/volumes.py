@@ -61,27 +61,19 @@ def read_image(path: Path) -> sitk.Image:
     Raises
     ------
     SparseError
-        As :func:`check_file`, and if there are several values per voxel, or some are not finite.
+        As :func:`check_file`, and if there are several values per voxel.
     """
     image = read_volume(path)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise SparseError(f"{path} holds several values per voxel, not the intensities of a volume")
-    return plain_type(image, path)
+    return plain_type(image)
 
 
-def plain_type(image: sitk.Image, path: Path) -> sitk.Image:
-    """Integers of at most 32 bits as they are, anything else as float32.
-
-    Raises
-    ------
-    SparseError
-        If an intensity is not finite.
-    """
-    voxels = sitk.GetArrayViewFromImage(image)
-    if voxels.dtype.kind in "iu" and voxels.dtype.itemsize <= 4:
+def plain_type(image: sitk.Image) -> sitk.Image:
+    """Integers of at most 32 bits as they are, anything else as float32."""
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    if dtype.kind in "iu" and dtype.itemsize <= 4:
         return image
-    if not np.isfinite(voxels).all():
-        raise SparseError(f"{path} holds intensities that are not finite")
     return sitk.Cast(image, sitk.sitkFloat32)
 
 
