@@ -18,6 +18,7 @@ from nnunet_sparse.dataset_tools.convert.cases import (
 from nnunet_sparse.dataset_tools.convert.volumes import (
     check_file,
     geometry_of,
+    orientation_of,
     oriented,
     placed_like,
     read_image,
@@ -90,8 +91,9 @@ def read_atlas(case: SourceCase) -> LabelledVolume:
         If they do not lie on the same voxels, or the mask holds other values than 0 and 1.
     """
     (file,) = case.labels
-    image = oriented(read_image(case.image))
+    stored = read_image(case.image)
+    image = oriented(stored)
     label = oriented(to_label(read_volume(file), file, _VALUES))
     check_same_voxels(file, geometry_of(label), case.image, geometry_of(image), "its image")
     placed = placed_like(label, image)
-    return LabelledVolume(image, placed, placed, "same")
+    return LabelledVolume(image, placed, placed, "same", orientation_of(stored))

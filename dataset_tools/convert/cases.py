@@ -53,12 +53,15 @@ class LabelledVolume:
         uint8; the voxels that are not 0 must lie in the converted volume. The label, or more.
     placement
         How the label came onto the image's voxels: ``same``, ``by voxels`` or ``resampled``.
+    stored_axes
+        Where the axes x, y, z of the image lead as it is stored, as in ``RAS``.
     """
 
     image: sitk.Image
     label: sitk.Image
     keep: sitk.Image
     placement: str
+    stored_axes: str
 
 
 def pair(

@@ -24,7 +24,12 @@ from nnunet_sparse.dataset_tools.convert.dicom import (
     slice_files,
 )
 from nnunet_sparse.dataset_tools.convert.segments import read_segment, read_union
-from nnunet_sparse.dataset_tools.convert.volumes import by_position, check_file, oriented
+from nnunet_sparse.dataset_tools.convert.volumes import (
+    by_position,
+    check_file,
+    orientation_of,
+    oriented,
+)
 from nnunet_sparse.errors import SparseError
 
 _PATIENT = re.compile(r"Breast_MRI_\d+")
@@ -180,11 +185,13 @@ def read_dbc_fgt(case: SourceCase) -> LabelledVolume:
 def _read(case: SourceCase, tissue: bool) -> LabelledVolume:
     """Image and one of the masks; both are to be kept, so that both tasks have the same images."""
     breast_file, tissue_file = case.labels
-    image = oriented(read_dicom(case.image))
+    stored = read_dicom(case.image)
+    image = oriented(stored)
     breast, how_breast = by_position(oriented(read_union(breast_file)), image, breast_file)
     dense, how_dense = by_position(oriented(read_segment(tissue_file, _TISSUE)), image, tissue_file)
     label, placement = (dense, how_dense) if tissue else (breast, how_breast)
-    return LabelledVolume(image, label, sitk.Or(breast, dense), placement)
+    keep = sitk.Or(breast, dense)
+    return LabelledVolume(image, label, keep, placement, orientation_of(stored))
 
 
 def _parts(path: str | None) -> list[str]:

@@ -19,6 +19,7 @@ from nnunet_sparse.dataset_tools.convert.cases import (
 )
 from nnunet_sparse.dataset_tools.convert.volumes import (
     check_file,
+    orientation_of,
     oriented,
     placed_like,
     read_image,
@@ -89,7 +90,7 @@ def read_lits17(case: SourceCase) -> LabelledVolume:
         raise SparseError(
             f"{file} has {_size(label)} voxels, its volume {case.image} {_size(image)} (x, y, z)"
         )
-    return LabelledVolume(oriented(image), placed, placed, placement)
+    return LabelledVolume(oriented(image), placed, placed, placement, orientation_of(image))
 
 
 def _size(image: sitk.Image) -> str:

@@ -12,7 +12,6 @@ import SimpleITK as sitk
 from nnunet_sparse.atomic import write_json, write_text
 from nnunet_sparse.dataset_tools.convert.cases import LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import TargetGrid
-from nnunet_sparse.dataset_tools.convert.volumes import orientation_of
 from nnunet_sparse.software import software
 
 REPORT_FILE = "conversion.json"
@@ -28,7 +27,9 @@ def case_record(
     label: sitk.Image,
     labels: Mapping[str, int],
 ) -> Record:
-    """Describe the conversion of one case; all shapes and spacings are (z, y, x).
+    """Describe the conversion of one case.
+
+    Shapes and spacings are (z, y, x), origins (x, y, z), all after reorientation.
 
     Parameters
     ----------
@@ -41,13 +42,13 @@ def case_record(
     labels
         Label values by name.
     """
-    source = volume.image
     return {
         "patient": case.patient,
         "image": _relative(case.image, root),
         "labels": [_relative(file, root) for file in case.labels],
         "label_placement": volume.placement,
-        "source": _geometry(source),
+        "stored_axes": volume.stored_axes,
+        "source": _geometry(volume.image),
         "target": _geometry(label),
         "shift_voxels": list(grid.shift),
         "enlarged_voxels": list(grid.enlarged),
@@ -95,15 +96,15 @@ def write_report(
 
 
 def _row(case_id: str, record: Record) -> dict[str, Any]:
-    """A record as a row: lists become text with x between the numbers."""
+    """A record as a row: lists become numbers with spaces between them."""
     row: dict[str, Any] = {"case": case_id}
-    for key in ("part", "patient", "image", "label_placement"):
+    for key in ("part", "patient", "image", "label_placement", "stored_axes"):
         row[key] = record[key]
     for when in ("source", "target"):
         for key, value in record[when].items():
-            row[f"{when}_{key}"] = "x".join(f"{v:g}" for v in value) if key != "axes" else value
+            row[f"{when}_{key}"] = " ".join(f"{v:g}" for v in value)
     for key in ("shift_voxels", "enlarged_voxels"):
-        row[key] = "x".join(map(str, record[key]))
+        row[key] = " ".join(map(str, record[key]))
     for name, voxels in record["voxels"].items():
         row |= {f"{name}_{when}": count for when, count in voxels.items()}
     for key in ("restored_objects", "foreground_lost"):
@@ -116,7 +117,6 @@ def _geometry(image: sitk.Image) -> dict[str, Any]:
         "shape": list(image.GetSize()[::-1]),
         "spacing_mm": [round(mm, 6) for mm in image.GetSpacing()[::-1]],
         "origin_mm": [round(mm, 4) for mm in image.GetOrigin()],
-        "axes": orientation_of(image),
     }
 
 

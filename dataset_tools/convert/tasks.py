@@ -59,7 +59,7 @@ class Task:
     read: Callable[[SourceCase], LabelledVolume]
 
 
-_DUKE_LICENCE = "CC BY-NC 4.0"
+_DUKE_LICENCE = "CC BY-NC 4.0 (see LICENSE in the download)"
 _DUKE_REFERENCE = "Saha et al. 2018, doi:10.7937/TCIA.e3sv-re93; masks: Lew et al. 2024"
 _DUKE_SPACING, _DUKE_SIZE = (1.0, 0.7, 0.7), (176, 496, 496)
 
@@ -67,7 +67,7 @@ TASKS = {
     "lits17": Task(
         name="LiTS17",
         description="Liver and liver tumours in CT",
-        licence="CC BY-NC-ND 4.0",
+        licence="CC BY-NC-ND 4.0 (see the terms of the challenge)",
         reference="Bilic et al. 2023, doi:10.1016/j.media.2022.102680",
         spacing_mm=(1.0, 1.0, 1.0),
         size=(384, 384, 384),

@@ -112,8 +112,9 @@ def test_report(convert: Convert) -> None:
     assert case["image"] == "Training Batch 2/volume-3.nii.gz"
     assert case["labels"] == ["Training Batch 2/segmentation-3.nii.gz"]
     assert case["source"] == {
-        "shape": [6, 8, 10], "spacing_mm": [1, 1, 1], "origin_mm": [5, -7, 103], "axes": "LPS",
+        "shape": [6, 8, 10], "spacing_mm": [1, 1, 1], "origin_mm": [5, -7, 103],
     }  # fmt: skip
+    assert case["stored_axes"] == "RAS"
     assert case["target"]["shape"] == [3, 8, 10]  # the liver has three slices
     assert case["enlarged_voxels"] == [1, 0, 0]
     assert case["voxels"] == {
@@ -124,7 +125,7 @@ def test_report(convert: Convert) -> None:
     rows = (folder / "conversion.csv").read_text().splitlines()
     assert len(rows) == 5
     assert "lits_003" in rows[4]
-    assert "3x8x10" in rows[4]
+    assert "3 8 10" in rows[4]
     assert sorted(p.name for p in folder.iterdir()) == [
         "conversion.csv", "conversion.json", "dataset.json",
         "imagesTr", "imagesTs", "labelsTr", "labelsTs",
