@@ -101,12 +101,12 @@ def _row(case_id: str, record: Record) -> dict[str, Any]:
     for key in ("part", "patient", "image", "label_placement", "stored_axes"):
         row[key] = record[key]
     for when in ("source", "target"):
-        for key, value in record[when].items():
-            row[f"{when}_{key}"] = " ".join(f"{v:g}" for v in value)
+        for key in ("shape", "spacing_mm", "origin_mm"):
+            row[f"{when}_{key}"] = " ".join(f"{v:g}" for v in record[when][key])
     for key in ("shift_voxels", "enlarged_voxels"):
         row[key] = " ".join(map(str, record[key]))
-    for name, voxels in record["voxels"].items():
-        row |= {f"{name}_{when}": count for when, count in voxels.items()}
+    for name, voxels in sorted(record["voxels"].items()):
+        row |= {f"{name}_{when}": voxels[when] for when in ("before", "after")}
     for key in ("restored_objects", "foreground_lost"):
         row[key] = record[key]
     return row

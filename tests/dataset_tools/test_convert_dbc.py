@@ -68,6 +68,12 @@ def test_both_tasks_share_images_and_split(paths: NnUNetPaths, source: Path) -> 
         assert array(file).sum() == wanted.sum()
 
 
+def test_both_masks_decide_on_the_voxels_of_both_tasks(paths: NnUNetPaths, source: Path) -> None:
+    assert main_dbc([str(source), *SIZE, "--size", "6", "12", "4", "-np", "1"]) == 0
+    for name in ("DBC_Breast", "DBC_FGT"):
+        assert array(converted(paths, name)).shape == (6, 12, 10)  # the breast is 10 wide
+
+
 # directions of the image's x, y, z; the mask lies in LPS on the same voxels
 @pytest.mark.parametrize(
     ("orientation", "flips", "origin"),

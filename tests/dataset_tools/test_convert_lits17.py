@@ -145,17 +145,28 @@ def test_native_keeps_every_voxel(convert: Convert) -> None:
     np.testing.assert_array_equal(array(file), lits_arrays()[0])
 
 
+@pytest.mark.parametrize(
+    ("case", "name", "axes"),
+    [
+        ("lits_001", "Training Batch 1/segmentation-1.nii", "LPS"),
+        ("lits_003", "Training Batch 2/segmentation-3.nii.gz", "RAS"),
+    ],
+)
 def test_headers_that_disagree_are_overruled_by_the_volume(
-    source: Path, convert: Convert, capfd: pytest.CaptureFixture[str]
+    source: Path,
+    convert: Convert,
+    capfd: pytest.CaptureFixture[str],
+    case: str,
+    name: str,
+    axes: str,
 ) -> None:
     label = lits_arrays()[1]
-    file = source / "Training Batch 1" / "segmentation-1.nii"
-    write_nifti(volume(label), file, np.diag([-3.0, 3, 1, 1]))
+    write_nifti(volume(label, axes=axes), source / name, np.diag([-3.0, 3, 1, 1]))
     folder = convert()
     report = json.loads((folder / "conversion.json").read_text())
-    assert report["cases"]["lits_001"]["label_placement"] == "by voxels"
+    assert report["cases"][case]["label_placement"] == "by voxels"
     assert report["cases"]["lits_000"]["label_placement"] == "same"
-    (made,) = folder.glob("labels*/lits_001.nii.gz")
+    (made,) = folder.glob(f"labels*/{case}.nii.gz")
     np.testing.assert_array_equal(array(made)[1:7], label[:, :, 2:8])
     assert "1 with a label by voxels only" in capfd.readouterr().out
 
@@ -239,6 +250,10 @@ def test_a_killed_call_is_gone_on_with(
     assert "lits_001.nii.gz" in written
     (made,) = paths.raw.glob("Dataset500_LiTS17/labels*/lits_001.nii.gz")
     assert (array(made) == 2).sum() == 3
+    assert main_lits17([*arguments, "-o", "Undisturbed"]) == 0
+    undisturbed = tree(paths.raw / "Dataset501_Undisturbed")
+    del undisturbed["dataset.json"]  # which holds the name
+    assert undisturbed.items() <= tree(paths.raw / "Dataset500_LiTS17").items()
 
 
 def test_what_another_call_has_left_is_removed(paths: NnUNetPaths, convert: Convert) -> None:
