@@ -1,1 +1,1 @@
-"""Writing nnU-Net raw data sets: sparse ones from a dense base, and phantoms."""
+"""Writing nnU-Net raw data sets: sparse ones from a dense base, phantoms, and the paper's."""

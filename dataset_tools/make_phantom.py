@@ -6,14 +6,12 @@ import itertools
 import json
 import logging
 import math
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
@@ -28,12 +26,13 @@ from nnunet_sparse.cli import (
 from nnunet_sparse.dataset_name import (
     PARTIAL_PREFIX,
     check_id,
-    names_with_suffix,
+    check_suffix,
+    find_named,
     reserve_id,
 )
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import RAS_TO_LPS
 from nnunet_sparse.locks import locked
+from nnunet_sparse.nifti import write_nifti
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths
 from nnunet_sparse.phantoms import TASKS, PhantomCase, make_case
@@ -49,7 +48,6 @@ FIRST_TEST_CASE = 100_000
 _VERSION = 1
 # file in an unfinished folder that says whose it is
 _MARK = ".nnsparse_phantom"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _AXES = ("LR", "PA", "SI")
 
 
@@ -124,10 +122,7 @@ def make_phantom(
             "(beyond that the stack is no longer axial)"
         )
     name = f"Phantom{task.capitalize()}" if name is None else name
-    if not _NAME.fullmatch(name) or re.match(r"Dataset\d{3}_", name):
-        raise SparseError(
-            f"name must be letters, digits, _ . + or -, without DatasetXXX_, got {name!r}"
-        )
+    check_suffix(name)
     parameters = {
         "version": _VERSION,
         "task": task,
@@ -139,7 +134,7 @@ def make_phantom(
         "oblique_deg": float(oblique_deg),
         "seed": seed,
     }
-    if dataset_id is not None and _find_existing(paths, dataset_id, name) is None:
+    if dataset_id is not None and find_named(paths.raw, name, dataset_id) is None:
         check_id(paths, dataset_id)
     paths.make_folders()
     # two first calls at once must not make the same phantom twice
@@ -155,7 +150,7 @@ def _make_or_find(
     num_processes: int,
     overwrite: bool,
 ) -> str:
-    existing = _find_existing(paths, dataset_id, name)
+    existing = find_named(paths.raw, name, dataset_id)
     if existing is not None and not overwrite:
         if _read_parameters(paths.raw / existing) == parameters:
             logger.info("%s exists with the same parameters, nothing to do", existing)
@@ -181,16 +176,6 @@ def _checked_orientation(text: str) -> str:
             f"(as LPS or RSA), got {text!r}"
         )
     return letters
-
-
-def _find_existing(paths: NnUNetPaths, dataset_id: int | None, name: str) -> str | None:
-    """Full name of the data set that has this name, and this ID if one is wanted."""
-    found = names_with_suffix(paths.raw, name)
-    if dataset_id is not None:
-        found = [full for full in found if int(full[7:10]) == dataset_id]
-    if len(found) > 1:
-        raise SparseError(f"several data sets are called {name}: {', '.join(found)}; give an ID")
-    return found[0] if found else None
 
 
 def _read_parameters(folder: Path) -> dict[str, Any] | None:
@@ -277,8 +262,8 @@ def _write_case(folder: Path, parameters: dict[str, Any], job: tuple[str, str, i
         (spacing_z, spacing_y, spacing_x),
     )
     image, label = to_images(case, parameters["orientation"], parameters["oblique_deg"])
-    _write_image(image, folder / f"images{split}" / f"{case_id}_0000{FILE_ENDING}")
-    _write_image(label, folder / f"labels{split}" / f"{case_id}{FILE_ENDING}")
+    write_nifti(image, folder / f"images{split}" / f"{case_id}_0000{FILE_ENDING}")
+    write_nifti(label, folder / f"labels{split}" / f"{case_id}{FILE_ENDING}")
 
 
 def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[sitk.Image]:
@@ -301,21 +286,6 @@ def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[s
         image.SetOrigin((-direction @ centre).tolist())
         images.append(sitk.DICOMOrient(image, orientation))
     return images
-
-
-def _write_image(image: sitk.Image, path: Path) -> None:
-    """Write with nibabel: on a full disk ITK writes half a file and says so on its own."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    nifti = nibabel.Nifti1Image(sitk.GetArrayFromImage(image).T, RAS_TO_LPS @ affine)
-    nifti.header.set_xyzt_units("mm")
-    nifti.set_qform(nifti.affine, code="scanner")
-    nifti.set_sform(nifti.affine, code="scanner")
-    try:
-        nibabel.save(nifti, path)
-    except OSError as error:
-        raise SparseError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ MAX_ID = 999
 FIRST_FREE_ID = 500
 PARTIAL_PREFIX = ".nnsparse_partial_"
 _NAME = re.compile(r"Dataset(\d{3})_(.+)")
+_SUFFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 def parse_dataset_name(name: str) -> tuple[int, str]:
@@ -29,6 +30,20 @@ def parse_dataset_name(name: str) -> tuple[int, str]:
     if match is None:
         raise SparseError(f"{name!r} is not a data set name of nnU-Net (Dataset004_Hippocampus)")
     return int(match[1]), match[2]
+
+
+def check_suffix(name: str) -> None:
+    """Refuse a name, without ``DatasetXXX_``, that is no good name of a folder.
+
+    Raises
+    ------
+    SparseError
+        If it holds anything but letters, digits and ``_ . + -``, or begins with ``DatasetXXX_``.
+    """
+    if not _SUFFIX.fullmatch(name) or re.match(r"Dataset\d{3}_", name):
+        raise SparseError(
+            f"name must be letters, digits, _ . + or -, without DatasetXXX_, got {name!r}"
+        )
 
 
 def dataset_names(folder: Path) -> list[str]:
@@ -62,6 +77,22 @@ def find_dataset(paths: NnUNetPaths, name_or_id: str) -> str:
     if len(found) > 1:
         raise SparseError(f"ID {name_or_id} is taken by several data sets: {', '.join(found)}")
     return found[0]
+
+
+def find_named(raw: Path, suffix: str, dataset_id: int | None = None) -> str | None:
+    """Full name of the data set that is called so, and has this ID if one is wanted.
+
+    Raises
+    ------
+    SparseError
+        If there are several.
+    """
+    found = names_with_suffix(raw, suffix)
+    if dataset_id is not None:
+        found = [full for full in found if int(full[7:10]) == dataset_id]
+    if len(found) > 1:
+        raise SparseError(f"several data sets are called {suffix}: {', '.join(found)}; give an ID")
+    return found[0] if found else None
 
 
 def taken_ids(paths: NnUNetPaths) -> set[int]:

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -173,7 +174,7 @@ def test_failure_while_writing_leaves_nothing(
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.nibabel, "save", half_written)
+    monkeypatch.setattr(nibabel, "save", half_written)
     assert main([*SMALL_ARGS, "tree"]) == 2
     assert ".nii.gz: No space left on device" in capfd.readouterr().err
     assert list(paths.raw.iterdir()) == []

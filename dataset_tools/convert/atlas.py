@@ -1,0 +1,99 @@
+"""ATLAS R2.0 as it is published (Liew et al. 2022): BIDS, in the space of the MNI152 template.
+
+``Training/R001/sub-r001s001/ses-1/anat/`` holds an image and a mask, whose names begin with
+``sub-r001s001_ses-1_space-MNI152NLin2009aSym_``. Images of ``Testing`` have no mask.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from nnunet_sparse.dataset_tools.convert.cases import (
+    Found,
+    LabelledVolume,
+    SourceCase,
+    by_name,
+    pair,
+)
+from nnunet_sparse.dataset_tools.convert.volumes import (
+    check_file,
+    geometry_of,
+    orientation_of,
+    oriented,
+    placed_like,
+    read_image,
+    read_volume,
+    to_label,
+)
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import check_same_voxels
+
+_FILE = re.compile(
+    r"((sub-[A-Za-z0-9]+)_ses-[A-Za-z0-9]+)_space-MNI152NLin2009aSym_"
+    r"(T1w|label-L_desc-T1lesion_mask)\.nii(?:\.gz)?"
+)
+_TEST_FOLDER = re.compile(r"test(ing)?", re.IGNORECASE)
+_VALUES = frozenset({0, 1})
+
+
+def find_atlas(folder: Path, skip_incomplete: bool = False, exclude: Iterable[str] = ()) -> Found:
+    """List the sessions with image and mask.
+
+    Parameters
+    ----------
+    folder
+        ``ATLAS_2``, or any folder that holds the files, at any depth.
+    skip_incomplete
+        Leave out images without mask and masks without image. Images without mask in a folder
+        ``Testing`` always are.
+    exclude
+        Cases to leave out.
+
+    Raises
+    ------
+    SparseError
+        If there is none, one of the two is missing, or a session exists twice.
+    """
+    files: dict[str, list[tuple[str, Path]]] = {"T1w": [], "mask": []}
+    patients, testing = {}, {}
+    for path in sorted(folder.rglob("sub-*.nii*")):
+        if match := _FILE.fullmatch(path.name):
+            patients[match[1]] = match[2]
+            files["T1w" if match[3] == "T1w" else "mask"].append((match[1], path))
+            folders = (folder.resolve().name, *path.relative_to(folder).parts[:-1])
+            if any(_TEST_FOLDER.fullmatch(name) for name in folders):
+                testing[match[1]] = f"{path} is a test image without mask"
+    images, masks = by_name(files["T1w"]), by_name(files["mask"])
+    if not images:
+        raise SparseError(
+            f"{folder} holds no sub-*_ses-*_space-MNI152NLin2009aSym_T1w.nii.gz, as ATLAS R2.0 has "
+            "them"
+        )
+    without_mask = {name: why for name, why in testing.items() if name not in masks}
+    images = {name: path for name, path in images.items() if name not in without_mask}
+    names, left_out = pair(images, masks, "lesion mask", skip_incomplete, exclude)
+    cases = {n: SourceCase(n, patients[n], images[n], (masks[n],)) for n in names}
+    return Found(cases, left_out | without_mask)
+
+
+def check_atlas(case: SourceCase) -> None:
+    """Refuse damaged files, without reading voxels."""
+    for file in (case.image, *case.labels):
+        check_file(file)
+
+
+def read_atlas(case: SourceCase) -> LabelledVolume:
+    """Read an image and its mask.
+
+    Raises
+    ------
+    SparseError
+        If they do not lie on the same voxels, or the mask holds other values than 0 and 1.
+    """
+    (file,) = case.labels
+    stored = read_image(case.image)
+    image = oriented(stored)
+    label = oriented(to_label(read_volume(file), file, _VALUES))
+    check_same_voxels(file, geometry_of(label), case.image, geometry_of(image), "its image")
+    placed = placed_like(label, image)
+    return LabelledVolume(image, placed, placed, "same", orientation_of(stored))

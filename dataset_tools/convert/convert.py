@@ -1,0 +1,313 @@
+"""Convert a published data set to a raw data set of nnU-Net."""
+
+import functools
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.dataset_tools.convert.cases import Found, LabelledVolume, SourceCase
+from nnunet_sparse.dataset_tools.convert.paper_split import split_by_patient
+from nnunet_sparse.dataset_tools.convert.records import Record, case_record, write_report
+from nnunet_sparse.dataset_tools.convert.resample import (
+    resample_image,
+    resample_label,
+    voxels_outside,
+)
+from nnunet_sparse.dataset_tools.convert.staging import (
+    check_replaceable,
+    read_parameters,
+    staged,
+    unfinished_id,
+)
+from nnunet_sparse.dataset_tools.convert.target_grid import (
+    Size,
+    TargetGrid,
+    Triple,
+    native_grid,
+    target_grid,
+)
+from nnunet_sparse.dataset_tools.convert.tasks import TASKS, Task
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.locks import locked
+from nnunet_sparse.nifti import write_nifti
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.split import Split, keep_split, split_file
+
+logger = logging.getLogger(__name__)
+
+FILE_ENDING = ".nii.gz"
+# folder of the records of finished cases, while the data set is unfinished
+_RECORDS = ".records"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Voxels:
+    """Wanted voxels, (z, y, x); None keeps the source's."""
+
+    spacing_mm: Triple
+    size: Size
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted data set.
+
+    Attributes
+    ----------
+    folder
+        ``nnUNet_raw/DatasetXXX_Name``.
+    created
+        Whether this call made it.
+    split
+        Its split.
+    cases
+        Record of every case.
+    """
+
+    folder: Path
+    created: bool
+    split: Split
+    cases: dict[str, Record]
+
+
+def split_of(task: Task, found: Found, seed: int) -> Split:
+    """Split with the paper's sizes, or in its proportions if there are more or fewer cases.
+
+    Raises
+    ------
+    SparseError
+        If there are fewer than three cases or patients.
+    """
+    sizes = task.split.scaled(len(found.cases))
+    if sizes != task.split:
+        logger.info(
+            "%s: %d cases, the paper has %d (%s); split in its proportions: %s",
+            task.name,
+            len(found.cases),
+            task.split.total,
+            task.split,
+            sizes,
+        )
+    patients = {case_id: case.patient for case_id, case in found.cases.items()}
+    return split_by_patient(patients, sizes, seed)
+
+
+def check_sources(key: str, found: Found, num_processes: int) -> None:
+    """Refuse damaged source files before anything is written.
+
+    Raises
+    ------
+    SparseError
+        With the name of the first such file.
+    """
+    map_cases(TASKS[key].check, found.cases, num_processes, f"Checking {TASKS[key].name}")
+
+
+def convert(
+    paths: NnUNetPaths,
+    key: str,
+    root: Path,
+    found: Found,
+    voxels: Voxels | None,
+    *,
+    dataset_id: int | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    num_processes: int = 1,
+    overwrite: bool = False,
+) -> Converted:
+    """Convert the cases of a published data set, unless this has been done.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders; missing ones are created.
+    key
+        Task, one of ``TASKS``.
+    root
+        Folder of the source, to which recorded paths are relative.
+    found
+        Cases of the source.
+    voxels
+        Spacing and size of the converted volumes; None to keep the source's voxels.
+    dataset_id, name
+        ID and name of the data set; by default a free one and the task's.
+    seed
+        Seed of the split.
+    num_processes
+        Number of parallel processes; it does not change the result.
+    overwrite
+        Replace a converted data set of that name. Its split cannot change.
+
+    Raises
+    ------
+    SparseError
+        If a source file is damaged or holds what the task does not have, a label would vanish, the
+        ID is taken, or the name is taken by something else.
+    """
+    task, name = TASKS[key], TASKS[key].name if name is None else name
+    check_suffix(name)
+    check_range(dataset_id)
+    split = split_of(task, found, seed)
+    parameters = _parameters(key, voxels, seed, found)
+    existing = find_named(paths.raw, name, dataset_id)
+    if dataset_id is not None and existing is None and not unfinished_id(paths, name, dataset_id):
+        check_id(paths, dataset_id)
+    paths.make_folders()
+    with locked(paths.raw / f".nnsparse_{name}.lock", f"Another process is writing {name}"):
+        existing = find_named(paths.raw, name, dataset_id)
+        if existing is not None and not overwrite:
+            return _same(paths.raw / existing, parameters, split)
+        if existing is not None:
+            check_replaceable(paths.raw / existing)
+            _check_split(paths, existing, split)
+        check_sources(key, found, num_processes)
+        work = functools.partial(_convert_case, key=key, root=root, voxels=voxels)
+        created: list[str] = []
+
+        def commit(full_name: str) -> None:
+            keep_split(split, paths, full_name)
+            created.append(full_name)
+
+        with staged(paths, name, dataset_id, parameters, existing, commit) as folder:
+            records = _convert_cases(folder, work, split, found, num_processes)
+            write_json(folder / "dataset.json", _dataset_json(task, name, split), sort_keys=False)
+            write_report(folder, parameters, found.left_out, records)
+            shutil.rmtree(folder / _RECORDS)
+    return Converted(paths.raw / created[0], True, split, records)
+
+
+def _parameters(key: str, voxels: Voxels | None, seed: int, found: Found) -> dict[str, Any]:
+    return {
+        "version": _VERSION,
+        "task": key,
+        "spacing_mm": None if voxels is None else [float(mm) for mm in voxels.spacing_mm],
+        "size": None if voxels is None else list(voxels.size),
+        "seed": seed,
+        "cases": sorted(found.cases),
+    }
+
+
+def _same(folder: Path, parameters: dict[str, Any], split: Split) -> Converted:
+    """The existing data set, if it has been made with the same parameters."""
+    if read_parameters(folder) != parameters:
+        raise SparseError(
+            f"{folder} exists with other content; give another --name, or --overwrite to replace a "
+            "converted data set"
+        )
+    report = json.loads((folder / "conversion.json").read_text(encoding="utf-8"))
+    return Converted(folder, False, split, report["cases"])
+
+
+def _check_split(paths: NnUNetPaths, full_name: str, split: Split) -> None:
+    """Refuse to give a data set another split: what was trained on it would be compared wrongly."""
+    file = split_file(paths, full_name)
+    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != json.loads(
+        json.dumps(split.to_json())
+    ):
+        raise SparseError(
+            f"{full_name} has another split in {file}, which never changes, so that results stay "
+            "comparable; give another --name"
+        )
+
+
+def _dataset_json(task: Task, name: str, split: Split) -> dict[str, Any]:
+    roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
+    return {
+        "name": name,
+        "description": task.description,
+        "licence": task.licence,
+        "reference": task.reference,
+        "channel_names": {"0": task.channel_name},
+        "labels": task.labels,
+        "numTraining": len(split.train) + len(split.val),
+        "file_ending": FILE_ENDING,
+        "overwrite_image_reader_writer": "SimpleITKIO",
+        **roles,
+    }
+
+
+def _convert_cases(
+    folder: Path,
+    work: Any,
+    split: Split,
+    found: Found,
+    num_processes: int,
+) -> dict[str, Record]:
+    """Records of all cases, converted or found finished."""
+    for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", _RECORDS):
+        (folder / sub).mkdir(exist_ok=True)
+    parts = {case_id: part for part in ("train", "val", "test") for case_id in getattr(split, part)}
+    jobs = {c: (folder, "Ts" if parts[c] == "test" else "Tr", found.cases[c]) for c in found.cases}
+    records = map_cases(work, jobs, num_processes, "Converting")
+    return {case_id: {"part": parts[case_id], **records[case_id]} for case_id in sorted(records)}
+
+
+def _convert_case(
+    job: tuple[Path, str, SourceCase], *, key: str, root: Path, voxels: Voxels | None
+) -> Record:
+    """Write image and label of a case, and its record when both are complete."""
+    folder, where, case = job
+    file = folder / _RECORDS / f"{case.case_id}.json"
+    state = _state_of(case)
+    if file.exists():
+        done = json.loads(file.read_text(encoding="utf-8"))
+        if done["sources"] == state:
+            return dict(done["record"])
+    task = TASKS[key]
+    volume = task.read(case)
+    grid = _grid(volume, voxels)
+    lost = voxels_outside(sitk.GetArrayViewFromImage(volume.keep), volume.keep, grid)
+    if lost:
+        raise SparseError(
+            f"{case.image}: {lost} foreground voxels would lie outside the converted volume"
+        )
+    image = resample_image(volume.image, grid, _padding(task, volume.image))
+    label, restored = resample_label(volume.label, grid)
+    record = case_record(case, root, volume, grid, label, task.labels)
+    record |= {"restored_objects": restored, "foreground_lost": lost}
+    _check_labels(case, record)
+    write_nifti(image, folder / f"images{where}" / f"{case.case_id}_0000{FILE_ENDING}")
+    write_nifti(label, folder / f"labels{where}" / f"{case.case_id}{FILE_ENDING}")
+    write_json(file, {"sources": state, "record": record})
+    return record
+
+
+def _grid(volume: LabelledVolume, voxels: Voxels | None) -> TargetGrid:
+    if voxels is None:
+        return native_grid(volume.image)
+    keep = sitk.GetArrayViewFromImage(volume.keep)
+    return target_grid(volume.image, keep, voxels.spacing_mm, voxels.size)
+
+
+def _padding(task: Task, image: sitk.Image) -> float:
+    """The task's padding, as far as the type of the image can hold it."""
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    return max(task.padding, float(np.iinfo(dtype).min)) if dtype.kind in "iu" else task.padding
+
+
+def _check_labels(case: SourceCase, record: Record) -> None:
+    """Refuse a conversion that leaves nothing of a label."""
+    for name, voxels in record["voxels"].items():
+        if voxels["before"] and not voxels["after"]:
+            raise SparseError(
+                f"{case.labels[0]}: {name} ({voxels['before']} voxels) would vanish at a spacing "
+                f"of {record['target']['spacing_mm']} mm; choose a finer --spacing, or --native"
+            )
+
+
+def _state_of(case: SourceCase) -> list[list[Any]]:
+    """Size and time of every source file, by which a changed one is noticed."""
+    files = sorted(case.image.iterdir()) if case.image.is_dir() else [case.image]
+    stats = [(path.name, path.stat()) for path in (*files, *case.labels)]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
