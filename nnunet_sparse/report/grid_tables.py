@@ -252,11 +252,13 @@ _Pairs = Callable[[Sequence[Result]], list[Pair]]
 
 def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
     """What can be asked of an experiment."""
-    claims: list[tuple[str, _Pairs]] = [
-        ("fewer slices on more volumes are better than more on fewer (same budget)", more_volumes)
-    ]
+    spread = "fewer slices on more volumes are better than more on fewer"
+    claims: list[tuple[str, _Pairs]] = [(f"{spread} (same budget)", more_volumes)]
     sparse = having(asked, kind=SPARSE)
     names = levels(sparse, "selector")
+    # what holds for one selector may not hold for another
+    for name in names if len(names) > 1 else ():
+        claims.append((f"{spread}, if chosen by {name}", _more_volumes(name)))
     ranked = sorted(names, key=lambda name: (name in ("fixed", "random"), name))
     for one, other in combinations(ranked, 2):
         claims.append((f"{one} is better than {other}", _selectors(one, other)))
@@ -265,6 +267,10 @@ def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
     for method in levels(having(asked, kind=INTERPOLATED), "interpolation"):
         claims.append((f"mask interpolation ({method}) helps", _interpolation(method)))
     return claims
+
+
+def _more_volumes(selector: str) -> _Pairs:
+    return lambda results: more_volumes([r for r in results if r.selector == selector])
 
 
 def _selectors(one: str, other: str) -> _Pairs:

@@ -96,11 +96,27 @@ def test_findings_of_all_and_of_each_task() -> None:
     assert table.groups[0] == ("", "")
 
 
+def test_what_holds_for_one_selector_need_not_for_another() -> None:
+    results = [
+        result(0.5 + gain, selector=selector, rho=rho, s=s, num_slices=100, repeat=repeat)
+        for selector, gain_of in (("fixed", -0.1), ("random", 0.04))
+        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
+        for repeat in range(2)
+    ]
+    rows = grid_tables.findings_table(panels(results)).rows
+    found = {row[0].rpartition(" ")[2]: row[2:4] for row in rows if "fewer slices" in row[0]}
+    assert found == {
+        "budget)": ("not supported", "-0.030"),
+        "fixed": ("not supported", "-0.100"),
+        "random": ("supported", "+0.040"),
+    }
+
+
 def test_findings_are_asked_before_they_are_done() -> None:
     asked = cells(result(), result(selector="ual"), result(interpolation="shape"))
     asked.append(Cell.of_result(result(interpolation="shape", kind="interpolated")))
     table = grid_tables.findings_table(panels([result()], asked))
-    assert [row[0] for row in table.rows][1:] == [
+    assert [row[0] for row in table.rows][3:] == [
         "ual is better than fixed",
         "mask interpolation (shape) helps",
     ]
