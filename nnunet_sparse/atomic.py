@@ -92,14 +92,26 @@ def _format(value: Any, level: int, sort_keys: bool) -> str:
     return json.dumps(value, allow_nan=False)
 
 
+def recover_folder(folder: Path) -> None:
+    """Undo what a call of :func:`replace_folder` did that was killed."""
+    old = _old(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.parent / f".nnsparse_old_{folder.name}"
+
+
 def replace_folder(folder: Path, fresh: Path) -> None:
     """Give a complete folder its name; the one that has the name is removed, or stays on failure.
 
     Between two renames the name is free for a moment; a kill there leaves the old folder as
-    ``.nnsparse_old_NAME``.
+    ``.nnsparse_old_NAME``, which :func:`recover_folder` puts back.
     """
-    old = folder.with_name(f".nnsparse_old_{folder.name}")
-    shutil.rmtree(old, ignore_errors=True)  # of a killed call
+    recover_folder(folder)
+    old = _old(folder)
     if folder.exists():
         folder.rename(old)
     try:

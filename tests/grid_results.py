@@ -1,7 +1,7 @@
 """Results of experiments that nobody has run."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,11 @@ import numpy as np
 from nnunet_sparse.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder, Record
 from nnunet_sparse.grid.results import Result
+from nnunet_sparse.grid.runner import asked_for
+from nnunet_sparse.grid.steps import Work
 from nnunet_sparse.report.grid_statistics import pooled_iou
 
 
@@ -71,15 +73,17 @@ def pretend(
     labels: Sequence[str] = ("organ",),
 ) -> None:
     """Leave the records and scores of trainings that were never run; None: not done."""
-    folder = GridFolder(grid.folder)
-    for job in job_graph(grid).values():
+    jobs = job_graph(grid)
+    work = Work(grid, GridFolder(grid.folder), "cpu")
+    for job in jobs.values():
         if job.step == "score" and (iou := iou_of(job.subject)) is not None:
-            _pretend_training(folder, job.subject, iou, labels)
+            _pretend_training(work, jobs, job.subject, iou, labels)
 
 
 def _pretend_training(
-    folder: GridFolder, training: Training, iou: float, labels: Sequence[str]
+    work: Work, jobs: Mapping[str, Job], training: Training, iou: float, labels: Sequence[str]
 ) -> None:
+    folder = work.folder
     variant, key = training.of.variant, training.key
     facts = {
         f"dataset/{training.of.suffix}": {
@@ -90,7 +94,7 @@ def _pretend_training(
         f"score/{key}": {},
     }
     for name, known in facts.items():
-        folder.write(name, Record(name, {}, {}, 1.0, known))
+        folder.write(name, Record(name, asked_for(work, jobs[name]), {}, 1.0, known))
     predictions = folder.predictions(key)
     predictions.mkdir(parents=True, exist_ok=True)
     (predictions / SUMMARY_FILE).write_text(json.dumps({"nnsparse": _summary(iou, labels)}))

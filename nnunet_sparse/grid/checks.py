@@ -3,7 +3,6 @@
 import difflib
 
 from nnunet_sparse.env import environment, training_environment
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.cells import Base, bases, configurations
 from nnunet_sparse.grid.experiment import Configuration, Grid
 from nnunet_sparse.phantoms import TASKS
@@ -60,7 +59,7 @@ def _check_trainer(grid: Grid, configuration: Configuration) -> None:
         try:
             with environment(training_environment(grid.paths)):
                 find_trainer(name)
-        except SparseError as error:
+        except Exception as error:  # whatever modules of others raise
             close = difflib.get_close_matches(name, [_OWN, *PAPER], n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             grid.fail(configuration.line, f"{error}{hint}")

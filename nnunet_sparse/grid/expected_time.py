@@ -32,8 +32,7 @@ class _Way:
         if record is None:
             self.left[step] += 1
         else:
-            # a training that was continued has a short last attempt
-            self.times[step].append(max(record.seconds, record.facts.get("training_s", 0)))
+            self.times[step].append(record.duration_s)
 
     @property
     def each(self) -> dict[str, float]:
@@ -74,7 +73,9 @@ def _ways(grid: Grid, jobs: Mapping[str, Job]) -> list[_Way]:
     for name, job in jobs.items():
         if job.step in _STEPS:
             way = found.setdefault(_model(job.subject), _Way(job.subject))
-            way.add(job.step, folder.read(name))
+            record = folder.read(name)
+            if record is not None or job.step != "train" or not _is_trained(grid, job.subject):
+                way.add(job.step, record)
     for model, way in found.items():
         if not way.times["train"]:
             way.times["train"] = _logged(grid.paths.results, model)
@@ -87,13 +88,20 @@ def _model(training: Training) -> str:
     return f"{way.trainer}__{training.plans}__{way.configuration}"
 
 
+def _is_trained(grid: Grid, training: Training) -> bool:
+    """Whether another experiment has trained it."""
+    folder = f"Dataset???_{training.of.suffix}/{_model(training)}/fold_{training.repeat}"
+    return any(grid.paths.results.glob(f"{folder}/validation/summary.json"))
+
+
 def _logged(results: Path, model: str) -> list[float]:
     """Seconds of the epochs of all finished trainings of a kind, of whatever data set."""
     found = []
     for checkpoint in sorted(results.glob(f"*/{model}/fold_*/checkpoint_final.pth")):
         logs = checkpoint.parent.glob("training_log_*.txt")
         texts = [log.read_text(encoding="utf-8", errors="replace") for log in logs]
-        found.append(sum(float(seconds) for text in texts for seconds in _EPOCH.findall(text)))
+        if seconds := sum(float(each) for text in texts for each in _EPOCH.findall(text)):
+            found.append(seconds)
     return found
 
 

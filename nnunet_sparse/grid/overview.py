@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_sparse.budget import num_annotated_volumes, share_name
-from nnunet_sparse.dataset_name import FIRST_FREE_ID, MAX_ID, taken_ids
+from nnunet_sparse.dataset_name import (
+    FIRST_FREE_ID,
+    MAX_ID,
+    dataset_names,
+    parse_dataset_name,
+    taken_ids,
+)
 from nnunet_sparse.dataset_tools.choose_slices import choose_volumes, slices_of_volumes
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import read_geometry, resolve_axis
@@ -160,7 +166,10 @@ def _range(numbers: set[int]) -> str:
 
 def _check_ids(grid: Grid, datasets: list[Job]) -> None:
     folder = GridFolder(grid.folder)
-    missing = sum(not folder.record(job.name).is_file() for job in datasets)
+    there = {parse_dataset_name(name)[1] for name in dataset_names(grid.paths.raw)}
+    missing = sum(
+        not folder.record(job.name).is_file() and job.key not in there for job in datasets
+    )
     free = MAX_ID - len(taken_ids(grid.paths))
     if missing > free:
         raise SparseError(

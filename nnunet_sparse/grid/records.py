@@ -44,6 +44,11 @@ class Record:
     seconds: float
     facts: Mapping[str, Any]
 
+    @property
+    def duration_s(self) -> float:
+        """How long it took in all; a training that was continued has a short last attempt."""
+        return float(max(self.seconds, self.facts.get("training_s", 0)))
+
 
 @dataclass(frozen=True)
 class GridFolder:

@@ -18,6 +18,8 @@ from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.runner import device_of, is_asked_for
+from nnunet_sparse.grid.steps import Work
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.raw_dataset import SELECTION_FILE
 from nnunet_sparse.selection import Selection
@@ -122,11 +124,16 @@ def read_results(grid: Grid) -> list[Result]:
     SparseError
         If a task names a label that its base does not have, or a summary is damaged.
     """
-    folder = GridFolder(grid.folder)
+    folder, jobs = GridFolder(grid.folder), job_graph(grid)
+    work = Work(grid, folder, device_of(grid))
     found: list[Result] = []
-    for name, job in job_graph(grid).items():
+    for name, job in jobs.items():
         if job.step == "score" and folder.record(name).is_file():
-            found += _of_training(grid, folder, job.subject)
+            train = jobs[f"train/{job.key}"]
+            record = folder.read(train.name)
+            # not of other settings with the same name of plans
+            if record is None or is_asked_for(work, train, record):
+                found += _of_training(grid, folder, job.subject)
     return found
 
 

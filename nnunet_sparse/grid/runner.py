@@ -53,11 +53,12 @@ def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
     if record is not None and _is_current(work, job, record, inputs):
         logger.info("%s was done before", job.name)
     else:
-        with gpu_slot() if work.device == "cuda" and job.on_device else nullcontext():
+        step, needs_gpu = STEPS_BY_NAME[job.step], work.device == "cuda" and job.on_device
+        with step.held(work, job.subject), gpu_slot() if needs_gpu else nullcontext():
             start = time.monotonic()
-            facts = STEPS_BY_NAME[job.step].do(work, job.subject)
+            facts = step.do(work, job.subject)
         seconds = round(time.monotonic() - start, 2)
-        record = Record(uuid.uuid4().hex, _asked(work, job), inputs, seconds, facts)
+        record = Record(uuid.uuid4().hex, asked_for(work, job), inputs, seconds, facts)
         folder.write(job.name, record)
         logger.info("%s: done in %.0f s", job.name, seconds)
     write_json(folder.done(job.name), {"run": record.run})
@@ -70,10 +71,14 @@ def forget_outdated(grid: Grid) -> None:
     """
     folder = GridFolder(grid.folder)
     work = Work(grid, folder, device_of(grid))
+    outdated: set[str] = set()
     for name, job in job_graph(grid).items():
-        if folder.done(name).is_file() and not _is_done(work, job):
-            logger.info("%s is looked at again", name)
-            folder.done(name).unlink()
+        # what is there cannot be told where the jobs before must be done first
+        if not outdated.isdisjoint(job.inputs) or not _is_done(work, job):
+            outdated.add(name)
+            if folder.done(name).is_file():
+                logger.info("%s is looked at again", name)
+                folder.done(name).unlink()
 
 
 def _is_done(work: Work, job: Job) -> bool:
@@ -86,16 +91,21 @@ def _is_done(work: Work, job: Job) -> bool:
     return _is_current(work, job, record, inputs)
 
 
-def _asked(work: Work, job: Job) -> Facts:
+def asked_for(work: Work, job: Job) -> Facts:
     """What a job is asked for, as a record gives it back."""
     content: Facts = json.loads(json.dumps(STEPS_BY_NAME[job.step].asked(work, job.subject)))
     return content
 
 
+def is_asked_for(work: Work, job: Job, record: Record) -> bool:
+    """Whether a job was done as the file asks for it now."""
+    return dict(record.asked) == asked_for(work, job)
+
+
 def _is_current(work: Work, job: Job, record: Record, inputs: Mapping[str, str]) -> bool:
     """Whether what a record tells of is there and is what is asked for now."""
     step = STEPS_BY_NAME[job.step]
-    if not step.is_there(work, job.subject) or dict(record.asked) != _asked(work, job):
+    if not is_asked_for(work, job, record) or not step.is_there(work, job.subject):
         return False
     return not step.follows_inputs or dict(record.inputs) == dict(inputs)
 

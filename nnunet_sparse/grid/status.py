@@ -11,6 +11,8 @@ from filelock import FileLock, Timeout
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.runner import device_of, is_asked_for
+from nnunet_sparse.grid.steps import Work
 
 DONE, RUNNING, FAILED, STOPPED, WAITING = "done", "running", "failed", "stopped", "waiting"
 STATES = (DONE, RUNNING, FAILED, STOPPED, WAITING)
@@ -55,7 +57,7 @@ class Status:
             if state == DONE:
                 record = self.folder.read(name)
                 if record is not None:
-                    times[kind].append(record.seconds)
+                    times[kind].append(record.duration_s)
             else:
                 left[kind] += 1
         if any(kind not in times for kind in left):
@@ -66,17 +68,21 @@ class Status:
 def grid_status(grid: Grid) -> Status:
     """State of every job of an experiment; nothing is changed."""
     folder, jobs = GridFolder(grid.folder), job_graph(grid)
-    return Status({name: _state(folder, name) for name in jobs}, jobs, folder)
+    work = Work(grid, folder, device_of(grid))
+    return Status({name: _state(work, job) for name, job in jobs.items()}, jobs, folder)
 
 
-def _state(folder: GridFolder, name: str) -> str:
-    if _is_held(folder.lock(name)):
+def _state(work: Work, job: Job) -> str:
+    folder = work.folder
+    if _is_held(folder.lock(job.name)):
         return RUNNING
-    if folder.record(name).is_file():
-        return DONE
-    if folder.failure(name).is_file():
+    # it may have been done before
+    if folder.failure(job.name).is_file():
         return FAILED
-    return STOPPED if folder.log(name).is_file() else WAITING
+    record = folder.read(job.name)
+    if record is not None:
+        return DONE if is_asked_for(work, job, record) else WAITING
+    return STOPPED if folder.log(job.name).is_file() else WAITING
 
 
 def _is_held(file: Path) -> bool:

@@ -1,13 +1,15 @@
 """The work of each step of an experiment."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import replace_folder
+from nnunet_sparse.atomic import replace_folder, write_json
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.folds import SPLITS_FILE
@@ -24,6 +26,8 @@ from nnunet_sparse.split import split_file
 Facts = dict[str, Any]
 # with fewer threads nnU-Net's processes for prediction are not worth their start
 _PARALLEL_PREDICTION = 4
+# in a fold: where and by what it was trained
+_TRAINING_FILE = "nnsparse_training.json"
 
 
 @dataclass(frozen=True)
@@ -301,30 +305,54 @@ def _do_train(work: Work, training: Training) -> Facts:
     Another experiment, with a folder of its own, may have the same training.
     """
     folder = fold_folder(work.grid, training)
+    _check_same_plans(work, training, folder.parent)
+    if not _trained(work, training):
+        _train(work, training, folder)
+        facts = {
+            "device": work.device,
+            "gpus": os.environ.get(VISIBLE, ""),
+            "software": software(),
+        }
+        write_json(folder / _TRAINING_FILE, facts)
+    return {
+        "dataset": dataset_name(work.grid, training.of.suffix),
+        **_facts_of(folder / _TRAINING_FILE),
+        **_speed(folder / "checkpoint_final.pth"),
+    }
+
+
+def _facts_of(file: Path) -> Facts:
+    """How a network was trained, by whatever experiment; empty if nobody has told."""
+    if not file.is_file():
+        return {}
+    content: Facts = json.loads(file.read_text(encoding="utf-8"))
+    return content
+
+
+def _fold_lock(work: Work, training: Training) -> AbstractContextManager[None]:
+    """Lock of a fold, which other experiments may train as well."""
+    folder = fold_folder(work.grid, training)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # a name that nnU-Net does not take for a fold
     lock = folder.with_name(f".nnsparse_{folder.name}.lock")
-    with locked(lock, f"{folder} is being trained by another process, waiting for it"):
-        _check_same_plans(work, training, folder.parent)
-        if not _trained(work, training):
-            _train(work, training, folder)
-    facts = {
-        "dataset": dataset_name(work.grid, training.of.suffix),
-        "device": work.device,
-        "gpus": os.environ.get(VISIBLE, ""),
-        "software": software(),
-    }
-    return facts | _speed(folder / "checkpoint_final.pth")
+    return locked(lock, f"{folder} is being trained by another process, waiting for it")
 
 
 def _check_same_plans(work: Work, training: Training, model: Path) -> None:
     """Refuse to take a network for one of other plans with the same name."""
-    from nnunet_sparse.planners.plans import difference, read_plans
+    from nnunet_sparse.planners.plans import configuration_of, difference, read_plans
 
     preprocessed = work.grid.paths.preprocessed / dataset_name(work.grid, training.of.suffix)
     wanted, used = read_plans(preprocessed / f"{training.plans}.json"), model / "plans.json"
-    trained = read_plans(used)
-    if trained is not None and wanted is not None and (differs := difference(trained, wanted)):
+    trained, name = read_plans(used), training.configuration.configuration
+    if trained is None or wanted is None:
+        return
+    # others may have been added
+    before, now = (
+        {**plans, "configurations": {name: configuration_of(plans, name)}}
+        for plans in (trained, wanted)
+    )
+    if differs := difference(before, now):
         raise SparseError(
             f"{model} was trained with other plans of the same name ({differs} differs): delete "
             "it, or give the configuration another name with plans: NAME"
@@ -441,12 +469,15 @@ class Step:
         Does it; returns what is worth knowing.
     follows_inputs
         Whether it is done again after a job before it was.
+    held
+        What is held meanwhile; it is waited for before a GPU is.
     """
 
     asked: Callable[[Work, Any], Facts]
     is_there: Callable[[Work, Any], bool]
     do: Callable[[Work, Any], Facts]
     follows_inputs: bool = False
+    held: Callable[[Work, Any], AbstractContextManager[Any]] = lambda *_: nullcontext()
 
 
 STEPS_BY_NAME = {
@@ -455,7 +486,7 @@ STEPS_BY_NAME = {
     "interpolator": Step(_ask_network, _interpolator_is_there, _do_interpolator),
     "dataset": Step(_ask_dataset, _dataset_is_there, _do_dataset),
     "prepare": Step(_ask_prepare, _prepared, _do_prepare),
-    "train": Step(_ask_train, _trained, _do_train),
+    "train": Step(_ask_train, _trained, _do_train, held=_fold_lock),
     "predict": Step(_ask_nothing, _predicted, _do_predict, follows_inputs=True),
     "score": Step(_ask_nothing, _scored, _do_score, follows_inputs=True),
 }

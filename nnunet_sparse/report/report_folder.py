@@ -5,14 +5,16 @@ A marker in it lists the files of the report. What else lies there is its user's
 
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import replace_folder, write_json
+from nnunet_sparse.atomic import recover_folder, replace_folder, write_json
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.locks import try_lock, unlock
@@ -23,6 +25,9 @@ DEFAULT = "report"
 VERSION = 1
 _KEY, _EXPERIMENT = "nnsparse_report", "experiment"
 _STAGING = ".nnsparse_report_"
+# as tempfile names them
+_TEMPORARY = re.compile(re.escape(_STAGING) + r"[a-z0-9_]{8}")
+_SECONDS_TO_BEGIN = 60
 # what the first version wrote, which had no marker
 _UNMARKED = (PAGE, "report.md", "results.csv", "results.parquet", "figures", "tables")
 
@@ -57,6 +62,7 @@ def new_report(
         ``overwrite``, or cannot be written.
     """
     folder = folder.resolve()
+    recover_folder(folder)
     check_place(grid, folder, overwrite)
     above = next(path for path in folder.parents if path.exists())
     _remove_leftovers(above)
@@ -65,7 +71,7 @@ def new_report(
         fresh.mkdir()
         yield fresh
         written = [str(path.relative_to(fresh)) for path in _files(fresh)]
-        marker = {_KEY: VERSION, _EXPERIMENT: grid.name, **facts}
+        marker = {_KEY: VERSION, _EXPERIMENT: str(grid.folder.resolve()), **facts}
         write_json(fresh / MARKER, {**marker, "files": sorted([*written, MARKER])})
         if not overwrite:
             _keep(folder, fresh)
@@ -90,9 +96,12 @@ def _staging(above: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(above: Path) -> None:
-    """Remove what killed reports have left in a folder."""
+    """Remove what killed reports have left in a folder, but for those that may just begin."""
     for leftover in above.glob(f"{_STAGING}*"):
         with suppress(OSError):
+            age = time.time() - leftover.stat().st_mtime
+            if not _TEMPORARY.fullmatch(leftover.name) or age < _SECONDS_TO_BEGIN:
+                continue
             lock = try_lock(leftover / "lock")
             if lock is not None:
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -125,9 +134,10 @@ def check_place(grid: Grid, folder: Path, overwrite: bool) -> None:
         raise SparseError(
             f"{folder} belongs to the experiment and is no report: choose another folder with -o"
         )
-    if own or is_free or overwrite or (marker and marker.get(_EXPERIMENT) == grid.name):
+    same = marker is not None and marker.get(_EXPERIMENT) == str(grid.folder.resolve())
+    if own or is_free or overwrite or same:
         return
-    what = f"the report of experiment {marker.get(_EXPERIMENT)}" if marker else "no report"
+    what = f"the report of the experiment {marker.get(_EXPERIMENT)}" if marker else "no report"
     raise SparseError(
         f"{folder} is not empty and is {what}: choose another folder with -o, or replace all that "
         "it holds with --overwrite"
@@ -200,9 +210,9 @@ def _keep(folder: Path, fresh: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files below a folder, and links, which are not followed."""
+    """Files below a folder, and links, which are not followed; no sockets or pipes."""
     found = []
     for name, folders, files in os.walk(folder):
         links = [one for one in folders if (Path(name) / one).is_symlink()]
         found += [Path(name) / one for one in (*files, *links)]
-    return sorted(found)
+    return sorted(path for path in found if path.is_symlink() or path.is_file())

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,27 @@ def test_snakemake_forgets_what_is_no_longer_asked_for(grid: Grid) -> None:
     _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
     runner.forget_outdated(changed)
     assert not done.is_file()
+
+
+def test_jobs_after_one_that_is_outdated_are_not_looked_at(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their files cannot be found, since where they are is a fact of the job before."""
+    jobs = job_graph(grid)
+    first, second = (next(j for j in jobs.values() if j.step == s) for s in ("dataset", "prepare"))
+    for job in (base(grid), first, second):
+        runner.run_job(grid, job)
+
+    def is_there(work: steps.Work, _: Any) -> bool:
+        return bool(work.folder.read_done(first.name))
+
+    step = runner.STEPS_BY_NAME["prepare"]
+    monkeypatch.setitem(runner.STEPS_BY_NAME, "prepare", replace(step, is_there=is_there))
+    GridFolder(grid.folder).record(first.name).unlink()
+    runner.forget_outdated(grid)
+    assert not GridFolder(grid.folder).done(first.name).is_file()
+    assert not GridFolder(grid.folder).done(second.name).is_file()
+    assert GridFolder(grid.folder).done("base/PhantomOrgan").is_file()
 
 
 def test_a_job_is_forgotten_with_those_before_it(grid: Grid) -> None:

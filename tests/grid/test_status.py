@@ -1,12 +1,22 @@
 from pathlib import Path
 
 import pytest
-from grid_fixtures import write_grid
+from grid_fixtures import TINY, write_grid
 
+from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder, Record
+from nnunet_sparse.grid.runner import asked_for
 from nnunet_sparse.grid.status import duration, grid_status, last_lines, status_report
+from nnunet_sparse.grid.steps import Work
 from nnunet_sparse.locks import try_lock, unlock
+
+
+def finish(grid: Grid, name: str, seconds: float) -> None:
+    """Record that a job was done as it is asked for."""
+    folder = GridFolder(grid.folder)
+    asked = asked_for(Work(grid, folder, "cpu"), job_graph(grid)[name])
+    folder.write(name, Record("1", asked, {}, seconds, {}))
 
 
 def write(file: Path, text: str) -> None:
@@ -18,7 +28,7 @@ def test_states(tmp_path: Path) -> None:
     grid = write_grid(tmp_path)
     folder = GridFolder(grid.folder)
     names = [name for name, job in job_graph(grid).items() if job.step == "train"]
-    folder.write("base/PhantomOrgan", Record("1", {}, {}, 3.0, {}))
+    finish(grid, "base/PhantomOrgan", 3.0)
     write(folder.log(names[0]), "Epoch 1\n\nerror: something\n")
     write(folder.failure(names[0]), "something")
     write(folder.log(names[1]), "Epoch 0\n")
@@ -40,18 +50,28 @@ def test_states(tmp_path: Path) -> None:
 
 def test_time_left(tmp_path: Path) -> None:
     grid = write_grid(tmp_path)
-    folder = GridFolder(grid.folder)
     jobs = job_graph(grid)
     assert len(jobs) == 16  # of three variants
     for step in ("base", "dataset", "prepare", "train", "predict", "score"):
         first = next(name for name, job in jobs.items() if job.step == step)
-        folder.write(first, Record("1", {}, {}, 100.0, {}))
+        finish(grid, first, 100.0)
     # each of five kinds is to be done twice more
     assert grid_status(grid).seconds_left == 1000
     assert status_report(grid_status(grid)).endswith("time left: 17 min with one job at a time")
     for name in jobs:
-        folder.write(name, Record("1", {}, {}, 1.0, {}))
+        finish(grid, name, 1.0)
     assert status_report(grid_status(grid)).endswith("everything is done")
+
+
+def test_what_was_done_may_have_to_be_done_again(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path)
+    dataset = next(name for name in job_graph(grid) if name.startswith("dataset"))
+    finish(grid, dataset, 1.0)
+    assert grid_status(grid).states[dataset] == "done"
+    more = write_grid(tmp_path, TINY.replace("repeats: 1", "repeats: 2"))
+    assert grid_status(more).states[dataset] == "waiting"
+    write(GridFolder(more.folder).failure(dataset), "something")
+    assert grid_status(more).states[dataset] == "failed"
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:

@@ -113,16 +113,24 @@ def test_two_experiments_train_once(pretended: Grid) -> None:
     training = job(pretended, "train").subject
     folder = steps.fold_folder(pretended, training)
     folder.parent.mkdir(parents=True)
-    do = steps.STEPS_BY_NAME["train"].do
+    step = steps.STEPS_BY_NAME["train"]
+
+    def train() -> None:
+        with step.held(work(pretended), training):
+            step.do(work(pretended), training)
+
     with locked(folder.with_name(".nnsparse_fold_0.lock")):
-        thread = threading.Thread(target=do, args=(work(pretended), training))
+        thread = threading.Thread(target=train)
         thread.start()
         thread.join(0.5)
         assert thread.is_alive()
         assert not folder.exists()
     thread.join(60)
-    facts = do(work(other), training)
+    # taken over by a process that has a GPU
+    facts = step.do(replace(work(other), device="cuda"), training)
     assert (folder / "checkpoint_final.pth").read_text() == "tiny"
-    assert facts["training_s"] == 1.0
+    assert (facts["training_s"], facts["device"]) == (1.0, "cpu")
     assert "nnunetv2 2." in facts["software"]
     assert [path.name for path in folder.parent.iterdir()] == ["fold_0"]
+    (folder / "nnsparse_training.json").unlink()
+    assert "device" not in step.do(work(other), training)

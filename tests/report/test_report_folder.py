@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import os
 from pathlib import Path
 
@@ -72,14 +73,44 @@ def test_an_error_leaves_everything_as_it_was(grid: Grid, tmp_path: Path) -> Non
 
 def test_what_killed_reports_left_is_removed(grid: Grid, tmp_path: Path) -> None:
     leftover = tmp_path / ".nnsparse_report_abcdefgh"
-    (leftover / "new").mkdir(parents=True)
+    users, young = tmp_path / ".nnsparse_report_backup", tmp_path / ".nnsparse_report_01234567"
+    for folder in (leftover, users, young):
+        (folder / "new").mkdir(parents=True)
+    for folder in (leftover, users):
+        os.utime(folder, (0, 0))
     with new_report(grid, tmp_path / "one", {}):
         # one that is at work stays
         write(grid, tmp_path / "two")
         assert not leftover.exists()
-        assert len(list(tmp_path.glob(".nnsparse_report_*"))) == 1
+        assert users.exists()
+        assert len(list(tmp_path.glob(".nnsparse_report_*"))) == 3
     assert names(tmp_path / "one") == names(tmp_path / "two") == {MARKER}
-    assert not list(tmp_path.glob(".nnsparse_*"))
+    assert {path.name for path in tmp_path.glob(".nnsparse_*")} == {users.name, young.name}
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_kill_between_two_names_loses_nothing(
+    grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    folder = tmp_path / "new"
+    write(grid, folder, "report.html")
+    (folder / "notes.txt").write_text("mine")
+    rename, count = Path.rename, itertools.count(1)
+
+    def killed(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        if next(count) == moment:
+            raise KeyboardInterrupt
+        return moved
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write(grid, folder, "report.html")
+    write(grid, folder, "report.html")
+    assert names(folder) == {"report.html", "notes.txt", MARKER}
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not list(tmp_path.glob(".nnsparse_old_*"))
 
 
 def test_a_folder_that_is_no_report(grid: Grid, tmp_path: Path) -> None:
@@ -99,8 +130,12 @@ def test_a_folder_that_is_no_report(grid: Grid, tmp_path: Path) -> None:
 def test_the_report_of_another_experiment(grid: Grid, tmp_path: Path) -> None:
     other = write_grid(tmp_path / "home", name="other.yaml")
     write(other, tmp_path / "new", "report.html")
-    with pytest.raises(SparseError, match="is the report of experiment other"):
+    with pytest.raises(SparseError, match=r"is the report of the experiment /.*/other"):
         write(grid, tmp_path / "new")
+    # of the same name in another folder
+    (tmp_path / "away").mkdir()
+    with pytest.raises(SparseError, match="is the report of the experiment"):
+        write(write_grid(tmp_path / "away", name="other.yaml"), tmp_path / "new")
     write(grid, tmp_path / "new", overwrite=True)
     assert names(tmp_path / "new") == {MARKER}
     # an experiment whose file has got another name
