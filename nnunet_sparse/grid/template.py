@@ -145,7 +145,7 @@ device: auto                        # cpu, cuda
 
 def _task(base: str) -> str:
     text = _BASE_TASK.replace("BASE ", f"{base} ".ljust(5), 1)
-    # at the beginning of a word: no Splits, no MouseAtlas
+    # at the beginning of a word, no Splits and no MouseAtlas
     found = (
         t for word, t in _PAPER_TASKS.items() if re.search(f"(?<![a-z]){word}", base, re.IGNORECASE)
     )

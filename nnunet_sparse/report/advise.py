@@ -1,38 +1,72 @@
-"""``nnsparse_advise``: how to spend a budget, from the results of an experiment."""
+"""``nnsparse_advise``: how to spend a budget, from the results of an experiment.
+
+A *budget* is a number of annotated slices. It is *spent* on a whole number of volumes, at the
+density that annotates as many slices of them as the budget allows.
+"""
 
 import argparse
-import math
-from collections.abc import Sequence
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.budget import Budget, num_annotated_volumes
 from nnunet_sparse.cli import CommandParser, positive_int, run_command
+from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.grid.cells import Base, bases
+from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE, Base, bases
 from nnunet_sparse.grid.experiment import Grid, open_grid
-from nnunet_sparse.grid.overview import BaseFacts, base_facts
+from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result, read_results, target_results
-from nnunet_sparse.report.grid_figures import Panel, panels
+from nnunet_sparse.report.grid_panels import Panel, asked_cells, panels
 from nnunet_sparse.report.score_surface import Annotation, ScoreSurface
 
-_NUM_FRACTIONS = 25
 _MIN_TRAININGS = 3
 _LEVEL = 0.9
+_MAX_SPENDINGS = 25
+_MAX_ROWS = 6
+# whole slices seldom give exactly the densities that were tried
+_BEYOND = 1.05
 # of the paper's 3D networks
 _LEAST_RHO_3D = 0.2
 SOURCE = "Zhang, Kramer and Mazurowski, MIDL 2026, arXiv 2412.08081"
+_UNUSED = {DENSE: "dense", INTERPOLATED: "interpolated", PARTNER: "paired with interpolated ones"}
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Annotated volumes and slices.
+
+    Attributes
+    ----------
+    rho, s
+        Density and volume fraction with which ``nnsparse_make_dataset`` annotates as many, in as
+        few digits as it takes.
+    num_volumes
+        Annotated volumes.
+    num_slices
+        Annotated slices of all of them.
+    """
+
+    rho: float
+    s: float
+    num_volumes: int
+    num_slices: int
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A way of spending a budget.
+    """A way of spending a budget, and what is expected of it.
 
     Attributes
     ----------
     annotation
         Density, volume fraction and selector.
+    spending
+        The volumes and slices that this amounts to.
     mean, low, high
         Expected batched IoU and its 90 % interval.
     probability
@@ -40,16 +74,108 @@ class Choice:
     """
 
     annotation: Annotation
+    spending: Spending
     mean: float
     low: float
     high: float
     probability: float
 
 
-def choices(results: Sequence[Result], budget: int, num_slices: int) -> list[Choice]:
+class Volumes:
+    """Training volumes of a base, in the order in which they are annotated.
+
+    Parameters
+    ----------
+    num_slices
+        Length of the slice axis of each training volume, by case ID.
+    seed
+        Of the choice of volumes, as in ``nnsparse_make_dataset``.
+    """
+
+    def __init__(self, num_slices: Mapping[str, int], seed: int = 0) -> None:
+        order = choose_volumes(list(num_slices), 1.0, seed)
+        self.num_slices = {case: num_slices[case] for case in order}
+        self.seed = seed
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self.num_slices)
+
+    def costs(self, rho: float) -> np.ndarray:
+        """Annotated slices of the first volume, of the first two, and so on, at a density."""
+        return np.cumsum(list(Budget(rho=rho).of_volumes(self.num_slices).values()))
+
+    def actual(self, rho: float, s: float, selector: str) -> Annotation:
+        """Share of slices and of volumes that are annotated, as both are whole numbers."""
+        number = num_annotated_volumes(s, self.number)
+        available = sum(list(self.num_slices.values())[:number])
+        return Annotation(self.costs(rho)[number - 1] / available, number / self.number, selector)
+
+    def spend(
+        self,
+        budget: int,
+        num_volumes: int,
+        rhos: Sequence[float] = (),
+        fractions: Sequence[float] = (),
+    ) -> Spending:
+        """Annotate some volumes as densely as a budget allows.
+
+        Parameters
+        ----------
+        budget
+            Number of slices, at least one for each of the volumes.
+        num_volumes
+            How many are annotated.
+        rhos, fractions
+            Densities and volume fractions that are preferred to others with the same effect.
+        """
+        lengths = dict(list(self.num_slices.items())[:num_volumes])
+        highest = _highest_density(budget, lengths)
+        counts = Budget(rho=highest).of_volumes(lengths)
+
+        def same_slices(rho: float) -> bool:
+            return 0 < rho <= 1 and Budget(rho=rho).of_volumes(lengths) == counts
+
+        def same_volumes(s: float) -> bool:
+            return 0 < s <= 1 and num_annotated_volumes(s, self.number) == num_volumes
+
+        num_slices = sum(counts.values())
+        lowest = max((k - 0.5) / lengths[case] if k > 1 else 0 for case, k in counts.items())
+        likely = (*rhos, num_slices / sum(lengths.values()), (lowest + highest) / 2)
+        rho = next(filter(same_slices, likely))
+        s = next(filter(same_volumes, (*fractions, num_volumes / self.number)))
+        return Spending(
+            _shortened(rho, same_slices), _shortened(s, same_volumes), num_volumes, num_slices
+        )
+
+
+def _highest_density(budget: int, lengths: Mapping[str, int]) -> float:
+    """Highest density at which volumes cost no more than a budget, up to rounding."""
+    low, high = 0.0, 1.0
+    if sum(lengths.values()) <= budget:
+        return high
+    for _ in range(50):
+        middle = (low + high) / 2
+        if sum(Budget(rho=middle).of_volumes(lengths).values()) <= budget:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _shortened(value: float, is_equal: Callable[[float], bool]) -> float:
+    """Round to three decimals, or as few more as make no difference."""
+    return next((x for n in range(3, 18) if is_equal(x := round(value, n))), value)
+
+
+def choices(
+    results: Sequence[Result], budget: int, num_slices: Mapping[str, int], seed: int = 0
+) -> list[Choice]:
     """Ways of spending a budget within the range of an experiment, the best first.
 
-    Only densities and volume fractions between those that were tried are looked at.
+    Only densities and volume fractions between those that were tried are looked at (densities
+    up to 5 % beyond them, as they are those of whole slices).
 
     Parameters
     ----------
@@ -58,49 +184,80 @@ def choices(results: Sequence[Result], budget: int, num_slices: int) -> list[Cho
     budget
         Slices that can be annotated.
     num_slices
-        Slices of all training volumes.
+        Length of the slice axis of each training volume, by case ID.
+    seed
+        Of the choice of volumes, as in ``nnsparse_make_dataset``.
 
     Returns
     -------
     list of Choice
-        Empty if fewer than three trainings are there, or the budget is out of their range.
+        Empty if fewer than three trainings can be used, or the budget is out of their range.
     """
-    sparse = [
-        r
-        for r in results
-        if r.kind == "sparse" and r.scope == "volume" and r.batched_IoU is not None
-    ]
-    if len(sparse) < _MIN_TRAININGS:
+    used = [r for r in results if not _reason_against(r)]
+    if len(used) < _MIN_TRAININGS:
         return []
-    candidates = _candidates(sparse, budget / num_slices)
-    if not candidates:
+    volumes = Volumes(num_slices, seed)
+    spendings = _spendings(used, budget, volumes)
+    if not spendings:
         return []
-    surface = ScoreSurface(
-        [Annotation(r.rho, r.s, r.selector) for r in sparse],
-        [r.batched_IoU for r in sparse if r.batched_IoU is not None],
-    )
-    draws = surface.draws(candidates)
+    selectors = sorted({r.selector for r in used})
+    candidates = [(w, Annotation(w.rho, w.s, k)) for w in spendings for k in selectors]
+    surface = _fitted(used, num_slices)
+    draws = surface.draws([volumes.actual(a.rho, a.s, a.selector) for _, a in candidates])
     outside = (1 - _LEVEL) / 2
     low, high = np.quantile(draws, [outside, 1 - outside], axis=0)
     best = np.bincount(draws.argmax(axis=1), minlength=len(candidates)) / len(draws)
+    columns = (draws.mean(axis=0), low, high, best)
     found = [
-        Choice(a, float(m), float(x), float(y), float(p))
-        for a, m, x, y, p in zip(candidates, draws.mean(axis=0), low, high, best, strict=True)
+        Choice(annotation, spending, *(float(column[i]) for column in columns))
+        for i, (spending, annotation) in enumerate(candidates)
     ]
     return sorted(found, key=lambda choice: -choice.mean)
 
 
-def _candidates(results: Sequence[Result], share: float) -> list[Annotation]:
-    """Annotations that cost a share of all slices, in the range of what was tried."""
-    rhos, fractions = {r.rho for r in results}, {r.s for r in results}
-    low, high = max(min(fractions), share / max(rhos)), min(max(fractions), share / min(rhos))
-    if low > high * (1 + 1e-9):
+def _fitted(results: Sequence[Result], num_slices: Mapping[str, int]) -> ScoreSurface:
+    """Scores over the shares of slices and volumes that were annotated."""
+    of_seeds = {seed: Volumes(num_slices, seed) for seed in {r.seed for r in results}}
+    return ScoreSurface(
+        [of_seeds[r.seed].actual(r.rho, r.s, r.selector) for r in results],
+        [r.batched_IoU for r in results if r.batched_IoU is not None],
+    )
+
+
+def _reason_against(result: Result) -> str:
+    """Why a result does not enter the fit; empty if it does."""
+    if result.kind != SPARSE:
+        return _UNUSED.get(result.kind, result.kind)
+    if result.scope != "volume":
+        return f"with scope {result.scope}"
+    return "" if result.batched_IoU is not None else "without a defined IoU"
+
+
+def _spendings(results: Sequence[Result], budget: int, volumes: Volumes) -> list[Spending]:
+    """Ways of spending a budget in the range of what was tried."""
+    rhos, fractions = sorted({r.rho for r in results}), sorted({r.s for r in results})
+    least, most = rhos[0] / _BEYOND, min(1.0, rhos[-1] * _BEYOND)
+    tried = {num_annotated_volumes(s, volumes.number) for s in fractions}
+    # each of the volumes could have one slice more at the highest density
+    too_few = int((volumes.costs(most) + np.arange(1, volumes.number + 1) < budget).sum())
+    affordable = int((volumes.costs(least) <= budget).sum())
+    first, last = max(min(tried), too_few + 1), min(max(tried), affordable)
+    if first > last:
         return []
-    spread = np.geomspace(low, high, _NUM_FRACTIONS)
-    tried = [s for s in fractions if low <= s <= high]
-    values = sorted({round(float(s), 6) for s in (*spread, *tried)})
-    selectors = sorted({r.selector for r in results})
-    return [Annotation(share / s, s, selector) for s in values for selector in selectors]
+    numbers = {round(x) for x in np.geomspace(first, last, _MAX_SPENDINGS)}
+    numbers |= {number for number in tried if first <= number <= last}
+    found = [volumes.spend(budget, n, rhos, fractions) for n in sorted(numbers)]
+    return [spending for spending in found if least <= spending.rho <= most]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of a base."""
+
+    grid: Grid
+    base: Base
+    volumes: Volumes
+    budget: int
 
 
 def advice(grid: Grid, budget: int) -> str:
@@ -109,87 +266,185 @@ def advice(grid: Grid, budget: int) -> str:
     Raises
     ------
     SparseError
-        If a base cannot be read, or has fewer slices than the budget.
+        If a base cannot be read, or all have fewer slices than the budget.
     """
-    results = target_results(read_results(grid))
-    lines = []
-    for base in bases(grid):
-        facts = base_facts(grid, base)
-        total = sum(facts.num_slices.values())
+    shown = panels(target_results(read_results(grid)), asked_cells(grid))
+    lines: list[str] = []
+    too_small: list[str] = []
+    found = bases(grid)
+    for base in found:
+        volumes = Volumes(base_facts(grid, base).num_slices, grid.experiment.seeds[0])
+        total = sum(volumes.num_slices.values())
         if budget > total:
-            raise SparseError(f"{base.suffix} has {total} slices, fewer than the budget {budget}")
+            too_small.append(f"{base.suffix} has {total} slices, fewer than the budget {budget}")
+            continue
         lines.append(
-            f"{base.suffix}: {budget} of {total} slices in {len(facts.num_slices)} volumes"
+            f"{base.suffix}: up to {budget} of {total} slices, in {volumes.number} training volumes"
         )
-        of_base = panels(r for r in results if r.task == base.suffix)
-        answered = [text for p in of_base for text in _from_results(p, budget, total, facts)]
-        lines += answered or _rule_of_thumb(grid, base, budget, facts)
-        lines.append("")
-    return "\n".join(lines).rstrip()
+        of_base = [panel for panel in shown if panel.task == base.suffix]
+        lines += [*_of_base(_Question(grid, base, volumes, budget), of_base), ""]
+    if len(too_small) == len(found):
+        raise SparseError("; ".join(too_small))
+    return "\n".join([*lines, *too_small]).rstrip()
 
 
-def _from_results(panel: Panel, budget: int, total: int, facts: BaseFacts) -> list[str]:
-    found = choices(panel.results, budget, total)
-    if not found:
-        return []
+def _of_base(question: _Question, shown: Sequence[Panel]) -> list[str]:
+    """Advice for every way of training; the rule of thumb for those without results."""
+    lines: list[str] = []
+    unanswered = set()
+    volumes = question.volumes
+    for panel in shown:
+        found = choices(panel.results, question.budget, volumes.num_slices, volumes.seed)
+        lines += ["", f"  {panel.title}", *_used_lines(panel.results)]
+        if found:
+            lines += _answer(found, question)
+        else:
+            lines += _why_not(panel.results, question)
+            unanswered.add(panel.dimensions)
+    if unanswered:
+        lines += ["", *_rule_of_thumb(sorted(unanswered), question)]
+    return lines
+
+
+def _used_lines(results: Sequence[Result]) -> list[str]:
+    """Which results enter the fit, and which do not."""
+    used = [r for r in results if not _reason_against(r)]
+    unused = Counter(_reason_against(r) for r in results if _reason_against(r))
+    lines = [f"    used: {len(used)} of {len(results)} trainings"]
+    if used:
+        rhos, fractions = _range([r.rho for r in used]), _range([r.s for r in used])
+        selectors = ", ".join(sorted({r.selector for r in used}))
+        lines[0] += f", densities {rhos}, volume fractions {fractions}, selectors {selectors}"
+    if unused:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
+        lines.append(f"    not used: {counts}")
+    return lines
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = _number(min(values)), _number(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _answer(found: Sequence[Choice], question: _Question) -> list[str]:
+    """The best choice, what others are like, and how sure the selector is."""
     best = found[0]
-    lines = [f"  {panel.title}, from {len(panel.results)} trainings:"]
-    lines.append(f"    best: {_described(best.annotation, facts)}, batched IoU {_interval(best)}")
-    tried = {r.s for r in panel.results if r.kind == "sparse"}
-    shown: dict[tuple[float, str], Choice] = {}
-    for choice in found:
-        s = min(tried, key=lambda s: abs(math.log(s / choice.annotation.s)))
-        near = abs(math.log(s / choice.annotation.s)) < 1e-4
-        if near:
-            shown.setdefault((s, choice.annotation.selector), choice)
-    for choice in sorted(shown.values(), key=lambda c: -c.mean):
-        lines.append(f"    {_described(choice.annotation, facts)}: {_interval(choice)}")
+    lines = [
+        f"    best: {_described(best.spending, question)}, selector {best.annotation.selector}",
+        f"      expected batched IoU {best.mean:.3f}, 90 % interval {_interval(best)}",
+        f"      {_command(best.annotation, question)}",
+        "    volumes  slices       rho         s     IoU   90 % interval  selector",
+        *(_row(choice) for choice in _compared(found)),
+    ]
     selectors: dict[str, float] = {}
     for choice in found:
         name = choice.annotation.selector
         selectors[name] = selectors.get(name, 0.0) + choice.probability
     if len(selectors) > 1:
         ranked = sorted(selectors.items(), key=lambda item: -item[1])
-        lines.append(
-            "    best selector: " + ", ".join(f"{name} {share:.0%}" for name, share in ranked)
-        )
+        shares = [f"{name} {share:.0%}" for name, share in ranked]
+        lines.append(f"    most likely best selector: {', '.join(shares)}")
     return lines
-
-
-def _described(annotation: Annotation, facts: BaseFacts) -> str:
-    volumes = max(1, round(annotation.s * len(facts.num_slices)))
-    return (
-        f"--rho {annotation.rho:.3f} --s {annotation.s:.3f} --selector {annotation.selector} "
-        f"({volumes} volumes)"
-    )
 
 
 def _interval(choice: Choice) -> str:
-    return f"{choice.mean:.3f} (90 % interval {choice.low:.3f} to {choice.high:.3f})"
+    return f"{choice.low:.3f} to {choice.high:.3f}"
 
 
-def _rule_of_thumb(grid: Grid, base: Base, budget: int, facts: BaseFacts) -> list[str]:
+def _compared(found: Sequence[Choice]) -> list[Choice]:
+    """Some numbers of volumes with their best selector, and the best one with every selector."""
+    numbers = sorted({choice.spending.num_volumes for choice in found})
+    places = np.linspace(0, len(numbers) - 1, min(_MAX_ROWS, len(numbers)))
+    shown = {numbers[round(place)] for place in places}
+    best = found[0].spending.num_volumes
+    rows = [choice for choice in found if choice.spending.num_volumes == best]
+    for choice in found:
+        if choice.spending.num_volumes in shown - {c.spending.num_volumes for c in rows}:
+            rows.append(choice)
+    return sorted(rows, key=lambda choice: -choice.mean)
+
+
+def _row(choice: Choice) -> str:
+    spending = choice.spending
+    return (
+        f"    {spending.num_volumes:7}  {spending.num_slices:6}  {_number(spending.rho):>8}  "
+        f"{_number(spending.s):>8}   {choice.mean:.3f}  {_interval(choice)}  "
+        f"{choice.annotation.selector}"
+    )
+
+
+def _why_not(results: Sequence[Result], question: _Question) -> list[str]:
+    """Why results say nothing about a budget."""
+    used = [r for r in results if not _reason_against(r)]
+    if len(used) < _MIN_TRAININGS:
+        return [f"    {_MIN_TRAININGS} are needed"]
+    volumes, budget = question.volumes, question.budget
+    rhos, fractions = [r.rho for r in used], [r.s for r in used]
+    low, high = (
+        int(volumes.costs(rho)[num_annotated_volumes(s, volumes.number) - 1])
+        for rho, s in ((min(rhos), min(fractions)), (max(rhos), max(fractions)))
+    )
+    if low <= budget <= high:
+        return [f"    whole volumes at these densities do not come near {budget} slices"]
+    return [f"    they cover budgets of {low} to {high} slices, not {budget}"]
+
+
+def _rule_of_thumb(dimensions: Sequence[str], question: _Question) -> list[str]:
     """What the paper found on its data."""
-    share = budget / sum(facts.num_slices.values())
-    ways = base.task.configurations or grid.experiment.configurations
     lines = [
-        f"  No results for this budget; the paper's rule of thumb ({SOURCE}): few slices on as "
-        "many volumes as possible, at fixed intervals or at random."
+        f"  The paper's rule of thumb ({SOURCE}):",
+        "    few slices on as many volumes as possible, at fixed intervals or at random; in 3D at",
+        f"    densities of {_LEAST_RHO_3D} or more",
     ]
-    for flat in sorted({way.configuration.startswith("2d") for way in ways}, reverse=True):
-        rho = share if flat else max(share, min(1.0, _LEAST_RHO_3D))
-        annotation = Annotation(rho, min(1.0, share / rho), "fixed")
-        note = "" if flat or share >= _LEAST_RHO_3D else " (in 3D densities below 0.2 did not pay)"
-        lines.append(f"    {'2D' if flat else '3D'}: {_described(annotation, facts)}{note}")
+    volumes, budget = question.volumes, question.budget
+    for name in dimensions:
+        number = min(budget, volumes.number)
+        if name == "3D":
+            number = max(1, int((volumes.costs(_LEAST_RHO_3D) <= budget).sum()))
+        spending = volumes.spend(budget, number, (_LEAST_RHO_3D,))
+        annotation = Annotation(spending.rho, spending.s, "fixed")
+        lines.append(f"    {name}: {_described(spending, question)}")
+        lines.append(f"      {_command(annotation, question)}")
     return lines
+
+
+def _described(spending: Spending, question: _Question) -> str:
+    return (
+        f"{spending.num_slices} slices in {spending.num_volumes} of {question.volumes.number} "
+        "volumes"
+    )
+
+
+def _command(annotation: Annotation, question: _Question) -> str:
+    """Command that annotates a base in this way, in the experiment's split of it."""
+    task, base = question.base.task, question.base
+    options = {
+        "-d": base.name or f"DatasetXXX_{base.suffix}",
+        "--rho": _number(annotation.rho),
+        "--s": _number(annotation.s),
+        "--selector": annotation.selector,
+        "--seed": str(question.volumes.seed or ""),
+        "--axis": "" if task.axis == "auto" else task.axis,
+        "--val": "" if task.val is None else _number(task.val),
+        "--test": "" if task.test is None else _number(task.test),
+        "--split_file": str(question.grid.file.parent / task.split_file) if task.split_file else "",
+        "--split_seed": str(task.split_seed or ""),
+    }
+    words = [word for option in options.items() if option[1] for word in option]
+    return shlex.join(["nnsparse_make_dataset", *words])
+
+
+def _number(value: float) -> str:
+    """Every digit, and no more."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``nnsparse_advise``."""
     parser = CommandParser(
         "nnsparse_advise",
-        "Say which density, volume fraction and selector are best for a number of slices, with "
-        "uncertainty, from the results of an experiment.",
+        "Say how many volumes, which density and which selector are best for a number of slices, "
+        "with uncertainty, from the results of an experiment.",
         "nnsparse_advise grid.yaml --budget 500",
     )
     parser.add_argument("grid", type=Path, metavar="GRID.yaml", help="experiment file")

@@ -89,7 +89,7 @@ def test_the_same_results_give_the_same_report(grid: Grid) -> None:
     assert report(grid) == 0
     before = tree(grid.folder / "report")
     marker = json.loads(before["report.json"])
-    assert marker["experiment"] == "tiny"
+    assert marker["experiment"] == str(grid.folder.resolve())
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", marker["newest_result"])
     assert set(marker["files"]) == {name for name, content in before.items() if content}
     assert report(grid) == 0
