@@ -245,7 +245,7 @@ def test_tables_of_tasks_and_of_dimensions_are_filtered(opened: Any) -> None:
     choose(opened, "configuration", "2d")
     # masks belong to a task, whatever is trained with them
     assert visible(opened, "section") == [*before, "selectors", "table5", "odd"]
-    assert visible(opened, "#shown") == ["23 of 39 rows"]
+    assert visible(opened, "#shown") == ["29 of 49 rows"]
     choose(opened, "task", "Hippocampus")
     assert visible(opened, "section") == [*before, "selectors", "odd"]
 

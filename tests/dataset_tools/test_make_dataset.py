@@ -260,7 +260,7 @@ def test_other_content_under_the_same_name(paths: NnUNetPaths, make_base: BaseMa
     make_base()
     first = make_dataset(paths, "4", rho=0.2)
     folds = made(first) / "splits_final.json"
-    folds.write_text(folds.read_text().replace("case_0", "case_1"))
+    folds.write_text('[{"train": ["case_1"], "val": ["case_2"]}]')
     before = tree(made(first))
     with pytest.raises(SparseError, match=r"other content \(splits_final.json\).*--overwrite"):
         make_dataset(paths, "4", rho=0.2)
