@@ -363,7 +363,9 @@ def _train(work: Work, training: Training, folder: Path) -> None:
     import torch
     from nnunetv2.run.run_training import run_training
 
-    begun = any((folder / f"checkpoint_{kind}.pth").is_file() for kind in ("latest", "final"))
+    # a training that was killed while it was validated is not continued, but validated
+    trained = (folder / "checkpoint_final.pth").is_file()
+    begun = (folder / "checkpoint_latest.pth").is_file()
     way = training.configuration
     run_training(
         dataset_name(work.grid, training.of.suffix),
@@ -371,7 +373,8 @@ def _train(work: Work, training: Training, folder: Path) -> None:
         training.repeat,
         trainer_class_name=way.trainer,
         plans_identifier=training.plans,
-        continue_training=begun,
+        continue_training=begun and not trained,
+        only_run_validation=trained,
         device=torch.device(work.device),
     )
 

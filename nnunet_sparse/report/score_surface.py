@@ -28,14 +28,14 @@ _STEPS, _LAST_STEPS = 2, 6
 # deviations of the scores (of a trend: over half the range that was tried), lengths in half ranges.
 _PRIORS = {
     "trend": (0.3, 1.2),
-    "rest": (0.1, 1.2),
+    "rest": (0.06, 1.4),
     "length": (1.5, 0.5),
     "selector": (0.15, 1.0),
     "selector_in_places": (0.06, 1.0),
     "noise": (0.2, 1.2),
 }
 # mean and standard deviation of the exponents c
-_CURVATURE = (0.5, 0.6)
+_CURVATURE = (0.5, 0.5)
 _LEVEL = 2.0
 # of the logarithms, where less was tried
 _LEAST_HALF_RANGE = 0.35
@@ -133,6 +133,8 @@ class ScoreSurface:
     def _places(self, annotations: Sequence[Annotation]) -> np.ndarray:
         """(n, 3): centred log rho and log s, and the selector's number."""
         logs = np.log([[a.rho, a.s] for a in annotations]) - self.centre
+        for unknown in {a.selector for a in annotations}.difference(self.selectors):
+            raise ValueError(f"there is no score of selector {unknown}")
         numbers = [float(self.selectors.index(a.selector)) for a in annotations]
         return np.column_stack([logs, numbers])
 
