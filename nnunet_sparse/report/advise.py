@@ -308,6 +308,8 @@ def _of_base(question: _Question, shown: Sequence[Panel]) -> list[str]:
 
 def _used_lines(results: Sequence[Result]) -> list[str]:
     """Which results enter the fit, and which do not."""
+    if not results:
+        return ["    no training has been scored"]
     used = [r for r in results if not _reason_against(r)]
     unused = Counter(_reason_against(r) for r in results if _reason_against(r))
     lines = [f"    used: {len(used)} of {len(results)} trainings"]
@@ -377,7 +379,7 @@ def _why_not(results: Sequence[Result], question: _Question) -> list[str]:
     """Why results say nothing about a budget."""
     used = [r for r in results if not _reason_against(r)]
     if len(used) < _MIN_TRAININGS:
-        return [f"    {_MIN_TRAININGS} are needed"]
+        return [f"    at least {_MIN_TRAININGS} are needed"]
     volumes, budget = question.volumes, question.budget
     rhos, fractions = [r.rho for r in used], [r.s for r in used]
     low, high = (
