@@ -38,7 +38,7 @@ from nnunet_sparse.raw_dataset import RawDataset
 raw, plans, configuration, output, num_processes = sys.argv[1:]
 SparsePreprocessor().run(
     RawDataset.open(Path(raw)),
-    json.loads(Path(plans).read_text()),
+    json.loads(Path(plans).read_text("utf-8")),
     configuration,
     Path(output),
     int(num_processes),

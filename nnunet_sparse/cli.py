@@ -5,6 +5,7 @@ A command is a module with ``main(argv=None) -> int`` that hands its parser and 
 """
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -88,6 +89,8 @@ def run_command(
         is a bug of ours and keeps its traceback.
     """
     args = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
+        sys.stdout.reconfigure(errors="replace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
     try:

@@ -47,7 +47,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
     with pytest.raises(RuntimeError), atomic_path(file) as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise RuntimeError
-    assert json.loads(file.read_text()) == {"a": 1}
+    assert json.loads(file.read_text("utf-8")) == {"a": 1}
     assert list(tmp_path.iterdir()) == [file]
 
 

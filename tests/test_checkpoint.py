@@ -22,4 +22,4 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch, error):
     with pytest.raises(SparseError, match=r"cannot write .*a\.pth: (unexpected|No space)") as found:
         save_checkpoint({}, tmp_path / "a.pth")
     assert "\n" not in str(found.value)
-    assert [f.read_text() for f in tmp_path.iterdir()] == ["before"]
+    assert [f.read_text("utf-8") for f in tmp_path.iterdir()] == ["before"]

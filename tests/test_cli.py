@@ -1,4 +1,7 @@
 import argparse
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -36,6 +39,18 @@ def test_errors_are_one_line(
 ) -> None:
     assert run_raising(error) == 2
     assert capsys.readouterr() == ("", line)
+
+
+def test_terminals_that_know_ascii_only() -> None:
+    program = """
+from nnunet_sparse.cli import CommandParser, run_command
+run_command(CommandParser("x", "x", "x"), lambda _: print("0.5 \u00b1 0.1"), [])
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"0.5", b"?", b"0.1"]
 
 
 def test_interrupt_and_bugs() -> None:

@@ -29,7 +29,7 @@ def test_demo_runs_to_the_end(
         "PhantomLesion_rho0.200_s1.000_fixed_seed0_slices.png",
     ]
     (summary,) = folder.glob("predictions/*/nnsparse_summary.json")
-    scores = json.loads(summary.read_text())["nnsparse"]
+    scores = json.loads(summary.read_text("utf-8"))["nnsparse"]
     assert scores["num_cases"] == 2
     assert set(scores["per_label"]) == {"1", "2"}
 

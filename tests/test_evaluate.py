@@ -90,7 +90,7 @@ def assert_same_overlap(summary, stock_file):
         mean = summary["nnsparse"]["per_label"][str(label)]
         np.testing.assert_allclose(mean["Dice"]["mean"], row["Dice"])
         assert summary["mean"][str(label)] == row
-    written = json.loads(Path(stock_file).read_text())
+    written = json.loads(Path(stock_file).read_text("utf-8"))
     for part in ("foreground_mean", "metric_per_case"):
         assert summary[part] == evaluate._null_for_nan(written[part])
 
@@ -130,7 +130,7 @@ def test_same_numbers_as_stock_nnunet_with_ignore_label(tmp_path, monkeypatch):
     assert_same_overlap(summary, folder)
     assert_same_overlap(summary, simple)
     assert not (pred / "summary.json").exists()
-    assert json.loads((pred / SUMMARY_FILE).read_text()) == summary
+    assert json.loads((pred / SUMMARY_FILE).read_text("utf-8")) == summary
     ours_read_by_stock = load_summary_json(str(pred / SUMMARY_FILE))
     assert ours_read_by_stock["metric_per_case"][2]["metrics"][2]["Dice"] is None
     assert ours_read_by_stock["mean"] == load_summary_json(str(folder))["mean"]
@@ -260,7 +260,7 @@ def test_existing_output_is_kept_unless_asked(folders, capsys):
     assert "--overwrite" in capsys.readouterr().err
     assert (pred / SUMMARY_FILE).read_bytes() == before
     assert main([*arguments, "--tolerance_mm", "3", "--overwrite"]) == 0
-    assert json.loads((pred / SUMMARY_FILE).read_text())["nnsparse"]["tolerance_mm"] == 3
+    assert json.loads((pred / SUMMARY_FILE).read_text("utf-8"))["nnsparse"]["tolerance_mm"] == 3
 
 
 def truncate(path):

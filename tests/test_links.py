@@ -37,7 +37,7 @@ def test_last_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard: bool
     source, link = source_of(tmp_path), tmp_path / "link"
     link_file(source, link, hard)
     assert not link.samefile(source)
-    assert link.read_text() == "content"
+    assert link.read_text("utf-8") == "content"
     assert link.stat().st_mtime_ns == source.stat().st_mtime_ns
 
 
@@ -45,7 +45,7 @@ def test_existing_links_stay(tmp_path: Path) -> None:
     source, link = source_of(tmp_path), tmp_path / "link"
     link.write_text("other")
     link_file(source, link)
-    assert link.read_text() == "other"
+    assert link.read_text("utf-8") == "other"
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, method: str) -> None:

@@ -20,8 +20,8 @@ def test_output_goes_to_a_log(runner: Runner, tmp_path: Path) -> None:
     runner.run(Step("show the number", ["python", "-c", "print('{np}')"]))
     runner.run(Step("show paths", ["nnsparse_env"]))
     runner.run(Step("show it", ["python", "-c", "import sys; print(sys.argv[1])", "{np}"]))
-    assert (tmp_path / "logs" / "3_show_it.txt").read_text() == "3\n"
-    assert "nnUNet_raw" not in (tmp_path / "logs" / "2_show_paths.txt").read_text()
+    assert (tmp_path / "logs" / "3_show_it.txt").read_text("utf-8") == "3\n"
+    assert "nnUNet_raw" not in (tmp_path / "logs" / "2_show_paths.txt").read_text("utf-8")
 
 
 def test_a_finished_step_is_not_repeated(runner: Runner, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_dense_datasets(paths: NnUNetPaths, make_base: BaseMaker) -> None:
 
 def test_mapping_without_images(make_base: BaseMaker) -> None:
     folder = make_base()
-    content = json.loads((folder / "dataset.json").read_text())
+    content = json.loads((folder / "dataset.json").read_text("utf-8"))
     content["dataset"] = {"a": {"label": "x"}}
     (folder / "dataset.json").write_text(json.dumps(content))
     with pytest.raises(SparseError, match="case 'a' needs images and label"):

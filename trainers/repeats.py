@@ -33,7 +33,7 @@ def check_repeat(fold: int | str, splits_file: Path) -> None:
         If the fold is ``all`` or beyond the file.
     """
     exists = splits_file.is_file()
-    count = len(json.loads(splits_file.read_text())) if exists else _NUM_STOCK_FOLDS
+    count = len(json.loads(splits_file.read_text("utf-8"))) if exists else _NUM_STOCK_FOLDS
     valid = f"repeats are 0 to {count - 1}" + (f" in {splits_file}" if exists else "")
     if fold == "all":
         raise SparseError(f"fold 'all' would also train on the validation cases; {valid}")

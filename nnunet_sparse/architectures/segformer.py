@@ -146,7 +146,7 @@ class SegFormer(nn.Module):
     def _check_config(self, folder: Path, transformers: Any) -> None:
         file = folder / "config.json"
         try:
-            kind = json.loads(file.read_text())["model_type"]
+            kind = json.loads(file.read_text("utf-8"))["model_type"]
             config = transformers.SegformerConfig.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())

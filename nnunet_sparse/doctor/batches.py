@@ -250,7 +250,7 @@ def _make_trainer(subject: Subject, configuration: str, trainer_class: Any) -> A
     assert plans is not None
     plans["continue_training"] = False
     file = subject.preprocessed / "dataset.json"
-    content = json.loads(file.read_text()) if file.is_file() else subject.raw.dataset_json
+    content = json.loads(file.read_text("utf-8")) if file.is_file() else subject.raw.dataset_json
     return trainer_class(plans, configuration, 0, content, torch.device("cpu"))
 
 

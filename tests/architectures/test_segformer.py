@@ -38,7 +38,7 @@ def checkpoint(tmp_path):
 
 def edit_config(folder, **changes):
     file = folder / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | changes))
 
 
 def check_encoder(network, checkpoint):

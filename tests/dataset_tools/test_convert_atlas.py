@@ -32,7 +32,7 @@ def beside(source: Path, ending: str) -> Path:
 def test_converts_to_the_padded_template(paths: NnUNetPaths, source: Path) -> None:
     assert main_atlas([str(source), *SIZE, "-np", "1"]) == 0
     folder = paths.raw / "Dataset500_ATLAS"
-    content = json.loads((folder / "dataset.json").read_text())
+    content = json.loads((folder / "dataset.json").read_text("utf-8"))
     assert content["channel_names"] == {"0": "T1"}
     assert content["labels"] == {"background": 0, "lesion": 1}
     image, label = atlas_arrays()  # 7 x 9 x 8: padded by 2 + 1 rows and 2 + 1 columns
@@ -45,7 +45,7 @@ def test_converts_to_the_padded_template(paths: NnUNetPaths, source: Path) -> No
         (file,) = folder.glob(f"labels*/{case_id}.nii.gz")
         np.testing.assert_array_equal(array(file)[:, 2:11, 2:10], label)
         assert array(file).sum() == label.sum()
-    report = json.loads((folder / "conversion.json").read_text())
+    report = json.loads((folder / "conversion.json").read_text("utf-8"))
     assert list(report["left_out"]) == ["sub-r002s001_ses-1"]
     assert "is a test image without mask" in report["left_out"]["sub-r002s001_ses-1"]
 
@@ -70,7 +70,7 @@ def test_sessions_of_a_patient_stay_together(paths: NnUNetPaths, source: Path) -
         name = f"ATLAS{seed}"
         assert main_atlas([str(source), *SIZE, "-np", "1", "--seed", f"{seed}", "-o", name]) == 0
         (file,) = paths.preprocessed.glob(f"*_{name}/nnsparse_split.json")
-        split = json.loads(file.read_text())
+        split = json.loads(file.read_text("utf-8"))
         parts = [sum("r001s001" in c for c in split[part]) for part in ("train", "val", "test")]
         assert sorted(parts) == [0, 0, 3]
 

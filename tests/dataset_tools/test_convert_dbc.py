@@ -46,7 +46,8 @@ def test_both_tasks_share_images_and_split(paths: NnUNetPaths, source: Path) -> 
     folders = sorted(paths.raw.glob("Dataset*"))
     assert [f.name for f in folders] == ["Dataset500_DBC_Breast", "Dataset501_DBC_FGT"]
     splits = [
-        (paths.preprocessed / folder.name / "nnsparse_split.json").read_text() for folder in folders
+        (paths.preprocessed / folder.name / "nnsparse_split.json").read_text("utf-8")
+        for folder in folders
     ]
     assert splits[0] == splits[1]
     image, label = dbc_arrays()  # 6 x 10 x 12 at 2 x 1 x 1 mm: one more row and column around
@@ -54,7 +55,7 @@ def test_both_tasks_share_images_and_split(paths: NnUNetPaths, source: Path) -> 
         (folders[0], "breast", label > 0),
         (folders[1], "FGT", label == 3),
     ):
-        content = json.loads((folder / "dataset.json").read_text())
+        content = json.loads((folder / "dataset.json").read_text("utf-8"))
         assert content["labels"] == {"background": 0, name: 1}
         assert content["channel_names"] == {"0": "T1"}
         (file,) = folder.glob("images*/Breast_MRI_001_0000.nii.gz")
@@ -334,7 +335,9 @@ def test_incomplete_patients_can_be_left_out(paths: NnUNetPaths, tmp_path: Path)
     (source / INNER).unlink()
     arguments = [str(source), *SIZE, "-np", "1", "--task", "breast", "--skip_incomplete"]
     assert main_dbc([*arguments, "--exclude", "Breast_MRI_009"]) == 0
-    report = json.loads((paths.raw / "Dataset500_DBC_Breast" / "conversion.json").read_text())
+    report = json.loads(
+        (paths.raw / "Dataset500_DBC_Breast" / "conversion.json").read_text("utf-8")
+    )
     assert sorted(report["cases"]) == [f"Breast_MRI_00{number}" for number in (2, 5, 7)]
     assert sorted(report["left_out"]) == ["Breast_MRI_001", "Breast_MRI_009"]
 

@@ -57,7 +57,7 @@ def refused(capfd: pytest.CaptureFixture[str], source: Path, *arguments: str) ->
 def test_raw_data_set(paths: NnUNetPaths, convert: Convert) -> None:
     folder = convert()
     assert folder.name == "Dataset500_LiTS17"
-    content = json.loads((folder / "dataset.json").read_text())
+    content = json.loads((folder / "dataset.json").read_text("utf-8"))
     assert content["channel_names"] == {"0": "CT"}  # nnU-Net clips and scales by the foreground
     assert content["labels"] == {"background": 0, "liver": 1, "tumour": 2}
     assert content["numTraining"] == 3
@@ -107,7 +107,7 @@ def test_resampling_to_another_spacing(convert: Convert) -> None:
 
 def test_report(convert: Convert) -> None:
     folder = convert("--size", "2", "8", "10")
-    report = json.loads((folder / "conversion.json").read_text())
+    report = json.loads((folder / "conversion.json").read_text("utf-8"))
     case = report["cases"]["lits_003"]
     assert case["image"] == "Training Batch 2/volume-3.nii.gz"
     assert case["labels"] == ["Training Batch 2/segmentation-3.nii.gz"]
@@ -122,7 +122,7 @@ def test_report(convert: Convert) -> None:
         "tumour": {"before": 2, "after": 2},
     }
     assert (case["foreground_lost"], case["restored_objects"]) == (0, 0)
-    rows = (folder / "conversion.csv").read_text().splitlines()
+    rows = (folder / "conversion.csv").read_text("utf-8").splitlines()
     assert len(rows) == 5
     assert "lits_003" in rows[4]
     assert "3 8 10" in rows[4]
@@ -134,7 +134,7 @@ def test_report(convert: Convert) -> None:
 
 def test_crop_moves_to_the_foreground(convert: Convert, capfd: pytest.CaptureFixture[str]) -> None:
     folder = convert("--size", "6", "8", "5")
-    report = json.loads((folder / "conversion.json").read_text())
+    report = json.loads((folder / "conversion.json").read_text("utf-8"))
     assert report["cases"]["lits_000"]["shift_voxels"] == [0, 0, 1]  # columns 3 to 7, not 2 to 6
     assert "4 moved to contain the foreground" in capfd.readouterr().out
 
@@ -163,7 +163,7 @@ def test_headers_that_disagree_are_overruled_by_the_volume(
     label = lits_arrays()[1]
     write_nifti(volume(label, axes=axes), source / name, np.diag([-3.0, 3, 1, 1]))
     folder = convert()
-    report = json.loads((folder / "conversion.json").read_text())
+    report = json.loads((folder / "conversion.json").read_text("utf-8"))
     assert report["cases"][case]["label_placement"] == "by voxels"
     assert report["cases"]["lits_000"]["label_placement"] == "same"
     (made,) = folder.glob(f"labels*/{case}.nii.gz")
@@ -422,7 +422,7 @@ def test_incomplete_and_excluded_cases_can_be_left_out(source: Path, convert: Co
     lits_tree(source, [0, 1, 4, 5])
     (source / "Training Batch 2" / "segmentation-4.nii.gz").unlink()
     folder = convert(*SIZE, "--skip_incomplete", "--exclude", "lits_002")
-    report = json.loads((folder / "conversion.json").read_text())
+    report = json.loads((folder / "conversion.json").read_text("utf-8"))
     assert sorted(report["cases"]) == ["lits_000", "lits_001", "lits_003", "lits_005"]
     assert report["left_out"]["lits_002"] == "excluded (--exclude)"
     assert report["left_out"]["lits_004"].endswith("volume-4.nii.gz has no segmentation")

@@ -123,7 +123,7 @@ def test_another_network_makes_another_data_set(paths: NnUNetPaths, make_base: B
     assert other.name.endswith("_mi_correspondence_numsteps3_seed0")
     shutil.copytree(f"{model}_numsteps3", model)
     (model / "training.json").write_text(
-        (model / "training.json").read_text().replace('"num_steps": 3', '"num_steps": 2')
+        (model / "training.json").read_text("utf-8").replace('"num_steps": 3', '"num_steps": 2')
     )
     with pytest.raises(SparseError, match=rf"{folder.name} exists with other content"):
         run(paths, Interpolation())

@@ -88,7 +88,7 @@ def test_without_anything_a_phantom_is_made(
     (phantom,) = raw.glob("Dataset*_PhantomLesion")
     (sparse,) = raw.glob("Dataset*_PhantomLesion_rho0.200_s0.500_random_seed0")
     assert str(sparse) in capsys.readouterr().out
-    assert json.loads((sparse / "selection.json").read_text())["base"] == phantom.name
+    assert json.loads((sparse / "selection.json").read_text("utf-8"))["base"] == phantom.name
     assert os.environ[ENV_NAMES[0]] == str(raw)
 
 
@@ -180,7 +180,7 @@ def test_some_paths_unset(
 
 def edit_json(folder: Path, **changes: object) -> None:
     file = folder / "dataset.json"
-    content = {**json.loads(file.read_text()), **changes}
+    content = {**json.loads(file.read_text("utf-8")), **changes}
     file.write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
 
 

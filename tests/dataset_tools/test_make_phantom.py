@@ -34,7 +34,7 @@ def test_writes_a_raw_data_set_of_nnunet(paths: NnUNetPaths) -> None:
         "labelsTr/lesion_0001.nii.gz",
         "labelsTs/lesion_test_0000.nii.gz",
     ]
-    content = json.loads((folder / "dataset.json").read_text())
+    content = json.loads((folder / "dataset.json").read_text("utf-8"))
     assert content["channel_names"] == {"0": "CT"}
     assert content["labels"] == {"background": 0, "liver": 1, "tumour": 2}
     assert (content["numTraining"], content["file_ending"]) == (2, ".nii.gz")
@@ -77,7 +77,7 @@ def test_overwrite_spares_what_is_no_phantom(paths: NnUNetPaths) -> None:
     (folder / "dataset.json").write_text("{}")
     with pytest.raises(SparseError, match="is not a phantom"):
         make_phantom(paths, "organ", overwrite=True, **SMALL)
-    assert (folder / "dataset.json").read_text() == "{}"
+    assert (folder / "dataset.json").read_text("utf-8") == "{}"
 
 
 def test_no_test_cases(paths: NnUNetPaths) -> None:

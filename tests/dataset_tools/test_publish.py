@@ -49,7 +49,7 @@ def test_parallel_overwriting_calls_leave_one_of_their_results(
     ]
     assert [process.wait(timeout=120) for process in running] == [0] * 3
     (folder,) = paths.raw.glob("Dataset5*")
-    assert len(json.loads((folder / "splits_final.json").read_text())) in {3, 4, 5}
+    assert len(json.loads((folder / "splits_final.json").read_text("utf-8"))) in {3, 4, 5}
     assert not list(paths.raw.glob(".*"))
 
 

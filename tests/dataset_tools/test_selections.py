@@ -86,7 +86,7 @@ def test_a_budget_is_spent_to_the_last_slice(
         assert max(counts(result)) - min(counts(result)) <= 1
     scoped = "_dataset" if scope == "dataset" else ""
     assert made(result).name == f"Dataset500_Tiny_n{budget}_s1.000_{selector}{scoped}_seed0"
-    splits = json.loads((made(result) / "splits_final.json").read_text())
+    splits = json.loads((made(result) / "splits_final.json").read_text("utf-8"))
     assert splits[0]["train"] == sorted(result.selection.cases)
 
 
@@ -106,7 +106,7 @@ def test_parameters_are_part_of_the_name(paths: NnUNetPaths, make_base: BaseMake
     choice: dict[str, Any] = {"rho": 0.2, "selector": "ual", "mae": CPU}
     result = make_dataset(paths, "4", **choice, parameters={"clusters": 2, "coverage": 0.9})
     assert made(result).name == "Dataset500_Tiny_rho0.200_s1.000_ual_clusters2_seed0"
-    content = json.loads((made(result) / "selection.json").read_text())
+    content = json.loads((made(result) / "selection.json").read_text("utf-8"))
     assert content["selector"]["parameters"]["clusters"] == 2
     assert len(content["selector"]["features"]) == 16
     assert content["variant"]["parameters"] == {"clusters": 2}

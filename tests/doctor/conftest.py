@@ -136,7 +136,7 @@ class Toy:
         folder = self.preprocessed / f"nnsparsePlans_{configuration}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        dataset_json = json.loads((self.raw / "dataset.json").read_text())
+        dataset_json = json.loads((self.raw / "dataset.json").read_text("utf-8"))
         num_channels = len(next(iter(self.images.values())))
         for case in self.labels:
             files = [

@@ -105,7 +105,7 @@ def test_several_plans(toy, capsys):
     toy.write([])
     plans = toy.preprocessed / "nnsparsePlans.json"
     for name in ("a", "b"):
-        (toy.preprocessed / f"{name}.json").write_text(plans.read_text())
+        (toy.preprocessed / f"{name}.json").write_text(plans.read_text("utf-8"))
     plans.unlink()
     assert "choose with -p: a, b" in fails(capsys)
 

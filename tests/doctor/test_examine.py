@@ -241,7 +241,7 @@ def test_bad_settings_stop_the_training(toy):
 def test_a_later_stage_of_a_cascade(toy):
     toy.write()
     file = toy.preprocessed / "nnsparsePlans.json"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     plans["configurations"]["3d_lowres"] = plans["configurations"]["3d_fullres"] | {
         "next_stage": "cascade"
     }

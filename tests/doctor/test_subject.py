@@ -54,7 +54,7 @@ def test_labels_that_nnunet_refuses(toy, labels, message):
 def test_later_stages_of_cascades_are_left_out(toy):
     toy.write([])
     file = toy.preprocessed / "nnsparsePlans.json"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     plans["configurations"]["cascade"] = {
         "inherits_from": "3d_fullres",
         "previous_stage": "3d_lowres",

@@ -73,7 +73,7 @@ def test_what_jobs_wait_for(paper: Grid) -> None:
 
 def test_jobs_that_use_a_gpu(paper: Grid) -> None:
     methods = "  methods: [correspondence, shape]\n"
-    grid = write_grid(paper.file.parent, paper.file.read_text() + methods)
+    grid = write_grid(paper.file.parent, paper.file.read_text("utf-8") + methods)
     on_device = {name for name, job in job_graph(grid).items() if job.on_device}
     assert {name.partition("/")[0] for name in on_device} == {
         *("features", "interpolator", "train", "predict", "dataset"),

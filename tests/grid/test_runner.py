@@ -49,7 +49,7 @@ def _lines(grid: Grid, subject: Any) -> Path:
 
 
 def _count(grid: Grid, job: Job) -> int:
-    return len(_lines(grid, job.subject).read_text().splitlines())
+    return len(_lines(grid, job.subject).read_text("utf-8").splitlines())
 
 
 def base(grid: Grid) -> Job:
@@ -86,7 +86,7 @@ def test_a_job_is_done_again_where_its_files_are_gone(grid: Grid) -> None:
 
 def test_a_job_is_done_again_if_asked_for_something_else(grid: Grid) -> None:
     runner.run_job(grid, base(grid))
-    text = grid.file.read_text().replace("repeats: 1", "repeats: 2")
+    text = grid.file.read_text("utf-8").replace("repeats: 1", "repeats: 2")
     runner.run_job(write_grid(grid.file.parent, text), base(grid))
     assert _count(grid, base(grid)) == 2
 
@@ -95,7 +95,9 @@ def test_jobs_before_must_be_done(grid: Grid) -> None:
     job = next(job for job in job_graph(grid).values() if job.step == "dataset")
     with pytest.raises(SparseError, match="base/PhantomOrgan must be done first"):
         runner.run_job(grid, job)
-    assert GridFolder(grid.folder).failure(job.name).read_text().startswith("base/PhantomOrgan")
+    assert (
+        GridFolder(grid.folder).failure(job.name).read_text("utf-8").startswith("base/PhantomOrgan")
+    )
     runner.run_job(grid, base(grid))
     runner.run_job(grid, job)
     assert not GridFolder(grid.folder).failure(job.name).exists()
@@ -152,7 +154,7 @@ def test_snakemake_forgets_what_is_no_longer_asked_for(grid: Grid) -> None:
     done = GridFolder(grid.folder).done("base/PhantomOrgan")
     runner.forget_outdated(grid)
     assert done.is_file()
-    text = grid.file.read_text()
+    text = grid.file.read_text("utf-8")
     changed = write_grid(grid.file.parent, text.replace("repeats: 1", "repeats: 2"))
     runner.forget_outdated(changed)
     assert not done.is_file()

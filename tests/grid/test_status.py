@@ -21,7 +21,7 @@ def finish(grid: Grid, name: str, seconds: float) -> None:
 
 def write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+    file.write_text(text, "utf-8")
 
 
 def test_states(tmp_path: Path) -> None:

@@ -57,13 +57,13 @@ def test_repeats_and_configurations_are_added(tmp_path: Path) -> None:
     before = sorted(path.name for path in grid.paths.raw.iterdir())
     second = "  - configuration: 3d_fullres\n    planner: SmallPlanner\n"
     settings = TINY[TINY.index("    settings:") : TINY.index("rho:")]
-    text = grid.file.read_text().replace("rho:", second + settings + "rho:", 1)
+    text = grid.file.read_text("utf-8").replace("rho:", second + settings + "rho:", 1)
     grid = write_grid(tmp_path, text.replace("repeats: 1", "repeats: 3"))
     assert len({j.subject.plans for j in job_graph(grid).values() if j.step == "prepare"}) == 1
     subject = done(grid, "prepare")
     assert sorted(path.name for path in grid.paths.raw.iterdir()) == before
     for folder in (grid.paths.raw, grid.paths.preprocessed):
-        assert len(json.loads((folder / name / "splits_final.json").read_text())) == 3
+        assert len(json.loads((folder / name / "splits_final.json").read_text("utf-8"))) == 3
     assert subject.configurations == ("2d", "3d_fullres")
     assert steps.STEPS_BY_NAME["prepare"].is_there(work(grid), subject)
     data = next(p for p in (grid.paths.preprocessed / name).glob("*3d_fullres") if p.is_dir())
@@ -80,7 +80,7 @@ def test_a_network_of_other_plans_is_not_taken(tmp_path: Path) -> None:
     model = steps.fold_folder(grid, training).parent
     model.mkdir(parents=True)
     plans = json.loads(
-        (grid.paths.preprocessed / steps.dataset_name(grid, KEY) / "Mine.json").read_text()
+        (grid.paths.preprocessed / steps.dataset_name(grid, KEY) / "Mine.json").read_text("utf-8")
     )
     steps._check_same_plans(work(grid), training, model)
     (model / "plans.json").write_text(json.dumps(plans))
@@ -128,7 +128,7 @@ def test_two_experiments_train_once(pretended: Grid) -> None:
     thread.join(60)
     # taken over by a process that has a GPU
     facts = step.do(replace(work(other), device="cuda"), training)
-    assert (folder / "checkpoint_final.pth").read_text() == "tiny"
+    assert (folder / "checkpoint_final.pth").read_text("utf-8") == "tiny"
     assert (facts["training_s"], facts["device"]) == (1.0, "cpu")
     assert "nnunetv2 2." in facts["software"]
     assert [path.name for path in folder.parent.iterdir()] == ["fold_0"]

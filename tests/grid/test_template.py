@@ -24,7 +24,7 @@ def test_the_paper_is_the_default(tmp_path: Path, make_base: BaseMaker) -> None:
     make_base()
     file = tmp_path / "grid.yaml"
     assert main(["init", "-d", "4", "-o", str(file)]) == 0
-    experiment = write_grid(tmp_path, file.read_text()).experiment
+    experiment = write_grid(tmp_path, file.read_text("utf-8")).experiment
     assert (experiment.rho, experiment.s) == (PAPER_RHO, PAPER_S)
     default = Experiment(tasks=experiment.tasks, configurations=experiment.configurations)
     assert experiment.repeats == default.repeats
@@ -56,7 +56,7 @@ def test_words_that_only_contain_a_papers_name() -> None:
 @pytest.mark.usefixtures("no_paths")
 def test_quick_needs_nothing(tmp_path: Path) -> None:
     assert main(["init", "--preset", "quick", "-o", "quick.yaml"]) == 0
-    grid = write_grid(tmp_path, (tmp_path / "quick.yaml").read_text(), "quick.yaml")
+    grid = write_grid(tmp_path, (tmp_path / "quick.yaml").read_text("utf-8"), "quick.yaml")
     assert grid.paths == NnUNetPaths.below(tmp_path / "nnunet")
 
 
@@ -67,6 +67,6 @@ def test_what_init_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "grid.yaml exists; --overwrite replaces it" in capsys.readouterr().err
     assert main(["init", "-o", "no/grid.yaml"]) == 2
     assert "no is not a folder" in capsys.readouterr().err
-    assert (tmp_path / "grid.yaml").read_text() == "mine"
+    assert (tmp_path / "grid.yaml").read_text("utf-8") == "mine"
     assert main(["init", "-d", "4", "-o", "other.yaml"]) == 2
     assert "nnUNet_raw, nnUNet_preprocessed, nnUNet_results not set" in capsys.readouterr().err

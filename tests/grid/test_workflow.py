@@ -79,7 +79,7 @@ def processes_of(grid: Grid) -> dict[int, str]:
 def parent_of(process: int) -> int:
     try:
         # after the name, which may hold anything but ends with the last bracket
-        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        return int(Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[1])
     except OSError:
         return 0
 
@@ -178,7 +178,7 @@ def test_quick_from_end_to_end(no_paths: Path, capfd: pytest.CaptureFixture[str]
             rows = list(csv.DictReader(file))
         assert rows
         assert all(value for row in rows for value in row.values()), table
-    page = (report / "report.html").read_text()
+    page = (report / "report.html").read_text("utf-8")
     volumes = json.loads(re.findall(r'id="volumes">(.*?)</script>', page)[0])
     names = {name for volume in volumes for name, _ in volume["layers"]}
     assert {"truth", "dense"} < names
@@ -237,7 +237,7 @@ def check_report(grid: Grid) -> None:
     assert 0 <= float(row["batched_IoU"]) <= 1
     assert len(row["selection"]) == 16
     assert float(row["training_s"]) > 0
-    page = (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text("utf-8")
     assert "://" not in page
     for name in ("figure1", "figure2", "figure5", "hours2"):
         for form in ("svg", "pdf", "png"):

@@ -175,7 +175,7 @@ def test_variants_use_their_bases_images(make_base: BaseMaker, paths: NnUNetPath
     image = base / "imagesTr" / f"{case_id}_0000.nii.gz"
     moved = raw.training[case_id].images[0].with_name("other_0000.nii.gz")
     image.rename(moved)
-    dataset_json = (raw.folder / "dataset.json").read_text()
+    dataset_json = (raw.folder / "dataset.json").read_text("utf-8")
     (raw.folder / "dataset.json").write_text(dataset_json.replace(image.name, moved.name))
     owners = image_owners(RawDataset.open(raw.folder))
     assert owners.pop(case_id) == raw.name

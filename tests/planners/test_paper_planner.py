@@ -138,7 +138,7 @@ def test_a_data_set_is_planned_and_stock_networks_fit(tiny_paths):
         num_processes=1,
     )
     assert file.stem == "nnsparsePaperDBCPlans_scale0.5"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     assert set(plans["configurations"]) == {"2d", "3d_fullres"}
     flat, volume = (plans["configurations"][c] for c in ("2d", "3d_fullres"))
     # 16 x 24 x 24 mm, slices along axis 1

@@ -50,10 +50,13 @@ def test_second_call_does_nothing(trainable, calls):
 def test_everything_that_training_needs(trainable):
     folder = trainable.preprocessed / TINY
     raw = trainable.raw / TINY
-    assert json.loads((folder / "splits_final.json").read_text())[2]["val"] == ["case_6", "case_7"]
+    assert json.loads((folder / "splits_final.json").read_text("utf-8"))[2]["val"] == [
+        "case_6",
+        "case_7",
+    ]
     for label in (raw / "labelsTr").iterdir():
         assert (folder / "gt_segmentations" / label.name).read_bytes() == label.read_bytes()
-    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text())
+    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text("utf-8"))
     plan = plans["configurations"]["2d"]
     assert plans["transpose_forward"] == [1, 0, 2]
     small = {"optimizer": "adamw", "initial_lr": 2e-3, "save_every": 5}
@@ -70,7 +73,7 @@ def test_everything_that_training_needs(trainable):
 @pytest.mark.slow
 def test_new_settings_share_the_data(trainable, calls):
     file = run(trainable, plans_name="longer", settings={"num_epochs": 20})
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     assert file.name == "longer.json"
     assert plans["configurations"]["2d"]["data_identifier"] == "nnsparseSmallPlans_2d"
     assert plans["configurations"]["2d"]["nnsparse"]["num_epochs"] == 20
@@ -80,7 +83,7 @@ def test_new_settings_share_the_data(trainable, calls):
 
 def test_plans_share_the_data_of_all_configurations(trainable):
     file = run(trainable, plans_name="Other", settings={"num_epochs": 5})
-    plans = json.loads(file.read_text())["configurations"]
+    plans = json.loads(file.read_text("utf-8"))["configurations"]
     assert {name: plans[name]["data_identifier"] for name in ("2d", "3d_fullres")} == {
         "2d": "nnsparseSmallPlans_2d",
         "3d_fullres": "nnsparseSmallPlans_3d_fullres",
@@ -91,7 +94,9 @@ def test_other_settings_under_the_same_name_are_refused(trainable):
     with pytest.raises(SparseError, match=r"nnsparse of configuration 2d differs.*-p.*--overwrite"):
         run(trainable, settings={"num_epochs": 3})
     run(trainable, settings={"num_epochs": 3}, overwrite=True)
-    plans = json.loads((trainable.preprocessed / TINY / "nnsparseSmallPlans.json").read_text())
+    plans = json.loads(
+        (trainable.preprocessed / TINY / "nnsparseSmallPlans.json").read_text("utf-8")
+    )
     assert plans["configurations"]["2d"]["nnsparse"]["num_epochs"] == 3
 
 
@@ -130,14 +135,14 @@ def test_planners_of_nnunet_and_added_configurations(trainable, caplog):
     file = run(trainable, planner="ExperimentPlanner")
     assert "annotated along array axis 1, but these plans cut 2d slices along axis 0" in caplog.text
     assert file.name == "nnUNetPlans.json"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     assert "nnsparse" not in plans["configurations"]["2d"]
     # cut along the axis of largest spacing, not along the slice axis: other data
     assert plans["configurations"]["2d"]["data_identifier"] == "nnUNetPlans_2d"
     plans["configurations"]["mine"] = {"inherits_from": "2d", "batch_size": 3}
     file.write_text(json.dumps(plans))
     run(trainable, planner="ExperimentPlanner", settings={"num_epochs": 7}, overwrite=True)
-    after = json.loads(file.read_text())["configurations"]
+    after = json.loads(file.read_text("utf-8"))["configurations"]
     assert after["2d"]["nnsparse"]["num_epochs"] == 7
     assert after["mine"] == {"inherits_from": "2d", "batch_size": 3}
 
@@ -145,7 +150,7 @@ def test_planners_of_nnunet_and_added_configurations(trainable, caplog):
 @pytest.mark.slow
 def test_the_slice_axis_of_a_data_set_of_others_is_that_of_its_labels(tiny_paths, caplog):
     (tiny_paths.raw / TINY / "selection.json").unlink(missing_ok=True)
-    plans = json.loads(run(tiny_paths).read_text())
+    plans = json.loads(run(tiny_paths).read_text("utf-8"))
     assert plans["transpose_forward"] == [SLICE_AXIS, 0, 2]
     assert not caplog.records
     run(tiny_paths, planner="ExperimentPlanner")
@@ -160,7 +165,7 @@ def test_labels_of_different_axes_are_told(tiny_paths, caplog):
     label[:] = 2
     label[:, :, 3] = 1
     sitk.WriteImage(sitk.GetImageFromArray(label), str(file))
-    plans = json.loads(run(tiny_paths).read_text())
+    plans = json.loads(run(tiny_paths).read_text("utf-8"))
     assert plans["transpose_forward"] == [SLICE_AXIS, 0, 2]
     assert "different axes (5 along axis 1, 1 along axis 2)" in caplog.text
 
@@ -202,7 +207,7 @@ def test_a_lost_record_is_made_anew_with_overwrite(trainable):
     with pytest.raises(SparseError, match="other origin"):
         run(trainable, settings=SHORT)
     file = run(trainable, settings=SHORT, overwrite=True)
-    identifier = json.loads(file.read_text())["configurations"]["2d"]["data_identifier"]
+    identifier = json.loads(file.read_text("utf-8"))["configurations"]["2d"]["data_identifier"]
     assert identifier == "nnsparseSmallPlans_2d"
 
 
@@ -221,24 +226,24 @@ def test_another_split_is_refused(trainable):
     with pytest.raises(SparseError, match=r"splits_final.json differs.*--overwrite"):
         run(trainable, settings=SHORT)
     run(trainable, settings=SHORT, overwrite=True)
-    assert json.loads(copy.read_text()) == splits
+    assert json.loads(copy.read_text("utf-8")) == splits
 
 
 def test_more_folds_in_the_copy_are_fine(trainable):
     raw = trainable.raw / TINY / "splits_final.json"
-    raw.write_text(json.dumps(json.loads(raw.read_text())[:1]))
+    raw.write_text(json.dumps(json.loads(raw.read_text("utf-8"))[:1]))
     run(trainable, settings=SHORT)
     copy = trainable.preprocessed / TINY / "splits_final.json"
-    assert len(json.loads(copy.read_text())) == 3
+    assert len(json.loads(copy.read_text("utf-8"))) == 3
 
 
 def test_folds_that_are_added_to_the_raw_one_are_added(trainable):
     raw = trainable.raw / TINY / "splits_final.json"
     copy = trainable.preprocessed / TINY / "splits_final.json"
-    splits = json.loads(raw.read_text())
+    splits = json.loads(raw.read_text("utf-8"))
     raw.write_text(json.dumps([*splits, splits[0]]))
     run(trainable, settings=SHORT)
-    assert json.loads(copy.read_text()) == [*splits, splits[0]]
+    assert json.loads(copy.read_text("utf-8")) == [*splits, splits[0]]
 
 
 def test_a_file_that_is_no_plans_stays(trainable):
@@ -246,7 +251,7 @@ def test_a_file_that_is_no_plans_stays(trainable):
     file.write_text("[1, 2]")
     with pytest.raises(SparseError, match="holds other plans"):
         run(trainable, plans_name="notes")
-    assert file.read_text() == "[1, 2]"
+    assert file.read_text("utf-8") == "[1, 2]"
 
 
 @pytest.mark.parametrize(
@@ -292,9 +297,9 @@ def test_refusals_come_before_anything_is_made(tiny_paths):
         ("selection.json", '{"axis": 7}', "must name the slice axis"),
         ("dataset.json", None, "nnU-Net does not take these labels: ignore must be .* got 1"),
     ):
-        content = json.loads((raw / "dataset.json").read_text())
+        content = json.loads((raw / "dataset.json").read_text("utf-8"))
         content["labels"]["ignore"] = 1
-        before = (raw / name).read_text()
+        before = (raw / name).read_text("utf-8")
         (raw / name).write_text(text or json.dumps(content))
         with pytest.raises(SparseError, match=message):
             run(tiny_paths)

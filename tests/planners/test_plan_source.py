@@ -207,7 +207,7 @@ def _refused_plans(paths, first, second):
         ("channel_names", {"0": "CT"}, r"are for the channels CT, .* has MR"),
         ("labels", {"background": 0, "organ": 1}, r"are for the labels .* has .*'lesion': 2"),
     ):
-        declared = (folder / "dataset.json").read_text()
+        declared = (folder / "dataset.json").read_text("utf-8")
         (folder / "dataset.json").write_text(json.dumps(json.loads(declared) | {key: value}))
         with pytest.raises(SparseError, match=message):
             plan(paths, second, plans_from=first, plans_name="mine")
@@ -226,7 +226,7 @@ def test_without_labels_of_its_base_a_variant_plans_for_itself(paths, base, capl
         label.write_bytes(content)
     shutil.copytree(base, base.with_name("images"))
     file = paths.raw / name / "dataset.json"
-    file.write_text(file.read_text().replace(BASE, "images"))
+    file.write_text(file.read_text("utf-8").replace(BASE, "images"))
     shutil.rmtree(base / "labelsTr")
     caplog.set_level("INFO")
     fingerprint = read_json(plan(paths, name))["nnsparse"]["fingerprint"]

@@ -149,7 +149,7 @@ def test_run_writes_where_nnunet_reads(paths):
     extractor = SparseFingerprintExtractor(SPARSE, 1)
     result = extractor.run()
     file = paths.preprocessed / SPARSE / "dataset_fingerprint.json"
-    assert json.loads(file.read_text()) == result
+    assert json.loads(file.read_text("utf-8")) == result
     file.write_text("{}")
     assert extractor.run() == {}
     assert extractor.run(overwrite_existing=True) == result

@@ -164,7 +164,7 @@ def test_a_further_variant_imports_no_torch(paths: NnUNetPaths, base: Path) -> N
     command = [sys.executable, "-c", code, raw.folder, output, json.dumps(plans)]
     subprocess.run(command, check=True, timeout=120)
     assert len(list(output.glob("*.pkl"))) == len(raw.training)
-    (split, *_) = json.loads((raw.folder / "splits_final.json").read_text())
+    (split, *_) = json.loads((raw.folder / "splits_final.json").read_text("utf-8"))
     for case_id in split["val"]:
         np.testing.assert_array_equal(load(output, case_id)[1], load(first, case_id)[1])
 

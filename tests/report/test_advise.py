@@ -206,7 +206,7 @@ def test_more_than_there_is(grid: Grid) -> None:
     with pytest.raises(SparseError, match="slices, fewer than the budget 5000"):
         advice(grid, 5000)
     phantom = "  - phantom: {task: organ, shape: [200, 32, 32], num_train: 40}\n"
-    text = grid.file.read_text().replace("configurations:", f"{phantom}configurations:", 1)
+    text = grid.file.read_text("utf-8").replace("configurations:", f"{phantom}configurations:", 1)
     said = advice(write_grid(grid.file.parent, text), 5000)
     assert said.startswith("PhantomOrgan: up to 5000 of 7200 slices, in 36 training volumes")
     assert "slices, fewer than the budget 5000" in said

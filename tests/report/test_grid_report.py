@@ -59,7 +59,7 @@ def report(grid: Grid, *options: str) -> int:
 
 
 def rows(folder: Path, table: str) -> list[dict[str, str]]:
-    with (folder / "tables" / f"{table}.csv").open() as file:
+    with (folder / "tables" / f"{table}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -79,8 +79,10 @@ def test_every_cell_that_is_asked_for_is_shown(
     assert {row["s = 1"] for row in rows(new, "table3")} == {""}
     assert len(rows(new, "table4")) == 4 * 2 * 3  # panels, densities, selectors and all
     assert len(rows(new, "table5")) == 2 * 2 * 2
-    assert "| PhantomOrgan, 2d | 0.200 | — | 0.350 ± 0.000 |" in (new / "report.md").read_text()
-    page = (new / "report.html").read_text()
+    assert "| PhantomOrgan, 2d | 0.200 | — | 0.350 ± 0.000 |" in (new / "report.md").read_text(
+        "utf-8"
+    )
+    page = (new / "report.html").read_text("utf-8")
     # two of figure 3, figure 4, figure 5
     assert page.count('<img data-task="PhantomLesion" data-configuration="3d_fullres"') == 4
 

@@ -139,7 +139,7 @@ def test_files_of_others_are_not_replaced(make_base, tmp_path, capsys, name):
     argv = ["-d", "4", "--rho", "0.3", "-o", str(output), "-np", "1", "--methods", "nearest"]
     assert main(argv) == 2
     assert f"{name} is there already: choose another folder" in capsys.readouterr().err
-    assert (output / name).read_text() == "mine"
+    assert (output / name).read_text("utf-8") == "mine"
 
 
 def test_options_of_a_network_that_is_not_used_are_refused(make_base, tmp_path, capsys):

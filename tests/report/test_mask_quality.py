@@ -47,7 +47,7 @@ def publish(grid: Grid, job: Job, base: Path, wrong: int = 0) -> Path:
         write_volume(folder / "labelsTr" / file.name, label)
         write_volume(folder / "imagesTr" / file.name.replace(".nii", "_0000.nii"), label)
         cases[file.name.partition(".")[0]] = CaseSelection(len(label), (0,))
-    (folder / "dataset.json").write_text((base / "dataset.json").read_text())
+    (folder / "dataset.json").write_text((base / "dataset.json").read_text("utf-8"))
     selection = Selection(base.name, job.subject.variant, 0, cases)
     (folder / "selection.json").write_text(json.dumps(selection.to_json()))
     record = Record(job.name, {}, {}, 1.0, {"dataset": name, "num_slices": 2})

@@ -56,7 +56,7 @@ def test_what_is_not_of_the_report_is_kept(grid: Grid, tmp_path: Path) -> None:
         assert (folder / "link").is_symlink()
     with pytest.raises(SparseError, match=r"own.svg is in the way and was not written by a report"):
         write(grid, folder, "figures/own.svg")
-    assert (folder / "figures" / "own.svg").read_text() == "mine"
+    assert (folder / "figures" / "own.svg").read_text("utf-8") == "mine"
     write(grid, folder, "figures/own.svg", overwrite=True)
     assert names(folder) == {"figures/own.svg", MARKER}
 
@@ -109,7 +109,7 @@ def test_a_kill_between_two_names_loses_nothing(
             write(grid, folder, "report.html")
     write(grid, folder, "report.html")
     assert names(folder) == {"report.html", "notes.txt", MARKER}
-    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "notes.txt").read_text("utf-8") == "mine"
     assert not list(tmp_path.glob(".nnsparse_old_*"))
 
 
@@ -122,7 +122,7 @@ def test_a_folder_that_is_no_report(grid: Grid, tmp_path: Path) -> None:
     (folder / "thesis.tex").write_text("mine")
     with pytest.raises(SparseError, match=r"is not empty and is no report: .* --overwrite"):
         write(grid, folder)
-    assert (folder / "thesis.tex").read_text() == "mine"
+    assert (folder / "thesis.tex").read_text("utf-8") == "mine"
     write(grid, folder, "report.html", overwrite=True)
     assert names(folder) == {"report.html", MARKER}
 
@@ -150,7 +150,7 @@ def test_a_report_of_the_first_version(grid: Grid) -> None:
         (folder / name).write_text("old")
     write(grid, folder, "report.html")
     assert names(folder) == {"report.html", "notes.txt", MARKER}
-    assert (folder / "report.html").read_text() == "ours"
+    assert (folder / "report.html").read_text("utf-8") == "ours"
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

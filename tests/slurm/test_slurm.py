@@ -56,7 +56,9 @@ def start(grid: Grid, environment: dict[str, str], *more: str) -> subprocess.Pop
 
 
 def finish(grid: Grid, environment: dict[str, str], *more: str) -> None:
-    assert start(grid, environment, *more).wait() == 0, (grid.file.parent / "run.txt").read_text()
+    assert start(grid, environment, *more).wait() == 0, (grid.file.parent / "run.txt").read_text(
+        "utf-8"
+    )
     assert not grid_status(grid).of("running", "failed", "stopped", "waiting")
 
 
@@ -70,7 +72,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
 def epochs(grid: Grid) -> Counter[str]:
     """How often each epoch of the training was begun."""
     logs = grid.paths.results.rglob("training_log_*.txt")
-    return Counter(n for log in logs for n in re.findall(r"Epoch (\d+) *\n", log.read_text()))
+    return Counter(
+        n for log in logs for n in re.findall(r"Epoch (\d+) *\n", log.read_text("utf-8"))
+    )
 
 
 def test_each_training_has_its_gpu(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -21,10 +21,10 @@ def main(rank: int, rendezvous: str, result: str) -> None:
     dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=2)
     module.DDP = lambda network, **_: DistributedDataParallel(network)
     folder = Path(os.environ["nnUNet_preprocessed"]) / "Dataset777_Tiny"
-    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text())
+    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text("utf-8"))
     plans["continue_training"] = False
     plans["configurations"]["2d"]["batch_size"] = 4
-    dataset_json = json.loads((folder / "dataset.json").read_text())
+    dataset_json = json.loads((folder / "dataset.json").read_text("utf-8"))
     trainer = SparseTrainer(plans, "2d", 0, dataset_json, torch.device("cpu"))
     trainer.device = torch.device("cpu")
     trainer.grad_scaler = None
@@ -44,7 +44,7 @@ def main(rank: int, rendezvous: str, result: str) -> None:
         "num_keys": len(keys),
         "weights": weights,
     }
-    Path(result).write_text(json.dumps(content))
+    Path(result).write_text(json.dumps(content), "utf-8")
     dist.destroy_process_group()
 
 

@@ -35,7 +35,7 @@ def test_stock_command_trains_continues_and_validates(trainable):
     final = output / "checkpoint_final.pth"
     summary = output / "validation" / "summary.json"
     assert final.is_file()
-    assert len(json.loads(summary.read_text())["metric_per_case"]) == 2
+    assert len(json.loads(summary.read_text("utf-8"))["metric_per_case"]) == 2
 
     summary.unlink()
     continued = train("--c")
@@ -55,7 +55,7 @@ def test_a_fold_beyond_the_file_ends_before_anything_is_written(trainable):
 @pytest.mark.slow
 def test_stock_commands_train_and_predict_with_a_recipe(recipe_trainable, tmp_path):
     file = recipe_trainable.preprocessed / TINY / f"{PAPER_PLANS}.json"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     recipe = {"iterations": 2, "network": {"base_features": 2}}
     plans["configurations"]["3d_fullres"]["nnsparse"]["recipe"] = recipe
     file.write_text(json.dumps(plans))

@@ -21,7 +21,7 @@ def test_two_processes_train_one_network(tmp_path):
         for rank, file in enumerate(results)
     ]
     assert [process.wait(timeout=240) for process in processes] == [0, 0]
-    first, second = (json.loads(file.read_text()) for file in results)
+    first, second = (json.loads(file.read_text("utf-8")) for file in results)
     # a batch of four is shared, each process draws its own part, and both end with equal weights
     assert [r["batch_size"] for r in (first, second)] == [2, 2]
     assert [r["num_keys"] for r in (first, second)] == [4, 4]

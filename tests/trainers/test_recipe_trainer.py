@@ -49,7 +49,7 @@ TINY_NETWORKS = {
 def write_recipe(paths, name, *, plans_name=PAPER_PLANS, settings=(), **recipe):
     """Change the plans: the recipe of the trainer's configuration, and some settings."""
     file = paths.preprocessed / TINY / f"{plans_name}.json"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     block = plans["configurations"][PAPER[name].configuration]["nnsparse"]
     block |= dict(settings)
     block["recipe"] = {
@@ -63,7 +63,7 @@ def write_recipe(paths, name, *, plans_name=PAPER_PLANS, settings=(), **recipe):
 
 def make_trainer(paths, name, *, fold=0, labels=None, settings=(), **recipe):
     plans = write_recipe(paths, name, settings=settings, **recipe) | {"continue_training": False}
-    dataset_json = json.loads((paths.preprocessed / TINY / "dataset.json").read_text())
+    dataset_json = json.loads((paths.preprocessed / TINY / "dataset.json").read_text("utf-8"))
     if labels is not None:
         dataset_json["labels"] = labels
     configuration = PAPER[name].configuration
@@ -102,8 +102,8 @@ def test_stock_nnunet_trains_continues_validates_and_predicts(
     folder = output_folder(recipe_trainable, name)
     final = folder / "fold_0" / "checkpoint_final.pth"
     summary = folder / "fold_0" / "validation" / "summary.json"
-    assert len(json.loads(summary.read_text())["metric_per_case"]) == 2
-    recipe = json.loads((folder / "fold_0" / "recipe.json").read_text())
+    assert len(json.loads(summary.read_text("utf-8"))["metric_per_case"]) == 2
+    recipe = json.loads((folder / "fold_0" / "recipe.json").read_text("utf-8"))
     assert recipe["recipe"]["iterations"] == 3
     assert recipe["recipe"]["loss"] == PAPER[name].recipe.loss
     assert recipe["labels_of_roles"] == {
@@ -184,7 +184,7 @@ def test_a_training_is_not_continued_with_another_recipe(recipe_trainable, chang
     changed.load_checkpoint(str(folder / "checkpoint_final.pth"))
     with pytest.raises(SparseError, match=rf"begun with another recipe \({named}\)"):
         changed.run_training()
-    assert (folder / "recipe.json").read_text() == recipe
+    assert (folder / "recipe.json").read_text("utf-8") == recipe
 
 
 def test_another_network_is_refused_before_its_weights_are_loaded(recipe_trainable):
@@ -201,13 +201,13 @@ def test_a_lost_record_is_written_again(recipe_trainable):
     name = "SparseTrainerUNETR"
     make_trainer(recipe_trainable, name).run_training()
     folder = output_folder(recipe_trainable, name) / "fold_0"
-    before = json.loads((folder / "recipe.json").read_text())
+    before = json.loads((folder / "recipe.json").read_text("utf-8"))
     assert before["weights"] == "none"
     (folder / "recipe.json").unlink()
     again = make_trainer(recipe_trainable, name)
     again.load_checkpoint(str(folder / "checkpoint_final.pth"))
     again.run_training()
-    after = json.loads((folder / "recipe.json").read_text())
+    after = json.loads((folder / "recipe.json").read_text("utf-8"))
     assert after == before | {"weights": "unknown"}
 
 
@@ -426,7 +426,7 @@ def test_the_encoder_starts_from_pretrained_weights(recipe_trainable, monkeypatc
     state = trainer.network.state_dict()
     for key, value in encoder.items():
         torch.testing.assert_close(state[f"coarse.encoder.{key}"], value, rtol=1e-4, atol=1e-6)
-    recipe = json.loads((Path(trainer.output_folder) / "recipe.json").read_text())
+    recipe = json.loads((Path(trainer.output_folder) / "recipe.json").read_text("utf-8"))
     assert recipe["weights"] == "vgg16-397923af.pth"
 
     (tmp_path / "vgg16-397923af.pth").unlink()
@@ -451,7 +451,9 @@ def test_bad_recipes_are_refused_before_anything_is_written(
 
 def test_a_network_for_slices_refuses_volumes(recipe_trainable):
     plans = write_recipe(recipe_trainable, "SparseTrainerUNETR") | {"continue_training": False}
-    dataset_json = json.loads((recipe_trainable.preprocessed / TINY / "dataset.json").read_text())
+    dataset_json = json.loads(
+        (recipe_trainable.preprocessed / TINY / "dataset.json").read_text("utf-8")
+    )
     with pytest.raises(SparseError, match=r"2 dimensions.*have 3: choose 2d"):
         paper_trainers.SparseTrainerCAMWNet(plans, "3d_fullres", 0, dataset_json, CPU)
 
@@ -471,7 +473,7 @@ def test_the_log_says_what_the_recipe_decides(recipe_trainable):
         initial_lr=1.23456e-5,
     )
     trainer.run_training()
-    log = Path(trainer.log_file).read_text()
+    log = Path(trainer.log_file).read_text("utf-8")
     assert "in place of these settings of the plans: num_epochs, optimizer," in log
     assert "trained from scratch" in log
     assert "recipe.class_weights is for cross entropy and is not used by dice_focal" in log
@@ -485,7 +487,7 @@ def test_patch_centres_are_not_for_slices(recipe_trainable):
         recipe_trainable, "SparseTrainerInceptionUNet", patch_centres={"target": 1}
     )
     trainer.run_training()
-    assert "patch_centres is for 3d and is not used" in Path(trainer.log_file).read_text()
+    assert "patch_centres is for 3d and is not used" in Path(trainer.log_file).read_text("utf-8")
 
 
 def test_validation_without_a_role_is_uniform(recipe_trainable):
@@ -511,7 +513,7 @@ def test_weights_that_were_given_are_not_replaced(recipe_trainable, tmp_path, mo
     with torch.no_grad():
         next(trainer.network.parameters()).add_(1)
     trainer.run_training()
-    recipe = json.loads((Path(trainer.output_folder) / "recipe.json").read_text())
+    recipe = json.loads((Path(trainer.output_folder) / "recipe.json").read_text("utf-8"))
     assert recipe["weights"] == "-pretrained_weights"
 
 
@@ -527,13 +529,15 @@ def test_a_trainer_that_was_initialised_trains(recipe_trainable):
     trainer = make_trainer(recipe_trainable, "SparseTrainerCAMWNet")
     trainer.initialize()
     trainer.run_training()
-    assert "trained from scratch" in Path(trainer.log_file).read_text()
+    assert "trained from scratch" in Path(trainer.log_file).read_text("utf-8")
 
 
 def test_cascades_are_refused(recipe_trainable):
     plans = write_recipe(recipe_trainable, "SparseTrainerUNETR") | {"continue_training": False}
     plans["configurations"]["3d_fullres"]["previous_stage"] = "3d_lowres"
-    dataset_json = json.loads((recipe_trainable.preprocessed / TINY / "dataset.json").read_text())
+    dataset_json = json.loads(
+        (recipe_trainable.preprocessed / TINY / "dataset.json").read_text("utf-8")
+    )
     with pytest.raises(SparseError, match="cascade"):
         paper_trainers.SparseTrainerUNETR(plans, "3d_fullres", 0, dataset_json, CPU)
 

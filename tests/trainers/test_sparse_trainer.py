@@ -27,10 +27,10 @@ IGNORE = 2
 
 def make_trainer(paths, fold=0, kind=SparseTrainer, **block):
     folder = paths.preprocessed / TINY
-    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text())
+    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text("utf-8"))
     plans["continue_training"] = False
     plans["configurations"]["2d"]["nnsparse"] |= block
-    dataset_json = json.loads((folder / "dataset.json").read_text())
+    dataset_json = json.loads((folder / "dataset.json").read_text("utf-8"))
     return kind(plans, "2d", fold, dataset_json, torch.device("cpu"))
 
 
@@ -68,10 +68,10 @@ def test_settings_come_from_the_plans(trainable):
 
 def test_plans_without_a_block_train_as_long_as_nnunet_does(trainable):
     file = trainable.preprocessed / TINY / "nnsparseSmallPlans.json"
-    plans = json.loads(file.read_text())
+    plans = json.loads(file.read_text("utf-8"))
     del plans["configurations"]["2d"]["nnsparse"]
     file.write_text(json.dumps(plans))
-    dataset_json = json.loads((file.parent / "dataset.json").read_text())
+    dataset_json = json.loads((file.parent / "dataset.json").read_text("utf-8"))
     plans["continue_training"] = False
     trainer = SparseTrainer(plans, "2d", 0, dataset_json, torch.device("cpu"))
     trainer.initialize()
@@ -126,7 +126,7 @@ def test_batches_without_annotation_have_no_gradient(trainable):
 
 def test_regions_without_annotation_have_no_gradient(trainable):
     file = trainable.preprocessed / TINY / "dataset.json"
-    dataset_json = json.loads(file.read_text())
+    dataset_json = json.loads(file.read_text("utf-8"))
     dataset_json["labels"] = {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}
     dataset_json["regions_class_order"] = [1, 2]
     file.write_text(json.dumps(dataset_json))
@@ -187,7 +187,7 @@ def test_one_annotated_case_is_enough(trainable):
     training, validation = trainer.get_dataloaders()
     assert set(next(training)["keys"]) == {CASES[0]}
     assert set(next(validation)["keys"]) <= set(CASES[6:])
-    assert "validation after each epoch says nothing" in Path(trainer.log_file).read_text()
+    assert "validation after each epoch says nothing" in Path(trainer.log_file).read_text("utf-8")
 
 
 def test_training_cases_without_annotation_are_refused(trainable):
@@ -254,7 +254,7 @@ def test_split_keeps_what_exists(trainable):
     training, validation = trainer.do_split()
     assert training == ["case_0", "case_2", "case_3", "case_5"]
     assert validation == ["case_6", "case_7"]
-    log = Path(trainer.log_file).read_text()
+    log = Path(trainer.log_file).read_text("utf-8")
     assert "2 of 6 training cases are not preprocessed, left out: case_1, case_4" in log
 
 
