@@ -1,0 +1,1 @@
+"""Annotation campaigns: volumes without labels, and which of their slices are to be annotated."""

@@ -1,0 +1,255 @@
+"""What an annotation campaign is, and its folder.
+
+::
+
+    campaign.json       volumes, labels, and which slices were asked for
+    worklist.csv        a line for each slice, for those who annotate
+    images/             CASE_0000.nii.gz, in the geometry of the original
+    labels/             CASE.nii.gz, edited by those who annotate
+    README.html         what they need to know, with pictures/
+    labels_itksnap.txt  names and colours of the labels, for ITK-SNAP
+    labels_slicer.ctbl  the same for 3D Slicer
+    features/           networks of selectors that look at images
+
+A *round* is one request for slices; the first makes the campaign, others extend it. Slices are
+*asked for*; what a label holds on them says whether they are annotated.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.atomic import write_json
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.raw_dataset import Case, RawDataset
+from nnunet_sparse.variant import Variant
+
+CAMPAIGN_FILE = "campaign.json"
+FILE_ENDING = ".nii.gz"
+_VERSION = 1
+_SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
+
+
+@dataclass(frozen=True)
+class Round:
+    """Slices that were asked for at one time.
+
+    Attributes
+    ----------
+    variant
+        How they were chosen.
+    slices
+        Ascending indices, by case ID.
+    parameters
+        All parameters of the selector.
+    features
+        Hash of the network whose features the selector used; None if it used none.
+    prefilled
+        Whether the label files have been given background on these slices.
+    """
+
+    variant: Variant
+    slices: Mapping[str, tuple[int, ...]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    features: str | None = None
+    prefilled: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Part of ``campaign.json``."""
+        return {
+            "variant": self.variant.to_json(),
+            "slices": {case_id: list(slices) for case_id, slices in self.slices.items()},
+            "parameters": dict(self.parameters),
+            "features": self.features,
+            "prefilled": self.prefilled,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Round":
+        """Inverse of :meth:`to_json`."""
+        return cls(
+            Variant(**content["variant"]),
+            {case_id: tuple(slices) for case_id, slices in content["slices"].items()},
+            content["parameters"],
+            content["features"],
+            content["prefilled"],
+        )
+
+
+@dataclass(frozen=True)
+class CampaignVolume:
+    """A volume of a campaign.
+
+    Attributes
+    ----------
+    num_slices
+        Length of the slice axis.
+    sources
+        Where its channels come from, as the user's files were called.
+    weight
+        How much of the budget it gets relative to the others; 0 for none.
+    """
+
+    num_slices: int
+    sources: tuple[str, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Content of ``campaign.json``, and the folder it lies in.
+
+    Attributes
+    ----------
+    folder
+        The campaign's folder.
+    dataset
+        ``channel_names`` and ``labels`` as in ``dataset.json``, without ignore;
+        ``regions_class_order`` where labels are regions.
+    axis
+        Slice axis of the array as read, (z, y, x).
+    plane
+        What its slices are closest to: ``axial``, ``coronal`` or ``sagittal``.
+    volumes
+        By case ID, those without a slice to annotate included.
+    rounds
+        Requests for slices, oldest first.
+    request
+        What the first command asked for; decides whether the same is asked for again.
+    """
+
+    folder: Path
+    dataset: Mapping[str, Any]
+    axis: int
+    plane: str
+    volumes: Mapping[str, CampaignVolume]
+    rounds: tuple[Round, ...]
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.folder.resolve().name
+
+    @property
+    def ignore_label(self) -> int:
+        """Value of voxels that are not annotated: the highest label plus 1."""
+        return self.images.label_values[-1] + 1
+
+    @property
+    def label_names(self) -> dict[int, str]:
+        """Name of each label from 1 on; of regions, all that it belongs to."""
+        names: dict[int, list[str]] = {}
+        for name, values in self.dataset["labels"].items():
+            for value in values if isinstance(values, list) else [values]:
+                if value > 0:
+                    names.setdefault(value, []).append(name)
+        return {value: " + ".join(names[value]) for value in sorted(names)}
+
+    @cached_property
+    def images(self) -> RawDataset:
+        """The images and their labels, as the rest of the project sees data sets."""
+        training = {
+            case_id: Case(case_id, self.image_files(case_id), self.label_file(case_id))
+            for case_id in sorted(self.volumes)
+        }
+        content = {
+            **self.dataset,
+            "numTraining": len(training),
+            "file_ending": FILE_ENDING,
+        }
+        # a fixed name: the folder may be renamed while networks trained on it are kept
+        return RawDataset(Path("campaign"), content, training, {})
+
+    @property
+    def feature_paths(self) -> NnUNetPaths:
+        """Where networks of selectors, and what they see in the images, are kept."""
+        features = self.folder / "features"
+        return NnUNetPaths(self.folder, features, features)
+
+    def image_files(self, case_id: str) -> tuple[Path, ...]:
+        """Images of a case, one per channel."""
+        count = len(self.dataset["channel_names"])
+        names = (f"{case_id}_{channel:04d}{FILE_ENDING}" for channel in range(count))
+        return tuple(self.folder / "images" / name for name in names)
+
+    def label_file(self, case_id: str) -> Path:
+        """Label of a case that is to be edited."""
+        return self.folder / "labels" / f"{case_id}{FILE_ENDING}"
+
+    def asked(self, case_id: str) -> tuple[int, ...]:
+        """Ascending slices of a case that any round asks for."""
+        found = {i for asking in self.rounds for i in asking.slices.get(case_id, ())}
+        return tuple(sorted(found))
+
+    @property
+    def asked_cases(self) -> list[str]:
+        """Sorted cases with a slice to annotate."""
+        return sorted({case_id for asking in self.rounds for case_id in asking.slices})
+
+    def with_round(self, asking: Round) -> "Campaign":
+        """The same with one more round."""
+        return replace(self, rounds=(*self.rounds, asking))
+
+    def prefilled(self) -> "Campaign":
+        """The same, all rounds of which are in the label files."""
+        return replace(self, rounds=tuple(replace(r, prefilled=True) for r in self.rounds))
+
+    def write(self) -> None:
+        """Write ``campaign.json`` in one step."""
+        content = {
+            "version": _VERSION,
+            "request": dict(self.request),
+            "dataset": dict(self.dataset),
+            "axis": self.axis,
+            "plane": self.plane,
+            "volumes": {
+                case_id: {
+                    "num_slices": volume.num_slices,
+                    "sources": list(volume.sources),
+                    "weight": volume.weight,
+                }
+                for case_id, volume in sorted(self.volumes.items())
+            },
+            "rounds": [asking.to_json() for asking in self.rounds],
+            "software": {package: version(package) for package in _SOFTWARE},
+        }
+        write_json(self.folder / CAMPAIGN_FILE, content, sort_keys=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Campaign":
+        """Read the campaign of a folder.
+
+        Raises
+        ------
+        SparseError
+            If the folder holds none, or a damaged one.
+        """
+        file = folder / CAMPAIGN_FILE
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            volumes = {
+                case_id: CampaignVolume(v["num_slices"], tuple(v["sources"]), v["weight"])
+                for case_id, v in content["volumes"].items()
+            }
+            return cls(
+                folder,
+                content["dataset"],
+                content["axis"],
+                content["plane"],
+                volumes,
+                tuple(Round.from_json(asking) for asking in content["rounds"]),
+                content["request"],
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise SparseError(
+                f"{folder} is no campaign: it has no {CAMPAIGN_FILE} (nnsparse_worklist make "
+                "makes one)"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SparseError(f"{file} is damaged: {error!r}") from error
