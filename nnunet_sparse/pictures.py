@@ -140,14 +140,20 @@ def read_volume(dataset: RawDataset, case: Case, label: Path | None, axis: int) 
     image, _ = find_reader(reader)().read_images([str(path) for path in case.images])
     affine = read_geometry(case.images[0], reader).affine
     spacing = np.ones(3) if affine is None else np.linalg.norm(affine[:3, :3], axis=0)
-    channel = str(next(iter(dataset.channel_names.values()))).upper()
-    low, high = _CT_WINDOW_HU if channel == "CT" else np.nanpercentile(image[0], (1, 99))
+    channel = str(next(iter(dataset.channel_names.values())))
     return SlicedVolume(
         np.moveaxis(image[0], axis, 0),
         np.moveaxis(read_label(label, reader), axis, 0),
         np.array([spacing[axis], *np.delete(spacing, axis)]),
-        (float(low), max(float(high), float(low) + 1e-6)),
+        window_of(image[0], channel),
     )
+
+
+def window_of(image: np.ndarray, channel_name: str) -> tuple[float, float]:
+    """Intensities that are drawn black and white: soft tissue of a CT, else percentiles."""
+    is_ct = channel_name.upper() == "CT"
+    low, high = _CT_WINDOW_HU if is_ct else np.nanpercentile(image, (1, 99))
+    return float(low), max(float(high), float(low) + 1e-6)
 
 
 def _row(figure: Any, columns: int) -> Sequence[Any]:
