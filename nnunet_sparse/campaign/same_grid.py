@@ -1,0 +1,159 @@
+"""Arrays of other files on the voxels of an image, without interpolation.
+
+A viewer may store the axes of an image in another order, run them backwards, or keep only the part
+that somebody drew in. Its voxels are still voxels of the image then, and none is mixed with others.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, Geometry
+
+Region = tuple[slice, slice, slice]
+
+
+def on_grid(
+    array: np.ndarray, geometry: Geometry, image_geometry: Geometry, fill: int
+) -> np.ndarray:
+    """Bring an array onto the voxels of an image.
+
+    Parameters
+    ----------
+    array, geometry
+        Voxels of the other file and where they lie; anything but 0 must lie in the image.
+    image_geometry
+        Where the image's voxels lie.
+    fill
+        Value of voxels that the array does not cover.
+
+    Returns
+    -------
+    np.ndarray
+        As large as the image, in the array's type.
+
+    Raises
+    ------
+    SparseError
+        As :func:`part_of`; the message names no file.
+    """
+    region, part = part_of(array, geometry, image_geometry)
+    result = np.full(image_geometry.shape, fill, array.dtype)
+    result[region] = part
+    return result
+
+
+def part_of(
+    array: np.ndarray, geometry: Geometry, image_geometry: Geometry
+) -> tuple[Region, np.ndarray]:
+    """Find the part of an image that an array covers.
+
+    Along axes of length 1 the array's spacing is of no importance.
+
+    Parameters
+    ----------
+    array, geometry
+        Voxels of the other file and where they lie; anything but 0 must lie in the image.
+    image_geometry
+        Where the image's voxels lie.
+
+    Returns
+    -------
+    tuple of slices and np.ndarray
+        What to index the image with, and the array's voxels there, a view.
+
+    Raises
+    ------
+    SparseError
+        If a corner lies more than a tenth of a voxel beside each voxel of the (continued) image, or
+        a voxel outside the image is not 0. The message names no file.
+    """
+    steps = _steps(_affine(geometry), _affine(image_geometry))
+    first = _nearest_voxel(geometry, image_geometry)
+    _check_on_voxels(geometry, image_geometry, steps, first)
+    last = first + steps @ (np.array(geometry.shape) - 1)
+    low, high = np.minimum(first, last), np.maximum(first, last) + 1
+    axes = np.abs(steps).argmax(axis=1)
+    aligned = array.transpose(axes)[tuple(slice(None, None, s) for s in steps.sum(axis=1))]
+    start, stop = (np.clip(ends, 0, image_geometry.shape) for ends in (low, high))
+    part = aligned[_slices(start - low, stop - low)]
+    outside = np.count_nonzero(array) - np.count_nonzero(part)
+    if outside:
+        raise SparseError(
+            f"{outside} of its voxels that are not 0 lie outside the image; it has shape "
+            f"{geometry.shape}, the image {image_geometry.shape} (z, y, x)"
+        )
+    return _slices(start, stop), part
+
+
+def _affine(geometry: Geometry) -> np.ndarray:
+    affine = geometry.affine
+    if affine is None or not (np.isfinite(affine).all() and np.linalg.det(affine)):
+        raise SparseError("its header gives no valid position")
+    return affine
+
+
+def _steps(affine: np.ndarray, image_affine: np.ndarray) -> np.ndarray:
+    """What a step along each axis of the array (column) is in the image: 1 or -1 along one axis."""
+    (_, directions), (_, image_directions) = map(_spacing_and_directions, (affine, image_affine))
+    cosines = np.linalg.solve(image_directions, directions)
+    columns = range(3)
+    rows = max(
+        itertools.permutations(columns), key=lambda rows: np.abs(cosines[rows, columns]).sum()
+    )
+    steps = np.zeros((3, 3), int)
+    steps[rows, columns] = np.where(cosines[rows, columns] < 0, -1, 1)
+    return steps
+
+
+def _nearest_voxel(geometry: Geometry, image_geometry: Geometry) -> np.ndarray:
+    """Voxel of the image on which the array's first one lies; may lie outside."""
+    position = np.linalg.solve(_affine(image_geometry), _affine(geometry)[:, 3])[:3]
+    return np.rint(position).astype(int)
+
+
+def _check_on_voxels(
+    geometry: Geometry, image_geometry: Geometry, steps: np.ndarray, first: np.ndarray
+) -> None:
+    """Refuse a difference that is more than an order of axes, flips and a shift by voxels."""
+    move = np.eye(4)
+    move[:3, :3], move[:3, 3] = steps, first
+    wanted = Geometry(geometry.shape, _affine(image_geometry) @ move)
+    shift = wanted.shift_voxels(geometry)
+    if shift > MAX_SHIFT_VOXELS:
+        reason = _main_difference(_affine(geometry), _affine(wanted), np.array(geometry.shape))
+        raise SparseError(f"{reason}; it is up to {shift:.2g} voxels off")
+
+
+def _main_difference(affine: np.ndarray, wanted: np.ndarray, shape: np.ndarray) -> str:
+    """Say what moves the voxels most: spacing, direction or origin."""
+    spacing, directions = _spacing_and_directions(affine)
+    wanted_spacing, wanted_directions = _spacing_and_directions(wanted)
+    length = (shape - 1) * wanted_spacing
+    cosines = np.clip((directions * wanted_directions).sum(axis=0), -1, 1)
+    angle = np.degrees(np.arccos(cosines))[shape > 1].max(initial=0)
+    moved = {
+        f"its spacing is {_mm(spacing)}, the image's {_mm(wanted_spacing)}": np.abs(
+            (shape - 1) * (spacing - wanted_spacing)
+        ).max(),
+        f"its axes are turned by {angle:.3g} degrees": (
+            length * np.linalg.norm(directions - wanted_directions, axis=0)
+        ).max(),
+        "its origin lies between the voxels of the image": np.linalg.norm((affine - wanted)[:3, 3]),
+    }
+    return max(moved, key=lambda reason: float(moved[reason]))
+
+
+def _spacing_and_directions(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    spacing: np.ndarray = np.linalg.norm(affine[:3, :3], axis=0)
+    return spacing, affine[:3, :3] / spacing
+
+
+def _mm(spacing: np.ndarray) -> str:
+    return " x ".join(f"{mm:.4g}" for mm in spacing) + " mm"
+
+
+def _slices(start: np.ndarray, stop: np.ndarray) -> Any:
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
