@@ -1,6 +1,7 @@
 """Choosing volumes and slices of a base for a variant."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -96,15 +97,7 @@ def choose_slices(
         for case_id, checked in volumes.items()
     }
     counts = slices_of_volumes(variant, {case_id: pool.size for case_id, pool in pools.items()})
-    if variant.scope == "volume":
-        chosen = {
-            case_id: _select(selector, pools[case_id], count, variant.seed, case_id)
-            for case_id, count in counts.items()
-            if count
-        }
-    else:
-        total = sum(counts.values())
-        chosen = _select_together(selector, dict(sorted(pools.items())), total, variant)
+    chosen = choose_from_pools(variant, pools, counts)
     return Selection(
         base=base,
         variant=variant,
@@ -112,10 +105,48 @@ def choose_slices(
         cases={
             case_id: CaseSelection(pools[case_id].size, tuple(int(i) for i in chosen[case_id]))
             for case_id in sorted(chosen)
-            if len(chosen[case_id])
         },
         parameters=selector.parameters,
         features=None if features is None else features.checkpoint,
+    )
+
+
+def choose_from_pools(
+    variant: Variant, pools: Mapping[str, Pool], counts: Mapping[str, int], *purpose: str
+) -> dict[str, np.ndarray]:
+    """Select slices that are not annotated yet.
+
+    Parameters
+    ----------
+    variant
+        Selector, scope, least number of slices per volume, and seed. The least number includes
+        slices that are annotated.
+    pools
+        The slices of each volume.
+    counts
+        Number of slices to choose in each volume; with scope ``dataset`` only their sum counts.
+    purpose
+        Tells apart choices with the same seed.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Ascending indices by case ID; volumes without a slice are left out.
+
+    Raises
+    ------
+    SparseError
+        If a budget exceeds what there is, or the least numbers exceed the budget.
+    """
+    selector = variant.make_selector()
+    if variant.scope == "volume":
+        return {
+            case_id: _select(selector, pools[case_id], count, variant.seed, *purpose, case_id)
+            for case_id, count in counts.items()
+            if count
+        }
+    return _select_together(
+        selector, dict(sorted(pools.items())), sum(counts.values()), variant, purpose
     )
 
 
@@ -124,21 +155,35 @@ def _select(selector: Selector, pool: Pool, count: int, seed: int, *purpose: str
 
 
 def _select_together(
-    selector: Selector, pools: Mapping[str, Pool], total: int, variant: Variant
+    selector: Selector,
+    pools: Mapping[str, Pool],
+    total: int,
+    variant: Variant,
+    purpose: tuple[str, ...],
 ) -> dict[str, np.ndarray]:
     """Slices of each volume, chosen from all volumes at once after each got its least number."""
-    least = {case_id: min(variant.min_per_volume, pool.size) for case_id, pool in pools.items()}
-    for case_id, count in least.items():
-        if count:
-            first = _select(selector, pools[case_id], count, variant.seed, case_id)
-            pools[case_id].chosen[first] = True
+    given = Pool.joined(list(pools.values())).chosen.copy()
+    pools = {case_id: replace(pool, chosen=pool.chosen.copy()) for case_id, pool in pools.items()}
+    left = total
+    for case_id, pool in pools.items():
+        least = min(variant.min_per_volume, pool.size) - int(pool.chosen.sum())
+        if least > left:
+            raise SparseError(
+                f"min_per_volume {variant.min_per_volume} takes more slices than the budget of "
+                f"{total}"
+            )
+        if least > 0:
+            first = _select(selector, pool, least, variant.seed, *purpose, case_id)
+            pool.chosen[first] = True
+            left -= least
     everything = Pool.joined(list(pools.values()))
-    if left := total - sum(least.values()):
-        rest = _select(selector, everything, left, variant.seed)
+    if left:
+        rest = _select(selector, everything, left, variant.seed, *purpose)
         everything.chosen[rest] = True
     ends = np.cumsum(everything.num_slices)[:-1]
-    parts = np.split(everything.chosen, ends)
-    return {c: np.flatnonzero(part) for c, part in zip(pools, parts, strict=True)}
+    parts = np.split(everything.chosen & ~given, ends)
+    found = {c: np.flatnonzero(part) for c, part in zip(pools, parts, strict=True)}
+    return {case_id: indices for case_id, indices in found.items() if len(indices)}
 
 
 def _pool(

@@ -13,8 +13,7 @@ module         what
 ``resample``   images and labels on these voxels
 ``tasks``      the paper's four tasks
 ``paper_split`` its split sizes
-``staging``    the folder appears complete or not at all
-``records``    what was done to each case
+``records``    what was done to each case, and what may be replaced
 ``convert``    the conversion
 ``cli``        the three commands
 ============== =====================================================================

@@ -15,17 +15,17 @@ from nnunet_sparse.atomic import write_json
 from nnunet_sparse.dataset_name import check_id, check_range, check_suffix, find_named
 from nnunet_sparse.dataset_tools.convert.cases import Found, LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.paper_split import split_by_patient
-from nnunet_sparse.dataset_tools.convert.records import Record, case_record, write_report
+from nnunet_sparse.dataset_tools.convert.records import (
+    Record,
+    case_record,
+    check_replaceable,
+    read_parameters,
+    write_report,
+)
 from nnunet_sparse.dataset_tools.convert.resample import (
     resample_image,
     resample_label,
     voxels_outside,
-)
-from nnunet_sparse.dataset_tools.convert.staging import (
-    check_replaceable,
-    read_parameters,
-    staged,
-    unfinished_id,
 )
 from nnunet_sparse.dataset_tools.convert.target_grid import (
     Size,
@@ -35,6 +35,7 @@ from nnunet_sparse.dataset_tools.convert.target_grid import (
     target_grid,
 )
 from nnunet_sparse.dataset_tools.convert.tasks import TASKS, Task
+from nnunet_sparse.dataset_tools.staging import staged, unfinished_id
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.locks import locked
 from nnunet_sparse.nifti import write_nifti

@@ -12,11 +12,32 @@ import SimpleITK as sitk
 from nnunet_sparse.atomic import write_json, write_text
 from nnunet_sparse.dataset_tools.convert.cases import LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import TargetGrid
+from nnunet_sparse.dataset_tools.staging import read_json
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.software import software
 
 REPORT_FILE = "conversion.json"
 TABLE_FILE = "conversion.csv"
 Record = dict[str, Any]
+
+
+def read_parameters(folder: Path) -> dict[str, Any] | None:
+    """Parameters of a converted data set; None for any other folder."""
+    content = read_json(folder / REPORT_FILE)
+    parameters = content.get("parameters") if isinstance(content, dict) else None
+    return parameters if isinstance(parameters, dict) else None
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse to overwrite what no converter has made.
+
+    Raises
+    ------
+    SparseError
+        If the folder has no valid ``conversion.json``.
+    """
+    if read_parameters(folder) is None:
+        raise SparseError(f"{folder} is not a converted data set, it will not be overwritten")
 
 
 def case_record(

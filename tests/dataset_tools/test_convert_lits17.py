@@ -261,7 +261,7 @@ def test_what_another_call_has_left_is_removed(paths: NnUNetPaths, convert: Conv
         left = paths.raw / f".nnsparse_partial_{number}"
         left.mkdir()
         mark = {"name": name, "parameters": {"task": "else"}}
-        (left / ".nnsparse_conversion.json").write_text(json.dumps(mark))
+        (left / ".nnsparse_staged.json").write_text(json.dumps(mark))
     assert convert().name == "Dataset500_LiTS17"
     assert [p.name for p in paths.raw.glob(".*")] == [".nnsparse_partial_501"]
 

@@ -1,4 +1,4 @@
-"""The folder of a converted data set appears complete or not at all.
+"""The folder of a data set appears complete or not at all.
 
 It is filled as ``nnUNet_raw/.nnsparse_partial_XXX``. A call that fails removes it; a call that is
 killed or interrupted leaves it, and the same call goes on there.
@@ -13,19 +13,10 @@ from typing import Any
 
 from nnunet_sparse.atomic import replace_folder, write_json
 from nnunet_sparse.dataset_name import PARTIAL_PREFIX, reserve_id
-from nnunet_sparse.dataset_tools.convert.records import REPORT_FILE
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
 
 # file in an unfinished folder that says what it is to become
-_MARK = ".nnsparse_conversion.json"
-
-
-def read_parameters(folder: Path) -> dict[str, Any] | None:
-    """Parameters of a converted data set; None for any other folder."""
-    content = _read(folder / REPORT_FILE)
-    parameters = content.get("parameters") if isinstance(content, dict) else None
-    return parameters if isinstance(parameters, dict) else None
+_MARK = ".nnsparse_staged.json"
 
 
 @contextmanager
@@ -88,7 +79,7 @@ def staged(
 
 def unfinished_id(paths: NnUNetPaths, name: str, dataset_id: int) -> bool:
     """Whether an ID is taken by an unfinished folder of that name."""
-    content = _read(paths.raw / f"{PARTIAL_PREFIX}{dataset_id:03d}" / _MARK)
+    content = read_json(paths.raw / f"{PARTIAL_PREFIX}{dataset_id:03d}" / _MARK)
     return isinstance(content, dict) and content.get("name") == name
 
 
@@ -96,7 +87,7 @@ def _unfinished(paths: NnUNetPaths, mark: dict[str, Any], wanted: int | None) ->
     """Folder that a killed call has left and that can be gone on with; others of it are removed."""
     found = None
     for file in sorted(paths.raw.glob(f"{PARTIAL_PREFIX}[0-9][0-9][0-9]/{_MARK}")):
-        content = _read(file)
+        content = read_json(file)
         if not isinstance(content, dict) or content.get("name") != mark["name"]:
             continue
         if found is None and content == mark and wanted in {None, int(file.parent.name[-3:])}:
@@ -106,20 +97,9 @@ def _unfinished(paths: NnUNetPaths, mark: dict[str, Any], wanted: int | None) ->
     return found
 
 
-def _read(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """Content of a file; None if it is missing or damaged."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def check_replaceable(folder: Path) -> None:
-    """Refuse to overwrite what no converter has made.
-
-    Raises
-    ------
-    SparseError
-        If the folder has no valid ``conversion.json``.
-    """
-    if read_parameters(folder) is None:
-        raise SparseError(f"{folder} is not a converted data set, it will not be overwritten")

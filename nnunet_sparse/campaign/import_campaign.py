@@ -1,0 +1,465 @@
+"""From the labels of a campaign to a sparse nnU-Net data set."""
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nnunet_sparse.atomic import atomic_path, write_json
+from nnunet_sparse.campaign.annotation_files import AnnotationFiles, read_annotation
+from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
+from nnunet_sparse.campaign.progress import CaseProgress, Progress
+from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
+from nnunet_sparse.campaign.worklist import Answers
+from nnunet_sparse.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.dataset_tools.staging import read_json, staged, unfinished_id
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.folds import SPLITS_FILE
+from nnunet_sparse.label_io import label_dtype, write_label_like
+from nnunet_sparse.links import link_file
+from nnunet_sparse.locks import locked
+from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.raw_dataset import SELECTION_FILE
+from nnunet_sparse.selection import CaseSelection, Selection
+from nnunet_sparse.software import software
+
+logger = logging.getLogger(__name__)
+
+IMPORT_FILE = "import.json"
+BASE_PREFIX = "campaign:"
+"""What the name of a campaign is preceded by where data sets name their base."""
+
+DEFAULT_VAL = 0.2
+DEFAULT_REPEATS = 3
+Extra = Literal["refuse", "accept", "drop"]
+_VERSION = 1
+_DIGEST_LENGTH = 16
+# slices that are not annotated
+_MISSING = re.compile(r"as prefilled|asked for\)|ignore everywhere|ignore in place")
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What of a campaign is imported, and as what.
+
+    Attributes
+    ----------
+    name
+        Name of the data set after its ID.
+    dataset_id
+        Its ID; None for a free one.
+    partial
+        Go on without slices that were asked for and are not annotated.
+    extra
+        What becomes of annotation on slices that were not asked for.
+    val
+        Validation volumes: a number, or a share below 1 of those that are annotated.
+    seed
+        Seed of their choice.
+    repeats
+        Number of equal folds in ``splits_final.json``.
+    provenance
+        Who annotated, when and with which tool, as far as it is given.
+    overwrite
+        Replace a data set of that name that was imported.
+    """
+
+    name: str
+    dataset_id: int | None = None
+    partial: bool = False
+    extra: Extra = "refuse"
+    val: float = DEFAULT_VAL
+    seed: int = 0
+    repeats: int = DEFAULT_REPEATS
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ImportedCase:
+    """Slices of a case that are annotated in the data set; each list ascends.
+
+    Attributes
+    ----------
+    asked
+        Annotated slices that were asked for, those without an object included.
+    empty
+        Those of them that were confirmed to show no object.
+    extra
+        Annotated slices that were not asked for.
+    left_out
+        Slices that were asked for and are not annotated.
+    """
+
+    asked: tuple[int, ...]
+    empty: tuple[int, ...]
+    extra: tuple[int, ...]
+    left_out: tuple[int, ...]
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """All annotated slices."""
+        return tuple(sorted((*self.asked, *self.extra)))
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A data set made from a campaign, or (in a dry run) to be made.
+
+    Attributes
+    ----------
+    folder
+        Its folder; None in a dry run.
+    created
+        Whether this call made it; False if it existed.
+    cases
+        Annotated cases, by ID.
+    parts
+        Their training and validation cases.
+    left_out
+        Slices asked for that are not in it, by case ID.
+    """
+
+    folder: Path | None
+    created: bool
+    cases: dict[str, ImportedCase]
+    parts: dict[str, list[str]]
+    left_out: dict[str, tuple[int, ...]]
+
+
+def import_campaign(
+    paths: NnUNetPaths,
+    campaign: Campaign,
+    progress: Progress,
+    answers: Answers,
+    request: ImportRequest,
+    num_processes: int = 1,
+    dry_run: bool = False,
+) -> Imported:
+    """Write a sparse data set from what is annotated; the campaign's labels are not changed.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders.
+    campaign
+        The campaign.
+    progress
+        Its annotations (:func:`nnunet_sparse.campaign.progress.read_progress`).
+    answers
+        What people have written into the worklist.
+    request
+        What is imported, and as what.
+    num_processes
+        Number of processes.
+    dry_run
+        Only tell what would be made.
+
+    Raises
+    ------
+    SparseError
+        If :func:`import_problems` finds any, fewer than two volumes are annotated, or the name is
+        taken; nothing is left behind.
+    """
+    check_suffix(request.name)
+    check_range(request.dataset_id)
+    refuse(import_problems(progress, request))
+    cases = {
+        case_id: imported
+        for case_id, case in progress.cases.items()
+        if (imported := _imported(case, request)).annotated
+    }
+    parts = split_volumes(sorted(cases), request.val, request.seed, read_parts(campaign.folder))
+    left_out = {c: p.states.missing for c, p in progress.cases.items() if p.states.missing}
+    files = {case_id: _files_of(progress.cases[case_id]) for case_id in cases}
+    documents = _documents(campaign, cases, parts, files, answers, request)
+    existing = _find_existing(paths, request, documents)
+    if existing is not None and not request.overwrite:
+        return Imported(existing, False, cases, parts, left_out)
+    if dry_run:
+        return Imported(None, False, cases, parts, left_out)
+    with locked(
+        paths.raw / f".nnsparse_{request.name}.lock", f"Another process is writing {request.name}"
+    ):
+        folder = _write(paths, campaign, cases, files, documents, request, num_processes)
+    return Imported(folder, True, cases, parts, left_out)
+
+
+def import_problems(progress: Progress, request: ImportRequest) -> list[str]:
+    """Everything for which a campaign is not imported, a line each, with file and reason."""
+    problems = list[str]()
+    for case_id, case in progress.cases.items():
+        states = case.states
+        if case.problem is not None and case.files is not None:
+            problems.append(case.problem)
+            continue
+        name = case_id if case.files is None else _names(case.files)
+        if states.contradictory:
+            problems.append(
+                f"{name}: {_slices(states.contradictory)} confirmed empty, but there is an object"
+            )
+        if states.extra and request.extra == "refuse":
+            problems.append(
+                f"{name}: {_slices(states.extra)} annotated, but not asked for (--accept_extra "
+                "takes this annotation, --drop_extra leaves it out)"
+            )
+        if request.partial:
+            continue
+        if case.problem is not None:
+            problems.append(f"{case.problem} ({_slices(states.todo)} asked for)")
+            continue
+        if states.todo:
+            problems.append(f"{name}: {_slices(states.todo)} as prefilled, without an object")
+        if states.skipped:
+            problems.append(f"{name}: {_slices(states.skipped)} ignore everywhere")
+        if states.unfinished:
+            problems.append(
+                f"{name}: {_slices(states.unfinished)} with objects, but ignore in place of "
+                "background"
+            )
+    return problems
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Tell all problems, a line each, and stop.
+
+    Raises
+    ------
+    SparseError
+        With the only problem, or the first one, if there are any.
+    """
+    if not problems:
+        return
+    text = problems[0]
+    if len(problems) > 1:
+        for problem in problems:
+            logger.info("- %s", problem)
+        text = f"{len(problems)} problems (see above); the first: {text}"
+    if any(_MISSING.search(problem) for problem in problems):
+        text += (
+            "; slices that are not annotated: annotate them, confirm that they show no object "
+            "(column confirmed_empty of worklist.csv, or --confirm_empty), or leave them out with "
+            "--partial"
+        )
+    raise SparseError(text)
+
+
+def _slices(indices: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, indices))
+    return f"slice {numbers} is" if len(indices) == 1 else f"slices {numbers} are"
+
+
+def _names(files: AnnotationFiles) -> str:
+    more = f" and {len(files.files) - 1} more" if len(files.files) > 1 else ""
+    return f"{files.files[0]}{more}"
+
+
+def _files_of(case: CaseProgress) -> AnnotationFiles:
+    assert case.files is not None  # or nothing would be annotated
+    return case.files
+
+
+def _imported(case: CaseProgress, request: ImportRequest) -> ImportedCase:
+    states = case.states
+    extra = states.extra if request.extra == "accept" else ()
+    return ImportedCase(states.annotated, states.empty, extra, states.missing)
+
+
+def _documents(
+    campaign: Campaign,
+    cases: Mapping[str, ImportedCase],
+    parts: Mapping[str, list[str]],
+    files: Mapping[str, AnnotationFiles],
+    answers: Answers,
+    request: ImportRequest,
+) -> dict[str, Any]:
+    """Content of the JSON files of the data set, by file name."""
+    labels = {**campaign.dataset["labels"], "ignore": campaign.ignore_label}
+    content = {
+        **campaign.dataset,
+        "labels": labels,
+        "numTraining": len(cases),
+        "file_ending": FILE_ENDING,
+    }
+    first = campaign.rounds[0]
+    selection = Selection(
+        base=f"{BASE_PREFIX}{campaign.name}",
+        variant=first.variant,
+        axis=campaign.axis,
+        cases={
+            c: CaseSelection(campaign.volumes[c].num_slices, case.annotated)
+            for c, case in cases.items()
+        },
+        parameters=dict(first.parameters),
+        features=first.features,
+    )
+    record = {
+        "version": _VERSION,
+        "campaign": campaign.name,
+        "rounds": len(campaign.rounds),
+        "provenance": dict(request.provenance),
+        "cases": {
+            c: _case_record(campaign, c, case, files[c], answers) for c, case in cases.items()
+        },
+        "software": software(),
+    }
+    fold = {"train": parts["train"], "val": parts["val"]}
+    return {
+        "dataset.json": content,
+        SPLITS_FILE: [fold] * request.repeats,
+        SELECTION_FILE: selection.to_json(),
+        IMPORT_FILE: record,
+    }
+
+
+def _case_record(
+    campaign: Campaign, case_id: str, case: ImportedCase, files: AnnotationFiles, answers: Answers
+) -> dict[str, Any]:
+    """Where the annotation of a case comes from, and what of it was taken."""
+    notes = answers.notes(case_id)
+    return {
+        "sources": list(campaign.volumes[case_id].sources),
+        "kind": files.kind,
+        "files": {file.name: _digest(file) for file in files.files},
+        "annotated": list(case.annotated),
+        "confirmed_empty": list(case.empty),
+        "extra": list(case.extra),
+        "left_out": list(case.left_out),
+        "annotators": answers.annotators(case_id),
+        "minutes": answers.minutes(case_id) if answers.num_timed(case_id) else None,
+        "notes": {str(i): note for i, note in notes.items()},
+    }
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
+
+
+def _find_existing(
+    paths: NnUNetPaths, request: ImportRequest, documents: Mapping[str, Any]
+) -> Path | None:
+    """The data set of that name, if it may be replaced or is the same."""
+    name, wanted = request.name, request.dataset_id
+    existing = find_named(paths.raw, name, wanted)
+    if existing is None:
+        if wanted is not None and not unfinished_id(paths, name, wanted):
+            check_id(paths, wanted)
+        return None
+    folder = paths.raw / existing
+    if not (folder / IMPORT_FILE).is_file():
+        raise SparseError(f"{folder} was not imported from a campaign; give another --name")
+    if request.overwrite:
+        return folder
+    different = [
+        file
+        for file, content in documents.items()
+        if _without_software(read_json(folder / file)) != _without_software(content)
+    ]
+    if different:
+        raise SparseError(
+            f"{folder} exists with other content ({', '.join(different)}); --overwrite replaces "
+            "it, --name makes another one"
+        )
+    return folder
+
+
+def _without_software(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return json.loads(json.dumps(content))
+    return json.loads(json.dumps({k: v for k, v in content.items() if k != "software"}))
+
+
+def _write(
+    paths: NnUNetPaths,
+    campaign: Campaign,
+    cases: Mapping[str, ImportedCase],
+    files: Mapping[str, AnnotationFiles],
+    documents: Mapping[str, Any],
+    request: ImportRequest,
+    num_processes: int,
+) -> Path:
+    """Write the data set, and keep which volumes are validated on."""
+    name = request.name
+    existing = find_named(paths.raw, name, request.dataset_id)
+    created: list[str] = []
+
+    def commit(full_name: str) -> None:
+        before = read_parts(campaign.folder)
+        fold = documents[SPLITS_FILE][0]
+        kept = {part: sorted({*before[part], *fold[part]}) for part in ("train", "val")}
+        write_json(campaign.folder / SPLIT_FILE, kept)
+        created.append(full_name)
+
+    parameters = {key: _without_software(content) for key, content in documents.items()}
+    with staged(paths, name, request.dataset_id, parameters, existing, commit) as folder:
+        for sub in ("imagesTr", "labelsTr", ".staging"):
+            (folder / sub).mkdir(exist_ok=True)
+        jobs = {c: (c, case, files[c]) for c, case in cases.items()}
+        work = partial(_write_case, campaign=campaign, folder=folder)
+        map_cases(work, jobs, num_processes, "Writing labels")
+        shutil.rmtree(folder / ".staging")
+        for file, content in documents.items():
+            write_json(folder / file, content, sort_keys=file in {SELECTION_FILE, IMPORT_FILE})
+    return paths.raw / created[0]
+
+
+def _write_case(
+    job: tuple[str, ImportedCase, AnnotationFiles], campaign: Campaign, folder: Path
+) -> None:
+    """Link the images of a case, and write its label."""
+    case_id, case, files = job
+    for image in campaign.image_files(case_id):
+        # a converted image is the campaign's own, and outlives it as a hard link
+        link_file(image.resolve(), folder / "imagesTr" / image.name, hard=not image.is_symlink())
+    target = folder / "labelsTr" / f"{case_id}{FILE_ENDING}"
+    if target.exists():  # complete: by a call that was killed later
+        return
+    label = imported_label(
+        read_annotation(campaign, case_id, files), campaign.axis, case, campaign.ignore_label
+    )
+    with atomic_path(target, folder / ".staging") as temporary:
+        image = campaign.image_files(case_id)[0]
+        write_label_like(temporary, label, image, campaign.images.reader())
+
+
+def imported_label(
+    label: np.ndarray, axis: int, case: ImportedCase, ignore_label: int
+) -> np.ndarray:
+    """Keep what was taken of a label.
+
+    On slices that were not asked for, what is not painted is background, unless some background
+    was painted: then ``ignore`` stays where it is.
+
+    Parameters
+    ----------
+    label
+        (z, y, x) integers.
+    axis
+        Slice axis.
+    case
+        Slices that were taken.
+    ignore_label
+        Value of all other voxels.
+
+    Returns
+    -------
+    np.ndarray, shape (z, y, x), uint8 or larger
+    """
+    result = np.full(label.shape, ignore_label, label_dtype(np.dtype(np.uint8), ignore_label))
+    planes, sources = np.moveaxis(result, axis, 0), np.moveaxis(label, axis, 0)
+    taken = sorted(set(case.annotated) - set(case.empty))
+    planes[taken] = sources[taken]
+    planes[list(case.empty)] = 0
+    for i in case.extra:
+        if not (planes[i] == 0).any():
+            planes[i][planes[i] == ignore_label] = 0
+    return result

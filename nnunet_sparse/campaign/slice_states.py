@@ -1,0 +1,116 @@
+"""What a label says about the slices of its volume: which are annotated, and which are not."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SliceStates:
+    """Slices of a volume by what their label holds; each list ascends.
+
+    Attributes
+    ----------
+    todo
+        Asked for, and as prefilled: background only. That is not taken for "no object".
+    done
+        Asked for and annotated.
+    empty
+        Asked for, background only, and confirmed to show no object.
+    skipped
+        Asked for, and ``ignore`` in all voxels: nobody can tell, or nobody has prefilled it.
+    unfinished
+        Asked for, with objects, but ``ignore`` in all other voxels: what is not an object has been
+        painted over.
+    extra
+        Not asked for, with voxels that are not ``ignore``.
+    contradictory
+        Confirmed to show no object, but with an object.
+    """
+
+    todo: tuple[int, ...] = ()
+    done: tuple[int, ...] = ()
+    empty: tuple[int, ...] = ()
+    skipped: tuple[int, ...] = ()
+    unfinished: tuple[int, ...] = ()
+    extra: tuple[int, ...] = ()
+    contradictory: tuple[int, ...] = ()
+
+    @property
+    def num_asked(self) -> int:
+        """Number of slices that were asked for."""
+        return len(self.annotated) + len(self.missing)
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """Slices asked for that are annotated, ascending."""
+        return tuple(sorted((*self.done, *self.empty, *self.contradictory)))
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Slices asked for that are not annotated, ascending."""
+        return tuple(sorted((*self.todo, *self.skipped, *self.unfinished)))
+
+    @property
+    def summary(self) -> str:
+        """State of the volume: ``todo``, ``touched``, ``done`` or ``confirmed empty``."""
+        if not self.annotated and not self.unfinished and not self.skipped:
+            return "todo"
+        if self.missing:
+            return "touched"
+        return "done" if self.done or self.contradictory else "confirmed empty"
+
+    def of_slice(self, index: int) -> str:
+        """State of a slice that was asked for, as in the worklist."""
+        if index in self.todo:
+            return "todo"
+        if index in self.empty:
+            return "confirmed empty"
+        return "touched" if index in self.missing else "done"
+
+
+def slice_states(
+    label: np.ndarray,
+    axis: int,
+    asked: Collection[int],
+    confirmed: Collection[int],
+    ignore_label: int,
+) -> SliceStates:
+    """Look at every slice of a label.
+
+    Parameters
+    ----------
+    label
+        (z, y, x) integers.
+    axis
+        Slice axis.
+    asked
+        Slices that were asked for.
+    confirmed
+        Those that were confirmed to show no object.
+    ignore_label
+        Value of voxels that are not annotated.
+    """
+    others = tuple(other for other in range(label.ndim) if other != axis)
+    ignored = label == ignore_label
+    all_ignored, any_ignored = ignored.all(axis=others), ignored.any(axis=others)
+    background = (label == 0).any(axis=others)
+    objects = ((label != 0) & ~ignored).any(axis=others)
+    found: dict[str, list[int]] = {}
+    for i in range(label.shape[axis]):
+        if i not in asked:
+            state = None if all_ignored[i] else "extra"
+        elif objects[i] and not background[i] and any_ignored[i]:
+            state = "unfinished"
+        elif objects[i]:
+            state = "contradictory" if i in confirmed else "done"
+        elif i in confirmed:
+            state = "empty"
+        elif all_ignored[i]:
+            state = "skipped"
+        else:
+            state = "done" if any_ignored[i] else "todo"
+        if state is not None:
+            found.setdefault(state, []).append(i)
+    return SliceStates(**{name: tuple(indices) for name, indices in found.items()})

@@ -1,0 +1,242 @@
+"""The worklist: a line for each slice that is asked for, and what people write into it."""
+
+import csv
+import io
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.slice_states import SliceStates
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import PLANES, RAS_TO_LPS, Geometry, read_geometry
+from nnunet_sparse.randomness import generator, shuffled
+
+logger = logging.getLogger(__name__)
+
+WORKLIST_FILE = "worklist.csv"
+# written by us; people write into the others, and may add columns
+_OURS = ("order", "case", "slice", "number", "position_mm", "plane", "axis", "round", "status")
+_THEIRS = ("confirmed_empty", "annotator", "minutes", "note")
+_YES = frozenset({"yes", "y", "x", "1", "true", "ja", "oui", "si", "sí"})
+_NO = frozenset({"", "no", "n", "0", "false", "nein", "non"})
+_DELIMITERS = ",;\t"
+
+SliceKey = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What people have written into a worklist.
+
+    Attributes
+    ----------
+    columns
+        All columns of theirs by the line's case and slice.
+    names
+        Names of these columns, in order.
+    delimiter
+        What separates the columns: spreadsheets change it.
+    """
+
+    columns: Mapping[SliceKey, Mapping[str, str]] = field(default_factory=dict)
+    names: tuple[str, ...] = _THEIRS
+    delimiter: str = ","
+
+    def confirmed(self, case_id: str) -> frozenset[int]:
+        """Slices of a case that were confirmed to show no object."""
+        return frozenset(
+            i
+            for (case, i), texts in self.columns.items()
+            if case == case_id and texts.get("confirmed_empty", "").strip().lower() in _YES
+        )
+
+    def minutes(self, case_id: str) -> float:
+        """Time spent on a case, as far as it was written down."""
+        given = [t.get("minutes", "") for (case, _), t in self.columns.items() if case == case_id]
+        return sum(_minutes(text) or 0 for text in given)
+
+    def num_timed(self, case_id: str) -> int:
+        """Slices of a case whose time was written down."""
+        given = [t.get("minutes", "") for (case, _), t in self.columns.items() if case == case_id]
+        return sum(bool(text.strip()) for text in given)
+
+    def annotators(self, case_id: str) -> list[str]:
+        """Sorted names of those who worked on a case."""
+        given = (t.get("annotator", "") for (case, _), t in self.columns.items() if case == case_id)
+        return sorted({text.strip() for text in given if text.strip()})
+
+    def notes(self, case_id: str) -> dict[int, str]:
+        """Notes on slices of a case."""
+        return {
+            i: texts["note"].strip()
+            for (case, i), texts in sorted(self.columns.items())
+            if case == case_id and texts.get("note", "").strip()
+        }
+
+    def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "Answers":
+        """The same, with more slices confirmed to show no object."""
+        columns = {key: dict(texts) for key, texts in self.columns.items()}
+        for case_id, indices in slices.items():
+            for i in indices:
+                columns.setdefault((case_id, i), {})["confirmed_empty"] = "yes"
+        names = self.names if "confirmed_empty" in self.names else ("confirmed_empty", *self.names)
+        return Answers(columns, names, self.delimiter)
+
+
+def work_order(campaign: Campaign) -> list[tuple[int, str, int]]:
+    """Round, case and slice of every line, in the order of work.
+
+    Volumes of a round come in random order, so that annotation that stops half way has still seen
+    a sample of all; slices of a volume come one after the other.
+    """
+    lines = []
+    for number, asking in enumerate(campaign.rounds):
+        order = shuffled(
+            sorted(asking.slices), generator(asking.variant.seed, "worklist", str(number))
+        )
+        lines += [(number, case_id, i) for case_id in order for i in asking.slices[case_id]]
+    return lines
+
+
+def read_worklist(campaign: Campaign) -> Answers:
+    """What people have written into ``worklist.csv``, which spreadsheets may have saved.
+
+    Where the file is missing, a warning says so.
+
+    Raises
+    ------
+    SparseError
+        If the file is no table, or a line is not one of the campaign's, is there twice,
+        or holds something that is not understood.
+    """
+    file = campaign.folder / WORKLIST_FILE
+    if not file.is_file():
+        logger.warning("%s is missing: nothing is known of slices without objects", file)
+        return Answers()
+    text = _read(file)
+    header = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=header.count)
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    names = [name.strip() for name in reader.fieldnames or ()]
+    if missing := {"case", "slice"} - set(names):
+        raise SparseError(f"{file} lacks the column {min(missing)}")
+    reader.fieldnames = names
+    asked = {(case_id, i) for _, case_id, i in work_order(campaign)}
+    columns: dict[SliceKey, dict[str, str]] = {}
+    theirs = tuple(name for name in names if name and name not in _OURS)
+    for row in reader:
+        where = f"{file}, line {reader.line_num}"
+        if not any(isinstance(text, str) and text.strip() for text in row.values()):
+            continue
+        key = _key(row, where)
+        if key not in asked:
+            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
+        if key in columns:
+            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
+        columns[key] = {name: row.get(name) or "" for name in theirs}
+        _check_answer(columns[key], where)
+    return Answers(columns, tuple(dict.fromkeys((*theirs, *_THEIRS))), delimiter)
+
+
+def write_worklist(
+    campaign: Campaign, answers: Answers, states: Mapping[str, SliceStates] | None = None
+) -> None:
+    """Write ``worklist.csv`` in one step; what people have written stays.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    answers
+        What people have written.
+    states
+        What the labels hold, by case ID; None for a campaign on which nobody has worked.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
+    writer.writerow([*_OURS, *answers.names])
+    reader = campaign.images.reader()
+    geometries = {
+        c: read_geometry(campaign.image_files(c)[0], reader) for c in campaign.asked_cases
+    }
+    positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
+    for order, (number, case_id, i) in enumerate(work_order(campaign), 1):
+        status = "todo"
+        if states is not None:
+            status = states[case_id].of_slice(i) if case_id in states else "missing"
+        ours = (
+            order,
+            case_id,
+            i,
+            i + 1,
+            f"{positions[case_id][i]:.2f}",
+            plane_of(geometries[case_id], campaign.axis),
+            campaign.axis,
+            number + 1,
+            status,
+        )
+        texts = answers.columns.get((case_id, i), {})
+        writer.writerow([*ours, *(texts.get(name, "") for name in answers.names)])
+    with atomic_path(campaign.folder / WORKLIST_FILE) as temporary:
+        # spreadsheets take other encodings for granted where there is no mark
+        temporary.write_text(stream.getvalue(), encoding="utf-8-sig")
+
+
+def plane_of(geometry: Geometry, axis: int) -> str:
+    """What the slices along an array axis are closest to: axial, coronal or sagittal."""
+    assert geometry.affine is not None  # NIfTI files have one
+    row = int(np.argmax(np.abs(geometry.affine[:3, axis])))
+    return next(plane for plane, of_plane in PLANES.items() if of_plane == row)
+
+
+def slice_positions(geometry: Geometry, axis: int) -> np.ndarray:
+    """Where the centre of each slice lies, as 3D Slicer and nibabel count (RAS), in mm.
+
+    The coordinate towards superior for axial slices, anterior for coronal and right for sagittal
+    ones.
+    """
+    assert geometry.affine is not None
+    centre = (np.array(geometry.shape) - 1) / 2
+    points = np.repeat([[*centre, 1.0]], geometry.shape[axis], axis=0)
+    points[:, axis] = np.arange(geometry.shape[axis])
+    positions: np.ndarray = points @ (RAS_TO_LPS @ geometry.affine).T
+    return positions[:, PLANES[plane_of(geometry, axis)]]
+
+
+def _read(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")  # as spreadsheets may save it
+
+
+def _key(row: Mapping[str, str], where: str) -> SliceKey:
+    try:
+        return (row["case"] or "").strip(), int((row["slice"] or "").strip())
+    except ValueError:
+        raise SparseError(f"{where}: slice must be a whole number, got {row['slice']!r}") from None
+
+
+def _check_answer(texts: Mapping[str, str], where: str) -> None:
+    confirmed = texts.get("confirmed_empty", "").strip().lower()
+    if confirmed not in _YES | _NO:
+        raise SparseError(f"{where}: confirmed_empty must be yes or empty, got {confirmed!r}")
+    given = texts.get("minutes", "")
+    if given.strip() and _minutes(given) is None:
+        raise SparseError(f"{where}: minutes must be a number from 0 on, got {given!r}")
+
+
+def _minutes(text: str) -> float | None:
+    """Number of minutes, with a decimal point or comma."""
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
