@@ -102,6 +102,11 @@ def interpolate_dataset(
     """
     source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
     selection = _selection_of(source)
+    if selection.campaign is not None:
+        raise SparseError(
+            f"{source.name} was imported from the campaign {selection.campaign}; labels are "
+            "interpolated in data sets of nnsparse_make_dataset"
+        )
     if not (paths.raw / selection.base).is_dir():
         raise SparseError(
             f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"

@@ -46,7 +46,7 @@ def read_label(path: Path, reader: str) -> np.ndarray:
         raise
     except Exception as error:
         raise SparseError(f"{path} cannot be read as a label: {first_line(error)}") from error
-    return label if label.dtype.kind in "iu" else _to_integers(label, path)
+    return label if label.dtype.kind in "iu" else to_integers(label, path)
 
 
 def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str) -> None:
@@ -151,7 +151,7 @@ def _read(path: Path, reader: str) -> np.ndarray:
     return np.asarray(voxels[0])
 
 
-def _to_integers(label: np.ndarray, path: Path) -> np.ndarray:
+def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
     """Convert whole numbers stored as floats; anything else is refused, with its value."""
     if label.dtype.kind not in "bf":
         raise SparseError(f"{path} holds {label.dtype}, a label holds whole numbers")

@@ -9,6 +9,9 @@ from typing import Any
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.variant import Variant
 
+CAMPAIGN_PREFIX = "campaign:"
+"""What precedes the name of a campaign in ``base`` of a data set imported from one."""
+
 _VERSION = 1
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
 
@@ -36,7 +39,7 @@ class Selection:
     Attributes
     ----------
     base
-        Full name of the base data set.
+        Full name of the base data set; of an imported one ``campaign:`` and the campaign's name.
     variant
         The factors that led to the choice.
     axis
@@ -55,6 +58,13 @@ class Selection:
     cases: dict[str, CaseSelection]
     parameters: dict[str, Any] = field(default_factory=dict)
     features: str | None = None
+
+    @property
+    def campaign(self) -> str | None:
+        """Campaign that the data set was imported from; None if it has a base."""
+        if not self.base.startswith(CAMPAIGN_PREFIX):
+            return None
+        return self.base.removeprefix(CAMPAIGN_PREFIX)
 
     @property
     def budget(self) -> int:

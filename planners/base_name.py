@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from nnunet_sparse.raw_dataset import SELECTION_FILE
+from nnunet_sparse.selection import CAMPAIGN_PREFIX
 
 
 def read_base_name(raw_dataset: Path) -> str | None:
@@ -18,6 +19,6 @@ def read_base_name(raw_dataset: Path) -> str | None:
         base = json.loads((raw_dataset / SELECTION_FILE).read_text(encoding="utf-8"))["base"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not isinstance(base, str) or not base.isprintable():
+    if not isinstance(base, str) or not base.isprintable() or base.startswith(CAMPAIGN_PREFIX):
         return None
     return base if base == Path(base).name and base not in ("", "..") else None

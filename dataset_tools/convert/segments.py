@@ -47,7 +47,7 @@ def read_segment(path: Path, pattern: str) -> sitk.Image:
         If the file cannot be read, or no segment or several have such a name.
     """
     image = read_volume(path)
-    segments = _segments(image, path)
+    segments = read_segments(image, path)
     named = [s for s in segments if re.search(pattern, s.name, re.IGNORECASE)]
     if len(named) != 1:
         names = ", ".join(repr(segment.name) for segment in segments) or "none"
@@ -76,7 +76,7 @@ def read_union(path: Path) -> sitk.Image:
     return sitk.Cast(mask, sitk.sitkUInt8)
 
 
-def _segments(image: sitk.Image, path: Path) -> list[Segment]:
+def read_segments(image: sitk.Image, path: Path) -> list[Segment]:
     found: dict[int, dict[str, str]] = {}
     for key in image.GetMetaDataKeys():
         if match := _KEY.fullmatch(key):

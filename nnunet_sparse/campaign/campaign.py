@@ -31,6 +31,9 @@ from nnunet_sparse.variant import Variant
 
 CAMPAIGN_FILE = "campaign.json"
 FILE_ENDING = ".nii.gz"
+UNFINISHED_PREFIX = ".nnsparse_campaign_"
+"""What precedes the name of a folder that is not complete."""
+
 _VERSION = 1
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
 
@@ -133,8 +136,8 @@ class Campaign:
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
-        return self.folder.resolve().name
+        """Name of its folder, or what that will be called when it is complete."""
+        return self.folder.resolve().name.removeprefix(UNFINISHED_PREFIX)
 
     @property
     def ignore_label(self) -> int:

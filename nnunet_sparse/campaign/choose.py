@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +201,9 @@ def _counts(
         raise SparseError("every slice of these volumes is asked for already")
     lengths = {case_id: len(chosen) for case_id, chosen in given.items()}
     # a number per volume and a share are those of the whole volume, a total is what is left
-    counts = slices_of_volumes(variant, lengths if variant.budget is None else free)
+    # the least number per volume counts what is asked for already, and is seen to later
+    plain = replace(variant, min_per_volume=0)
+    counts = slices_of_volumes(plain, lengths if variant.budget is None else free)
     counts = {case_id: min(count, free[case_id]) for case_id, count in counts.items()}
     weights = {case_id: campaign.volumes[case_id].weight for case_id in counts}
     if variant.scope == "volume" and len(set(weights.values())) > 1:

@@ -29,15 +29,12 @@ from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.selection import CaseSelection, Selection
+from nnunet_sparse.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
 from nnunet_sparse.software import software
 
 logger = logging.getLogger(__name__)
 
 IMPORT_FILE = "import.json"
-BASE_PREFIX = "campaign:"
-"""What the name of a campaign is preceded by where data sets name their base."""
-
 DEFAULT_VAL = 0.2
 DEFAULT_REPEATS = 3
 Extra = Literal["refuse", "accept", "drop"]
@@ -292,7 +289,7 @@ def _documents(
     }
     first = campaign.rounds[0]
     selection = Selection(
-        base=f"{BASE_PREFIX}{campaign.name}",
+        base=f"{CAMPAIGN_PREFIX}{campaign.name}",
         variant=first.variant,
         axis=campaign.axis,
         cases={

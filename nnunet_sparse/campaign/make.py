@@ -14,6 +14,7 @@ from nnunet_sparse.atomic import write_json
 from nnunet_sparse.campaign.campaign import (
     CAMPAIGN_FILE,
     FILE_ENDING,
+    UNFINISHED_PREFIX,
     Campaign,
     CampaignVolume,
 )
@@ -127,7 +128,7 @@ def make_campaign(
     wanted = json.loads(json.dumps(request.to_json()))
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     name = folder.absolute().name
-    partial_folder = folder.absolute().parent / f".nnsparse_campaign_{name}"
+    partial_folder = folder.absolute().parent / f"{UNFINISHED_PREFIX}{name}"
     with locked(
         folder.absolute().parent / f".nnsparse_{name}.lock", f"Another process makes {name}"
     ):

@@ -72,6 +72,11 @@ def _run(args: argparse.Namespace) -> None:
             f"{dataset.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
         )
     selection = Selection.read(file)
+    if selection.campaign is not None:
+        raise SparseError(
+            f"{dataset.name} was imported from the campaign {selection.campaign}, whose README.html "
+            "shows the slices; compared are selections of a dense data set"
+        )
     base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
     split, is_new = find_split(base, paths, SplitRequest())
     names = choose_volumes(list(split.train), selection.variant.s, selection.variant.seed)

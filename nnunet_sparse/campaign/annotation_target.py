@@ -1,0 +1,141 @@
+"""The image that an annotation is brought to, and what may be said of its voxels."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.prefill import prefilled_label
+from nnunet_sparse.campaign.same_grid import Region, part_of
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import Geometry, read_geometry
+
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class AnnotationTarget:
+    """A case of a campaign to which the voxels of other files are brought.
+
+    Attributes
+    ----------
+    campaign
+        The campaign.
+    case_id
+        One of its cases.
+    """
+
+    campaign: Campaign
+    case_id: str
+
+    @property
+    def image(self) -> Path:
+        """The image's first channel."""
+        return self.campaign.image_files(self.case_id)[0]
+
+    @property
+    def reader(self) -> str:
+        """Class name of nnU-Net's reader."""
+        return self.campaign.images.reader()
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Where the image's voxels lie."""
+        return read_geometry(self.image, self.reader)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the image, (z, y, x)."""
+        return self.geometry.shape
+
+    @property
+    def axis(self) -> int:
+        """Slice axis."""
+        return self.campaign.axis
+
+    @property
+    def ignore(self) -> int:
+        """Value of voxels of which nothing is said."""
+        return self.campaign.ignore_label
+
+    @property
+    def asked(self) -> list[int]:
+        """Slices that were asked for, ascending."""
+        return list(self.campaign.asked(self.case_id))
+
+    @property
+    def foreground(self) -> list[int]:
+        """All values but background and ignore."""
+        return list(self.campaign.label_names)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """Name of every value that an annotation may hold."""
+        labels = self.campaign.dataset["labels"]
+        background = next((name for name, value in labels.items() if value == 0), "background")
+        return {0: background, **self.campaign.label_names, self.ignore: "ignore"}
+
+    def find_value(self, name: str) -> int | None:
+        """Value of a name, in other letters only if no label has the very same; None if unclear."""
+        equal = [value for value, other in self.names.items() if other == name]
+        similar = [value for value, other in self.names.items() if _fold(other) == _fold(name)]
+        found = equal or similar
+        return found[0] if len(found) == 1 else None
+
+    def value_of(self, segment: str, file: Path) -> int:
+        """Value of a segment's name.
+
+        Raises
+        ------
+        SparseError
+            If no label, or more than one, is called so.
+        """
+        value = self.find_value(segment)
+        if value is None:
+            raise SparseError(
+                f"{file}: segment {segment!r} is none of the labels; they are called "
+                f"{', '.join(map(repr, self.names.values()))}"
+            )
+        return value
+
+    def check_values(self, label: np.ndarray, file: Path) -> None:
+        """Refuse values that mean nothing.
+
+        Raises
+        ------
+        SparseError
+            With the values, and those that are allowed.
+        """
+        unknown = np.unique(label[~np.isin(label, list(self.names))])
+        if len(unknown):
+            values = ", ".join(map(str, unknown[:_MAX_NAMED]))
+            more = " ..." if len(unknown) > _MAX_NAMED else ""
+            allowed = ", ".join(f"{value} ({name})" for value, name in self.names.items())
+            raise SparseError(f"{file} holds the values {values}{more}; allowed are {allowed}")
+
+    def prefilled(self) -> np.ndarray:
+        """Label on which nobody has worked, (z, y, x)."""
+        return prefilled_label(self.campaign, self.case_id)
+
+    def place(self, array: np.ndarray, geometry: Geometry, file: Path) -> tuple[Region, np.ndarray]:
+        """Find the part of the image that a file's voxels cover.
+
+        Raises
+        ------
+        SparseError
+            If they are not voxels of the image; see :func:`part_of`.
+        """
+        try:
+            return part_of(array, geometry, self.geometry)
+        except SparseError as error:
+            raise self.elsewhere(file, str(error)) from error
+
+    def elsewhere(self, file: Path, reason: str) -> SparseError:
+        """Error for a file that does not lie on the image."""
+        return SparseError(f"{file} lies elsewhere than its image {self.image}: {reason}")
+
+
+def _fold(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())

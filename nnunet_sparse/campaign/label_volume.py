@@ -1,0 +1,128 @@
+"""Labels of whole volumes, ``CASE.nii.gz`` and the like, on the voxels of their images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import Geometry, first_line, read_geometry
+from nnunet_sparse.label_io import (
+    check_complete,
+    is_nifti,
+    label_dtype,
+    read_label,
+    to_integers,
+)
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+VOLUME_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl")
+_IMAGE_IO = {
+    ".nrrd": "NrrdImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+    ".gipl": "GiplImageIO",
+}
+_GIPL_HEADER = 256
+
+
+def read_label_volume(target: AnnotationTarget, file: Path) -> np.ndarray:
+    """Read a label that says of every voxel of an image what it is.
+
+    Returns
+    -------
+    np.ndarray, shape (z, y, x), unsigned integers
+        On the voxels of the image.
+
+    Raises
+    ------
+    SparseError
+        If the file cannot be read, lies elsewhere than its image, or holds unknown values.
+    """
+    array, geometry = read_volume_file(file, target.reader)
+    if sorted(array.shape) != sorted(target.shape):
+        raise SparseError(
+            f"{file} has shape {array.shape} (z, y, x), its image {target.image} {target.shape}"
+        )
+    target.check_values(array, file)
+    _, label = target.place(array, geometry, file)
+    if label.shape != target.shape:
+        raise target.elsewhere(file, f"it covers {label.size} of {array.size} voxels")
+    return np.ascontiguousarray(label, label_dtype(np.dtype(np.uint8), target.ignore))
+
+
+def is_untouched(target: AnnotationTarget, file: Path) -> bool:
+    """Whether a label is exactly as prefilled; one that cannot be read is not."""
+    prefilled = target.prefilled()
+    try:
+        return np.array_equal(read_label_volume(target, file), prefilled)
+    except SparseError:
+        return False
+
+
+def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
+    """Read whole numbers, (z, y, x), and where they lie.
+
+    Parameters
+    ----------
+    file
+        A file with one of :data:`VOLUME_ENDINGS`, in small or capital letters.
+    reader
+        Class name of nnU-Net's reader, for NIfTI.
+
+    Raises
+    ------
+    SparseError
+        If the file is damaged, not a volume, or holds several values or fractions.
+    """
+    from nnunet_sparse.dataset_tools.convert.volumes import geometry_of
+
+    if is_nifti(file):
+        _check_letters(file)
+        check_complete(file)
+        return read_label(file, reader), read_geometry(file, reader)
+    image = _read_image(file)
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise SparseError(f"{file} holds several values per voxel, a label has one")
+    array = voxels_of(image)
+    if file.suffix.lower() == ".gipl" and file.stat().st_size < _GIPL_HEADER + array.nbytes:
+        raise SparseError(f"{file} is truncated")  # ITK reads it all the same
+    return to_integers(array, file), geometry_of(image)
+
+
+def voxels_of(image: "sitk.Image") -> np.ndarray:
+    """Voxels, (z, y, x), with a last axis if there are several values per voxel."""
+    import SimpleITK as sitk
+
+    return np.asarray(sitk.GetArrayFromImage(image))
+
+
+def _check_letters(file: Path) -> None:
+    """Neither ITK nor nibabel opens NIfTI files with endings such as ``.Nii.gz``."""
+    ending = "".join(file.suffixes[-2:]) if file.suffix.lower() == ".gz" else file.suffix
+    if ending not in {ending.lower(), ending.upper()}:
+        right = f"{file.name.removesuffix(ending)}{ending.lower()}"
+        raise SparseError(f"{file} cannot be read under this name; call it {right}")
+
+
+def _read_image(file: Path) -> "sitk.Image":
+    from nnunet_sparse.dataset_tools.convert.volumes import read_volume
+
+    ending = file.suffix.lower()
+    if file.suffix == ending:
+        return read_volume(file)
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(_IMAGE_IO[ending])  # ITK does not know all endings in capital letters
+    reader.SetFileName(str(file))
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise SparseError(f"{file} cannot be read: {first_line(error)}") from error
+    if image.GetDimension() != 3:
+        raise SparseError(f"{file} is a {image.GetDimension()}D image, not a volume")
+    return image

@@ -1,0 +1,46 @@
+"""Segmentations of 3D Slicer (``CASE.seg.nrrd``), whose segments are called like the labels."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.label_volume import voxels_of
+from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.label_io import to_integers
+
+SLICER_ENDING = ".seg.nrrd"
+
+
+def read_slicer_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray:
+    """Read what the segments say of slices that were asked for, and of others that they mark.
+
+    Returns
+    -------
+    np.ndarray, shape (z, y, x), unsigned integers
+        On the voxels of the image.
+
+    Raises
+    ------
+    SparseError
+        If the file cannot be read or lies elsewhere than its image, or a segment is called like no
+        label or overlaps one of another label.
+    """
+    from nnunet_sparse.dataset_tools.convert.segments import read_segments
+    from nnunet_sparse.dataset_tools.convert.volumes import geometry_of, read_volume
+
+    image = read_volume(file)
+    layers = voxels_of(image).reshape(*reversed(image.GetSize()), -1)  # [z, y, x, layer]
+    values: list[dict[int, int]] = [{} for _ in range(layers.shape[-1])]
+    for segment in read_segments(image, file):
+        value = target.value_of(segment.name, file)
+        if not 0 <= segment.layer < len(values):
+            raise SparseError(f"{file}: segment {segment.name!r} lies in a missing layer")
+        if values[segment.layer].setdefault(segment.value, value) != value or segment.value == 0:
+            raise SparseError(f"{file}: segment {segment.name!r} has no value of its own")
+        values[segment.layer][segment.value] = value
+    canvas = SegmentCanvas(target, file)
+    for layer, numbers in enumerate(values):
+        canvas.paint(to_integers(layers[..., layer], file), numbers, geometry_of(image))
+    return canvas.label()

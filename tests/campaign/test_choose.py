@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+from campaign.conftest import CampaignWriter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunet_sparse.campaign.choose import (
+    check_variant,
+    choose_round,
+    read_weights,
+    weighted_counts,
+)
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.variant import Variant
+
+EQUAL = {"a": 1.0, "b": 1.0}
+
+
+def test_what_is_asked_for_or_annotated_is_not_asked_for_again(
+    write_campaign: CampaignWriter,
+) -> None:
+    campaign = write_campaign({"a": (0, 2), "b": (3,)})  # of 4 slices each
+    asking = choose_round(campaign, Variant(None, 1.0, "random", budget=4), {"a": {3}}, None, 1)
+    assert asking.slices == {"a": (1,), "b": (0, 1, 2)}
+
+
+@pytest.mark.parametrize("scope", ["volume", "dataset"])
+def test_more_than_is_left(write_campaign: CampaignWriter, scope: str) -> None:
+    campaign = write_campaign({"a": (0, 2), "b": (3,)})
+    with pytest.raises(SparseError, match=r"budget is 6 slices, the 2 volumes .* have 5"):
+        choose_round(campaign, Variant(None, 1.0, "random", scope=scope, budget=6), {}, None, 1)
+
+
+def test_everything_is_asked_for(write_campaign: CampaignWriter) -> None:
+    with pytest.raises(SparseError, match="every slice of these volumes is asked for already"):
+        choose_round(write_campaign({"a": (0, 1, 2, 3)}), Variant(0.1, 1.0, "random"), {}, None, 1)
+
+
+def test_shares_count_the_whole_volume(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign({"a": (0,), "b": (0, 1, 2)})
+    asking = choose_round(campaign, Variant(0.5, 1.0, "fixed"), {}, None, 1)
+    assert {case_id: len(slices) for case_id, slices in asking.slices.items()} == {"a": 2, "b": 1}
+
+
+def test_rounds_of_one_seed_differ(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign({f"c{i}": (0,) for i in range(30)})
+    first = choose_round(campaign, Variant(0.25, 1.0, "random"), {}, None, 1)
+    second = choose_round(campaign.with_round(first), Variant(0.25, 1.0, "random"), {}, None, 1)
+    same = sum(first.slices[c] == second.slices[c] for c in first.slices)
+    assert same == 0
+
+
+def test_the_least_number_counts_what_is_asked_for(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign({"a": (0, 1), "b": ()})
+    variant = Variant(None, 1.0, "random", scope="dataset", budget=2, min_per_volume=2)
+    assert list(choose_round(campaign, variant, {}, None, 1).slices) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights", "expected"),
+    [
+        ({"a": 2, "b": 2}, {"a": 3.0, "b": 1.0}, {"a": 3, "b": 1}),
+        ({"a": 2, "b": 2}, {"a": 0.0, "b": 1.0}, {"a": 0, "b": 4}),
+        ({"a": 4, "b": 4}, {"a": 9.0, "b": 1.0}, {"a": 5, "b": 3}),  # a has no more
+        ({"a": 1, "b": 2}, {"a": 1.0, "b": 1.0}, {"a": 1, "b": 2}),
+        ({"a": 2, "b": 1}, {"a": 1.0, "b": 1.5}, {"a": 2, "b": 1}),  # 12/7 and 9/7
+    ],
+)
+def test_weighted_counts(
+    counts: dict[str, int], weights: dict[str, float], expected: dict[str, int]
+) -> None:
+    assert weighted_counts(counts, weights, {"a": 5, "b": 5}) == expected
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 9), st.floats(0.1, 9), st.integers(0, 9)), min_size=1, max_size=6
+    )
+)
+def test_weights_keep_the_sum(volumes: list[tuple[int, float, int]]) -> None:
+    counts = {str(i): max(count, 1) for i, (count, _, _) in enumerate(volumes)}
+    weights = {str(i): weight for i, (_, weight, _) in enumerate(volumes)}
+    capacities = {str(i): capacity for i, (_, _, capacity) in enumerate(volumes)}
+    parts = weighted_counts(counts, weights, capacities)
+    assert sum(parts.values()) == min(sum(counts.values()), sum(capacities.values()))
+    assert all(0 <= parts[c] <= capacities[c] for c in parts)
+
+
+def test_selectors_of_simulations() -> None:
+    with pytest.raises(SparseError, match="looks at dense labels"):
+        check_variant(Variant(0.5, 1.0, "foreground_random"), EQUAL)
+    with pytest.raises(SparseError, match="weights of volumes work with scope volume"):
+        check_variant(Variant(0.5, 1.0, "ual", scope="dataset"), {"a": 1, "b": 2})
+    check_variant(Variant(0.5, 1.0, "ual", scope="dataset"), {"a": 1, "b": 0})
+    check_variant(Variant(0.5, 1.0, "random", scope="dataset"), {"a": 1, "b": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\na\n", "columns case and weight"),
+        ("case,weight\nc,1\n", "line 2: there is no case 'c'"),
+        ("case,weight\na,1\na,2\n", "line 3: case a is there twice"),
+        ("case,weight\na,-1\n", "line 2: weight must be a number from 0 on, got '-1'"),
+        ("case,weight\na,nan\n", "weight must be a number"),
+        ("case,weight\na,0\nb,0\n", "gives every volume the weight 0"),
+    ],
+)
+def test_bad_weights(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "w.csv").write_text(text)
+    with pytest.raises(SparseError, match=message):
+        read_weights(tmp_path / "w.csv", EQUAL)
+
+
+def test_weights_that_are_not_given(tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("case,weight\nb,2.5\n")
+    assert read_weights(tmp_path / "w.csv", EQUAL) == {"a": 1.0, "b": 2.5}
