@@ -46,7 +46,7 @@ def read_label(path: Path, reader: str) -> np.ndarray:
         raise
     except Exception as error:
         raise SparseError(f"{path} cannot be read as a label: {first_line(error)}") from error
-    return label if label.dtype.kind in "iu" else to_integers(label, path)
+    return to_integers(label, path)
 
 
 def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str) -> None:
@@ -78,6 +78,34 @@ def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str)
     handler.write_seg(label, str(path), properties)
 
 
+def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
+    """Convert whole numbers that are stored as floats; integers stay as they are.
+
+    Parameters
+    ----------
+    label
+        Label values.
+    path
+        The file that they are from, for messages.
+
+    Raises
+    ------
+    SparseError
+        If a value is not a whole number.
+    """
+    if label.dtype.kind in "iu":
+        return label
+    if label.dtype.kind not in "bf":
+        raise SparseError(f"{path} holds {label.dtype}, a label holds whole numbers")
+    label = label.astype(np.float32)  # as nnU-Net reads it: 3 * (1 / 3) is 1 then
+    wrong = ~np.isfinite(label) | (label != np.floor(label))
+    if wrong.any():
+        raise SparseError(f"{path} holds the label value {label[wrong][0]}, not a whole number")
+    lowest, highest = int(label.min(initial=0)), int(label.max(initial=0))
+    dtype = np.result_type(np.min_scalar_type(lowest), np.min_scalar_type(highest))
+    return label.astype(dtype)
+
+
 def label_dtype(dtype: np.dtype[Any], max_value: int) -> np.dtype[Any]:
     """Type for labels up to ``max_value``: the given one if it is large enough."""
     return dtype if np.iinfo(dtype).max >= max_value else np.min_scalar_type(max_value)
@@ -100,7 +128,7 @@ def check_complete(path: Path) -> None:
         expected = int(image.dataobj.offset) + image.header.get_data_dtype().itemsize * int(
             np.prod(image.shape, dtype=np.int64)
         )
-        if path.name.endswith(".gz"):
+        if path.suffix.lower() == ".gz":
             with path.open("rb") as file:
                 file.seek(-4, 2)
                 length = int.from_bytes(file.read(4), "little")
@@ -115,8 +143,8 @@ def check_complete(path: Path) -> None:
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether the file's name has an ending of NIfTI."""
-    return path.name.endswith(_NIFTI_ENDINGS)
+    """Whether the file's name has an ending of NIfTI, in small or capital letters."""
+    return path.name.lower().endswith(_NIFTI_ENDINGS)
 
 
 def spacing_file(path: Path) -> Path:
@@ -149,16 +177,3 @@ def _read(path: Path, reader: str) -> np.ndarray:
     if len(voxels) != 1:
         raise SparseError(f"{path} holds {len(voxels)} volumes, a label is one")
     return np.asarray(voxels[0])
-
-
-def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
-    """Convert whole numbers stored as floats; anything else is refused, with its value."""
-    if label.dtype.kind not in "bf":
-        raise SparseError(f"{path} holds {label.dtype}, a label holds whole numbers")
-    label = label.astype(np.float32)  # as nnU-Net reads it: 3 * (1 / 3) is 1 then
-    wrong = ~np.isfinite(label) | (label != np.floor(label))
-    if wrong.any():
-        raise SparseError(f"{path} holds the label value {label[wrong][0]}, not a whole number")
-    lowest, highest = int(label.min(initial=0)), int(label.max(initial=0))
-    dtype = np.result_type(np.min_scalar_type(lowest), np.min_scalar_type(highest))
-    return label.astype(dtype)

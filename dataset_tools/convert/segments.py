@@ -64,19 +64,21 @@ def read_segment(path: Path, pattern: str) -> sitk.Image:
     return sitk.Cast(sitk.Equal(to_label(image, path), segment.value), sitk.sitkUInt8)
 
 
-def read_union(path: Path) -> sitk.Image:
-    """Read all that a segmentation of one layer marks, whatever its segments are called.
+def read_segments(image: sitk.Image, path: Path) -> list[Segment]:
+    """Read from the header which segments there are.
+
+    Parameters
+    ----------
+    image
+        The file's content.
+    path
+        The file, for messages.
 
     Raises
     ------
     SparseError
-        If the file cannot be read or has several layers.
+        If a segment lacks a name or a label value.
     """
-    mask = sitk.NotEqual(to_label(read_volume(path), path), 0)
-    return sitk.Cast(mask, sitk.sitkUInt8)
-
-
-def read_segments(image: sitk.Image, path: Path) -> list[Segment]:
     found: dict[int, dict[str, str]] = {}
     for key in image.GetMetaDataKeys():
         if match := _KEY.fullmatch(key):
@@ -88,3 +90,15 @@ def read_segments(image: sitk.Image, path: Path) -> list[Segment]:
         ]
     except (KeyError, ValueError) as error:
         raise SparseError(f"{path}: the header's segments lack a name or a label value") from error
+
+
+def read_union(path: Path) -> sitk.Image:
+    """Read all that a segmentation of one layer marks, whatever its segments are called.
+
+    Raises
+    ------
+    SparseError
+        If the file cannot be read or has several layers.
+    """
+    mask = sitk.NotEqual(to_label(read_volume(path), path), 0)
+    return sitk.Cast(mask, sitk.sitkUInt8)

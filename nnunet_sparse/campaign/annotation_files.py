@@ -88,7 +88,7 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
     """Find the files that annotate the cases of a campaign.
 
     Hidden files, texts, tables and pages are passed over. Only DICOM segmentations that are not
-    named after a case are opened.
+    named after a case are opened, and labels beside which another kind of annotation lies.
 
     Parameters
     ----------
@@ -115,7 +115,11 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
             matches.setdefault(match.case_id, []).append(match)
         else:
             unknown.append(path)
-    return FoundAnnotations({c: _one_annotation(matches[c]) for c in sorted(matches)}, unknown)
+    cases = {
+        case_id: _one_annotation(_without_untouched(matches[case_id], campaign))
+        for case_id in sorted(matches)
+    }
+    return FoundAnnotations(cases, unknown)
 
 
 def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFiles) -> np.ndarray:
@@ -141,7 +145,11 @@ def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFile
         If a file cannot be read, lies elsewhere than its image, or holds a label that the campaign
         does not have; with the file and the reason.
     """
-    return _READERS[annotation.kind](_Target(campaign, case_id), annotation)
+    target, files = AnnotationTarget(campaign, case_id), annotation.files
+    if annotation.kind == "slices":
+        return read_slice_masks(target, dict(zip(annotation.slices, files, strict=True)))
+    (file,) = files
+    return _READERS[annotation.kind](target, file)
 
 
 @dataclass(frozen=True)
@@ -159,37 +167,62 @@ class _Match:
 
 
 def _passed_over(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix.lower() in _NO_ANNOTATION:
+    ending = path.suffix.lower()
+    if path.name.startswith(".") or ending in _NO_ANNOTATION:
         return True
-    return path.suffix in _VOXELS_OF_MHD and path.with_suffix(".mhd").exists()
+    if ending not in _VOXELS_OF_MHD:
+        return False
+    return any(f.stem == path.stem and f.suffix.lower() == ".mhd" for f in path.parent.iterdir())
 
 
 def _match(path: Path, campaign: Campaign) -> _Match | None:
     if path.is_dir():
         file = _only_dicom(path) if path.name in campaign.volumes else None
         return _Match(path.name, file, "dicom") if file else None
-    ending = next((e for e in _ENDINGS if path.name.endswith(e)), "")
-    stem = path.name.removesuffix(ending)
-    if ending == _DICOM:
-        return _Match(stem if stem in campaign.volumes else _case_of(path, campaign), path, "dicom")
-    if stem in campaign.volumes and ending == _SLICER:
+    stem, ending = _stem_and_ending(path)
+    if ending == DICOM_ENDING:
+        return _Match(
+            stem if stem in campaign.volumes else find_case(path, campaign), path, "dicom"
+        )
+    if stem in campaign.volumes and ending == SLICER_ENDING:
         return _Match(stem, path, "slicer")
-    if stem in campaign.volumes and ending in _VOLUMES:
+    if stem in campaign.volumes and ending in VOLUME_ENDINGS:
         return _Match(stem, path, "volume")
     found = _SLICE.fullmatch(stem)
-    if found and found[1] in campaign.volumes and ending in {*_VOLUMES, *_PICTURES}:
+    if found and found[1] in campaign.volumes and ending in {*VOLUME_ENDINGS, *PICTURE_ENDINGS}:
         return _Match(found[1], path, "slices", int(found[2]))
     return None
 
 
+def _stem_and_ending(path: Path) -> tuple[str, str]:
+    """Name without its ending, and the ending in small letters; empty if it is an unknown one."""
+    ending = next((e for e in _ENDINGS if path.name.lower().endswith(e)), "")
+    return path.name[: len(path.name) - len(ending)], ending
+
+
 def _only_dicom(folder: Path) -> Path | None:
-    files = sorted(f for f in folder.iterdir() if f.suffix == _DICOM and not _passed_over(f))
+    files = sorted(
+        f for f in folder.iterdir() if f.suffix.lower() == DICOM_ENDING and not _passed_over(f)
+    )
     if len(files) > 1:
         raise SparseError(
             f"{folder} holds {len(files)} DICOM files ({files[0].name}, {files[1].name} ...), "
             "expected one segmentation"
         )
     return files[0] if files else None
+
+
+def _without_untouched(matches: list[_Match], campaign: Campaign) -> list[_Match]:
+    """Leave out a label as it was handed out, if there is one other kind of annotation."""
+    labels = [match for match in matches if match.kind == "volume"]
+    others = [match for match in matches if match.kind != "volume"]
+    if len(labels) != 1 or len({match.kind for match in others}) != 1:
+        return matches
+    (label,) = labels
+    if _stem_and_ending(label.file)[1] != FILE_ENDING:
+        return matches
+    untouched = is_untouched(AnnotationTarget(campaign, label.case_id), label.file)
+    return others if untouched else matches
 
 
 def _one_annotation(matches: list[_Match]) -> AnnotationFiles:
