@@ -82,11 +82,12 @@ def choose_round(
         mae = MaeRequest(variant.mae, variant.mae_seed, device)
         features = _features(campaign, mae, num_processes)
     values = {} if features is None else features.standardised()
+    together = variant.scope == "dataset" and "weights" in variant.make_selector().uses
     pools = {
         case_id: Pool(
             (len(chosen),),
             chosen,
-            np.full(len(chosen), weights[case_id]) if len(set(weights.values())) > 1 else None,
+            np.full(len(chosen), weights[case_id]) if together else None,
             values.get(case_id),
         )
         for case_id, chosen in given.items()
@@ -134,16 +135,16 @@ def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
 
 
 def weighted_counts(
-    counts: Mapping[str, int], weights: Mapping[str, float], capacities: Mapping[str, int]
+    total: int, demands: Mapping[str, float], capacities: Mapping[str, int]
 ) -> dict[str, int]:
-    """Share the sum of counts out again, each count times its volume's weight.
+    """Share slices out among volumes in proportion to their demands.
 
     Parameters
     ----------
-    counts
-        Number of slices of each volume if all had the same weight.
-    weights
-        Weight of each volume.
+    total
+        Number of slices in all.
+    demands
+        What each volume would get relative to the others; none for 0.
     capacities
         Slices of each volume that can be chosen. What a volume cannot take goes to the others.
 
@@ -151,11 +152,10 @@ def weighted_counts(
     -------
     dict of str to int
         Rounded so that the sum stays (largest remainders, the first volumes first), or the sum of
-        the capacities if that is less.
+        the capacities of volumes with a demand if that is less.
     """
-    left = min(sum(counts.values()), sum(capacities.values()))
-    shares = {case_id: count * weights[case_id] for case_id, count in counts.items()}
-    parts = dict.fromkeys(counts, 0)
+    left, shares = total, demands
+    parts = dict.fromkeys(demands, 0)
     while left and (open_ := [c for c in parts if parts[c] < capacities[c] and shares[c] > 0]):
         whole = sum(shares[c] for c in open_)
         exact = {c: left * shares[c] / whole for c in open_}
@@ -207,7 +207,11 @@ def _counts(
     counts = {case_id: min(count, free[case_id]) for case_id, count in counts.items()}
     weights = {case_id: campaign.volumes[case_id].weight for case_id in counts}
     if variant.scope == "volume" and len(set(weights.values())) > 1:
-        return weighted_counts(counts, weights, free)
+        demands = {
+            case_id: weights[case_id] * (1 if variant.budget is not None else count)
+            for case_id, count in counts.items()
+        }
+        return weighted_counts(sum(counts.values()), demands, free)
     return counts
 
 

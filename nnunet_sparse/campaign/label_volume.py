@@ -58,9 +58,10 @@ def is_untouched(target: AnnotationTarget, file: Path) -> bool:
     """Whether a label is exactly as prefilled; one that cannot be read is not."""
     prefilled = target.prefilled()
     try:
-        return np.array_equal(read_label_volume(target, file), prefilled)
+        _, label = target.place(*read_volume_file(file, target.reader), file)
     except SparseError:
         return False
+    return np.array_equal(label, prefilled)
 
 
 def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:

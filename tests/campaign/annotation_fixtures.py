@@ -1,4 +1,4 @@
-"""A small campaign, and files as viewers write them for its cases."""
+"""A small campaign, files as viewers write them for its cases, and what is read from them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,11 +7,15 @@ from typing import Any
 import highdicom as hd
 import numpy as np
 import pydicom
+import pytest
 import SimpleITK as sitk
+from PIL import Image
 from published_trees import LPS, write_series
 from pydicom.sr.codedict import codes
 
+from nnunet_sparse.campaign.annotation_files import find_annotations, read_annotation
 from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.variant import Variant
 
 SHAPE = (6, 8, 10)
@@ -19,7 +23,14 @@ SPACING = (1.0, 1.5, 3.0)
 ORIGIN = (-10.0, 20.5, 3.25)
 ASKED = (1, 4)
 IGNORE = 3
+TURN = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
 LABELS = {"background": 0, "organ": 1, "big_lesion": 2}
+MASK = np.zeros(SHAPE[1:], np.uint8)
+MASK[2:5, 3:9] = 1
+MASK[0, 0] = 2
+BOTH_ASKED = np.zeros(SHAPE, np.uint8)
+BOTH_ASKED[4] = MASK
+BOTH_ASKED[3, 7, 9] = 2
 
 
 def make_campaign(
@@ -88,3 +99,59 @@ def write_dicom_segmentation(
     file.parent.mkdir(parents=True, exist_ok=True)
     segmentation.save_as(file)
     return file
+
+
+def label_of(**slices: np.ndarray | int) -> np.ndarray:
+    """Ignore but on some slices, those asked for being 0; s3=... are values of slice 3."""
+    label = np.full(SHAPE, IGNORE)
+    label[list(ASKED)] = 0
+    for name, values in slices.items():
+        label[int(name[1:])] = values
+    return label
+
+
+def annotated() -> np.ndarray:
+    """No two axes alike."""
+    label = label_of().astype(np.uint8)
+    label[1, 2:5, 3:9] = 1
+    label[4, 5, 1:3] = 2
+    label[4, 0, 0] = IGNORE
+    return label
+
+
+def read(campaign: Campaign, case_id: str = "a") -> np.ndarray:
+    found = find_annotations(campaign)
+    assert not found.unknown
+    return read_annotation(campaign, case_id, found.cases[case_id])
+
+
+def check(campaign: Campaign, expected: np.ndarray) -> None:
+    label = read(campaign)
+    assert label.dtype.kind in "iu"
+    np.testing.assert_array_equal(label, expected)
+
+
+def refused(campaign: Campaign, message: str) -> None:
+    with pytest.raises(SparseError, match=message):
+        read(campaign)
+
+
+def save(campaign: Campaign, name: str, image: sitk.Image) -> Path:
+    file = campaign.folder / "labels" / name
+    sitk.WriteImage(image, str(file))
+    return file
+
+
+def draw(campaign: Campaign, name: str, pixels: Any, mode: str | None = None, **kw: Any) -> Path:
+    file = campaign.folder / "labels" / name
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    (picture.convert(mode) if mode else picture).save(file, **kw)
+    return file
+
+
+def touch(campaign: Campaign, *names: str) -> list[Path]:
+    files = [campaign.folder / "labels" / name for name in names]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    return files

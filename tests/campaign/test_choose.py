@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,33 +59,41 @@ def test_the_least_number_counts_what_is_asked_for(write_campaign: CampaignWrite
 
 
 @pytest.mark.parametrize(
-    ("counts", "weights", "expected"),
+    ("total", "demands", "expected"),
     [
-        ({"a": 2, "b": 2}, {"a": 3.0, "b": 1.0}, {"a": 3, "b": 1}),
-        ({"a": 2, "b": 2}, {"a": 0.0, "b": 1.0}, {"a": 0, "b": 4}),
-        ({"a": 4, "b": 4}, {"a": 9.0, "b": 1.0}, {"a": 5, "b": 3}),  # a has no more
-        ({"a": 1, "b": 2}, {"a": 1.0, "b": 1.0}, {"a": 1, "b": 2}),
-        ({"a": 2, "b": 1}, {"a": 1.0, "b": 1.5}, {"a": 2, "b": 1}),  # 12/7 and 9/7
+        (4, {"a": 3.0, "b": 1.0}, {"a": 3, "b": 1}),
+        (4, {"a": 0.0, "b": 1.0}, {"a": 0, "b": 4}),
+        (8, {"a": 9.0, "b": 1.0}, {"a": 5, "b": 3}),  # a has no more
+        (3, {"a": 2.0, "b": 1.5}, {"a": 2, "b": 1}),  # 12/7 and 9/7
+        (3, {"a": 1.0, "b": 1.0}, {"a": 2, "b": 1}),
     ],
 )
-def test_weighted_counts(
-    counts: dict[str, int], weights: dict[str, float], expected: dict[str, int]
-) -> None:
-    assert weighted_counts(counts, weights, {"a": 5, "b": 5}) == expected
+def test_weighted_counts(total: int, demands: dict[str, float], expected: dict[str, int]) -> None:
+    assert weighted_counts(total, demands, {"a": 5, "b": 5}) == expected
 
 
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 9), st.floats(0.1, 9), st.integers(0, 9)), min_size=1, max_size=6
-    )
+    st.integers(1, 60),
+    st.lists(st.tuples(st.floats(0.1, 9), st.integers(0, 9)), min_size=1, max_size=6),
 )
-def test_weights_keep_the_sum(volumes: list[tuple[int, float, int]]) -> None:
-    counts = {str(i): max(count, 1) for i, (count, _, _) in enumerate(volumes)}
-    weights = {str(i): weight for i, (_, weight, _) in enumerate(volumes)}
-    capacities = {str(i): capacity for i, (_, _, capacity) in enumerate(volumes)}
-    parts = weighted_counts(counts, weights, capacities)
-    assert sum(parts.values()) == min(sum(counts.values()), sum(capacities.values()))
+def test_weights_keep_the_sum(total: int, volumes: list[tuple[float, int]]) -> None:
+    demands = {str(i): demand for i, (demand, _) in enumerate(volumes)}
+    capacities = {str(i): capacity for i, (_, capacity) in enumerate(volumes)}
+    parts = weighted_counts(total, demands, capacities)
+    assert sum(parts.values()) == min(total, sum(capacities.values()))
     assert all(0 <= parts[c] <= capacities[c] for c in parts)
+
+
+def test_weights_with_scope_dataset(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign({f"c{i}": () for i in range(40)})
+    heavy = {
+        case_id: replace(volume, weight=20.0 if case_id < "c2" else 1.0)
+        for case_id, volume in campaign.volumes.items()
+    }
+    variant = Variant(None, 1.0, "random", scope="dataset", budget=40)
+    asking = choose_round(replace(campaign, volumes=heavy), variant, {}, None, 1)
+    chosen = sum(len(slices) for case_id, slices in asking.slices.items() if case_id < "c2")
+    assert chosen > 30  # of 44 slices in these 11 volumes, of 160 in all
 
 
 def test_selectors_of_simulations() -> None:

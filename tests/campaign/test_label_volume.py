@@ -1,0 +1,160 @@
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from campaign.annotation_fixtures import (
+    IGNORE,
+    ORIGIN,
+    SHAPE,
+    SPACING,
+    TURN,
+    annotated,
+    check,
+    make_campaign,
+    placed,
+    refused,
+    save,
+    touch,
+)
+
+from nnunet_sparse.campaign.annotation_files import find_annotations, read_annotation
+from nnunet_sparse.campaign.campaign import Campaign
+
+
+@pytest.fixture
+def campaign(tmp_path: Path) -> Campaign:
+    return make_campaign(tmp_path / "campaign")
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl"])
+def test_formats_of_volumes(campaign: Campaign, ending: str) -> None:
+    save(campaign, f"a{ending}", placed(annotated()))
+    check(campaign, annotated())
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl"])
+def test_endings_in_capital_letters(campaign: Campaign, ending: str) -> None:
+    file = save(campaign, f"a{ending}", placed(annotated()))
+    file.rename(file.with_name(f"a{ending.upper()}"))
+    check(campaign, annotated())
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        (".nii.gz", "is damaged"),
+        (".nii", "is truncated: 732 of 832 bytes"),
+        (".mha", "cannot be read"),
+        (".gipl", "is truncated"),
+    ],
+)
+def test_truncated_volume_with_capital_letters(
+    campaign: Campaign, ending: str, message: str
+) -> None:
+    file = save(campaign, f"a{ending}", placed(annotated()))
+    file.with_name(f"a{ending.upper()}").write_bytes(file.read_bytes()[:-100])
+    file.unlink()
+    refused(campaign, f"a{ending.upper()} {message}")
+
+
+@pytest.mark.parametrize("name", ["a.Nii", "a.Nii.Gz", "a.nii.GZ"])
+def test_nifti_whose_ending_mixes_letters_is_refused(campaign: Campaign, name: str) -> None:
+    touch(campaign, name)
+    refused(campaign, f"{name} cannot be read under this name; call it {name.lower()}")
+
+
+def test_four_dimensions_are_refused(campaign: Campaign) -> None:
+    label = placed(annotated())
+    save(campaign, "x.mha", sitk.JoinSeries(label, label)).rename(
+        campaign.folder / "labels" / "a.MHA"
+    )
+    refused(campaign, "a.MHA is a 4D image, not a volume")
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+@pytest.mark.parametrize("axes", ["RAS", "SRP", "PIL"])
+def test_volume_with_other_axes_of_an_oblique_image(tmp_path: Path, axes: str, ending: str) -> None:
+    campaign = make_campaign(tmp_path / "c", {"a": placed(np.zeros(SHAPE), turn=TURN)})
+    save(campaign, f"a{ending}", placed(annotated(), axes, TURN))
+    check(campaign, annotated())
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+def test_whole_numbers_as_floats(campaign: Campaign, ending: str) -> None:
+    save(campaign, f"a{ending}", placed(annotated().astype(np.float32)))
+    check(campaign, annotated())
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+def test_other_floats_are_refused(campaign: Campaign, ending: str) -> None:
+    save(campaign, f"a{ending}", placed(annotated() * np.float32(0.5)))
+    refused(campaign, rf"a{ending} holds the label value 1.5, not a whole number")
+
+
+def test_undeclared_values_are_refused_with_what_is_allowed(campaign: Campaign) -> None:
+    label = annotated()
+    label[0, 0, :2] = 7, 9
+    save(campaign, "a.nrrd", placed(label))
+    allowed = r"0 \(background\), 1 \(organ\), 2 \(big_lesion\), 3 \(ignore\)"
+    refused(campaign, f"a.nrrd holds the values 7, 9; allowed are {allowed}")
+
+
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [(".nii.gz", "has shape .*, not that of one label"), (".nrrd", "holds several values per")],
+)
+def test_several_values_per_voxel_are_refused(
+    campaign: Campaign, ending: str, message: str
+) -> None:
+    label = placed(annotated())
+    save(campaign, f"a{ending}", sitk.Compose(label, label))
+    refused(campaign, f"a{ending} {message}")
+
+
+def test_nifti_with_a_fourth_axis_of_length_1(campaign: Campaign) -> None:
+    image = nibabel.load(save(campaign, "b.nii", placed(annotated())))
+    volume = nibabel.Nifti1Image(np.asanyarray(image.dataobj)[..., None], image.affine)
+    nibabel.save(volume, campaign.folder / "labels" / "a.nii")
+    found = find_annotations(campaign).cases["a"]
+    np.testing.assert_array_equal(read_annotation(campaign, "a", found), annotated())
+
+
+def test_other_shape_is_refused(campaign: Campaign) -> None:
+    save(campaign, "a.nrrd", placed(annotated()[:5]))
+    refused(campaign, r"a.nrrd has shape \(5, 8, 10\) \(z, y, x\), its image .* \(6, 8, 10\)")
+
+
+def test_other_spacing_is_refused(campaign: Campaign) -> None:
+    label = placed(annotated())
+    label.SetSpacing((1, 1.5, 2.5))
+    save(campaign, "a.nrrd", label)
+    refused(campaign, "a.nrrd lies elsewhere than its image .*a_0000.nii.gz: its spacing is 2.5 x")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [(IGNORE, "80 of its voxels"), (0, "it covers 400 of 480 voxels")]
+)
+def test_volume_beside_its_image_is_refused(campaign: Campaign, value: int, reason: str) -> None:
+    label = np.full(SHAPE, value, np.uint8)
+    save(campaign, "a.nrrd", placed(label, origin=(*ORIGIN[:2], ORIGIN[2] + SPACING[2])))
+    refused(campaign, f"a.nrrd lies elsewhere than its image .*: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("ending", "lost", "message"),
+    [
+        (".nii.gz", 9, "is damaged"),
+        (".nii", 100, "is truncated: 732 of 832 bytes"),
+        (".nrrd", 9, "cannot be read"),
+        (".mha", 9, "cannot be read"),
+        (".gipl", 1, "is truncated"),
+    ],
+)
+def test_truncated_volume_is_refused(
+    campaign: Campaign, ending: str, lost: int, message: str
+) -> None:
+    file = save(campaign, f"a{ending}", placed(annotated()))
+    file.write_bytes(file.read_bytes()[:-lost])
+    refused(campaign, f"a{ending} {message}")
