@@ -216,10 +216,10 @@ def _without_untouched(matches: list[_Match], campaign: Campaign) -> list[_Match
     """Leave out a label as it was handed out, if there is one other kind of annotation."""
     labels = [match for match in matches if match.kind == "volume"]
     others = [match for match in matches if match.kind != "volume"]
-    if len(labels) != 1 or not others:
+    if len(labels) != 1 or len({match.kind for match in others}) != 1:
         return matches
     (label,) = labels
-    if False:
+    if _stem_and_ending(label.file)[1] != FILE_ENDING:
         return matches
     untouched = is_untouched(AnnotationTarget(campaign, label.case_id), label.file)
     return others if untouched else matches

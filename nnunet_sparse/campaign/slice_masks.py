@@ -46,7 +46,7 @@ def read_slice_masks(target: AnnotationTarget, masks: Mapping[int, Path]) -> np.
     for number, file in masks.items():
         if number >= len(slices):
             raise SparseError(f"{file}: the slices of {target.image} are 0 to {len(slices) - 1}")
-        if file.suffix in PICTURE_ENDINGS:
+        if file.suffix.lower() in PICTURE_ENDINGS:
             mask = _read_picture(target, file)
         else:
             mask = _read_single_slice(target, file, number)
