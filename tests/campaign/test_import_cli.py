@@ -288,7 +288,7 @@ def test_masks_of_single_slices(campaign: Path) -> None:
 def test_a_call_that_was_killed_is_gone_on_with(
     campaign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
