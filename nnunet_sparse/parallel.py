@@ -5,8 +5,15 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
@@ -99,18 +106,72 @@ def map_cases(
                 results[case_id] = function(argument)
                 bar.update()
             return results
-        with _pool(num_processes, threads) as pool:
+        with _working(num_processes, threads, description) as pool:
             with _interrupts_ignored():
                 futures = {pool.submit(function, argument): c for c, argument in cases.items()}
-            try:
-                for future in as_completed(futures):
-                    results[futures[future]] = future.result()
-                    bar.update()
-            except BrokenProcessPool as error:
-                raise SparseError(
-                    f"a worker process died during {description!r}, perhaps for lack of memory; "
-                    "try a smaller --num_processes"
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                bar.update()
     return {case_id: results[case_id] for case_id in cases}
+
+
+def iterate_cases(
+    function: Callable[[_In], _Out],
+    cases: Mapping[str, _In],
+    num_processes: int,
+    description: str,
+    at_once: int = 4,
+) -> Iterator[tuple[str, _Out]]:
+    """As :func:`map_cases`, for results that do not fit into memory together.
+
+    Parameters
+    ----------
+    function, cases, num_processes, description
+        As for :func:`map_cases`.
+    at_once
+        Results of each process that may wait.
+
+    Yields
+    ------
+    tuple
+        Case ID and result, in the order of ``cases``.
+
+    Raises
+    ------
+    SparseError
+        If a process dies. Errors of the function are passed on.
+    """
+    num_processes = min(num_processes, len(cases))
+    with tqdm(desc=description, total=len(cases), leave=False, disable=None) as bar:
+        if num_processes <= 1:
+            for case_id, argument in cases.items():
+                yield case_id, function(argument)
+                bar.update()
+            return
+        with _working(num_processes, False, description) as pool:
+            waiting: deque[tuple[str, Future[_Out]]] = deque()
+            for case_id, argument in cases.items():
+                with _interrupts_ignored():
+                    waiting.append((case_id, pool.submit(function, argument)))
+                if len(waiting) >= at_once * num_processes:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+                    bar.update()
+            for first, future in waiting:
+                yield first, future.result()
+                bar.update()
+
+
+@contextmanager
+def _working(count: int, threads: bool, description: str) -> Iterator[Executor]:
+    """A pool whose work is dropped on errors."""
+    with _pool(count, threads) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool as error:
+            raise SparseError(
+                f"a worker process died during {description!r}, perhaps for lack of memory; "
+                "try a smaller --num_processes"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)

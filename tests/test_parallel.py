@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.parallel import iterate_cases, map_cases
 
 
 @pytest.mark.parametrize(("num_processes", "threads"), [(1, False), (2, False), (2, True)])
@@ -15,6 +15,25 @@ def test_order_and_results(num_processes: int, threads: bool) -> None:
     cases = {"b": -2, "a": 1, "c": -3}
     results = map_cases(abs, cases, num_processes, "x", threads=threads)
     assert list(results.items()) == [("b", 2), ("a", 1), ("c", 3)]
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_one_result_after_the_other(num_processes: int) -> None:
+    cases = {str(i): -i for i in range(11)}
+    results = iterate_cases(abs, cases, num_processes, "x", at_once=2)
+    assert next(results) == ("0", 0)
+    assert list(results) == [(str(i), i) for i in range(1, 11)]
+    assert list(iterate_cases(abs, {}, num_processes, "x")) == []
+
+
+def test_only_some_results_wait() -> None:
+    started = iterate_cases(time.sleep, dict.fromkeys("abcdefgh", 0.2), 2, "x", at_once=1)
+    start = time.monotonic()
+    next(started)
+    started.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - start < 30
+    with pytest.raises(SparseError, match="worker process died during 'Work'"):
+        list(iterate_cases(os._exit, {"a": 1, "b": 1}, 2, "Work"))
 
 
 def test_threads_stay_in_this_process() -> None:

@@ -53,7 +53,7 @@ def write_tiny_dataset(paths: NnUNetPaths) -> str:
     return TINY
 
 
-def _use(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+def use_paths(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {
         EXT_TRAINER: str(ext_trainers_folder()),
         "nnUNet_n_proc_DA": "0",
@@ -69,7 +69,7 @@ def _copied(once: NnUNetPaths, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A copy of nnU-Net's folders below another one, set in the environment."""
     shutil.copytree(once.raw.parent, folder, dirs_exist_ok=True)
     paths = NnUNetPaths.below(folder)
-    _use(paths, monkeypatch)
+    use_paths(paths, monkeypatch)
     return paths
 
 
@@ -78,7 +78,7 @@ def tiny_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:
     """nnU-Net's folders with the tiny raw data set, set in the environment."""
     paths = NnUNetPaths.below(tmp_path)
     paths.make_folders()
-    _use(paths, monkeypatch)
+    use_paths(paths, monkeypatch)
     write_tiny_dataset(paths)
     return paths
 
@@ -88,7 +88,7 @@ def trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPaths:
     paths = NnUNetPaths.below(tmp_path_factory.mktemp("trainable"))
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
-        _use(paths, monkeypatch)
+        use_paths(paths, monkeypatch)
         plan_and_preprocess(
             paths,
             write_tiny_dataset(paths),
@@ -116,7 +116,7 @@ def recipe_trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPat
     paths = NnUNetPaths.below(tmp_path_factory.mktemp("recipe_trainable"))
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
-        _use(paths, monkeypatch)
+        use_paths(paths, monkeypatch)
         plan_and_preprocess(
             paths,
             write_tiny_dataset(paths),

@@ -23,7 +23,7 @@ from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
 from nnunet_sparse.features.slices import read_slices
 from nnunet_sparse.geometry import read_geometry, read_spacing
 from nnunet_sparse.model_folder import ModelFolder
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.parallel import iterate_cases
 from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.raw_dataset import Case, RawDataset
 
@@ -276,11 +276,8 @@ def _read_volumes(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Slices of one case after the other; only some cases are in memory at a time."""
     read = partial(read_slices, reader=reader, axis=axis, canvas=canvas)
-    names = list(cases)
-    at_once = _CASES_PER_PROCESS * num_processes
-    for start in range(0, len(names), at_once):
-        part = {case_id: cases[case_id].images for case_id in names[start : start + at_once]}
-        yield from map_cases(read, part, num_processes, "Reading slices").items()
+    images = {case_id: case.images for case_id, case in cases.items()}
+    return iterate_cases(read, images, num_processes, "Reading slices", _CASES_PER_PROCESS)
 
 
 def _look_up(
