@@ -160,7 +160,8 @@ def _report(imported: Imported, dry_run: bool) -> str:
     if imported.left_out:
         count = sum(map(len, imported.left_out.values()))
         lines.append(
-            f"{'left out:':<11} {count} slices of {len(imported.left_out)} volumes, not annotated"
+            f"{'left out:':<11} {_counted(count, 'slice')} of "
+            f"{_counted(len(imported.left_out), 'volume')}, not annotated"
         )
         lines += [
             f"  {case_id}: {' '.join(map(str, slices))}"
@@ -173,3 +174,7 @@ def _report(imported: Imported, dry_run: bool) -> str:
     if not dry_run:
         lines.append(f"{'next:':<11} nnsparse_plan_and_preprocess -d {imported.folder.name}")
     return "\n".join(lines)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.raw_dataset import RawDataset
 
@@ -33,9 +34,9 @@ class SourceVolume:
 def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolume]:
     """Volumes of files, folders and lists.
 
-    A folder is searched with all folders below it. Image files are NIfTI, NRRD, MetaImage and
-    GIPL; where their names are nnU-Net's (``CASE_0000``, ``CASE_0001``, ...) those of a case are
-    its channels. A folder with files of a DICOM series is one volume. A text file lists a path per
+    A folder is searched with all folders below it, campaigns left out. Image files are NIfTI, NRRD,
+    MetaImage and GIPL; where their names are nnU-Net's (``CASE_0000``, ``CASE_0001``, ...) those of
+    a case are its channels. A folder with files of a DICOM series is one volume. A text file lists a path per
     line; a table (``.csv``) has the column ``image`` and may have the column ``case``. Paths in
     them are relative to the file. Case IDs are the names of files and folders; other characters
     than letters, digits, ``.``, ``_`` and ``-`` become ``_``.
@@ -134,6 +135,9 @@ def _in_folder(folder: Path) -> list[tuple[str, Path]]:
     for name, subfolders, files in os.walk(folder):
         subfolders[:] = sorted(s for s in subfolders if s[0] != ".")
         here = Path(name)
+        if here != folder and (here / CAMPAIGN_FILE).is_file():  # has links to the volumes
+            subfolders.clear()
+            continue
         if is_dicom_folder(here):
             relative = here.relative_to(folder)
             found.append(("_".join(relative.parts) or here.resolve().name, here))

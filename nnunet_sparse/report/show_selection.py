@@ -74,8 +74,8 @@ def _run(args: argparse.Namespace) -> None:
     selection = Selection.read(file)
     if selection.campaign is not None:
         raise SparseError(
-            f"{dataset.name} was imported from the campaign {selection.campaign}, whose README.html "
-            "shows the slices; compared are selections of a dense data set"
+            f"{dataset.name} was imported from the campaign {selection.campaign}; its README.html "
+            "shows the slices, compared are selections of a dense data set"
         )
     base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
     split, is_new = find_split(base, paths, SplitRequest())

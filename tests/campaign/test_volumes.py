@@ -28,6 +28,11 @@ def test_a_folder_is_searched(tmp_path: Path) -> None:
     assert found(tmp_path) == {"a": ["a.NRRD"], "b": ["b.nii.gz"], "c": ["c.mha"]}
 
 
+def test_a_campaign_among_the_volumes_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "campaign/campaign.json", "campaign/images/a_0000.nii.gz")
+    assert found(tmp_path) == {"a": ["a.nii.gz"]}
+
+
 def test_names_become_case_ids(tmp_path: Path) -> None:
     touch(tmp_path, "Müller, J (2).nii.gz", "x.y.nii")
     assert list(found(tmp_path)) == ["M_ller_J_2", "x.y"]
