@@ -36,10 +36,10 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
 
     A folder is searched with all folders below it, campaigns left out. Image files are NIfTI, NRRD,
     MetaImage and GIPL; where their names are nnU-Net's (``CASE_0000``, ``CASE_0001``, ...) those of
-    a case are its channels. A folder with files of a DICOM series is one volume. A text file lists a path per
-    line; a table (``.csv``) has the column ``image`` and may have the column ``case``. Paths in
-    them are relative to the file. Case IDs are the names of files and folders; other characters
-    than letters, digits, ``.``, ``_`` and ``-`` become ``_``.
+    a case are its channels. A folder with files of a DICOM series is one volume. A text file lists
+    a path per line; a table (``.csv``) has the column ``image`` and may have the column ``case``.
+    Paths in them are relative to the file. Case IDs are the names of files and folders; other
+    characters than letters, digits, ``.``, ``_`` and ``-`` become ``_``.
 
     Parameters
     ----------

@@ -14,7 +14,9 @@ from PIL import Image
 from nnunet_sparse.campaign import import_campaign as import_module
 from nnunet_sparse.campaign.import_cli import main
 from nnunet_sparse.campaign.worklist_cli import main as worklist
+from nnunet_sparse.dataset_tools.interpolate_cli import main as interpolate
 from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.report.show_selection import main as show_selection
 
 CASES = ("a", "b", "c", "d", "e")
 IGNORE = 3
@@ -331,3 +333,14 @@ def test_a_name_that_is_taken(campaign: Path, capsys: pytest.CaptureFixture[str]
     assert "was not imported from a campaign; give another --name" in capsys.readouterr().err
     assert imported("--overwrite") == 2
     assert list(other.iterdir()) == []
+
+
+def test_what_needs_a_dense_base_says_so(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported() == 0
+    for command in (interpolate, show_selection):
+        capsys.readouterr()
+        assert command(["-d", "500"] if command is interpolate else ["500"]) == 2
+        assert "was imported from the campaign campaign" in capsys.readouterr().err
+    assert len(list(dataset(campaign).parent.glob("Dataset*"))) == 1
