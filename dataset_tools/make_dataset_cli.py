@@ -82,32 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1.0,
         help="volume fraction: share of the training volumes, in (0, 1] (default: %(default)s)",
     )
-    parser.add_argument(
-        "--selector",
-        default="fixed",
-        help=f"how slices are chosen: {', '.join(selector_names())} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        dest="parameters",
-        metavar="KEY=VALUE",
-        help="parameters of the selector, as in --selector ual --set clusters=5",
-    )
-    parser.add_argument(
-        "--scope",
-        choices=SCOPES,
-        default="volume",
-        help="choose within each volume, or from all volumes at once (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--min_per_volume",
-        type=non_negative_int,
-        default=0,
-        metavar="M",
-        help="with --scope dataset: slices that every volume gets at least (default: %(default)s)",
-    )
+    add_selector_arguments(parser, "fixed", selector_names())
     parser.add_argument(
         "--axis",
         default="auto",
@@ -159,6 +134,52 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_num_processes(parser)
     return parser
+
+
+def add_selector_arguments(
+    parser: argparse.ArgumentParser, default: str | None, names: Sequence[str]
+) -> None:
+    """Add the choice of the selector, its parameters and its scope.
+
+    Parameters
+    ----------
+    parser
+        Parser of a command.
+    default
+        Name of the default selector, for scope ``volume``; None if the default is not known before
+        the command runs: selector and scope are None then.
+    names
+        Selectors to be named in the help.
+    """
+    known = default is not None
+    parser.add_argument(
+        "--selector",
+        default=default,
+        help=f"how slices are chosen: {', '.join(names)} (default: "
+        f"{default or 'as in the first round'})",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        dest="parameters",
+        metavar="KEY=VALUE",
+        help="parameters of the selector, as in --selector ual --set clusters=5",
+    )
+    parser.add_argument(
+        "--scope",
+        choices=SCOPES,
+        default="volume" if known else None,
+        help="choose within each volume, or from all volumes at once (default: "
+        f"{'volume' if known else 'as in the first round'})",
+    )
+    parser.add_argument(
+        "--min_per_volume",
+        type=non_negative_int,
+        default=0,
+        metavar="M",
+        help="with --scope dataset: slices that every volume gets at least (default: %(default)s)",
+    )
 
 
 def add_mae_arguments(parser: argparse.ArgumentParser) -> None:

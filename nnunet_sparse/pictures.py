@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from nnunet_sparse.figures import save_figure
 from nnunet_sparse.geometry import read_geometry
 from nnunet_sparse.label_io import find_reader, read_label
-from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset, label_names
 from nnunet_sparse.selection import Selection
 
 _COLORS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
@@ -242,7 +242,7 @@ def label_color(value: int) -> str:
 
 def add_legend(figure: Figure, dataset: RawDataset) -> None:
     """Name the labels' colours below a figure; a label of several regions has all their names."""
-    names = _label_names(dataset)
+    names = label_names(dataset.dataset_json["labels"])
     shown = list(names)[:_LEGEND_ENTRIES]
     handles = [Patch(color=label_color(value), label=", ".join(names[value])) for value in shown]
     if len(names) > len(shown):
@@ -251,16 +251,6 @@ def add_legend(figure: Figure, dataset: RawDataset) -> None:
     room = figure.get_figwidth() / (_INCHES_OF_PATCH + _INCHES_PER_LETTER * longest)
     columns = max(1, min(6, len(handles), int(room)))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8)
-
-
-def _label_names(dataset: RawDataset) -> dict[int, list[str]]:
-    """Names of the classes or regions that each label value belongs to."""
-    names: dict[int, list[str]] = {}
-    for name, values in dataset.dataset_json["labels"].items():
-        for value in values if isinstance(values, list) else [values]:
-            if value > 0 and name != "ignore":
-                names.setdefault(value, []).append(name)
-    return dict(sorted(names.items()))
 
 
 def spread(slices: Sequence[int], count: int) -> list[int]:

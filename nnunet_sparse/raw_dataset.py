@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -159,6 +160,22 @@ class RawDataset:
                 return False
             return True
         return False
+
+
+def label_names(labels: Mapping[str, Any]) -> dict[int, list[str]]:
+    """Names of the classes or regions that each label from 1 on belongs to; ``ignore`` left out.
+
+    Parameters
+    ----------
+    labels
+        ``labels`` of ``dataset.json``.
+    """
+    names: dict[int, list[str]] = {}
+    for name, values in labels.items():
+        for value in values if isinstance(values, list) else [values]:
+            if value > 0 and name != "ignore":
+                names.setdefault(int(value), []).append(name)
+    return dict(sorted(names.items()))
 
 
 def dense_datasets(raw: Path) -> list[str]:

@@ -26,7 +26,7 @@ from typing import Any
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import Case, RawDataset
+from nnunet_sparse.raw_dataset import Case, RawDataset, label_names
 from nnunet_sparse.variant import Variant
 
 CAMPAIGN_FILE = "campaign.json"
@@ -147,12 +147,8 @@ class Campaign:
     @property
     def label_names(self) -> dict[int, str]:
         """Name of each label from 1 on; of regions, all that it belongs to."""
-        names: dict[int, list[str]] = {}
-        for name, values in self.dataset["labels"].items():
-            for value in values if isinstance(values, list) else [values]:
-                if value > 0:
-                    names.setdefault(value, []).append(name)
-        return {value: " + ".join(names[value]) for value in sorted(names)}
+        names = label_names(self.dataset["labels"])
+        return {value: " + ".join(found) for value, found in names.items()}
 
     @cached_property
     def images(self) -> RawDataset:

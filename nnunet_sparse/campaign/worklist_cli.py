@@ -32,7 +32,11 @@ from nnunet_sparse.cli import (
     run_command,
 )
 from nnunet_sparse.dataset_name import find_dataset
-from nnunet_sparse.dataset_tools.make_dataset_cli import add_mae_arguments, mae_request
+from nnunet_sparse.dataset_tools.make_dataset_cli import (
+    add_mae_arguments,
+    add_selector_arguments,
+    mae_request,
+)
 from nnunet_sparse.devices import check_device
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.default import DEFAULT_PRESET
@@ -41,7 +45,6 @@ from nnunet_sparse.locks import locked
 from nnunet_sparse.paths import configured_paths
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.selectors.registry import SCOPES
 from nnunet_sparse.variant import Variant
 
 logger = logging.getLogger(__name__)
@@ -178,34 +181,8 @@ def _add_choice(parser: argparse.ArgumentParser, more: str) -> None:
         help="volume fraction: share of the volumes that get slices, in (0, 1] "
         f"({_default(more, '1.0')})",
     )
-    simulations = {n for n in selector_names() if _in_simulations_only(n)}
-    names = ", ".join(n for n in selector_names() if n not in simulations)
-    parser.add_argument(
-        "--selector",
-        default=None if more else _DEFAULT_SELECTOR,
-        help=f"how slices are chosen: {names} ({_default(more, _DEFAULT_SELECTOR)})",
-    )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        dest="parameters",
-        metavar="KEY=VALUE",
-        help="parameters of the selector, as in --selector ual --set clusters=5",
-    )
-    parser.add_argument(
-        "--scope",
-        choices=SCOPES,
-        default=None if more else "volume",
-        help=f"choose within each volume, or from all volumes at once ({_default(more, 'volume')})",
-    )
-    parser.add_argument(
-        "--min_per_volume",
-        type=non_negative_int,
-        default=0,
-        metavar="M",
-        help="with --scope dataset: slices that every volume gets at least (default: %(default)s)",
-    )
+    names = [name for name in selector_names() if not _in_simulations_only(name)]
+    add_selector_arguments(parser, None if more else _DEFAULT_SELECTOR, names)
     parser.add_argument(
         "--seed",
         type=non_negative_int,

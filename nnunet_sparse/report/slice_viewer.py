@@ -16,7 +16,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.pictures import SlicedVolume, label_color, read_volume, spread, windowed
-from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset, label_names
 from nnunet_sparse.report.grid_panels import Panel
 from nnunet_sparse.report.grid_statistics import pooled_iou
 from nnunet_sparse.selection import Selection
@@ -203,12 +203,8 @@ def _training_volumes(
 
 def label_legend(dataset: RawDataset) -> tuple[tuple[str, str], ...]:
     """Names and colours of the label values; a value of several regions has all their names."""
-    names: dict[int, list[str]] = {}
-    for name, values in dataset.dataset_json["labels"].items():
-        for value in values if isinstance(values, list) else [values]:
-            if value > 0 and name != "ignore":
-                names.setdefault(int(value), []).append(name)
-    return tuple((", ".join(names[value]), label_color(value)) for value in sorted(names))
+    names = label_names(dataset.dataset_json["labels"])
+    return tuple((", ".join(found), label_color(value)) for value, found in names.items())
 
 
 def _view(
