@@ -21,8 +21,8 @@ from nnunet_sparse.campaign.progress import (
     parse_confirmed,
     read_progress,
 )
+from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
 from nnunet_sparse.campaign.status import status_table
-from nnunet_sparse.campaign.volumes import SourceVolume, find_volumes, volumes_of_dataset
 from nnunet_sparse.campaign.worklist import Answers, read_worklist, write_worklist
 from nnunet_sparse.cli import (
     CommandParser,
@@ -31,7 +31,6 @@ from nnunet_sparse.cli import (
     positive_int,
     run_command,
 )
-from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.dataset_tools.make_dataset_cli import (
     add_mae_arguments,
     add_selector_arguments,
@@ -42,15 +41,12 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.default import DEFAULT_PRESET
 from nnunet_sparse.features.store import MaeRequest
 from nnunet_sparse.locks import locked
-from nnunet_sparse.paths import configured_paths
-from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
 from nnunet_sparse.variant import Variant
 
 logger = logging.getLogger(__name__)
 
 _DEFAULT_SELECTOR = "stratified"
-_DEFAULT_CHANNEL = "image"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,7 +95,7 @@ def _add_make(commands: Any) -> None:
         nargs="+",
         metavar="NAME",
         help="names of the image channels, by which nnU-Net normalises: CT for CT, any other name "
-        f"for other images (default: {_DEFAULT_CHANNEL})",
+        f"for other images (default: {DEFAULT_CHANNEL})",
     )
     _add_choice(make, "")
     make.add_argument(
@@ -256,7 +252,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _make(args: argparse.Namespace) -> None:
-    dataset, volumes = _sources(args)
+    dataset, volumes = find_sources(args.images, args.dataset, args.labels, args.channels)
     request = CampaignRequest(
         volumes,
         dataset,
@@ -324,73 +320,6 @@ def _refuse_unreadable(progress: Progress) -> None:
     unreadable = [c.problem for c in progress.cases.values() if c.problem and c.files is not None]
     if unreadable:
         raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
-
-
-def _sources(args: argparse.Namespace) -> tuple[dict[str, Any], list[SourceVolume]]:
-    """How the data set is declared, and its volumes."""
-    if bool(args.images) == (args.dataset is not None):
-        raise SparseError("name the volumes, or a data set with -d")
-    raw = None
-    if args.dataset is not None:
-        paths = configured_paths()
-        raw = RawDataset.open(paths.raw / find_dataset(paths, args.dataset))
-    elif len(args.images) == 1 and (args.images[0] / "dataset.json").is_file():
-        raw = RawDataset.open(args.images[0].absolute())
-    if raw is None:
-        if args.labels is None:
-            raise SparseError("--labels must name what is to be annotated")
-        channels = args.channels or [_DEFAULT_CHANNEL]
-        return (
-            {"channel_names": _numbered(channels), "labels": _labels(args.labels)},
-            find_volumes(args.images, len(channels)),
-        )
-    return _declared(raw, args), volumes_of_dataset(raw)
-
-
-def _declared(raw: RawDataset, args: argparse.Namespace) -> dict[str, Any]:
-    """Channels and labels of a data set, whose labels may be left to the command line."""
-    if args.channels is not None and len(args.channels) != raw.num_channels:
-        raise SparseError(
-            f"--channels names {len(args.channels)} channels, {raw.name} has {raw.num_channels}"
-        )
-    channels = raw.channel_names if args.channels is None else _numbered(args.channels)
-    labels = {n: v for n, v in raw.dataset_json["labels"].items() if n != "ignore"}
-    if not any(value for value in raw.label_values):
-        if args.labels is None:
-            raise SparseError(
-                f"{raw.folder / 'dataset.json'} declares no label but background; name them with "
-                "--labels"
-            )
-        labels = _labels(args.labels)
-    elif args.labels is not None and _labels(args.labels) != labels:
-        raise SparseError(
-            f"{raw.folder / 'dataset.json'} declares the labels {', '.join(labels)}; leave out "
-            "--labels"
-        )
-    if any(case.label is not None for case in raw.training.values()):
-        logger.info("Labels of %s are not looked at", raw.name)
-    order = raw.dataset_json.get("regions_class_order")
-    return {
-        "channel_names": dict(channels),
-        "labels": labels,
-        **({} if order is None else {"regions_class_order": order}),
-    }
-
-
-def _labels(names: Sequence[str]) -> dict[str, int]:
-    """Labels by name, background included."""
-    for name in names:
-        if name.lower() in {"background", "ignore"}:
-            raise SparseError(f"label {name!r} is there anyway; --labels names the others")
-        if not name.strip() or not name.isprintable():
-            raise SparseError(f"{name!r} is no name for a label")
-    if len(set(names)) < len(names):
-        raise SparseError("--labels names a label twice")
-    return {"background": 0, **{name: value for value, name in enumerate(names, 1)}}
-
-
-def _numbered(names: Sequence[str]) -> dict[str, str]:
-    return {str(number): name for number, name in enumerate(names)}
 
 
 def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:

@@ -1,0 +1,115 @@
+"""What a campaign is made of: its volumes, and the channels and labels it declares."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.campaign.volumes import SourceVolume, find_volumes, volumes_of_dataset
+from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.paths import configured_paths
+from nnunet_sparse.raw_dataset import RawDataset
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CHANNEL = "image"
+
+
+def find_sources(
+    images: Sequence[Path],
+    dataset: str | None = None,
+    labels: Sequence[str] | None = None,
+    channels: Sequence[str] | None = None,
+) -> tuple[dict[str, Any], list[SourceVolume]]:
+    """Find the volumes of a campaign, and what is to be annotated in them.
+
+    Parameters
+    ----------
+    images
+        Folders, files and lists of volumes, or the folder of an nnU-Net data set.
+    dataset
+        Instead: name or ID of a data set in ``nnUNet_raw``.
+    labels
+        Names of labels 1, 2, ...; None for those that the data set declares.
+    channels
+        Names of the image channels; None for those that the data set declares, else one.
+
+    Returns
+    -------
+    declared : dict
+        ``channel_names`` and ``labels`` as in ``dataset.json``, without ignore, and
+        ``regions_class_order`` where labels are regions.
+    volumes : list of SourceVolume
+        Sorted by case ID.
+
+    Raises
+    ------
+    SparseError
+        If there are no volumes, or channels or labels do not go with them.
+    """
+    if bool(images) == (dataset is not None):
+        raise SparseError("name the volumes, or a data set with -d")
+    raw = None
+    if dataset is not None:
+        paths = configured_paths()
+        raw = RawDataset.open(paths.raw / find_dataset(paths, dataset))
+    elif len(images) == 1 and (images[0] / "dataset.json").is_file():
+        raw = RawDataset.open(images[0].absolute())
+    if raw is None:
+        if labels is None:
+            raise SparseError("--labels must name what is to be annotated")
+        names = channels or [DEFAULT_CHANNEL]
+        return (
+            {"channel_names": _numbered(names), "labels": _labels(labels)},
+            find_volumes(images, len(names)),
+        )
+    return _declared(raw, labels, channels), volumes_of_dataset(raw)
+
+
+def _declared(
+    raw: RawDataset, named: Sequence[str] | None, channels: Sequence[str] | None
+) -> dict[str, Any]:
+    """Channels and labels of a data set, whose labels may be left to the command line."""
+    if channels is not None and len(channels) != raw.num_channels:
+        raise SparseError(
+            f"--channels names {len(channels)} channels, {raw.name} has {raw.num_channels}"
+        )
+    channel_names = raw.channel_names if channels is None else _numbered(channels)
+    labels = {n: v for n, v in raw.dataset_json["labels"].items() if n != "ignore"}
+    if not any(value for value in raw.label_values):
+        if named is None:
+            raise SparseError(
+                f"{raw.folder / 'dataset.json'} declares no label but background; name them with "
+                "--labels"
+            )
+        labels = _labels(named)
+    elif named is not None and _labels(named) != labels:
+        raise SparseError(
+            f"{raw.folder / 'dataset.json'} declares the labels {', '.join(labels)}; leave out "
+            "--labels"
+        )
+    if any(case.label is not None for case in raw.training.values()):
+        logger.info("Labels of %s are not looked at", raw.name)
+    order = raw.dataset_json.get("regions_class_order")
+    return {
+        "channel_names": dict(channel_names),
+        "labels": labels,
+        **({} if order is None else {"regions_class_order": order}),
+    }
+
+
+def _labels(names: Sequence[str]) -> dict[str, int]:
+    """Labels by name, background included."""
+    for name in names:
+        if name.lower() in {"background", "ignore"}:
+            raise SparseError(f"label {name!r} is there anyway; --labels names the others")
+        if not name.strip() or not name.isprintable():
+            raise SparseError(f"{name!r} is no name for a label")
+    if len(set(names)) < len(names):
+        raise SparseError("--labels names a label twice")
+    return {"background": 0, **{name: value for value, name in enumerate(names, 1)}}
+
+
+def _numbered(names: Sequence[str]) -> dict[str, str]:
+    return {str(number): name for number, name in enumerate(names)}
