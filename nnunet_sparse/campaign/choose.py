@@ -116,7 +116,10 @@ def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SparseError(f"{file} cannot be read: {error}") from error
-    rows = list(csv.DictReader(lines))
+    try:
+        rows = list(csv.DictReader(lines))
+    except csv.Error as error:
+        raise SparseError(f"{file} is no table: {error}") from error
     if not rows or not {"case", "weight"} <= set(rows[0]):
         raise SparseError(f"{file} must be a table with the columns case and weight")
     weights = dict.fromkeys(cases, 1.0)

@@ -1,26 +1,72 @@
 """Images of a campaign: linked where they are compressed NIfTI files, else converted."""
 
 import gzip
+import logging
+import math
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
+import SimpleITK as sitk
+
 from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.dataset_tools.convert.dicom import read_dicom
-from nnunet_sparse.dataset_tools.convert.volumes import read_image
+from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.volumes import TIFF_ENDINGS
+from nnunet_sparse.dataset_tools.convert.dicom import read_dicom, slice_files
+from nnunet_sparse.dataset_tools.convert.volumes import check_file, plain_type, read_image
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import read_geometry
-from nnunet_sparse.label_io import check_complete, is_nifti
+from nnunet_sparse.geometry import Geometry, first_line, read_geometry, read_spacing
+from nnunet_sparse.label_io import TIFF_READER, check_complete, is_nifti, spacing_file
 from nnunet_sparse.links import link_file
 from nnunet_sparse.nifti import write_nifti
 
+logger = logging.getLogger(__name__)
+
 _LEVEL = 6
+_ITK, _NIBABEL = "SimpleITKIO", "NibabelIO"
+
+
+def look_at(source: Path) -> tuple[Geometry, str]:
+    """What the headers of one channel of a volume say; voxels are not read.
+
+    Parameters
+    ----------
+    source
+        File, or folder of a DICOM series.
+
+    Returns
+    -------
+    geometry : Geometry
+        That of the image which :func:`bring_image` makes of it.
+    reader : str
+        Class name of nnU-Net's reader that reads that image.
+
+    Raises
+    ------
+    SparseError
+        If the source is missing, damaged, incomplete, or not one volume with a number per voxel.
+    """
+    if not source.exists():
+        raise SparseError(_missing(source))
+    if source.is_dir():
+        return _dicom_geometry(source), _ITK
+    if is_nifti(source):
+        return _nifti_geometry(source)
+    if _is_tiff(source):
+        shape = read_geometry(source, TIFF_READER).shape
+        z, y, x = _tiff_spacing(source)
+        return Geometry(shape, np.diag([x, y, z, 1])[:, [2, 1, 0, 3]]), _ITK
+    check_file(source)
+    return read_geometry(source, _ITK), _ITK
 
 
 def bring_image(source: Path, target: Path, copy: bool = False) -> None:
     """Give a campaign one channel of a volume, in the geometry of the original.
 
     NIfTI files keep every byte of their header; of others the voxels and their order, origin,
-    spacing and directions are kept. An image that is there already is left as it is.
+    spacing and directions are kept. TIFF files, which have neither origin nor directions, get 0 and
+    the identity. An image that is there already is left as it is.
 
     Parameters
     ----------
@@ -34,35 +80,124 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> None:
     Raises
     ------
     SparseError
-        If the source is damaged, incomplete, or not one volume with one value per voxel.
+        As :func:`look_at`.
     """
     if target.is_symlink() or target.exists():
         return
+    look_at(source)
     if not source.is_dir() and is_nifti(source):
-        _check_nifti(source)
         _bring_nifti(source, target, copy)
         return
-    image = read_dicom(source) if source.is_dir() else read_image(source)
+    image = _read(source)
     with atomic_path(target, target.parent.parent) as temporary:
         write_nifti(image, temporary)
 
 
-def _check_nifti(source: Path) -> None:
+def check_images(campaign: Campaign) -> None:
+    """Refuse a campaign whose images are gone, as when the volumes they link to were moved.
+
+    Raises
+    ------
+    SparseError
+        Naming the first one.
+    """
+    for case_id in sorted(campaign.volumes):
+        for file in campaign.image_files(case_id):
+            if not file.exists():
+                raise SparseError(
+                    f"{_missing(file)}; put the volume back, or a copy of it in the link's place"
+                )
+
+
+def _missing(file: Path) -> str:
+    if file.is_symlink():
+        return f"{file} points to {os.path.realpath(file)}, which is gone"
+    return f"{file} does not exist"
+
+
+def _is_tiff(source: Path) -> bool:
+    return source.name.lower().endswith(TIFF_ENDINGS)
+
+
+def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
+    import nibabel
+
     check_complete(source)
-    geometry = read_geometry(source, "NibabelIO")
+    dtype = nibabel.load(source).get_data_dtype()
+    if dtype.kind not in "iuf":
+        what = "complex numbers" if dtype.kind == "c" else "colours"
+        raise SparseError(f"{source} holds {what}, not one number per voxel")
+    try:
+        geometry, reader = read_geometry(source, _ITK), _ITK
+    except SparseError:  # sheared directions, for one
+        geometry, reader = read_geometry(source, _NIBABEL), _NIBABEL
     if geometry.num_channels != 1:
         raise SparseError(
             f"{source} holds {geometry.num_channels} volumes; nnU-Net needs a file for each "
             "channel (CASE_0000.nii.gz, CASE_0001.nii.gz)"
         )
+    return geometry, reader
+
+
+def _dicom_geometry(folder: Path) -> Geometry:
+    files = slice_files(folder)
+    first, last = (read_geometry(Path(file), _ITK) for file in (files[0], files[-1]))
+    if first.affine is None or last.affine is None:  # for mypy: DICOM files have one
+        raise SparseError(f"{folder} has no position in its headers")
+    affine = first.affine.copy()
+    affine[:, 0] = (last.affine[:, 3] - first.affine[:, 3]) / (len(files) - 1)
+    return Geometry((len(files), *first.shape[1:]), affine)
+
+
+def _tiff_spacing(source: Path) -> tuple[float, float, float]:
+    spacing = read_spacing(source, TIFF_READER)
+    if not all(math.isfinite(mm) and mm > 0 for mm in spacing):
+        raise SparseError(
+            f"{spacing_file(source)} gives the spacing {spacing}, expected mm above 0"
+        )
+    return spacing
+
+
+def _read(source: Path) -> sitk.Image:
+    if source.is_dir():
+        return read_dicom(source)
+    if _is_tiff(source):
+        return _read_tiff(source)
+    try:
+        return read_image(source)
+    except RuntimeError as error:
+        raise SparseError(f"{source} does not hold numbers: {first_line(error)}") from error
+
+
+def _read_tiff(source: Path) -> sitk.Image:
+    import tifffile
+
+    try:
+        voxels = tifffile.imread(source)
+    except Exception as error:
+        raise SparseError(f"{source} cannot be read: {first_line(error)}") from error
+    if voxels.dtype.kind not in "iufb":
+        raise SparseError(f"{source} holds {voxels.dtype}, not one number per voxel")
+    # ITK knows neither half floats nor the other byte order
+    dtype = np.float32 if voxels.dtype.kind in "fb" else voxels.dtype.newbyteorder("=")
+    image = sitk.GetImageFromArray(voxels.astype(dtype))
+    image.SetSpacing(_tiff_spacing(source)[::-1])
+    if not spacing_file(source).is_file():
+        logger.warning(
+            "%s: there is no %s with its spacing; 1 mm is taken, as nnU-Net does",
+            source,
+            spacing_file(source).name,
+        )
+    return plain_type(image)
 
 
 def _bring_nifti(source: Path, target: Path, copy: bool) -> None:
-    if source.name.endswith(".gz") and not copy:
+    is_compressed = source.suffix.lower() == ".gz"
+    if is_compressed and not copy:
         link_file(source, target)
         return
     with atomic_path(target, target.parent.parent) as temporary:
-        if source.name.endswith(".gz"):
+        if is_compressed:
             shutil.copyfile(source, temporary)
             return
         with (

@@ -16,6 +16,8 @@ from nnunet_sparse.raw_dataset import RawDataset
 _NIFTI = (".nii.gz", ".nii")
 _OTHERS = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")
 _ENDINGS = (*_NIFTI, *_OTHERS)
+TIFF_ENDINGS = (".tif", ".tiff")
+"""Endings of images of data sets only, in which nnU-Net keeps their spacing beside them."""
 # segmentations of 3D Slicer
 _NO_IMAGES = (".seg.nrrd",)
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
@@ -34,7 +36,8 @@ class SourceVolume:
 def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolume]:
     """Volumes of files, folders and lists.
 
-    A folder is searched with all folders below it, campaigns left out. Image files are NIfTI, NRRD,
+    A folder is searched with all folders below it, links to folders followed and campaigns left
+    out. Image files are NIfTI, NRRD,
     MetaImage and GIPL; where their names are nnU-Net's (``CASE_0000``, ``CASE_0001``, ...) those of
     a case are its channels. A folder with files of a DICOM series is one volume. A text file lists
     a path per line; a table (``.csv``) has the column ``image`` and may have the column ``case``.
@@ -76,7 +79,7 @@ def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
     Raises
     ------
     SparseError
-        If there are none, or a channel is missing.
+        If there are none, a channel is missing, or their format is not read.
     """
     if not dataset.training:
         raise SparseError(
@@ -91,6 +94,11 @@ def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
                 f"case {volume.case_id} of {dataset.name} has {len(volume.channels)} image files, "
                 f"dataset.json declares {dataset.num_channels} channels"
             )
+        for file in volume.channels:
+            if not is_image(file) and not file.name.lower().endswith(TIFF_ENDINGS):
+                raise SparseError(
+                    f"{file} is no volume: campaigns read {', '.join((*_ENDINGS, *TIFF_ENDINGS))}"
+                )
     return sorted(found, key=lambda volume: volume.case_id)
 
 
@@ -132,9 +140,13 @@ def _volumes_of(source: Path) -> list[tuple[str, Path]]:
 
 def _in_folder(folder: Path) -> list[tuple[str, Path]]:
     found = []
-    for name, subfolders, files in os.walk(folder):
-        subfolders[:] = sorted(s for s in subfolders if s[0] != ".")
+    seen = {os.path.realpath(folder)}
+    for name, subfolders, files in os.walk(folder, followlinks=True):
         here = Path(name)
+        links = {s for s in subfolders if (here / s).is_symlink()}
+        # what lies here goes by its own name, not by that of a link
+        ordered = (*sorted({*subfolders} - links), *sorted(links))
+        subfolders[:] = [s for s in ordered if s[0] != "." and _is_new(here / s, seen)]
         if here != folder and (here / CAMPAIGN_FILE).is_file():  # has links to the volumes
             subfolders.clear()
             continue
@@ -148,8 +160,19 @@ def _in_folder(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
+def _is_new(folder: Path, seen: set[str]) -> bool:
+    """Whether a folder was not seen yet, under any name: links may lead back or in a circle."""
+    path = os.path.realpath(folder)
+    is_new = path not in seen
+    seen.add(path)
+    return is_new
+
+
 def _of_table(file: Path) -> list[tuple[str, Path]]:
-    rows = list(csv.DictReader(_read_text(file).splitlines()))
+    try:
+        rows = list(csv.DictReader(_read_text(file).splitlines()))
+    except csv.Error as error:
+        raise SparseError(f"{file} is no table: {error}") from error
     if not rows or "image" not in rows[0]:
         raise SparseError(f"{file} must be a table with the column image, and may have case")
     return _listed(file, [(row.get("case") or "", row["image"] or "") for row in rows])
@@ -158,7 +181,7 @@ def _of_table(file: Path) -> list[tuple[str, Path]]:
 def _listed(file: Path, entries: Iterable[tuple[str, str]]) -> list[tuple[str, Path]]:
     found = []
     for case_id, text in entries:
-        path = file.parent / Path(text).expanduser()
+        path = file.parent / _expanded(text)
         if not text or not path.exists():
             raise SparseError(f"{file} lists {text!r}, which does not exist")
         if path.is_dir() and not is_dicom_folder(path):
@@ -167,6 +190,13 @@ def _listed(file: Path, entries: Iterable[tuple[str, str]]) -> list[tuple[str, P
             raise SparseError(f"{file} lists {text!r}, which is no volume")
         found.append((case_id or (path.name if path.is_dir() else _stem(path)), path))
     return found
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ and the name of nobody
+        return Path(text)
 
 
 def _read_text(file: Path) -> str:
