@@ -147,7 +147,7 @@ def add_selector_arguments(
         Parser of a command.
     default
         Name of the default selector, for scope ``volume``; None if the default is not known before
-        the command runs: selector and scope are None then.
+        the command runs: all are None then.
     names
         Selectors to be named in the help.
     """
@@ -176,9 +176,10 @@ def add_selector_arguments(
     parser.add_argument(
         "--min_per_volume",
         type=non_negative_int,
-        default=0,
+        default=0 if known else None,
         metavar="M",
-        help="with --scope dataset: slices that every volume gets at least (default: %(default)s)",
+        help="with --scope dataset: slices that every volume gets at least (default: "
+        f"{'0' if known else 'as in the first round'})",
     )
 
 

@@ -7,6 +7,7 @@
     images/             CASE_0000.nii.gz, in the geometry of the original
     labels/             CASE.nii.gz, edited by those who annotate
     README.html         what they need to know, with pictures/
+    split.json          which volumes networks are validated on, from the first import on
     labels_itksnap.txt  names and colours of the labels, for ITK-SNAP
     labels_slicer.ctbl  the same for 3D Slicer
     features/           networks of selectors that look at images
@@ -52,15 +53,15 @@ class Round:
         All parameters of the selector.
     features
         Hash of the network whose features the selector used; None if it used none.
-    prefilled
-        Whether the label files have been given background on these slices.
+    complete
+        Whether labels, worklist and guide know of these slices; else a call was killed.
     """
 
     variant: Variant
     slices: Mapping[str, tuple[int, ...]]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     features: str | None = None
-    prefilled: bool = False
+    complete: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Part of ``campaign.json``."""
@@ -69,7 +70,7 @@ class Round:
             "slices": {case_id: list(slices) for case_id, slices in self.slices.items()},
             "parameters": dict(self.parameters),
             "features": self.features,
-            "prefilled": self.prefilled,
+            "complete": self.complete,
         }
 
     @classmethod
@@ -80,7 +81,7 @@ class Round:
             {case_id: tuple(slices) for case_id, slices in content["slices"].items()},
             content["parameters"],
             content["features"],
-            content["prefilled"],
+            content["complete"],
         )
 
 
@@ -195,9 +196,14 @@ class Campaign:
         """The same with one more round."""
         return replace(self, rounds=(*self.rounds, asking))
 
-    def prefilled(self) -> "Campaign":
-        """The same, all rounds of which are in the label files."""
-        return replace(self, rounds=tuple(replace(r, prefilled=True) for r in self.rounds))
+    @property
+    def is_complete(self) -> bool:
+        """Whether labels, worklist and guide know of all rounds."""
+        return all(asking.complete for asking in self.rounds)
+
+    def completed(self) -> "Campaign":
+        """The same, all rounds of which are complete."""
+        return replace(self, rounds=tuple(replace(r, complete=True) for r in self.rounds))
 
     def write(self) -> None:
         """Write ``campaign.json`` in one step."""
@@ -232,6 +238,11 @@ class Campaign:
         file = folder / CAMPAIGN_FILE
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
+            if content["version"] != _VERSION:
+                raise SparseError(
+                    f"{file} is of version {content['version']}, this is version {_VERSION}: was "
+                    "it made by another version of nnunet_sparse?"
+                )
             volumes = {
                 case_id: CampaignVolume(v["num_slices"], tuple(v["sources"]), v["weight"])
                 for case_id, v in content["volumes"].items()

@@ -17,9 +17,9 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.label_descriptions import IGNORE_COLOR
+from nnunet_sparse.campaign.prefilled_label import prefilled_label
 from nnunet_sparse.geometry import PLANES, read_geometry
 from nnunet_sparse.image_io import read_image
-from nnunet_sparse.label_io import read_label
 from nnunet_sparse.pictures import label_color, window_of, windowed
 
 # rows of the LPS frame
@@ -152,11 +152,13 @@ def draw_asked(campaign: Campaign, case_id: str, output: Path) -> None:
     _save(_sheet(tiles, title), output)
 
 
-def draw_prefilled(campaign: Campaign, case_id: str, output: Path) -> None:
+def draw_prefilled(
+    campaign: Campaign, case_id: str, output: Path, label: np.ndarray | None = None
+) -> None:
     """Draw image and label of a case as they look in an annotation tool.
 
     From left to right: a slice that is asked for, one beside it that is not, and a view across the
-    slices. What the label file ignores lies under a grey veil.
+    slices. What the label ignores lies under a grey veil.
 
     Parameters
     ----------
@@ -166,9 +168,11 @@ def draw_prefilled(campaign: Campaign, case_id: str, output: Path) -> None:
         Case with a slice that is asked for.
     output
         PNG file to be written.
+    label
+        (z, y, x) on the voxels of the image; None for the prefilled one.
     """
     volume = _read(campaign, case_id)
-    label = read_label(campaign.label_file(case_id), campaign.images.reader())
+    label = prefilled_label(campaign, case_id) if label is None else label
     ignore, axis = campaign.ignore_label, campaign.axis
     asked = _shown(np.moveaxis(label, axis, 0), campaign.asked(case_id), ignore)
     tiles = [

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +39,8 @@ DEFAULT_REPEATS = 3
 Extra = Literal["refuse", "accept", "drop"]
 _VERSION = 1
 _DIGEST_LENGTH = 16
-# slices that are not annotated
-_MISSING = re.compile(r"as prefilled|asked for\)|ignore everywhere|ignore in place")
+# of each request for slices
+_ROUND = ("variant", "parameters", "features")
 
 
 @dataclass(frozen=True)
@@ -95,12 +94,16 @@ class ImportedCase:
         Annotated slices that were not asked for.
     left_out
         Slices that were asked for and are not annotated.
+    cleared
+        Slices that were not asked for and hold nothing but background, which nobody has confirmed;
+        they are not in it.
     """
 
     asked: tuple[int, ...]
     empty: tuple[int, ...]
     extra: tuple[int, ...]
     left_out: tuple[int, ...]
+    cleared: tuple[int, ...] = ()
 
     @property
     def annotated(self) -> tuple[int, ...]:
@@ -191,42 +194,64 @@ def import_campaign(
     return Imported(folder, True, cases, parts, left_out)
 
 
-def import_problems(progress: Progress, request: ImportRequest) -> list[str]:
-    """Everything for which a campaign is not imported, a line each, with file and reason."""
-    problems = list[str]()
+@dataclass(frozen=True)
+class Problem:
+    """Why a campaign is not imported, and whether it is for want of annotation."""
+
+    text: str
+    is_missing: bool = False
+
+
+def import_problems(progress: Progress, request: ImportRequest) -> list[Problem]:
+    """Everything for which a campaign is not imported, with file and reason."""
+    problems = list[Problem]()
     for case_id, case in progress.cases.items():
-        states = case.states
-        if case.problem is not None and case.files is not None:
-            problems.append(case.problem)
-            continue
-        name = case_id if case.files is None else _names(case.files)
-        if states.contradictory:
-            problems.append(
-                f"{name}: {_slices(states.contradictory)} confirmed empty, but there is an object"
-            )
-        if states.extra and request.extra == "refuse":
-            problems.append(
-                f"{name}: {_slices(states.extra)} annotated, but not asked for (--accept_extra "
-                "takes this annotation, --drop_extra leaves it out)"
-            )
-        if request.partial:
-            continue
-        if case.problem is not None:
-            problems.append(f"{case.problem} ({_slices(states.todo)} asked for)")
-            continue
-        if states.todo:
-            problems.append(f"{name}: {_slices(states.todo)} as prefilled, without an object")
-        if states.skipped:
-            problems.append(f"{name}: {_slices(states.skipped)} ignore everywhere")
-        if states.unfinished:
-            problems.append(
-                f"{name}: {_slices(states.unfinished)} with objects, but ignore in place of "
-                "background"
-            )
-    return problems
+        if case.problem is not None and not case.is_missing:
+            problems.append(Problem(case.problem))
+        elif case.problem is None:
+            problems += _wrong_slices(case, request)
+            problems += [] if request.partial else _missing_slices(case)
+        elif not request.partial:
+            asked = _slices(case.states.todo)
+            problems.append(Problem(f"{case.problem} ({case_id}: {asked} asked for)", True))
+    if any(problem.is_missing for problem in problems):
+        problems += [Problem(f"{file} belongs to no case") for file in progress.unknown]
+    return problems + [Problem(text) for text in progress.unusable.values()]
 
 
-def refuse(problems: Sequence[str]) -> None:
+def _wrong_slices(case: CaseProgress, request: ImportRequest) -> list[Problem]:
+    """What is annotated, but should not be."""
+    states, problems = case.states, []
+    if states.contradictory:
+        problems.append(
+            f"{_named(case, states.contradictory)} confirmed empty, but with an object, or ignore "
+            "everywhere"
+        )
+    if request.extra == "refuse" and states.extra:
+        problems.append(
+            f"{_named(case, states.extra)} annotated, but not asked for (--accept_extra takes this "
+            "annotation, --drop_extra leaves it out)"
+        )
+    if request.extra == "refuse" and states.cleared:
+        problems.append(
+            f"{_named(case, states.cleared)} background, but not asked for: was the label ignore "
+            "lost? (--drop_extra leaves these slices out, --accept_extra as well)"
+        )
+    return [Problem(text) for text in problems]
+
+
+def _missing_slices(case: CaseProgress) -> list[Problem]:
+    """What was asked for, but is not annotated."""
+    states = case.states
+    kinds = (
+        (states.todo, "as prefilled, without an object"),
+        (states.skipped, "ignore everywhere"),
+        (states.unfinished, "with objects, but ignore in place of background"),
+    )
+    return [Problem(f"{_named(case, slices)} {what}", True) for slices, what in kinds if slices]
+
+
+def refuse(problems: Sequence[Problem]) -> None:
     """Tell all problems, a line each, and stop.
 
     Raises
@@ -236,12 +261,12 @@ def refuse(problems: Sequence[str]) -> None:
     """
     if not problems:
         return
-    text = problems[0]
+    text = problems[0].text
     if len(problems) > 1:
         for problem in problems:
-            logger.info("- %s", problem)
+            logger.info("- %s", problem.text)
         text = f"{len(problems)} problems (see above); the first: {text}"
-    if any(_MISSING.search(problem) for problem in problems):
+    if any(problem.is_missing for problem in problems):
         text += (
             "; slices that are not annotated: annotate them, confirm that they show no object "
             "(column confirmed_empty of worklist.csv, or --confirm_empty), or leave them out with "
@@ -255,9 +280,12 @@ def _slices(indices: Sequence[int]) -> str:
     return f"slice {numbers} is" if len(indices) == 1 else f"slices {numbers} are"
 
 
-def _names(files: AnnotationFiles) -> str:
-    more = f" and {len(files.files) - 1} more" if len(files.files) > 1 else ""
-    return f"{files.files[0]}{more}"
+def _named(case: CaseProgress, indices: Sequence[int]) -> str:
+    """File and slices, as the subject of a sentence."""
+    files = _files_of(case)
+    by_slice = dict(zip(files.slices, files.files, strict=True)) if files.slices else {}
+    file = next((by_slice[i] for i in indices if i in by_slice), files.files[0])
+    return f"{file}: {_slices(indices)}"
 
 
 def _files_of(case: CaseProgress) -> AnnotationFiles:
@@ -268,7 +296,7 @@ def _files_of(case: CaseProgress) -> AnnotationFiles:
 def _imported(case: CaseProgress, request: ImportRequest) -> ImportedCase:
     states = case.states
     extra = states.extra if request.extra == "accept" else ()
-    return ImportedCase(states.annotated, states.empty, extra, states.missing)
+    return ImportedCase(states.annotated, states.empty, extra, states.missing, states.cleared)
 
 
 def _documents(
@@ -302,7 +330,10 @@ def _documents(
     record = {
         "version": _VERSION,
         "campaign": campaign.name,
-        "rounds": len(campaign.rounds),
+        "rounds": [
+            {key: value for key, value in asking.to_json().items() if key in _ROUND}
+            for asking in campaign.rounds
+        ],
         "provenance": dict(request.provenance),
         "cases": {
             c: _case_record(campaign, c, case, files[c], answers) for c, case in cases.items()
@@ -326,7 +357,7 @@ def _case_record(
     return {
         "sources": list(campaign.volumes[case_id].sources),
         "kind": files.kind,
-        "files": {file.name: _digest(file) for file in files.files},
+        "files": _digests(files),
         "annotated": list(case.annotated),
         "confirmed_empty": list(case.empty),
         "extra": list(case.extra),
@@ -337,8 +368,12 @@ def _case_record(
     }
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
+def _digests(files: AnnotationFiles) -> dict[str, str]:
+    """Hash of each file by its name."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
+        for file in files.all_files
+    }
 
 
 def _find_existing(
@@ -400,7 +435,8 @@ def _write(
     with staged(paths, name, request.dataset_id, parameters, existing, commit) as folder:
         for sub in ("imagesTr", "labelsTr", ".staging"):
             (folder / sub).mkdir(exist_ok=True)
-        jobs = {c: (c, case, files[c]) for c, case in cases.items()}
+        digests = documents[IMPORT_FILE]["cases"]
+        jobs = {c: (c, case, files[c], digests[c]["files"]) for c, case in cases.items()}
         work = partial(_write_case, campaign=campaign, folder=folder)
         map_cases(work, jobs, num_processes, "Writing labels")
         shutil.rmtree(folder / ".staging")
@@ -410,10 +446,12 @@ def _write(
 
 
 def _write_case(
-    job: tuple[str, ImportedCase, AnnotationFiles], campaign: Campaign, folder: Path
+    job: tuple[str, ImportedCase, AnnotationFiles, dict[str, str]],
+    campaign: Campaign,
+    folder: Path,
 ) -> None:
     """Link the images of a case, and write its label."""
-    case_id, case, files = job
+    case_id, case, files, digests = job
     for image in campaign.image_files(case_id):
         # a converted image is the campaign's own, and outlives it as a hard link
         link_file(image.resolve(), folder / "imagesTr" / image.name, hard=not image.is_symlink())
@@ -423,6 +461,8 @@ def _write_case(
     label = imported_label(
         read_annotation(campaign, case_id, files), campaign.axis, case, campaign.ignore_label
     )
+    if _digests(files) != digests:
+        raise SparseError(f"{files.files[0]} has changed since it was looked at; import again")
     with atomic_path(target, folder / ".staging") as temporary:
         image = campaign.image_files(case_id)[0]
         write_label_like(temporary, label, image, campaign.images.reader())
@@ -453,9 +493,7 @@ def imported_label(
     """
     result = np.full(label.shape, ignore_label, label_dtype(np.dtype(np.uint8), ignore_label))
     planes, sources = np.moveaxis(result, axis, 0), np.moveaxis(label, axis, 0)
-    taken = sorted(set(case.annotated) - set(case.empty))
-    planes[taken] = sources[taken]
-    planes[list(case.empty)] = 0
+    planes[list(case.annotated)] = sources[list(case.annotated)]
     for i in case.extra:
         if not (planes[i] == 0).any():
             planes[i][planes[i] == ignore_label] = 0

@@ -2,10 +2,10 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.import_campaign import (
     DEFAULT_REPEATS,
     DEFAULT_VAL,
@@ -14,11 +14,12 @@ from nnunet_sparse.campaign.import_campaign import (
     ImportRequest,
     import_campaign,
 )
+from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
 from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.campaign.worklist_cli import (
     add_confirm_empty,
+    campaign_lock,
     find_progress,
-    lock_of,
     open_campaign,
 )
 from nnunet_sparse.cli import (
@@ -29,7 +30,6 @@ from nnunet_sparse.cli import (
     run_command,
 )
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.locks import locked
 from nnunet_sparse.paths import configured_paths
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -109,9 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     paths = configured_paths()
-    if not (args.campaign / CAMPAIGN_FILE).is_file():
-        Campaign.read(args.campaign)  # says what is wrong
-    with locked(lock_of(args.campaign), f"Another process is working in {args.campaign}"):
+    with campaign_lock(args.campaign):
         campaign = open_campaign(args.campaign, args.num_processes)
         answers, progress = find_progress(
             campaign, args.annotations, args.confirm_empty, args.num_processes
@@ -127,7 +125,7 @@ def _run(args: argparse.Namespace) -> None:
         )
         if not args.dry_run:
             write_worklist(campaign, answers, progress.states)
-    print(_report(imported, args.dry_run))
+    print(_report(imported, progress.unknown, args.val))
 
 
 def _request(args: argparse.Namespace, campaign: Campaign) -> ImportRequest:
@@ -149,31 +147,37 @@ def _request(args: argparse.Namespace, campaign: Campaign) -> ImportRequest:
     )
 
 
-def _report(imported: Imported, dry_run: bool) -> str:
+def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float) -> str:
     cases = imported.cases.values()
     empty, extra = (sum(len(getattr(c, name)) for c in cases) for name in ("empty", "extra"))
+    val = len(imported.parts["val"])
     lines = [
         f"{'annotated:':<11} {sum(len(c.annotated) for c in cases)} slices in {len(cases)} volumes "
         f"({empty} confirmed empty, {extra} not asked for)",
-        f"{'split:':<11} {len(imported.parts['train'])} train, {len(imported.parts['val'])} val",
+        f"{'split:':<11} {len(imported.parts['train'])} train, {val} val",
     ]
-    if imported.left_out:
-        count = sum(map(len, imported.left_out.values()))
-        lines.append(
-            f"{'left out:':<11} {_counted(count, 'slice')} of "
-            f"{_counted(len(imported.left_out), 'volume')}, not annotated"
-        )
-        lines += [
-            f"  {case_id}: {' '.join(map(str, slices))}"
-            for case_id, slices in imported.left_out.items()
-        ]
+    if val != num_validation(wanted_val, len(cases)):
+        lines[-1] += f" (volumes keep the part of earlier imports, {SPLIT_FILE})"
+    lines += _left_out("left out", imported.left_out, "not annotated")
+    cleared = {case_id: c.cleared for case_id, c in imported.cases.items() if c.cleared}
+    lines += _left_out("left out", cleared, "not asked for, and background only")
+    lines += [f"{'unknown:':<11} {file} belongs to no case" for file in unknown]
     if imported.folder is None:
         return "\n".join([*lines, "nothing was written"])
     made = "made:" if imported.created else "exists:"
     lines.append(f"{made:<11} {imported.folder}")
-    if not dry_run:
-        lines.append(f"{'next:':<11} nnsparse_plan_and_preprocess -d {imported.folder.name}")
+    lines.append(f"{'next:':<11} nnsparse_plan_and_preprocess -d {imported.folder.name}")
     return "\n".join(lines)
+
+
+def _left_out(title: str, slices: Mapping[str, Sequence[int]], why: str) -> list[str]:
+    if not slices:
+        return []
+    count = _counted(sum(map(len, slices.values())), "slice")
+    lines = [f"{title + ':':<11} {count} of {_counted(len(slices), 'volume')}, {why}"]
+    return lines + [
+        f"  {case_id}: {' '.join(map(str, found))}" for case_id, found in slices.items()
+    ]
 
 
 def _counted(number: int, what: str) -> str:

@@ -1,79 +1,94 @@
 """The labels that are edited: background where annotation is asked for, ignore elsewhere."""
 
-import logging
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from nnunet_sparse.atomic import atomic_path
+from nnunet_sparse.campaign.annotation_files import (
+    AnnotationFiles,
+    find_annotations,
+    read_annotation,
+)
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.geometry import read_geometry
-from nnunet_sparse.label_io import label_dtype, read_label, write_label_like
+from nnunet_sparse.campaign.prefilled_label import planes_of, prefilled_label
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, read_geometry
+from nnunet_sparse.label_io import write_label_like
 from nnunet_sparse.parallel import map_cases
 
-logger = logging.getLogger(__name__)
 
+def prefill(campaign: Campaign, num_processes: int) -> None:
+    """Bring the slices of rounds that are not complete into the label files.
 
-def prefilled_label(campaign: Campaign, case_id: str) -> np.ndarray:
-    """Label of a case on which nobody has worked: (z, y, x), background on the slices asked for."""
-    shape = read_geometry(campaign.image_files(case_id)[0], campaign.images.reader()).shape
-    ignore = campaign.ignore_label
-    label = np.full(shape, ignore, label_dtype(np.dtype(np.uint8), ignore))
-    _planes(label, campaign.axis)[list(campaign.asked(case_id))] = 0
-    return label
+    Labels that are missing are made, unless the case is annotated in another file. In labels that
+    are there, new slices become background if they hold nothing but ignore; everything else stays
+    as it is. A label that a program has turned or flipped is turned back.
 
-
-def prefill(campaign: Campaign, num_processes: int) -> Campaign:
-    """Bring every slice that is asked for into the label files.
-
-    Labels that are missing are made. In labels that are there, slices of rounds that have not been
-    prefilled become background if they hold nothing but ignore; everything else stays as it is.
-
-    Returns
-    -------
-    Campaign
-        The same; its file says that all rounds are prefilled.
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    num_processes
+        Number of processes.
 
     Raises
     ------
     SparseError
         If a label cannot be read.
     """
-    pending = [asking for asking in campaign.rounds if not asking.prefilled]
-    if not pending:
-        return campaign
-    jobs = {
-        case_id: sorted({i for asking in pending for i in asking.slices.get(case_id, ())})
-        for case_id in campaign.asked_cases
-        if any(case_id in asking.slices for asking in pending)
-    }
-    (campaign.folder / "labels").mkdir(exist_ok=True)
-    work = partial(_prefill_case, campaign=campaign)
-    map_cases(work, {c: (c, slices) for c, slices in jobs.items()}, num_processes, "Prefilling")
-    done = campaign.prefilled()
-    done.write()
-    return done
-
-
-def _prefill_case(job: tuple[str, Sequence[int]], campaign: Campaign) -> None:
-    case_id, slices = job
-    file, reader, axis = campaign.label_file(case_id), campaign.images.reader(), campaign.axis
-    if not file.exists():
-        with atomic_path(file, campaign.folder) as temporary:
-            image = campaign.image_files(case_id)[0]
-            write_label_like(temporary, prefilled_label(campaign, case_id), image, reader)
+    jobs: dict[str, set[int]] = {}
+    for asking in campaign.rounds:
+        if not asking.complete:
+            for case_id, slices in asking.slices.items():
+                jobs.setdefault(case_id, set()).update(slices)
+    if not jobs:
         return
-    label = read_label(file, reader)
-    planes, ignore = _planes(label, axis), campaign.ignore_label
-    untouched = [i for i in slices if i < len(planes) and (planes[i] == ignore).all()]
+    (campaign.folder / "labels").mkdir(exist_ok=True)
+    annotated = find_annotations(campaign).cases
+    work = partial(_prefill_case, campaign=campaign)
+    arguments = {c: (c, sorted(slices), c in annotated) for c, slices in sorted(jobs.items())}
+    map_cases(work, arguments, num_processes, "Prefilling")
+
+
+def check_extendable(campaign: Campaign) -> None:
+    """Refuse label volumes that cannot be given more slices.
+
+    Raises
+    ------
+    SparseError
+        If a case is annotated in a volume that is not the prefilled file.
+    """
+    for case_id, annotation in find_annotations(campaign).cases.items():
+        file = campaign.label_file(case_id)
+        if annotation.kind == "volume" and annotation.files[0].name != file.name:
+            raise SparseError(
+                f"{annotation.files[0]}: more slices can be asked for in {file.name} only; save "
+                "the annotation under that name"
+            )
+
+
+def _prefill_case(job: tuple[str, Sequence[int], bool], campaign: Campaign) -> None:
+    case_id, slices, annotated = job
+    file, reader, axis = campaign.label_file(case_id), campaign.images.reader(), campaign.axis
+    image = campaign.image_files(case_id)[0]
+    if not file.exists():
+        if not annotated:
+            _write(file, prefilled_label(campaign, case_id), image, campaign)
+        return
+    label = read_annotation(campaign, case_id, AnnotationFiles("volume", (file,)))
+    planes, ignore = planes_of(label, axis), campaign.ignore_label
+    untouched = [i for i in slices if (planes[i] == ignore).all()]
     if untouched:
         label = label.copy()
-        _planes(label, axis)[untouched] = 0
-        with atomic_path(file, campaign.folder) as temporary:
-            write_label_like(temporary, label, file, reader)
+        planes_of(label, axis)[untouched] = 0
+        found, wanted = (read_geometry(path, reader) for path in (file, image))
+        turned = found.shape != wanted.shape or found.shift_voxels(wanted) > MAX_SHIFT_VOXELS
+        _write(file, label, image if turned else file, campaign)
 
 
-def _planes(label: np.ndarray, axis: int) -> np.ndarray:
-    """View of a label with its slices first."""
-    return np.moveaxis(label, axis, 0)
+def _write(file: Path, label: np.ndarray, template: Path, campaign: Campaign) -> None:
+    with atomic_path(file, campaign.folder) as temporary:
+        write_label_like(temporary, label, template, campaign.images.reader())

@@ -1,7 +1,7 @@
 """How far the annotation of a campaign has come."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,12 +28,15 @@ class CaseProgress:
     problem
         Why the annotation cannot be used, with the file; None if it can.
     files
-        What was read, or is to be.
+        What was read, or is to be; None if there is nothing, or it is not clear what.
+    is_missing
+        Whether there is no annotation.
     """
 
     states: SliceStates
     problem: str | None
     files: AnnotationFiles | None
+    is_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,20 +49,26 @@ class Progress:
         By case ID, sorted.
     unknown
         Files among the annotations that belong to no case.
+    unusable
+        Why others cannot be used, by file.
     """
 
     cases: dict[str, CaseProgress]
     unknown: list[Path]
+    unusable: Mapping[Path, str]
 
     @property
     def states(self) -> dict[str, SliceStates]:
         """Slices of each case."""
         return {case_id: case.states for case_id, case in self.cases.items()}
 
-    @property
-    def problems(self) -> list[str]:
-        """Why annotations cannot be used."""
-        return [case.problem for case in self.cases.values() if case.problem is not None]
+    def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "Progress":
+        """The same, after slices that are as prefilled were confirmed to show no object."""
+        cases = {
+            case_id: replace(case, states=case.states.with_confirmed(slices.get(case_id, ())))
+            for case_id, case in self.cases.items()
+        }
+        return replace(self, cases=cases)
 
 
 def read_progress(
@@ -84,14 +93,19 @@ def read_progress(
     Raises
     ------
     SparseError
-        If the folder is missing, or it is unclear which file is a case's annotation.
+        If the folder is missing.
     """
     found = find_annotations(campaign, folder)
-    cases = sorted({*campaign.asked_cases, *found.cases})
+    unclear = {
+        case_id: CaseProgress(SliceStates(todo=campaign.asked(case_id)), problem, None)
+        for case_id, problem in found.problems.items()
+    }
+    cases = sorted({*campaign.asked_cases, *found.cases} - unclear.keys())
     jobs = {c: (c, found.cases.get(c), confirmed.get(c, frozenset())) for c in cases}
     where = folder or campaign.folder / "labels"
     work = partial(_look_at, campaign=campaign, folder=where)
-    return Progress(map_cases(work, jobs, num_processes, "Reading annotations"), found.unknown)
+    read = map_cases(work, jobs, num_processes, "Reading annotations")
+    return Progress(dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable)
 
 
 def confirmed_of(campaign: Campaign, answers: Answers) -> dict[str, frozenset[int]]:
@@ -100,7 +114,7 @@ def confirmed_of(campaign: Campaign, answers: Answers) -> dict[str, frozenset[in
 
 
 def parse_confirmed(
-    campaign: Campaign, texts: Sequence[str], states: Mapping[str, SliceStates]
+    campaign: Campaign, texts: Sequence[str], progress: Progress
 ) -> dict[str, frozenset[int]]:
     """Slices that a command line confirms to show no object.
 
@@ -111,28 +125,36 @@ def parse_confirmed(
     texts
         ``CASE`` for all slices of a case that are as prefilled, ``CASE:3,7`` for some slices;
         nothing for all slices of all cases that are as prefilled.
-    states
-        What the labels hold.
+    progress
+        What the labels hold. Nothing is confirmed of cases whose annotation cannot be used.
 
     Raises
     ------
     SparseError
-        If there is no such case, or a slice was not asked for.
+        If there is no such case, its annotation cannot be used, or a slice was not asked for or is
+        not as prefilled.
     """
     if not texts:
-        return {case_id: frozenset(found.todo) for case_id, found in states.items() if found.todo}
+        return {
+            case_id: frozenset(case.states.todo)
+            for case_id, case in progress.cases.items()
+            if case.problem is None and case.states.todo
+        }
     confirmed: dict[str, frozenset[int]] = {}
     for text in texts:
         case_id, colon, numbers = text.partition(":")
+        option = f"--confirm_empty {text}"
         if case_id not in campaign.asked_cases:
-            raise SparseError(
-                f"--confirm_empty {text}: no slice of a case {case_id!r} is asked for"
-            )
-        slices = frozenset(states[case_id].todo) if not colon else _slices(numbers, text)
-        if others := slices - set(campaign.asked(case_id)):
-            raise SparseError(
-                f"--confirm_empty {text}: slice {min(others)} of case {case_id} was not asked for"
-            )
+            raise SparseError(f"{option}: no slice of a case {case_id!r} is asked for")
+        case = progress.cases[case_id]
+        if case.problem is not None:
+            raise SparseError(f"{option}: {case.problem}")
+        slices = frozenset(case.states.todo) if not colon else _slices(numbers, text)
+        for i in sorted(slices):
+            if i not in campaign.asked(case_id):
+                raise SparseError(f"{option}: slice {i} of case {case_id} was not asked for")
+            if i not in {*case.states.todo, *case.states.empty}:
+                raise SparseError(f"{option}: slice {i} of case {case_id} is not as prefilled")
         confirmed[case_id] = confirmed.get(case_id, frozenset()) | slices
     return confirmed
 
@@ -154,7 +176,7 @@ def _look_at(
     nothing = SliceStates(todo=asked)
     if files is None:
         expected = folder / campaign.label_file(case_id).name
-        return CaseProgress(nothing, f"{expected} is missing", None)
+        return CaseProgress(nothing, f"{expected} is missing", None, is_missing=True)
     try:
         label = read_annotation(campaign, case_id, files)
     except SparseError as error:

@@ -1,7 +1,7 @@
 """What a label says about the slices of its volume: which are annotated, and which are not."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,9 +24,12 @@ class SliceStates:
         Asked for, with objects, but ``ignore`` in all other voxels: what is not an object has been
         painted over.
     extra
-        Not asked for, with voxels that are not ``ignore``.
+        Not asked for, with an object.
+    cleared
+        Not asked for, without an object, but not ``ignore`` either: nobody has said that they show
+        none.
     contradictory
-        Confirmed to show no object, but with an object.
+        Confirmed to show no object, but with an object, or ``ignore`` in all voxels.
     """
 
     todo: tuple[int, ...] = ()
@@ -35,6 +38,7 @@ class SliceStates:
     skipped: tuple[int, ...] = ()
     unfinished: tuple[int, ...] = ()
     extra: tuple[int, ...] = ()
+    cleared: tuple[int, ...] = ()
     contradictory: tuple[int, ...] = ()
 
     @property
@@ -46,6 +50,14 @@ class SliceStates:
     def annotated(self) -> tuple[int, ...]:
         """Slices asked for that are annotated, ascending."""
         return tuple(sorted((*self.done, *self.empty, *self.contradictory)))
+
+    def with_confirmed(self, slices: Collection[int]) -> "SliceStates":
+        """The same, after slices that are as prefilled were confirmed to show no object."""
+        return replace(
+            self,
+            todo=tuple(i for i in self.todo if i not in slices),
+            empty=tuple(sorted({*self.empty, *(set(self.todo) & set(slices))})),
+        )
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -100,13 +112,13 @@ def slice_states(
     found: dict[str, list[int]] = {}
     for i in range(label.shape[axis]):
         if i not in asked:
-            state = None if all_ignored[i] else "extra"
+            state = None if all_ignored[i] else "extra" if objects[i] else "cleared"
         elif objects[i] and not background[i] and any_ignored[i]:
             state = "unfinished"
         elif objects[i]:
             state = "contradictory" if i in confirmed else "done"
         elif i in confirmed:
-            state = "empty"
+            state = "contradictory" if all_ignored[i] else "empty"
         elif all_ignored[i]:
             state = "skipped"
         else:

@@ -83,15 +83,17 @@ def _details(progress: Progress) -> list[str]:
     for case_id, case in progress.cases.items():
         states = case.states
         for slices, what in (
-            (states.contradictory, "confirmed empty, but with an object"),
+            (states.contradictory, "confirmed empty, but with an object, or ignore everywhere"),
             (states.unfinished, "with objects, but ignore in place of background"),
             (states.skipped, "ignore everywhere"),
             (states.extra, "annotated, but not asked for"),
+            (states.cleared, "background, but not asked for: was the label ignore lost?"),
         ):
             if slices:
                 lines.append(f"look at:  {case_id}, {_numbers(slices)}: {what}")
         if case.problem is not None:
             lines.append(f"problem:  {case.problem}")
+    lines += [f"problem:  {text}" for text in progress.unusable.values()]
     lines += [f"unknown:  {file} belongs to no case" for file in progress.unknown]
     return lines
 

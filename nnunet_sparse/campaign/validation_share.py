@@ -60,7 +60,7 @@ def split_volumes(
             f"{len(annotated)} annotated volume: nnU-Net needs at least 2, one to train on and one "
             "to validate on"
         )
-    wanted = _count(share, len(annotated))
+    wanted = num_validation(share, len(annotated))
     val = [case_id for case_id in before["val"] if case_id in annotated]
     fresh = [c for c in sorted(annotated) if c not in before["val"] and c not in before["train"]]
     order = shuffled(fresh, generator(seed, "validation"))
@@ -79,7 +79,14 @@ def split_volumes(
     return {"train": train, "val": sorted(val)}
 
 
-def _count(share: float, total: int) -> int:
+def num_validation(share: float, total: int) -> int:
+    """Number of validation volumes that a share or number asks for.
+
+    Raises
+    ------
+    SparseError
+        If it is neither.
+    """
     if 0 < share < 1:
         return max(1, math.floor(share * total + 0.5))
     if math.isfinite(share) and share >= 1 and share == int(share):

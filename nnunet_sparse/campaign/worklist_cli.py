@@ -2,11 +2,13 @@
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.make import (
     CampaignRequest,
     extend_campaign,
@@ -14,7 +16,7 @@ from nnunet_sparse.campaign.make import (
     preview_campaign,
     write_work,
 )
-from nnunet_sparse.campaign.prefill import prefill
+from nnunet_sparse.campaign.prefill import check_extendable, prefill
 from nnunet_sparse.campaign.progress import (
     Progress,
     confirmed_of,
@@ -221,7 +223,7 @@ def find_progress(
     Parameters
     ----------
     campaign
-        The campaign, all rounds of which are prefilled.
+        The campaign.
     folder
         Where the annotations are; None for the campaign's own.
     texts
@@ -232,19 +234,41 @@ def find_progress(
     answers = read_worklist(campaign)
     progress = read_progress(campaign, confirmed_of(campaign, answers), folder, num_processes)
     if texts is not None:
-        answers = answers.with_confirmed(parse_confirmed(campaign, texts, progress.states))
-        progress = read_progress(campaign, confirmed_of(campaign, answers), folder, num_processes)
+        confirmed = parse_confirmed(campaign, texts, progress)
+        answers, progress = answers.with_confirmed(confirmed), progress.with_confirmed(confirmed)
     return answers, progress
+
+
+@contextmanager
+def campaign_lock(folder: Path) -> Iterator[None]:
+    """Keep other commands from working in the folder of a campaign.
+
+    Raises
+    ------
+    SparseError
+        If it is no such folder.
+    """
+    if not (folder / CAMPAIGN_FILE).is_file():
+        Campaign.read(folder)  # says what is wrong
+    with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
+        yield
 
 
 def open_campaign(folder: Path, num_processes: int) -> Campaign:
     """Read a campaign, and finish what a killed call has left; to be done under its lock."""
-    return prefill(Campaign.read(folder), num_processes)
+    campaign = Campaign.read(folder)
+    check_images(campaign)
+    return campaign if campaign.is_complete else finish_round(campaign, num_processes)
 
 
-def lock_of(folder: Path) -> Path:
-    """File of the lock under which a campaign is changed."""
-    return folder / ".nnsparse.lock"
+def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
+    """Bring rounds that are not complete into labels, worklist and guide."""
+    prefill(campaign, num_processes)
+    answers, progress = find_progress(campaign, None, None, num_processes)
+    write_work(campaign, answers, progress.states, num_processes)
+    campaign = campaign.completed()
+    campaign.write()
+    return campaign
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -277,8 +301,7 @@ def _make(args: argparse.Namespace) -> None:
 
 
 def _status(args: argparse.Namespace) -> None:
-    _check_campaign(args.campaign)
-    with locked(lock_of(args.campaign), f"Another process is working in {args.campaign}"):
+    with campaign_lock(args.campaign):
         campaign = open_campaign(args.campaign, args.num_processes)
         answers, progress = find_progress(
             campaign, args.annotations, args.confirm_empty, args.num_processes
@@ -288,36 +311,36 @@ def _status(args: argparse.Namespace) -> None:
 
 
 def _extend(args: argparse.Namespace) -> None:
-    _check_campaign(args.campaign)
     check_device(args.device)
-    with locked(lock_of(args.campaign), f"Another process is working in {args.campaign}"):
+    with campaign_lock(args.campaign):
+        before = Campaign.read(args.campaign)
+        variant = _variant(args, before.rounds[0].variant)
         campaign = open_campaign(args.campaign, args.num_processes)
-        variant = _variant(args, campaign.rounds[0].variant)
-        answers, progress = find_progress(campaign, None, None, args.num_processes)
-        _refuse_unreadable(progress)
-        extended = extend_campaign(
-            campaign, variant, progress.states, args.device, args.num_processes
-        )
-        print(_asked(extended))
-        if args.dry_run:
-            print(_slices_of_last_round(extended))
-            print("dry run: nothing was asked for")
-            return
-        extended.write()
-        extended = prefill(extended, args.num_processes)
-        _, after = find_progress(extended, None, None, args.num_processes)
-        write_work(extended, answers, after.states, args.num_processes)
-    print(f"{'next:':<11} nnsparse_worklist status {args.campaign}")
+        if before.is_complete or campaign.rounds[-1].variant != variant:
+            campaign = _extended(campaign, variant, args)
+            if not args.dry_run:
+                campaign.write()
+                finish_round(campaign, args.num_processes)
+    print(_asked(campaign))
+    if args.dry_run:
+        print(_slices_of_last_round(campaign))
+        print("dry run: nothing was asked for")
+    else:
+        print(f"{'next:':<11} nnsparse_worklist status {args.campaign}")
 
 
-def _check_campaign(folder: Path) -> None:
-    if not (folder / CAMPAIGN_FILE).is_file():
-        Campaign.read(folder)  # says what is wrong
+def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) -> Campaign:
+    """The campaign with another round, which is to be finished."""
+    check_extendable(campaign)
+    _, progress = find_progress(campaign, None, None, args.num_processes)
+    _refuse_unreadable(progress)
+    return extend_campaign(campaign, variant, progress.states, args.device, args.num_processes)
 
 
 def _refuse_unreadable(progress: Progress) -> None:
     """More slices can only be asked for where it is known what is annotated."""
-    unreadable = [c.problem for c in progress.cases.values() if c.problem and c.files is not None]
+    unreadable = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
+    unreadable += progress.unusable.values()
     if unreadable:
         raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
 
@@ -329,7 +352,7 @@ def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:
         given = getattr(args, name)
         return getattr(first, name) if given is None and first is not None else given
 
-    selector = chosen("selector")
+    selector, scope = chosen("selector"), chosen("scope")
     parameters: Mapping[str, Any] = parse_parameters(selector, args.parameters)
     if first is not None and selector == first.selector and not args.parameters:
         parameters = first.parameters
@@ -341,14 +364,21 @@ def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:
         s=chosen("s"),
         selector=selector,
         seed=chosen("seed"),
-        scope=chosen("scope"),
+        scope=scope,
         slices_per_volume=args.slices_per_volume,
         budget=args.budget,
-        min_per_volume=args.min_per_volume,
+        min_per_volume=_least(args, scope, first),
         mae=mae.preset,
         mae_seed=mae.seed,
         parameters=parameters,
     )
+
+
+def _least(args: argparse.Namespace, scope: str, first: Variant | None) -> int:
+    """Least number of slices per volume, where that of the first round may hold as well."""
+    if args.min_per_volume is not None:
+        return int(args.min_per_volume)
+    return first.min_per_volume if first is not None and scope == "dataset" else 0
 
 
 def _asked(campaign: Campaign) -> str:

@@ -187,12 +187,9 @@ def test_only_what_is_not_asked_for_lies_under_a_veil(
 def test_labels_that_are_painted_are_shown(
     prefilled: Campaign, tmp_path: Path, tiles: list[Any]
 ) -> None:
-    file = prefilled.label_file("a")
-    label = array(file)
+    label = array(prefilled.label_file("a"))
     label[1, 2, 3] = 2
-    geometry = nibabel.load(file).affine
-    nibabel.save(nibabel.Nifti1Image(label.T, geometry), file)
-    draw_prefilled(prefilled, "a", tmp_path / "a.png")
+    draw_prefilled(prefilled, "a", tmp_path / "a.png", label)
     blue = tuple(round(0.6 * c) for c in (86, 180, 233))
     assert _colors(tiles[0].picture) == {(0, 0, 0), blue}
     # the cut goes through it

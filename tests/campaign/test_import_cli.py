@@ -154,6 +154,13 @@ def _confirm(campaign: Path) -> None:
     write_rows(campaign, rows)
 
 
+def _lose_ignore(campaign: Path) -> None:
+    def lose(voxels: np.ndarray) -> None:
+        voxels[voxels == IGNORE] = 0
+
+    edit(campaign / "labels" / "a.nii.gz", lose)
+
+
 REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "shifted": (_shifted, "a.nii.gz"),
     "stretched": (_stretched, "a.nii.gz"),
@@ -164,7 +171,8 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "ignored": (lambda c: paint(c, "a", painted(c, "a"), IGNORE, True), "ignore everywhere"),
     "missing": (lambda c: (c / "labels" / "a.nii.gz").unlink(), "a.nii.gz is missing"),
     "truncated": (lambda c: (c / "labels" / "a.nii.gz").write_bytes(b"x"), "a.nii.gz is damaged"),
-    "contradiction": (_confirm, "confirmed empty, but there is an object"),
+    "contradiction": (_confirm, "confirmed empty, but with an object"),
+    "ignore lost": (_lose_ignore, "was the label ignore lost?"),
 }
 
 
@@ -249,6 +257,74 @@ def test_extra_slices_are_left_out(campaign: Path) -> None:
     assert (load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index] == IGNORE).all()
 
 
+def test_background_that_nobody_asked_for(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _lose_ignore(campaign)
+    assert imported() == 2
+    assert "was the label ignore lost?" in capsys.readouterr().err
+    assert imported("--accept_extra") == 0
+    shown = capsys.readouterr().out
+    assert "left out:   9 slices of 1 volume, not asked for, and background only" in shown
+    label = load(dataset(campaign) / "labelsTr" / "a.nii.gz")
+    annotated = np.flatnonzero((label != IGNORE).any(axis=(0, 1)))
+    assert list(annotated) == sorted(asked(campaign, "a"))
+
+
+def test_what_nobody_can_tell_stays_unknown_on_slices_confirmed_empty(campaign: Path) -> None:
+    rows = read_rows(campaign)
+    index = painted(campaign, "a")
+    paint(campaign, "a", index, 0, everywhere=True)
+    paint(campaign, "a", index, IGNORE)
+    for row in rows:
+        if (row["case"], int(row["slice"])) == ("a", index):
+            row["confirmed_empty"] = "yes"
+    write_rows(campaign, rows)
+    assert imported() == 0
+    plane = load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index]
+    assert (plane[2, 3], np.count_nonzero(plane)) == (IGNORE, 1)
+
+
+def test_files_of_no_case_are_named(
+    campaign: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    label = campaign / "labels" / "b.nii.gz"
+    label.rename(campaign / "labels" / "b final.nii.gz")
+    assert imported() == 2
+    assert "- campaign/labels/b final.nii.gz belongs to no case" in caplog.text
+    assert imported("--partial") == 0
+    assert "unknown:    campaign/labels/b final.nii.gz" in capsys.readouterr().out
+
+
+def test_a_label_that_changes_while_it_is_imported(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = import_module.link_file
+
+    def save(*arguments: object, **options: object) -> None:
+        link(*arguments, **options)  # type: ignore[arg-type]
+        paint(campaign, "a", painted(campaign, "a"), 2)
+
+    monkeypatch.setattr(import_module, "link_file", save)
+    assert imported() == 2
+    assert "a.nii.gz has changed since it was looked at" in capsys.readouterr().err
+    assert not dataset(campaign).exists()
+
+
+@pytest.mark.usefixtures("campaign")
+def test_split_that_was_made_before_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported("--val", "1") == 0
+    assert imported("--val", "2", "--overwrite") == 0
+    assert "4 train, 1 val (volumes keep the part of earlier" in capsys.readouterr().out
+
+
+def test_a_damaged_split(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (campaign / "split.json").write_text("{}")
+    assert imported() == 2
+    assert "split.json is damaged" in capsys.readouterr().err
+
+
 def test_validation_volumes_stay_what_they_are(campaign: Path) -> None:
     for case_id in "de":
         (campaign / "labels" / f"{case_id}.nii.gz").rename(campaign / f"{case_id}.nii.gz")
@@ -271,7 +347,7 @@ def test_dry_run(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert not (campaign / "split.json").exists()
 
 
-def test_masks_of_single_slices(campaign: Path) -> None:
+def test_masks_of_single_slices(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = campaign.parent / "masks"
     masks.mkdir()
     expected = {}
@@ -281,6 +357,12 @@ def test_masks_of_single_slices(campaign: Path) -> None:
             plane = truth[..., index].T  # rows y, columns x
             Image.fromarray(plane.astype(np.uint8)).save(masks / f"{case_id}_slice{index:03d}.png")
             expected[case_id, index] = truth[..., index]
+    wrong = masks / f"a_slice{not_asked(campaign, 'a')}.png"
+    Image.fromarray(plane.astype(np.uint8)).save(wrong)
+    assert imported("--annotations", str(masks)) == 2
+    error = capsys.readouterr().err
+    assert f"{wrong.name}: slice {not_asked(campaign, 'a')} is annotated" in error
+    wrong.unlink()
     assert imported("--annotations", str(masks)) == 0
     for (case_id, index), plane in expected.items():
         label = load(dataset(campaign) / "labelsTr" / f"{case_id}.nii.gz")

@@ -26,8 +26,19 @@ def test_an_object_on_a_slice_confirmed_empty() -> None:
     assert states.contradictory == (0,)
 
 
-def test_extra_background_is_annotation() -> None:
-    assert slice_states(np.array([[[0, 2]]]), 0, (), (), IGNORE).extra == (0,)
+def test_ignore_everywhere_on_a_slice_confirmed_empty() -> None:
+    states = slice_states(np.array([[[2, 2]]]), 0, {0}, {0}, IGNORE)
+    assert states.contradictory == (0,)
+
+
+def test_background_that_nobody_asked_for_is_no_annotation() -> None:
+    states = slice_states(np.array([[[0, 2]], [[0, 0]]]), 0, (), (), IGNORE)
+    assert (states.extra, states.cleared) == ((), (0, 1))
+
+
+def test_confirming_later() -> None:
+    states = SliceStates(todo=(1, 2), done=(3,), empty=(4,)).with_confirmed({2, 3})
+    assert states == SliceStates(todo=(1,), done=(3,), empty=(2, 4))
 
 
 @pytest.mark.parametrize(
@@ -54,4 +65,4 @@ def test_every_slice_asked_for_has_one_state(
 ) -> None:
     states = slice_states(label, 0, asked, confirmed & asked, IGNORE)
     assert sorted((*states.annotated, *states.missing)) == sorted(asked)
-    assert not set(states.extra) & asked
+    assert not {*states.extra, *states.cleared} & asked

@@ -1,13 +1,16 @@
+import gzip
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from campaign.annotator import annotate, edit, load, read_rows, write_rows
+from campaign.annotator import annotate, break_geometry, edit, load, read_rows, write_rows
 from campaign.scans import SHAPE, write_scans
 from conftest import BaseMaker
 
 from nnunet_sparse.campaign import make as make_module
+from nnunet_sparse.campaign import worklist_cli
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.worklist_cli import main
 from nnunet_sparse.geometry import read_geometry
@@ -212,13 +215,31 @@ def test_confirming_on_the_command_line(campaign: Path, capsys: pytest.CaptureFi
         ("x", "no slice of a case 'x' is asked for"),
         ("a:99", "slice 99 of case a was not asked for"),
         ("a:one", "--confirm_empty takes CASE or CASE:3,7"),
+        ("b", "b.nii.gz lies elsewhere than its image"),
+        ("c:{painted}", "of case c is not as prefilled"),
     ],
 )
 def test_bad_confirmations(
     campaign: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
-    assert main(["status", str(campaign), "-np", "1", "--confirm_empty", text]) == 2
+    break_geometry(campaign, "b")
+    painted = next(int(r["slice"]) for r in read_rows(campaign) if r["case"] == "c")
+
+    def paint(voxels: np.ndarray) -> None:
+        voxels[2, 3, painted] = 1
+
+    edit(campaign / "labels" / "c.nii.gz", paint)
+    named = text.format(painted=painted)
+    assert main(["status", "campaign", "-np", "1", "--confirm_empty", named]) == 2
     assert message in capsys.readouterr().err
+    assert {row["confirmed_empty"] for row in read_rows(campaign)} == {""}
+
+
+def test_all_that_can_be_confirmed(campaign: Path) -> None:
+    break_geometry(campaign, "b")
+    assert main(["status", "campaign", "-np", "1", "--confirm_empty"]) == 0
+    confirmed = {r["case"] for r in read_rows(campaign) if r["confirmed_empty"]}
+    assert confirmed == {"a", "c", "d"}  # nobody knows what b shows
 
 
 def test_status_tells_what_is_wrong(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -271,28 +292,58 @@ def test_extra_annotation_is_not_asked_for(campaign: Path) -> None:
     assert (load(campaign / "labels" / "a.nii.gz")[2:4, 3, extra] == 1).all()
 
 
+@pytest.mark.parametrize("again", ["status", "extend", "another"])
+@pytest.mark.parametrize("killed_in", ["prefill", "write_work"])
 def test_extend_that_was_killed_is_finished(
-    campaign: Path, monkeypatch: pytest.MonkeyPatch
+    campaign: Path, monkeypatch: pytest.MonkeyPatch, killed_in: str, again: str
 ) -> None:
-    found = Campaign.read(campaign)
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    extend = ["extend", "campaign", "--budget", "4", "-np", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "nnunet_sparse.campaign.worklist_cli.prefill",
-            lambda c, _: (
-                c
-                if all(r.prefilled for r in c.rounds)
-                else (_ for _ in ()).throw(KeyboardInterrupt)
-            ),
-        )
-        assert main(["extend", "campaign", "--budget", "4", "-np", "1"]) == 130
-    assert not Campaign.read(campaign).rounds[1].prefilled
-    assert main(["status", "campaign", "-np", "1"]) == 0
+        patch.setattr(worklist_cli, killed_in, killed)
+        assert main(extend) == 130
+    assert not Campaign.read(campaign).is_complete
+    more = {"status": ["status", "campaign", "-np", "1"], "extend": extend}
+    assert main(more.get(again, [*extend[:3], "2", *extend[4:]])) == 0
     after = Campaign.read(campaign)
-    assert after.rounds[0] == found.rounds[0]
-    assert after.rounds[1].prefilled
-    for case_id, slices in after.rounds[1].slices.items():
-        assert (load(campaign / "labels" / f"{case_id}.nii.gz")[..., list(slices)] == 0).all()
-    assert len(read_rows(campaign)) == 16
+    assert after.is_complete
+    assert len(after.rounds) == (3 if again == "another" else 2)
+    for case_id in after.asked_cases:
+        label = load(campaign / "labels" / f"{case_id}.nii.gz")
+        assert (label[..., list(after.asked(case_id))] == 0).all()
+    assert len(read_rows(campaign)) == (18 if again == "another" else 16)
+    page = (campaign / "README.html").read_text("utf-8")
+    assert f"{len(read_rows(campaign))} axial slices" in page
+
+
+def test_extend_writes_into_prefilled_files_only(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = campaign / "labels" / "a.nii.gz"
+    edit(file, lambda voxels: voxels.fill(1))
+    file.with_suffix("").write_bytes(gzip.decompress(file.read_bytes()))
+    file.unlink()
+    before = (campaign / "campaign.json").read_bytes()
+    assert main(["extend", "campaign", "--budget", "4", "-np", "1"]) == 2
+    assert "a.nii: more slices can be asked for in a.nii.gz only" in capsys.readouterr().err
+    assert (campaign / "campaign.json").read_bytes() == before
+
+
+def test_dry_run_of_extend(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.read_bytes() for p in campaign.rglob("*") if p.is_file()}
+    assert main(["extend", "campaign", "--budget", "4", "-np", "1", "--dry_run"]) == 0
+    assert "dry run: nothing was asked for" in capsys.readouterr().out
+    assert {p: p.read_bytes() for p in campaign.rglob("*") if p.is_file()} == before
+
+
+def test_extend_chooses_as_in_the_first_round(scans: Path) -> None:
+    options = ("--scope", "dataset", "--selector", "random", "--min_per_volume", "2")
+    assert make("--budget", "9", *options, "--seed", "3") == 0
+    assert main(["extend", "campaign", "--budget", "4", "-np", "1"]) == 0
+    first, second = Campaign.read(scans.parent / "campaign").rounds
+    assert second.variant == replace(first.variant, budget=4)
 
 
 def test_extend_wants_readable_labels(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
