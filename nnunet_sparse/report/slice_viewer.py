@@ -23,9 +23,10 @@ from nnunet_sparse.selection import Selection
 
 _MAX_SIDE = 160
 _MAX_SLICES = 48
-# what nobody has annotated
-_UNKNOWN = (128, 128, 128, 150)
 _OPACITY = 150
+# what nobody has annotated: value, and colour
+_NOT_ANNOTATED = -1
+_UNKNOWN = (128, 128, 128, _OPACITY)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ViewedVolume:
     layers
         Names and pictures of what can be laid over it.
     legend
-        Names and colours of the labels.
+        Names and colours of the labels, and of what is not annotated where there is any.
     """
 
     title: str
@@ -193,9 +194,9 @@ def _training_volumes(
         layers = {"truth": volume.label}
         for name, raw in raws.items():
             case = raw.training[case_id]
-            label = read_volume(raw, case, case.label, axis).label
+            label = read_volume(raw, case, case.label, axis).label.astype(np.int64)
             ignore = raw.dataset_json["labels"].get("ignore")
-            layers[f"annotation: {name}"] = np.where(label == ignore, -1, label)
+            layers[f"annotation: {name}"] = np.where(label == ignore, _NOT_ANNOTATED, label)
         title = f"{case_id} (training)"
         found.append(_view(title, panel, volume, layers, label_legend(base)))
     return found
@@ -219,6 +220,8 @@ def _view(
     columns = math.ceil(math.sqrt(len(slices)))
     image = _mosaic([_gray(volume, i)[::step, ::step] for i in slices], columns)
     height, width = volume.image[0][::step, ::step].shape
+    if any((label == _NOT_ANNOTATED).any() for label in layers.values()):
+        legend = (*legend, ("not annotated", "#{:02x}{:02x}{:02x}".format(*_UNKNOWN)))
     pictures = [
         (name, _address(_mosaic([_coloured(label[i])[::step, ::step] for i in slices], columns)))
         for name, label in layers.items()
@@ -245,10 +248,10 @@ def _gray(volume: SlicedVolume, index: int) -> np.ndarray:
 
 
 def _coloured(label: np.ndarray) -> np.ndarray:
-    """(y, x, 4) colours of labels; background is clear, -1 grey."""
+    """(y, x, 4) colours of labels; background is clear, what is not annotated grey."""
     found = np.zeros((*label.shape, 4), np.uint8)
     for value in np.unique(label):
-        if value < 0:
+        if value == _NOT_ANNOTATED:
             found[label == value] = _UNKNOWN
         elif value > 0:
             text = label_color(int(value)).lstrip("#")

@@ -1,15 +1,20 @@
+import base64
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from conftest import BaseMaker
 from grid_fixtures import write_grid
 from grid_results import result
+from PIL import Image
 
 from nnunet_sparse.pictures import label_color
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.report.grid_panels import panels
 from nnunet_sparse.report.slice_viewer import (
+    ViewedVolume,
     _defined_mean,
     label_legend,
     viewed_volumes,
@@ -33,18 +38,42 @@ def test_a_label_called_mean_has_a_colour(make_base: BaseMaker) -> None:
     )
 
 
+def write_selection(folder: Path) -> None:
+    """Say that a data set is a sparse one of itself, in which one slice is annotated."""
+    selection = {
+        "base": folder.name,
+        "variant": {"rho": 0.2, "s": 1.0, "selector": "fixed"},
+        "axis": 0,
+        "cases": {"tr_00": {"num_slices": 10, "slices": [1]}},
+        "selector": {"parameters": {}},
+    }
+    (folder / "selection.json").write_text(json.dumps(selection))
+
+
+def colours(volume: ViewedVolume, layer: str) -> set[tuple[int, ...]]:
+    """What a layer is painted with."""
+    data = base64.b64decode(dict(volume.layers)[layer].partition(",")[2])
+    return set(Image.open(io.BytesIO(data)).convert("RGBA").getdata())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_what_is_not_annotated_is_grey(tmp_path: Path, make_base: BaseMaker, dtype: type) -> None:
+    labels = {"background": 0, "organ": 1, "ignore": 2}  # make_base draws 0, 1 and 2
+    folder = make_base("Dataset004_A", num_test=2, dtype=dtype, labels=labels)
+    write_selection(folder)
+    results = [result(task="A", dataset=folder.name, counts=np.tile([1, 1, 1], (2, 1)))]
+    test, training = viewed_volumes(write_grid(tmp_path), panels(results), 1)
+    organ = tuple(bytes.fromhex(label_color(1)[1:]))
+    annotation = colours(training, "annotation: fixed, rho 0.2, s 1")
+    assert {pixel[:3] for pixel in annotation if pixel[3]} == {organ, (128, 128, 128)}
+    assert training.legend == (("organ", label_color(1)), ("not annotated", "#808080"))
+    assert test.legend == (("organ", label_color(1)),)
+
+
 def test_each_task_has_its_own_legend(tmp_path: Path, make_base: BaseMaker) -> None:
     names = ("Dataset004_A", "Dataset005_B")
     for name, labels in zip(names, ({"a": 1, "b": 2}, {"b": 1, "a": 2}), strict=True):
-        folder = make_base(name, num_test=2, labels={"background": 0, **labels})
-        selection = {
-            "base": name,
-            "variant": {"rho": 0.2, "s": 1.0, "selector": "fixed"},
-            "axis": 0,
-            "cases": {"tr_00": {"num_slices": 10, "slices": [1]}},
-            "selector": {"parameters": {}},
-        }
-        (folder / "selection.json").write_text(json.dumps(selection))
+        write_selection(make_base(name, num_test=2, labels={"background": 0, **labels}))
     grid = write_grid(tmp_path)
     counts = np.tile([1, 1, 1], (2, 1))
     results = [result(task=name[-1], dataset=name, counts=counts) for name in names]
