@@ -1,6 +1,7 @@
 """What is looked at before an experiment begins, beside what its file alone tells."""
 
 import difflib
+from typing import Any
 
 from nnunet_sparse.env import environment, training_environment
 from nnunet_sparse.grid.cells import Base, bases, configurations
@@ -13,7 +14,7 @@ _OWN = "SparseTrainer"
 
 
 def check_experiment(grid: Grid) -> None:
-    """Refuse labels and trainers that do not exist, and trainers of other dimensions.
+    """Refuse what would fail or be ignored once the experiment runs.
 
     Raises
     ------
@@ -54,12 +55,25 @@ def _check_trainer(grid: Grid, configuration: Configuration) -> None:
                 f"{name} trains {PAPER[name].configuration}, not {configuration.configuration}",
             )
     elif name != _OWN:
-        from nnunet_sparse.doctor.batches import find_trainer
+        trainer = _find_trainer(grid, configuration)
+        # classes of nnU-Net's folders may be loaded twice, so that names tell more than issubclass
+        if configuration.settings and _OWN not in {each.__name__ for each in trainer.__mro__}:
+            grid.fail(
+                configuration.line,
+                f"{name} does not read settings: leave them out, or use {_OWN} or a trainer "
+                "derived from it (nnU-Net has trainers with a length of their own, as "
+                "nnUNetTrainer_5epochs)",
+            )
 
-        try:
-            with environment(training_environment(grid.paths)):
-                find_trainer(name)
-        except Exception as error:  # whatever modules of others raise
-            close = difflib.get_close_matches(name, [_OWN, *PAPER], n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            grid.fail(configuration.line, f"{error}{hint}")
+
+def _find_trainer(grid: Grid, configuration: Configuration) -> Any:
+    from nnunet_sparse.doctor.batches import find_trainer
+
+    name = configuration.trainer
+    try:
+        with environment(training_environment(grid.paths)):
+            return find_trainer(name)
+    except Exception as error:  # whatever modules of others raise
+        close = difflib.get_close_matches(name, [_OWN, *PAPER], n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        grid.fail(configuration.line, f"{error}{hint}")

@@ -148,7 +148,7 @@ def _step(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.grid.checks import check_experiment
-    from nnunet_sparse.grid.status import DONE, grid_status
+    from nnunet_sparse.grid.status import DONE, FAILED, STOPPED, grid_status
     from nnunet_sparse.grid.workflow import run_workflow
 
     if not args.grid.is_file() and any(Path(word).is_file() for word in args.snakemake):
@@ -158,9 +158,12 @@ def _run(args: argparse.Namespace) -> None:
         )
     grid = open_grid(args.grid)
     check_experiment(grid)
-    if run_workflow(grid, args.snakemake):
-        raise SparseError(f"not everything is done: nnsparse_grid status {args.grid} shows why")
+    ended = run_workflow(grid, args.snakemake)
     status = grid_status(grid)
+    if ended and status.of(FAILED, STOPPED):
+        raise SparseError(f"not everything is done: nnsparse_grid status {args.grid} shows why")
+    if ended:
+        raise SparseError("Snakemake ended with an error; --verbose shows more of it")
     if len(status.of(DONE)) == len(status.states):
         print(f"everything is done; next: nnsparse_report {args.grid}")
 

@@ -1,6 +1,8 @@
 """Running an experiment with Snakemake."""
 
+import contextlib
 import importlib.util
+import io
 import logging
 import os
 import sys
@@ -67,10 +69,13 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     Raises
     ------
     SparseError
-        If Snakemake is missing, the experiment is wrong, or another process runs it.
+        If Snakemake is missing, the experiment or an option is wrong, or another process runs it.
     """
     check_snakemake()
     jobs = job_graph(grid)  # errors of the file are told before Snakemake starts
+    common = ["--snakefile", str(snakefile()), "--directory", str(grid.folder)]
+    arguments = [*common, *_defaults(options), *options]
+    check_options(arguments)
     grid.folder.mkdir(parents=True, exist_ok=True)
     grid.paths.make_folders()
     lock = try_lock(grid.folder / _LOCK)
@@ -80,16 +85,9 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     os.environ["NNSPARSE_GRID"] = str(grid.file)
     try:
         forget_outdated(grid)
-        common = [
-            "--snakefile",
-            str(snakefile()),
-            "--directory",
-            str(grid.folder),
-        ]
         if any((grid.folder / ".snakemake" / "locks").glob("*")):
             logger.info("Removing the lock of a run that was killed")
             _snakemake([*common, "--unlock", "--quiet", "all"])
-        arguments = [*common, *_defaults(options), *options]
         if not _TALKATIVE.isdisjoint(options):
             return _snakemake(arguments)
         progress = _Progress(grid, jobs)
@@ -101,6 +99,39 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
             progress.join()
     finally:
         unlock(lock)
+
+
+def check_options(arguments: Sequence[str]) -> None:
+    """Refuse options that Snakemake does not know, and those with which it would wait for ever.
+
+    Raises
+    ------
+    SparseError
+        With what Snakemake says, without its 100 lines of usage.
+    """
+    from snakemake.cli import CliException, parse_args
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            _, parsed = parse_args(list(arguments))
+    except SystemExit as end:
+        if not end.code:  # --version
+            return
+        last = said.getvalue().strip().rpartition("\n")[2]
+        raise SparseError(f"{last.rpartition('error: ')[2]} (options of Snakemake)") from end
+    except (CliException, OSError) as error:
+        raise SparseError(f"{error} (options of Snakemake)") from error
+    for name, word in (("cores", "all"), ("jobs", "unlimited")):
+        given = getattr(parsed, name)
+        if given not in (None, word) and not _is_number(given):
+            raise SparseError(
+                f"--{name} must be a whole number of at least 1, or {word}, got {given}"
+            )
+
+
+def _is_number(text: object) -> bool:
+    return str(text).isdecimal() and int(str(text)) > 0
 
 
 def _defaults(options: Sequence[str]) -> list[str]:

@@ -88,7 +88,13 @@ def read_yaml(file: Path) -> Node:
         raise SparseError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SparseError(f"{file} is no text in UTF-8") from error
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        number = text.count("\n", 0, error.position) + 1
+        raise SparseError(
+            f"{file}, line {number}: the character {chr(error.character)!r} cannot stand in YAML"
+        ) from error
     try:
         root = loader.get_single_node()
         if root is None:

@@ -8,6 +8,7 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.checks import check_experiment
 
 BASE = "  - base: 4\n"
+WITHOUT_SETTINGS = TINY.replace(TINY[TINY.index("    settings") : TINY.index("rho")], "")
 PHANTOM = TINY.splitlines(keepends=True)[1]
 
 
@@ -45,6 +46,21 @@ def test_trainers_that_cannot_train(tmp_path: Path, trainer: str, message: str) 
 
 
 def test_trainers_of_nnunet_and_of_the_paper(tmp_path: Path) -> None:
-    for trainer in ("nnUNetTrainerNoMirroring", "SparseTrainerSegFormer"):
-        text = TINY.replace("planner:", f"trainer: {trainer}\n    planner:", 1)
+    for trainer in ("nnUNetTrainer_5epochs", "SparseTrainerSegFormer"):
+        text = WITHOUT_SETTINGS.replace("planner:", f"trainer: {trainer}\n    planner:", 1)
         check_experiment(write_grid(tmp_path, text))
+
+
+def test_settings_that_a_trainer_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = TINY.replace("planner:", "trainer: nnUNetTrainer\n    planner:", 1)
+    with pytest.raises(SparseError, match=r"line \d: nnUNetTrainer does not read settings: leave"):
+        check_experiment(write_grid(tmp_path, text))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "derived.py").write_text(
+        "from nnunet_sparse.trainers.sparse_trainer import SparseTrainer\n\n\n"
+        "class Derived(SparseTrainer):\n    pass\n"
+    )
+    monkeypatch.setenv("nnUNet_extTrainer", str(tmp_path / "theirs"))
+    check_experiment(write_grid(tmp_path, text.replace("nnUNetTrainer", "Derived")))

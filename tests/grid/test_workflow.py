@@ -286,3 +286,32 @@ def test_unknown_options_are_snakemakes(
     assert "unrecognized arguments: --cores 3" in capsys.readouterr().err
     assert run_workflow(open_grid(grid.file), []) == 0
     assert "--cores" in given[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cores", "0"], "--cores must be a whole number of at least 1, or all, got 0"),
+        (["-c", "two"], "Error parsing number of cores"),
+        (["--jobs=-1"], "--jobs must be a whole number of at least 1, or unlimited, got -1"),
+        (["--bogus"], "unrecognized arguments: --bogus (options of Snakemake)"),
+        (["--retries", "x"], "argument --retries"),
+    ],
+)
+def test_options_that_snakemake_cannot_run_with(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    grid = write_grid(tmp_path)
+    assert main(["run", str(grid.file), *options]) == 2
+    said = capfd.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith(f"error: {message}")
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_an_error_of_snakemake_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", lambda _: 1)
+    assert main(["run", str(write_grid(tmp_path).file)]) == 2
+    assert "error: Snakemake ended with an error" in capsys.readouterr().err

@@ -59,6 +59,8 @@ def test_ids_with_zeros_stay_as_they_are(tmp_path: Path) -> None:
         ("name: *x\n", 1, "found undefined alias"),
         ("name: a\ndoors: 2024-13-45\n", 2, "'2024-13-45' cannot be read: month must be in"),
         ("? [1, 2]\n: 3\n", 1, "a key must be a word"),
+        ("name: a\ndoors: \x013\n", 2, "the character '\\x01' cannot stand in YAML"),
+        ("name: \0\n", 1, "the character '\\x00' cannot stand in YAML"),
     ],
 )
 def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, message: str) -> None:
