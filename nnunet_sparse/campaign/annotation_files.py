@@ -12,12 +12,12 @@ A case is annotated by one of four kinds of files in a folder::
 Endings may be in capital letters. Volumes say for each voxel whether it is annotated. Masks decide
 on their slices; asked slices without one are background, as they were handed out. Segmentations
 decide on the slices that were asked for, and on others in which they mark a label. ``CASE.nii.gz``
-as it was handed out gives way to another kind beside it.
+as it was handed out gives way to another annotation beside it.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +30,12 @@ from nnunet_sparse.campaign.dicom_segmentation import (
     find_case,
     read_dicom_segmentation,
 )
-from nnunet_sparse.campaign.label_volume import VOLUME_ENDINGS, is_untouched, read_label_volume
+from nnunet_sparse.campaign.label_volume import (
+    VOLUME_ENDINGS,
+    is_untouched,
+    read_label_volume,
+    voxel_files,
+)
 from nnunet_sparse.campaign.slice_masks import PICTURE_ENDINGS, read_slice_masks
 from nnunet_sparse.campaign.slicer_segmentation import SLICER_ENDING, read_slicer_segmentation
 from nnunet_sparse.errors import SparseError
@@ -67,6 +72,11 @@ class AnnotationFiles:
     files: tuple[Path, ...]
     slices: tuple[int, ...] = ()
 
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """Everything that is read: the files, each with the one that holds its voxels, if any."""
+        return tuple(part for file in self.files for part in (file, *voxel_files(file)))
+
 
 @dataclass(frozen=True)
 class FoundAnnotations:
@@ -75,20 +85,26 @@ class FoundAnnotations:
     Attributes
     ----------
     cases
-        By case ID, sorted.
+        By case ID, sorted; without those that have a problem.
     unknown
         Files and folders that belong to no case of the campaign.
+    problems
+        Why it is unclear what annotates a case, with names of files; by case ID, sorted.
+    unusable
+        Why it cannot be told to which case a DICOM file belongs.
     """
 
     cases: dict[str, AnnotationFiles]
-    unknown: list[Path]
+    unknown: list[Path] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    unusable: dict[Path, str] = field(default_factory=dict)
 
 
 def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnnotations:
     """Find the files that annotate the cases of a campaign.
 
     Hidden files, texts, tables and pages are passed over. Only DICOM segmentations that are not
-    named after a case are opened, and labels beside which another kind of annotation lies.
+    named after a case are opened, and labels beside which another annotation lies.
 
     Parameters
     ----------
@@ -100,26 +116,31 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
     Raises
     ------
     SparseError
-        If there is no such folder, a case or a slice has several annotations, or a DICOM
-        segmentation belongs to no image or to several.
+        If there is no such folder.
     """
     folder = folder or campaign.folder / "labels"
     if not folder.is_dir():
         raise SparseError(f"{folder} is no folder; annotations are looked for in one")
     matches: dict[str, list[_Match]] = {}
-    unknown = []
+    found = FoundAnnotations({})
     for path in sorted(folder.iterdir()):
         if _passed_over(path):
             continue
-        if match := _match(path, campaign):
+        try:
+            of_path = _matches(path, campaign)
+        except SparseError as error:
+            found.unusable[path] = str(error)
+            continue
+        for match in of_path:
             matches.setdefault(match.case_id, []).append(match)
-        else:
-            unknown.append(path)
-    cases = {
-        case_id: _one_annotation(_without_untouched(matches[case_id], campaign))
-        for case_id in sorted(matches)
-    }
-    return FoundAnnotations(cases, unknown)
+        if not of_path:
+            found.unknown.append(path)
+    for case_id in sorted(matches):
+        try:
+            found.cases[case_id] = _one_annotation(_without_untouched(matches[case_id], campaign))
+        except SparseError as error:
+            found.problems[case_id] = str(error)
+    return found
 
 
 def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFiles) -> np.ndarray:
@@ -175,10 +196,15 @@ def _passed_over(path: Path) -> bool:
     return any(f.stem == path.stem and f.suffix.lower() == ".mhd" for f in path.parent.iterdir())
 
 
-def _match(path: Path, campaign: Campaign) -> _Match | None:
+def _matches(path: Path, campaign: Campaign) -> list[_Match]:
     if path.is_dir():
-        file = _only_dicom(path) if path.name in campaign.volumes else None
-        return _Match(path.name, file, "dicom") if file else None
+        files = _dicom_files(path) if path.name in campaign.volumes else []
+        return [_Match(path.name, file, "dicom") for file in files]
+    match = _match(path, campaign)
+    return [match] if match else []
+
+
+def _match(path: Path, campaign: Campaign) -> _Match | None:
     stem, ending = _stem_and_ending(path)
     if ending == DICOM_ENDING:
         return _Match(
@@ -200,29 +226,24 @@ def _stem_and_ending(path: Path) -> tuple[str, str]:
     return path.name[: len(path.name) - len(ending)], ending
 
 
-def _only_dicom(folder: Path) -> Path | None:
-    files = sorted(
+def _dicom_files(folder: Path) -> list[Path]:
+    return sorted(
         f for f in folder.iterdir() if f.suffix.lower() == DICOM_ENDING and not _passed_over(f)
     )
-    if len(files) > 1:
-        raise SparseError(
-            f"{folder} holds {len(files)} DICOM files ({files[0].name}, {files[1].name} ...), "
-            "expected one segmentation"
-        )
-    return files[0] if files else None
 
 
 def _without_untouched(matches: list[_Match], campaign: Campaign) -> list[_Match]:
-    """Leave out a label as it was handed out, if there is one other kind of annotation."""
-    labels = [match for match in matches if match.kind == "volume"]
-    others = [match for match in matches if match.kind != "volume"]
-    if len(labels) != 1 or len({match.kind for match in others}) != 1:
+    """Leave out a label as it was handed out, if there is another annotation."""
+    labels = [match for match in matches if _is_handed_out(match)]
+    if len(labels) != 1 or len(matches) == 1:
         return matches
     (label,) = labels
-    if _stem_and_ending(label.file)[1] != FILE_ENDING:
-        return matches
     untouched = is_untouched(AnnotationTarget(campaign, label.case_id), label.file)
-    return others if untouched else matches
+    return [match for match in matches if match is not label] if untouched else matches
+
+
+def _is_handed_out(match: _Match) -> bool:
+    return match.kind == "volume" and _stem_and_ending(match.file)[1] == FILE_ENDING
 
 
 def _one_annotation(matches: list[_Match]) -> AnnotationFiles:

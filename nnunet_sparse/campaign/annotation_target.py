@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.prefill import prefilled_label
+from nnunet_sparse.campaign.prefilled_label import prefilled_label
 from nnunet_sparse.campaign.same_grid import Region, part_of
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import Geometry, read_geometry

@@ -1,11 +1,14 @@
 """Labels of whole volumes, ``CASE.nii.gz`` and the like, on the voxels of their images."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.same_grid import whole_of
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import Geometry, first_line, read_geometry
 from nnunet_sparse.label_io import (
@@ -27,6 +30,8 @@ _IMAGE_IO = {
     ".gipl": "GiplImageIO",
 }
 _GIPL_HEADER = 256
+_META_IMAGE = (".mha", ".mhd")
+_VOXELS = re.compile(r"ElementDataFile\s*[=:]\s*(.*?)\s*")
 
 
 def read_label_volume(target: AnnotationTarget, file: Path) -> np.ndarray:
@@ -48,20 +53,29 @@ def read_label_volume(target: AnnotationTarget, file: Path) -> np.ndarray:
             f"{file} has shape {array.shape} (z, y, x), its image {target.image} {target.shape}"
         )
     target.check_values(array, file)
-    _, label = target.place(array, geometry, file)
-    if label.shape != target.shape:
-        raise target.elsewhere(file, f"it covers {label.size} of {array.size} voxels")
+    try:
+        label = whole_of(array, geometry, target.geometry)
+    except SparseError as error:
+        raise target.elsewhere(file, str(error)) from error
     return np.ascontiguousarray(label, label_dtype(np.dtype(np.uint8), target.ignore))
 
 
 def is_untouched(target: AnnotationTarget, file: Path) -> bool:
-    """Whether a label is exactly as prefilled; one that cannot be read is not."""
-    prefilled = target.prefilled()
+    """Whether a label is exactly as prefilled, now or before later rounds.
+
+    One that cannot be read is not.
+    """
+    geometry = target.geometry
     try:
-        _, label = target.place(*read_volume_file(file, target.reader), file)
+        label = whole_of(*read_volume_file(file, target.reader), geometry)
     except SparseError:
         return False
-    return np.array_equal(label, prefilled)
+    rounds = target.campaign.rounds
+    earlier = (
+        replace(target, campaign=replace(target.campaign, rounds=rounds[: n + 1]))
+        for n in range(len(rounds))
+    )
+    return any(np.array_equal(label, case.prefilled()) for case in earlier)
 
 
 def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
@@ -85,6 +99,9 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
         _check_letters(file)
         check_complete(file)
         return read_label(file, reader), read_geometry(file, reader)
+    name = _name_of_voxels(file)
+    if name.startswith("LIST") or "%" in name:
+        raise SparseError(f"{file} keeps its voxels in several files; save them in one")
     image = _read_image(file)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise SparseError(f"{file} holds several values per voxel, a label has one")
@@ -94,11 +111,26 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
     return to_integers(array, file), geometry_of(image)
 
 
+def voxel_files(file: Path) -> tuple[Path, ...]:
+    """Find the file that holds the voxels of another one, a ``.mhd``; most hold their own."""
+    name = _name_of_voxels(file)
+    return (file.parent / name,) if name and (file.parent / name).is_file() else ()
+
+
 def voxels_of(image: "sitk.Image") -> np.ndarray:
     """Voxels, (z, y, x), with a last axis if there are several values per voxel."""
     import SimpleITK as sitk
 
     return np.asarray(sitk.GetArrayFromImage(image))
+
+
+def _name_of_voxels(file: Path) -> str:
+    """What a MetaImage calls the file of its voxels; ``LOCAL`` for itself."""
+    if file.suffix.lower() not in _META_IMAGE:
+        return ""
+    with file.open(encoding="utf-8", errors="surrogateescape") as stream:
+        found = (_VOXELS.fullmatch(line) for line in stream)
+        return next((match[1] for match in found if match), "")
 
 
 def _check_letters(file: Path) -> None:

@@ -15,34 +15,35 @@ from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, Geometry
 Region = tuple[slice, slice, slice]
 
 
-def on_grid(
-    array: np.ndarray, geometry: Geometry, image_geometry: Geometry, fill: int
-) -> np.ndarray:
-    """Bring an array onto the voxels of an image.
+def whole_of(array: np.ndarray, geometry: Geometry, image_geometry: Geometry) -> np.ndarray:
+    """Bring an array that covers an image onto its voxels.
 
     Parameters
     ----------
     array, geometry
-        Voxels of the other file and where they lie; anything but 0 must lie in the image.
+        Voxels of the other file and where they lie.
     image_geometry
         Where the image's voxels lie.
-    fill
-        Value of voxels that the array does not cover.
 
     Returns
     -------
     np.ndarray
-        As large as the image, in the array's type.
+        A view, as large as the image.
 
     Raises
     ------
     SparseError
-        As :func:`part_of`; the message names no file.
+        If the array covers more or less than the image. The message names no file.
     """
-    region, part = part_of(array, geometry, image_geometry)
-    result = np.full(image_geometry.shape, fill, array.dtype)
-    result[region] = part
-    return result
+    aligned, low = _aligned(array, geometry, image_geometry)
+    if aligned.shape != image_geometry.shape:
+        raise SparseError(
+            f"along the axes of the image it has shape {aligned.shape}, the image "
+            f"{image_geometry.shape} (z, y, x)"
+        )
+    if low.any():
+        raise _shifted(image_geometry, low)
+    return aligned
 
 
 def part_of(
@@ -70,22 +71,47 @@ def part_of(
         If a corner lies more than a tenth of a voxel beside each voxel of the (continued) image, or
         a voxel outside the image is not 0. The message names no file.
     """
-    steps = _steps(_affine(geometry), _affine(image_geometry))
-    first = _nearest_voxel(geometry, image_geometry)
-    _check_on_voxels(geometry, image_geometry, steps, first)
-    last = first + steps @ (np.array(geometry.shape) - 1)
-    low, high = np.minimum(first, last), np.maximum(first, last) + 1
-    axes = np.abs(steps).argmax(axis=1)
-    aligned = array.transpose(axes)[tuple(slice(None, None, s) for s in steps.sum(axis=1))]
-    start, stop = (np.clip(ends, 0, image_geometry.shape) for ends in (low, high))
+    aligned, low = _aligned(array, geometry, image_geometry)
+    start, stop = (
+        np.clip(ends, 0, image_geometry.shape) for ends in (low, low + np.array(aligned.shape))
+    )
     part = aligned[_slices(start - low, stop - low)]
     outside = np.count_nonzero(array) - np.count_nonzero(part)
+    if outside and aligned.shape == image_geometry.shape:
+        raise _shifted(image_geometry, low)
     if outside:
         raise SparseError(
             f"{outside} of its voxels that are not 0 lie outside the image; it has shape "
             f"{geometry.shape}, the image {image_geometry.shape} (z, y, x)"
         )
     return _slices(start, stop), part
+
+
+def _aligned(
+    array: np.ndarray, geometry: Geometry, image_geometry: Geometry
+) -> tuple[np.ndarray, np.ndarray]:
+    """View of an array along the axes of the image, and the voxel of the image that it begins on.
+
+    That may lie outside.
+    """
+    steps = _steps(_affine(geometry), _affine(image_geometry))
+    first = _nearest_voxel(geometry, image_geometry)
+    _check_on_voxels(geometry, image_geometry, steps, first)
+    last = first + steps @ (np.array(geometry.shape) - 1)
+    axes = np.abs(steps).argmax(axis=1)
+    aligned = array.transpose(axes)[tuple(slice(None, None, s) for s in steps.sum(axis=1))]
+    return aligned, np.minimum(first, last)
+
+
+def _shifted(image_geometry: Geometry, voxels: np.ndarray) -> SparseError:
+    """Error for an array of the image's shape that begins on another voxel."""
+    move = np.eye(4)
+    move[:3, 3] = voxels
+    moved = Geometry(image_geometry.shape, _affine(image_geometry) @ move)
+    return SparseError(
+        "origin, spacing or direction differ, by up to "
+        f"{image_geometry.shift_voxels(moved):.2g} voxels"
+    )
 
 
 def _affine(geometry: Geometry) -> np.ndarray:

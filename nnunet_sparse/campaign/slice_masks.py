@@ -57,7 +57,9 @@ def read_slice_masks(target: AnnotationTarget, masks: Mapping[int, Path]) -> np.
 
 
 def _with_white(target: AnnotationTarget, mask: np.ndarray) -> np.ndarray:
-    """White is the label if there is but one and nothing else is drawn."""
+    """White is the label if there is but one, nothing else is drawn, and white means nothing."""
+    if _WHITE in target.names:
+        return mask
     values = set(np.unique(mask).tolist())
     if _WHITE in values <= {0, _WHITE} and len(target.foreground) == 1:
         return np.where(mask == _WHITE, target.foreground[0], 0)

@@ -4,8 +4,8 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates
+from nnunet_sparse.campaign.spreadsheet import parse_table
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import PLANES, RAS_TO_LPS, Geometry, read_geometry
 from nnunet_sparse.randomness import generator, shuffled
@@ -25,7 +26,6 @@ _OURS = ("order", "case", "slice", "number", "position_mm", "plane", "axis", "ro
 _THEIRS = ("confirmed_empty", "annotator", "minutes", "note")
 _YES = frozenset({"yes", "y", "x", "1", "true", "ja", "oui", "si", "sí"})
 _NO = frozenset({"", "no", "n", "0", "false", "nein", "non"})
-_DELIMITERS = ",;\t"
 
 SliceKey = tuple[str, int]
 
@@ -42,11 +42,14 @@ class Answers:
         Names of these columns, in order.
     delimiter
         What separates the columns: spreadsheets change it.
+    fresh
+        Slices by case ID that a command has confirmed, in addition to the file.
     """
 
     columns: Mapping[SliceKey, Mapping[str, str]] = field(default_factory=dict)
     names: tuple[str, ...] = _THEIRS
     delimiter: str = ","
+    fresh: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def confirmed(self, case_id: str) -> frozenset[int]:
         """Slices of a case that were confirmed to show no object."""
@@ -82,11 +85,12 @@ class Answers:
     def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "Answers":
         """The same, with more slices confirmed to show no object."""
         columns = {key: dict(texts) for key, texts in self.columns.items()}
+        fresh = dict(self.fresh)
         for case_id, indices in slices.items():
-            for i in indices:
+            fresh[case_id] = fresh.get(case_id, frozenset()) | indices
+            for i in indices - self.confirmed(case_id):
                 columns.setdefault((case_id, i), {})["confirmed_empty"] = "yes"
-        names = self.names if "confirmed_empty" in self.names else ("confirmed_empty", *self.names)
-        return Answers(columns, names, self.delimiter)
+        return replace(self, columns=columns, fresh=fresh)
 
 
 def work_order(campaign: Campaign) -> list[tuple[int, str, int]]:
@@ -119,52 +123,54 @@ def read_worklist(campaign: Campaign) -> Answers:
     if not file.is_file():
         logger.warning("%s is missing: nothing is known of slices without objects", file)
         return Answers()
-    text = _read(file)
-    header = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=header.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-    names = [name.strip() for name in reader.fieldnames or ()]
-    if missing := {"case", "slice"} - set(names):
-        raise SparseError(f"{file} lacks the column {min(missing)}")
-    reader.fieldnames = names
-    asked = {(case_id, i) for _, case_id, i in work_order(campaign)}
-    columns: dict[SliceKey, dict[str, str]] = {}
-    theirs = tuple(name for name in names if name and name not in _OURS)
-    for row in reader:
-        where = f"{file}, line {reader.line_num}"
-        if not any(isinstance(text, str) and text.strip() for text in row.values()):
-            continue
-        key = _key(row, where)
-        if key not in asked:
-            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
-        if key in columns:
-            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
-        columns[key] = {name: row.get(name) or "" for name in theirs}
-        _check_answer(columns[key], where)
-    return Answers(columns, tuple(dict.fromkeys((*theirs, *_THEIRS))), delimiter)
+    return _parse(file.read_bytes(), file, campaign)
 
 
 def write_worklist(
     campaign: Campaign, answers: Answers, states: Mapping[str, SliceStates] | None = None
 ) -> None:
-    """Write ``worklist.csv`` in one step; what people have written stays.
+    """Write ``worklist.csv`` in one step, unless it is as it should be.
+
+    What people have written stays, also what they have saved since the answers were read.
 
     Parameters
     ----------
     campaign
         The campaign.
     answers
-        What people have written.
+        What a command has confirmed; what people have written where the file is missing.
     states
         What the labels hold, by case ID; None for a campaign on which nobody has worked.
+
+    Raises
+    ------
+    SparseError
+        If the file there is cannot be read, as in :func:`read_worklist`.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
-    writer.writerow([*_OURS, *answers.names])
     reader = campaign.images.reader()
     geometries = {
         c: read_geometry(campaign.image_files(c)[0], reader) for c in campaign.asked_cases
     }
+    file = campaign.folder / WORKLIST_FILE
+    before = file.read_bytes() if file.is_file() else None
+    if before is not None:
+        answers = _parse(before, file, campaign).with_confirmed(answers.fresh)
+    # spreadsheets take other encodings for granted where there is no mark
+    content = _table(campaign, answers, states, geometries).encode("utf-8-sig")
+    if content != before:
+        with atomic_path(file) as temporary:
+            temporary.write_bytes(content)
+
+
+def _table(
+    campaign: Campaign,
+    answers: Answers,
+    states: Mapping[str, SliceStates] | None,
+    geometries: Mapping[str, Geometry],
+) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
+    writer.writerow([*_OURS, *answers.names])
     positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
     for order, (number, case_id, i) in enumerate(work_order(campaign), 1):
         status = "todo"
@@ -183,9 +189,7 @@ def write_worklist(
         )
         texts = answers.columns.get((case_id, i), {})
         writer.writerow([*ours, *(texts.get(name, "") for name in answers.names)])
-    with atomic_path(campaign.folder / WORKLIST_FILE) as temporary:
-        # spreadsheets take other encodings for granted where there is no mark
-        temporary.write_text(stream.getvalue(), encoding="utf-8-sig")
+    return stream.getvalue()
 
 
 def plane_of(geometry: Geometry, axis: int) -> str:
@@ -209,19 +213,49 @@ def slice_positions(geometry: Geometry, axis: int) -> np.ndarray:
     return positions[:, PLANES[plane_of(geometry, axis)]]
 
 
-def _read(file: Path) -> str:
-    content = file.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")  # as spreadsheets may save it
+def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
+    table = parse_table(content, file, surplus="note")
+    if missing := {"case", "slice"} - set(table.names):
+        raise SparseError(f"{file} lacks the column {min(missing)}")
+    lines = {str(n): (case, i) for n, (_, case, i) in enumerate(work_order(campaign), 1)}
+    asked = set(lines.values())
+    theirs = tuple(name for name in table.names if name not in _OURS)
+    columns: dict[SliceKey, dict[str, str]] = {}
+    for number, row in table.rows:
+        where = f"{file}, line {number}"
+        key = _key(row, lines, campaign.volumes, where)
+        if key not in asked:
+            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
+        if key in columns:
+            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
+        columns[key] = {name: row.get(name, "") for name in theirs}
+        _check_answer(columns[key], where)
+    return Answers(columns, tuple(dict.fromkeys((*theirs, *_THEIRS))), table.delimiter)
 
 
-def _key(row: Mapping[str, str], where: str) -> SliceKey:
+def _key(
+    row: Mapping[str, str], lines: Mapping[str, SliceKey], cases: Iterable[str], where: str
+) -> SliceKey:
+    """Case and slice of a row, of which a spreadsheet may have taken ``007`` for the number 7.
+
+    What it was is told by the line that had its order, or by the names of the cases.
+    """
+    case_id, number = row["case"].strip(), row["slice"].strip()
     try:
-        return (row["case"] or "").strip(), int((row["slice"] or "").strip())
+        i = int(number)
     except ValueError:
-        raise SparseError(f"{where}: slice must be a whole number, got {row['slice']!r}") from None
+        raise SparseError(f"{where}: slice must be a whole number, got {number!r}") from None
+    of_order = lines.get(row.get("order", "").strip())
+    if of_order is not None and of_order[1] == i and _same_number(of_order[0], case_id):
+        return of_order
+    similar = [case for case in cases if _same_number(case, case_id)]
+    return (similar[0] if len(similar) == 1 else case_id), i
+
+
+def _same_number(case_id: str, other: str) -> bool:
+    if case_id.isdecimal() and other.isdecimal():
+        return case_id.lstrip("0") == other.lstrip("0")
+    return case_id == other
 
 
 def _check_answer(texts: Mapping[str, str], where: str) -> None:

@@ -122,6 +122,9 @@ def annotated() -> np.ndarray:
 def read(campaign: Campaign, case_id: str = "a") -> np.ndarray:
     found = find_annotations(campaign)
     assert not found.unknown
+    assert not found.unusable
+    if case_id in found.problems:
+        raise SparseError(found.problems[case_id])
     return read_annotation(campaign, case_id, found.cases[case_id])
 
 

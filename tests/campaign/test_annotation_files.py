@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_files_without_case_are_listed_and_others_passed_over(campaign: Campaign
 def test_voxels_of_mhd_are_passed_over(campaign: Campaign, names: tuple[str, str]) -> None:
     header, _ = touch(campaign, *names)
     assert find_annotations(campaign) == FoundAnnotations(
-        {"a": AnnotationFiles("volume", (header,))}, []
+        {"a": AnnotationFiles("volume", (header,))}
     )
 
 
@@ -102,18 +103,31 @@ def test_another_folder(campaign: Campaign, tmp_path: Path) -> None:
         (("a.mha", "a.nrrd"), "a"),
         (("a.dcm", "a_slice1.png"), "a"),
         (("a_slice01.png", "a_slice1.tif"), "slice 1 of a"),
+        (("a_slice03.png", "a_slice3.png"), "slice 3 of a"),
+        (("a/1.dcm", "a/2.dcm"), "a"),
     ],
 )
-def test_two_annotations_are_refused(
-    campaign: Campaign, names: tuple[str, str], place: str
+def test_two_annotations_are_a_problem_of_their_case(
+    tmp_path: Path, names: tuple[str, str], place: str
 ) -> None:
-    touch(campaign, *names)
-    with pytest.raises(SparseError, match=f"{names[0]} and .*{names[1]} both annotate {place};"):
-        find_annotations(campaign)
+    image = placed(np.zeros(SHAPE))
+    campaign = make_campaign(tmp_path / "c", {"a": image, "b": image})
+    first, second, other = touch(campaign, *names, "b.nrrd")
+    problem = f"{first} and {second} both annotate {place}; keep one"
+    assert find_annotations(campaign) == FoundAnnotations(
+        {"b": AnnotationFiles("volume", (other,))}, problems={"a": problem}
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("a_slice4.png", "slices"), ("a.seg.nrrd", "slicer"), ("a/x.dcm", "dicom")]
+    ("name", "kind"),
+    [
+        ("a_slice4.png", "slices"),
+        ("a.seg.nrrd", "slicer"),
+        ("a/x.dcm", "dicom"),
+        ("a.nii", "volume"),
+        ("a.nrrd", "volume"),
+    ],
 )
 @pytest.mark.parametrize("label", ["a.nii.gz", "a.NII.GZ"])
 def test_untouched_label_gives_way(campaign: Campaign, label: str, name: str, kind: str) -> None:
@@ -155,8 +169,12 @@ def test_label_on_other_voxels_does_not_give_way(campaign: Campaign) -> None:
 @pytest.mark.parametrize(
     ("label", "names", "message"),
     [
-        ("a.nii.gz", ("a.seg.nrrd", "a_slice4.png"), "a.nii.gz and .*a.seg.nrrd both annotate a;"),
-        ("a.nii.gz", ("a.mha",), "a.mha and .*a.nii.gz both annotate a;"),
+        (
+            "a.nii.gz",
+            ("a.seg.nrrd", "a_slice4.png"),
+            "a.seg.nrrd and .*slice4.png both annotate a;",
+        ),
+        ("a.nii.gz", ("a.mha", "a.nrrd"), "a.mha and .*a.nrrd both annotate a;"),
         ("a.nii.gz", ("a.dcm", "a/x.dcm"), "a.x.dcm and .*a.dcm both annotate a;"),
         ("a.nii.gz", ("a_slice04.png", "a_slice4.bmp"), "both annotate slice 4 of a;"),
         ("a.nrrd", ("a.seg.nrrd",), "a.nrrd and .*a.seg.nrrd both annotate a;"),
@@ -174,10 +192,21 @@ def untouched() -> np.ndarray:
     return label_of().astype(np.uint8)
 
 
-def test_two_dicom_files_in_a_folder_are_refused(campaign: Campaign) -> None:
-    touch(campaign, "a/1.dcm", "a/2.dcm", "a/._1.dcm")
-    with pytest.raises(SparseError, match=r"a holds 2 DICOM files \(1.dcm, 2.dcm"):
-        find_annotations(campaign)
+@pytest.mark.parametrize("later", [{"a": (2,)}, {"b": (2,)}])
+def test_label_untouched_since_an_earlier_round_gives_way(
+    campaign: Campaign, later: dict[str, tuple[int, ...]]
+) -> None:
+    save(campaign, "a.nii.gz", placed(untouched()))
+    (file,) = touch(campaign, "a.nii")
+    more = campaign.with_round(replace(campaign.rounds[0], slices=later))
+    assert find_annotations(more).cases["a"].files == (file,)
+
+
+def test_image_that_cannot_be_read_is_a_problem_of_its_case(campaign: Campaign) -> None:
+    save(campaign, "a.nii.gz", placed(untouched()))
+    touch(campaign, "a.nii")
+    campaign.image_files("a")[0].write_bytes(b"")
+    assert "a_0000.nii.gz cannot be read" in find_annotations(campaign).problems["a"]
 
 
 def test_segmentation_finds_the_image_that_it_lies_on(tmp_path: Path) -> None:
@@ -190,12 +219,20 @@ def test_segmentation_finds_the_image_that_it_lies_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("cases", "where"), [("ab", "the images of a, b"), ("c", "no image")])
-def test_segmentation_of_no_or_two_images_is_refused(
-    tmp_path: Path, cases: str, where: str
-) -> None:
+def test_segmentation_of_no_or_two_images_is_told(tmp_path: Path, cases: str, where: str) -> None:
     series, image = write_dicom_series(tmp_path / "series")
     other = placed(np.zeros(SHAPE), origin=(0, 0, 0.7))
     campaign = make_campaign(tmp_path / "c", {c: other if c == "c" else image for c in cases})
     write_dicom_segmentation(campaign.folder / "labels" / "x.dcm", series, BOTH_ASKED)
-    with pytest.raises(SparseError, match=f"x.dcm lies on the voxels of {where}; call it CASE"):
-        find_annotations(campaign)
+    (file,) = touch(campaign, f"{cases[0]}.nrrd")
+    found = find_annotations(campaign)
+    assert found.cases == {cases[0]: AnnotationFiles("volume", (file,))}
+    ((file, reason),) = found.unusable.items()
+    assert f"{file} lies on the voxels of {where}; call it CASE.dcm after" in reason
+
+
+def test_dicom_file_that_cannot_be_read_is_told(campaign: Campaign) -> None:
+    (file,) = touch(campaign, "x.dcm")
+    found = find_annotations(campaign)
+    assert found == FoundAnnotations({}, unusable={file: found.unusable[file]})
+    assert f"{file} cannot be read as a DICOM segmentation" in found.unusable[file]

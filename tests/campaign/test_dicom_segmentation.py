@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from campaign.annotation_fixtures import (
@@ -101,6 +102,17 @@ def test_fractional_segmentation_is_refused(dicom: tuple[Campaign, list[Any]]) -
     file = campaign.folder / "labels" / "a.dcm"
     write_dicom_segmentation(file, series, MASK / 2 * np.ones(SHAPE), ["organ"], "FRACTIONAL")
     refused(campaign, "a.dcm is a FRACTIONAL segmentation, expected BINARY or LABELMAP")
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_segment_without_a_name_is_refused(dicom: tuple[Campaign, list[Any]], kind: str) -> None:
+    campaign, series = dicom
+    file = campaign.folder / "labels" / "a.dcm"
+    write_dicom_segmentation(file, series, BOTH_ASKED, kind=kind)
+    content = pydicom.dcmread(file)
+    content.SegmentSequence = [s for s in content.SegmentSequence if s.SegmentLabel == "organ"]
+    content.save_as(file)
+    refused(campaign, "a.dcm holds 2, a segment without a name")
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])

@@ -133,13 +133,56 @@ def test_other_spacing_is_refused(campaign: Campaign) -> None:
     refused(campaign, "a.nrrd lies elsewhere than its image .*a_0000.nii.gz: its spacing is 2.5 x")
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"), [(IGNORE, "80 of its voxels"), (0, "it covers 400 of 480 voxels")]
-)
-def test_volume_beside_its_image_is_refused(campaign: Campaign, value: int, reason: str) -> None:
+@pytest.mark.parametrize("value", [IGNORE, 0])
+@pytest.mark.parametrize("axes", ["LPS", "RAI"])
+def test_volume_beside_its_image_is_refused(campaign: Campaign, value: int, axes: str) -> None:
     label = np.full(SHAPE, value, np.uint8)
-    save(campaign, "a.nrrd", placed(label, origin=(*ORIGIN[:2], ORIGIN[2] + SPACING[2])))
-    refused(campaign, f"a.nrrd lies elsewhere than its image .*: {reason}")
+    save(campaign, "a.nrrd", placed(label, axes, origin=(*ORIGIN[:2], ORIGIN[2] + SPACING[2])))
+    # one slice is 3 mm, the smallest spacing 1 mm
+    reason = "origin, spacing or direction differ, by up to 3 voxels$"
+    refused(campaign, f"a.nrrd lies elsewhere than its image .*a_0000.nii.gz: {reason}")
+
+
+def test_other_shape_along_the_axes_of_the_image_is_refused(campaign: Campaign) -> None:
+    save(campaign, "a.nrrd", placed(np.zeros((8, 6, 10), np.uint8)))
+    shapes = r"it has shape \(8, 6, 10\), the image \(6, 8, 10\)"
+    refused(campaign, f"a.nrrd lies elsewhere than its image .*: along .* {shapes}")
+
+
+@pytest.mark.parametrize(
+    ("ending", "compressed", "expected"),
+    [
+        (".mhd", False, ["a.mhd", "a.raw"]),
+        (".mhd", True, ["a.mhd", "a.zraw"]),
+        (".mha", False, ["a.mha"]),
+        (".nrrd", False, ["a.nrrd"]),
+    ],
+)
+def test_all_files_that_are_read(
+    campaign: Campaign, ending: str, compressed: bool, expected: list[str]
+) -> None:
+    file = campaign.folder / "labels" / f"a{ending}"
+    sitk.WriteImage(placed(annotated()), str(file), compressed)
+    check(campaign, annotated())
+    files = find_annotations(campaign).cases["a"].all_files
+    assert files == tuple(file.with_name(name) for name in expected)
+
+
+def test_all_files_where_a_header_and_its_voxels_have_other_names(campaign: Campaign) -> None:
+    header = save(campaign, "a.mhd", placed(annotated()))
+    header.write_text(header.read_text().replace("= a.raw", "= of a.raw"))
+    header.with_name("a.raw").rename(header.with_name("of a.raw"))
+    header.rename(header.with_name("a.MHD"))
+    (found,) = find_annotations(campaign).cases.values()
+    assert [file.name for file in found.all_files] == ["a.MHD", "of a.raw"]
+    np.testing.assert_array_equal(read_annotation(campaign, "a", found), annotated())
+
+
+@pytest.mark.parametrize("several", ["LIST\na.raw", "a%d.raw 1 6 1"])
+def test_voxels_in_several_files_are_refused(campaign: Campaign, several: str) -> None:
+    header = save(campaign, "a.mhd", placed(annotated()))
+    header.write_text(header.read_text().replace("a.raw", several))
+    refused(campaign, "a.mhd keeps its voxels in several files")
 
 
 @pytest.mark.parametrize(

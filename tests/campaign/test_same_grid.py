@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_sparse.campaign.same_grid import on_grid, part_of
+from nnunet_sparse.campaign.same_grid import part_of, whole_of
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import Geometry
 
@@ -49,6 +49,15 @@ def stored(
     return part, Geometry(part.shape, IMAGE.affine @ move)
 
 
+def on_grid(
+    array: np.ndarray, place: Geometry, image: Geometry = IMAGE, fill: int = FILL
+) -> np.ndarray:
+    region, part = part_of(array, place, image)
+    result = np.full(image.shape, fill)
+    result[region] = part
+    return result
+
+
 @given(
     st.permutations(range(3)),
     st.tuples(*[st.booleans()] * 3),
@@ -64,7 +73,7 @@ def test_any_order_of_axes_flip_and_crop_is_undone(
     place.affine[:3, 3] += jitter
     expected = np.full(SHAPE, FILL)
     expected[region] = ARRAY[region]
-    np.testing.assert_array_equal(on_grid(part, place, IMAGE, FILL), expected)
+    np.testing.assert_array_equal(on_grid(part, place), expected)
 
 
 def test_worked_by_hand() -> None:
@@ -85,16 +94,22 @@ def test_worked_by_hand() -> None:
         ({"directions": np.eye(3)}, "its axes are turned by 20 degrees; it is up to"),
         ({"origin": (-7, 2, 30.4)}, "its origin lies between the voxels of .* up to 0.4 voxels"),
         ({"origin": (-7, 2, 30.11)}, "up to 0.11 voxels off"),
-        ({"origin": (-7, 2, 33)}, "60 of its voxels that are not 0 lie outside the image"),
-        ({"origin": (-7, 2, 3000)}, "120 of its voxels that are not 0 lie outside the image"),
-        ({"origin": (-7, 2, -3000)}, "120 of its voxels"),
+        ({"origin": (-7, 2, 33)}, "^origin, spacing or direction differ, by up to 3 voxels$"),
+        ({"origin": (-7, 2, -3000)}, "^origin, spacing or direction differ, by up to 3e"),
         ({"spacing": (0, 1, 1)}, "its header gives no valid position"),
         ({"origin": (np.nan, 0, 0)}, "its header gives no valid position"),
     ],
 )
 def test_other_voxels_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(SparseError, match=message):
-        on_grid(ARRAY, geometry(**change), IMAGE, FILL)
+        on_grid(ARRAY, geometry(**change))
+
+
+@pytest.mark.parametrize(("z", "count"), [(32, 20), (3000, 100), (-3000, 100)])
+def test_voxels_outside_are_refused(z: int, count: int) -> None:
+    place = geometry((4, 5, 5), origin=(-7, 2, z))
+    with pytest.raises(SparseError, match=f"^{count} of its voxels that are not 0 lie outside"):
+        on_grid(ARRAY[..., 1:], place)
 
 
 @pytest.mark.parametrize(("shift", "low", "high"), [(2, 2, 6), (-2, 0, 4)])
@@ -102,7 +117,7 @@ def test_zeros_may_lie_outside(shift: int, low: int, high: int) -> None:
     covered = slice(low, high), slice(low - shift, high - shift)  # of the image, of the array
     array = np.zeros_like(ARRAY)
     array[..., covered[1]] = ARRAY[..., covered[1]]
-    found = on_grid(array, geometry(origin=(-7, 2, 30 + shift)), IMAGE, FILL)
+    found = on_grid(array, geometry(origin=(-7, 2, 30 + shift)))
     expected = np.full(SHAPE, FILL)
     expected[..., covered[0]] = ARRAY[..., covered[1]]
     np.testing.assert_array_equal(found, expected)
@@ -117,4 +132,28 @@ def test_spacing_along_an_axis_of_length_1_is_of_no_importance() -> None:
 
 def test_a_geometry_without_position_is_refused() -> None:
     with pytest.raises(SparseError, match="no valid position"):
-        on_grid(ARRAY, Geometry(SHAPE, None), IMAGE, FILL)
+        on_grid(ARRAY, Geometry(SHAPE, None))
+
+
+@given(st.permutations(range(3)), st.tuples(*[st.booleans()] * 3))
+def test_whole_volume_in_any_order_of_axes_and_flips(
+    axes: list[int], flips: tuple[bool, ...]
+) -> None:
+    part, place = stored(ARRAY, tuple(axes), flips, tuple(slice(0, n) for n in SHAPE))
+    np.testing.assert_array_equal(whole_of(part, place, IMAGE), ARRAY)
+
+
+@pytest.mark.parametrize("array", [ARRAY, np.zeros_like(ARRAY)], ids=["marked", "empty"])
+def test_whole_volume_that_is_flipped_and_moved_by_voxels_is_refused(array: np.ndarray) -> None:
+    assert IMAGE.affine is not None
+    # runs from index 6 to 1 along the last axis
+    place = Geometry(
+        SHAPE, IMAGE.affine @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 6], [0, 0, 0, 1]]
+    )
+    with pytest.raises(SparseError, match="direction differ, by up to 1 voxels"):
+        whole_of(array, place, IMAGE)
+
+
+def test_whole_volume_of_another_shape_is_refused() -> None:
+    with pytest.raises(SparseError, match=r"it has shape \(3, 5, 6\), the image \(4, 5, 6\)"):
+        whole_of(ARRAY[:3], geometry((3, 5, 6)), IMAGE)

@@ -109,6 +109,12 @@ def test_white_among_several_labels_is_refused(campaign: Campaign) -> None:
     refused(campaign, "a_slice4.png holds the values 255; allowed are 0")
 
 
+def test_white_that_is_ignore_stays_so(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "c", labels={"background": 0, "organ": 254})
+    draw(campaign, "a_slice4.png", (MASK == 1) * np.uint8(255))
+    assert np.array_equal(read(campaign)[4], (MASK == 1) * 255)
+
+
 def test_white_beside_other_values_is_refused(tmp_path: Path) -> None:
     campaign = make_campaign(tmp_path / "c", labels=ONE_LABEL)
     draw(campaign, "a_slice4.png", np.where(MASK == 2, 1, MASK * 255).astype(np.uint8))

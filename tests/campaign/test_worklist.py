@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from campaign.annotator import read_rows
+from campaign.annotator import read_rows, write_rows
 from campaign.conftest import CampaignWriter
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
@@ -52,7 +52,7 @@ def test_what_people_write_stays(campaign: Campaign) -> None:
     answers = saved(campaign, text)
     assert answers.confirmed("b") == {0}
     assert (answers.minutes("b"), answers.num_timed("a")) == (1.5, 0)
-    write_worklist(campaign, answers, {"a": SliceStates(todo=(1,), done=(3,))})
+    write_worklist(campaign, Answers(), {"a": SliceStates(todo=(1,), done=(3,))})
     again = read_worklist(campaign)
     assert again.columns["b", 0]["colour"] == "blau"
     assert again.confirmed("b") == {0}
@@ -62,10 +62,89 @@ def test_what_people_write_stays(campaign: Campaign) -> None:
     assert "b;0;1;0.00;axial;0;1;missing" in text
 
 
-def test_encodings_of_spreadsheets(campaign: Campaign) -> None:
-    text = "case,slice,note\nb,0,Größe\n"
-    for encoding in ("utf-8", "utf-8-sig", "cp1252"):
-        assert saved(campaign, text, encoding).notes("b") == {0: "Größe"}
+def test_what_is_saved_while_a_command_runs_stays(campaign: Campaign) -> None:
+    answers = read_worklist(campaign).with_confirmed({"a": frozenset({1})})
+    answers = answers.with_confirmed({"a": frozenset({3}), "b": frozenset({0})})
+    saved(campaign, "case;slice;confirmed_empty;minutes;hue\na;3;;2;red\nb;0;ja;;\n")
+    write_worklist(campaign, answers)
+    again = read_worklist(campaign)
+    assert (again.confirmed("a"), again.confirmed("b")) == ({1, 3}, {0})
+    assert (again.minutes("a"), again.columns["a", 3]["hue"]) == (2, "red")
+    assert (again.delimiter, again.fresh) == (";", {})
+    assert again.columns["b", 0]["confirmed_empty"] == "ja"
+
+
+def test_what_is_withdrawn_while_a_command_runs_stays_withdrawn(campaign: Campaign) -> None:
+    answers = saved(campaign, "case,slice,confirmed_empty\na,1,yes\na,3,yes\n")
+    saved(campaign, "case,slice,confirmed_empty\na,1,\na,3,yes\n")
+    write_worklist(campaign, answers)
+    assert read_worklist(campaign).confirmed("a") == {3}
+
+
+def test_answers_are_kept_if_the_file_vanishes(campaign: Campaign) -> None:
+    answers = saved(campaign, "case,slice,note\na,1,blurred\n")
+    (campaign.folder / "worklist.csv").unlink()
+    write_worklist(campaign, answers)
+    assert read_worklist(campaign).notes("a") == {1: "blurred"}
+
+
+def test_nothing_is_written_over_a_table_that_is_not_understood(campaign: Campaign) -> None:
+    answers = read_worklist(campaign)
+    file = campaign.folder / "worklist.csv"
+    file.write_text("case,slice\nc,1\n")
+    with pytest.raises(SparseError, match="slice 1 of case c was not asked for"):
+        write_worklist(campaign, answers)
+    assert file.read_text() == "case,slice\nc,1\n"
+
+
+def test_a_table_that_stays_the_same_is_not_written(campaign: Campaign) -> None:
+    file = campaign.folder / "worklist.csv"
+    before = file.stat().st_ino
+    write_worklist(campaign, read_worklist(campaign))
+    assert file.stat().st_ino == before
+    write_worklist(campaign, read_worklist(campaign), {"a": SliceStates(done=(1, 3))})
+    assert file.stat().st_ino != before
+
+
+def test_no_text_is_lost(campaign: Campaign) -> None:
+    saved(campaign, "case,slice,,note,\na,1,right,lesion, left side,see b\n")
+    write_worklist(campaign, Answers())
+    (row,) = (r for r in read_rows(campaign.folder) if (r["case"], r["slice"]) == ("a", "1"))
+    assert list(row.values())[9:] == ["right", "lesion, see b", " left side", "", "", ""]
+    assert list(row)[9:12] == ["unnamed_3", "note", "unnamed_5"]
+
+
+NUMBERS = {"007": (1, 3), "12": (0,)}
+
+
+def test_zeros_that_a_spreadsheet_has_dropped(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign(NUMBERS)
+    answers = saved(campaign, "case,slice,note\n7,3,x\n0012,0,y\n")
+    assert (answers.notes("007"), answers.notes("12")) == ({3: "x"}, {0: "y"})
+
+
+def test_order_tells_cases_apart_that_differ_by_zeros(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign({"007": (1,), "7": (1,), "07": (2,)})
+    write_worklist(campaign, Answers())
+    rows = [{**row, "note": row["case"], "case": "7"} for row in read_rows(campaign.folder)]
+    write_rows(campaign.folder, rows)
+    answers = read_worklist(campaign)
+    assert [answers.notes(c) for c in ("007", "7", "07")] == [{1: "007"}, {1: "7"}, {2: "07"}]
+
+
+def test_case_that_differs_by_zeros_from_two_is_refused(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign({"007": (1,), "07": (1,)})
+    assert saved(campaign, "case,slice,note\n07,1,x\n").notes("07") == {1: "x"}
+    with pytest.raises(SparseError, match="slice 1 of case 7 was not asked for"):
+        saved(campaign, "order,case,slice\n3,7,1\n")
+
+
+def test_order_of_another_slice_says_nothing(write_campaign: CampaignWriter) -> None:
+    campaign = write_campaign(NUMBERS)
+    write_worklist(campaign, Answers())
+    orders = {r["slice"]: r["order"] for r in read_rows(campaign.folder)}
+    answers = saved(campaign, f"order,case,slice,note\n{orders['0']},7,3,x\n")
+    assert answers.notes("007") == {3: "x"}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +158,7 @@ def test_encodings_of_spreadsheets(campaign: Campaign) -> None:
         ("case,slice,confirmed_empty\na,1,maybe\n", "confirmed_empty must be yes or empty"),
         ("case,slice,minutes\na,1,long\n", "minutes must be a number from 0 on, got 'long'"),
         ("case,slice,minutes\na,1,-3\n", "minutes must be a number"),
+        ("case,slice\n01,1\n", "slice 1 of case 01 was not asked for"),
     ],
 )
 def test_refusals(campaign: Campaign, text: str, message: str) -> None:
