@@ -61,7 +61,7 @@ def look_at(source: Path) -> tuple[Geometry, str]:
     return read_geometry(source, _ITK), _ITK
 
 
-def bring_image(source: Path, target: Path, copy: bool = False) -> None:
+def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometry, str]:
     """Give a campaign one channel of a volume, in the geometry of the original.
 
     NIfTI files keep every byte of their header; of others the voxels and their order, origin,
@@ -77,20 +77,26 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> None:
     copy
         Copy what could be linked.
 
+    Returns
+    -------
+    tuple of Geometry and str
+        As :func:`look_at`.
+
     Raises
     ------
     SparseError
-        As :func:`look_at`.
+        As :func:`look_at`, and if the voxels cannot be read.
     """
+    found = look_at(source)
     if target.is_symlink() or target.exists():
-        return
-    look_at(source)
+        return found
     if not source.is_dir() and is_nifti(source):
         _bring_nifti(source, target, copy)
-        return
+        return found
     image = _read(source)
     with atomic_path(target, target.parent.parent) as temporary:
         write_nifti(image, temporary)
+    return found
 
 
 def check_images(campaign: Campaign) -> None:

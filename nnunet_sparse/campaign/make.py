@@ -3,9 +3,9 @@
 import json
 import logging
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from nnunet_sparse.campaign.campaign import (
 )
 from nnunet_sparse.campaign.choose import check_variant, choose_round, read_weights
 from nnunet_sparse.campaign.guide import write_guide
-from nnunet_sparse.campaign.images import bring_image
+from nnunet_sparse.campaign.images import bring_image, look_at
 from nnunet_sparse.campaign.label_descriptions import write_label_descriptions
 from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.slice_states import SliceStates
@@ -32,17 +32,16 @@ from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import (
     Geometry,
     check_same_voxels,
-    read_geometry,
     resolve_axis,
 )
 from nnunet_sparse.locks import locked
 from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.raw_dataset import Case, RawDataset
 from nnunet_sparse.variant import Variant
 
 logger = logging.getLogger(__name__)
 
 _REQUEST = "request.json"
+_LEAST_ANNOTATED = 2
 
 
 @dataclass(frozen=True)
@@ -126,31 +125,34 @@ def make_campaign(
     """
     _check(request)
     wanted = json.loads(json.dumps(request.to_json()))
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    name = folder.absolute().name
-    partial_folder = folder.absolute().parent / f"{UNFINISHED_PREFIX}{name}"
-    with locked(
-        folder.absolute().parent / f".nnsparse_{name}.lock", f"Another process makes {name}"
+    parent, name = folder.absolute().parent, folder.absolute().name
+    partial_folder = parent / f"{UNFINISHED_PREFIX}{name}"
+    with (
+        _existing(parent),
+        locked(parent / f".nnsparse_{name}.lock", f"Another process makes {name}"),
     ):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             return _same(folder, wanted), False
         _begin(partial_folder, wanted)
         try:
             campaign = _build(partial_folder, request, num_processes)
-            campaign = prefill(campaign, num_processes)
+            prefill(campaign, num_processes)
             write_work(campaign, Answers(), None, num_processes)
+            campaign.completed().write()
             (partial_folder / _REQUEST).unlink()
             if folder.is_dir():
                 folder.rmdir()
             partial_folder.rename(folder)
-        except Exception:
+        except Exception as error:
             shutil.rmtree(partial_folder, ignore_errors=True)
+            if isinstance(error, SparseError):
+                raise SparseError(_by_source(str(error), partial_folder, request)) from error
             raise
     return Campaign.read(folder), True
 
 
 def preview_campaign(request: CampaignRequest, num_processes: int = 1) -> Campaign:
-    """What :func:`make_campaign` would ask for; nothing is kept.
+    """What :func:`make_campaign` would ask for, by the headers of the volumes; nothing is written.
 
     Raises
     ------
@@ -163,10 +165,13 @@ def preview_campaign(request: CampaignRequest, num_processes: int = 1) -> Campai
             f"selector {request.variant.selector} needs a network that is trained on the images: "
             "leave out --dry_run, or choose another selector"
         )
-    with tempfile.TemporaryDirectory(prefix="nnsparse_") as folder:
-        campaign = _build(Path(folder), replace(request, copy=False), num_processes)
-        _ = campaign.images.label_values  # nothing of the folder is read later on
-        return campaign
+    sources = {
+        image.name: source
+        for volume in request.volumes
+        for source, image in _images(Path(), volume)
+    }
+    found = map_cases(look_at, sources, num_processes, "Reading headers")
+    return _choose(Path(), request, found, num_processes)
 
 
 def extend_campaign(
@@ -251,23 +256,76 @@ def _begin(folder: Path, wanted: Mapping[str, Any]) -> None:
         write_json(folder / _REQUEST, wanted, sort_keys=False)
 
 
+@contextmanager
+def _existing(folder: Path) -> Iterator[None]:
+    """Let a folder exist; those that were made for it are removed again if they stay empty."""
+    around = [folder, *folder.parents]
+    missing = [path for path in around if not (path.exists() or path.is_symlink())]
+    if not (nearest := around[len(missing)]).is_dir():
+        raise SparseError(f"{nearest} is no folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for path in missing:
+            try:
+                path.rmdir()
+            except OSError:
+                break
+
+
+def _by_source(message: str, folder: Path, request: CampaignRequest) -> str:
+    """A message that names what users know instead of images in a folder that is gone."""
+    for volume in request.volumes:
+        for source, image in _images(folder, volume):
+            message = message.replace(str(image), str(source))
+    return message
+
+
 def _build(folder: Path, request: CampaignRequest, num_processes: int) -> Campaign:
     """Images and ``campaign.json``."""
     (folder / "images").mkdir(exist_ok=True)
     jobs = {
         image.name: (source, image)
         for volume in request.volumes
-        for source, image in zip(volume.channels, _images(folder, volume), strict=True)
+        for source, image in _images(folder, volume)
     }
-    map_cases(partial(_bring, copy=request.copy), jobs, num_processes, "Reading volumes")
-    geometries = _geometries(folder, request)
+    found = map_cases(partial(_bring, copy=request.copy), jobs, num_processes, "Reading volumes")
+    campaign = _choose(folder, request, found, num_processes)
+    campaign.write()
+    return campaign
+
+
+def _bring(job: tuple[Path, Path], copy: bool) -> tuple[Geometry, str]:
+    return bring_image(*job, copy=copy)
+
+
+def _images(folder: Path, volume: SourceVolume) -> list[tuple[Path, Path]]:
+    """Each channel of a volume, and the campaign's image of it."""
+    return [
+        (source, folder / "images" / f"{volume.case_id}_{channel:04d}{FILE_ENDING}")
+        for channel, source in enumerate(volume.channels)
+    ]
+
+
+def _choose(
+    folder: Path,
+    request: CampaignRequest,
+    found: Mapping[str, tuple[Geometry, str]],
+    num_processes: int,
+) -> Campaign:
+    """The campaign with its first round, from what the headers of the images say."""
+    geometries = _geometries(request, {name: geometry for name, (geometry, _) in found.items()})
     axis = resolve_axis(request.axis, geometries)
     if all(geometry.shape[axis] == 1 for geometry in geometries.values()):
         raise SparseError(f"all volumes have one slice along axis {axis}: nothing to choose")
+    readers = {reader for _, reader in found.values()}
+    # nibabel reads what SimpleITK refuses
+    reader = "NibabelIO" if "NibabelIO" in readers else readers.pop()
     weights = request.volume_weights
     campaign = Campaign(
         folder,
-        {**request.dataset, "overwrite_image_reader_writer": _reader(folder, request)},
+        {**request.dataset, "overwrite_image_reader_writer": reader},
         axis,
         plane_of(next(iter(geometries.values())), axis),
         {
@@ -282,43 +340,21 @@ def _build(folder: Path, request: CampaignRequest, num_processes: int) -> Campai
         json.loads(json.dumps(request.to_json())),
     )
     asking = choose_round(campaign, request.variant, {}, request.device, num_processes)
-    campaign = campaign.with_round(asking)
-    campaign.write()
-    return campaign
+    if len(asking.slices) < _LEAST_ANNOTATED:
+        logger.warning(
+            "1 volume gets slices; nnU-Net needs %d annotated ones, one to validate on",
+            _LEAST_ANNOTATED,
+        )
+    return campaign.with_round(asking)
 
 
-def _bring(job: tuple[Path, Path], copy: bool) -> None:
-    bring_image(*job, copy=copy)
-
-
-def _reader(folder: Path, request: CampaignRequest) -> str:
-    """Class name of nnU-Net's reader that reads all images."""
-    training = {
-        volume.case_id: Case(volume.case_id, _images(folder, volume), None)
-        for volume in request.volumes
-    }
-    content = {**request.dataset, "file_ending": FILE_ENDING}
-    readers = {
-        RawDataset(folder, content, {case_id: case}, {}).reader()
-        for case_id, case in training.items()
-    }
-    # nibabel reads what SimpleITK refuses
-    return "NibabelIO" if "NibabelIO" in readers else readers.pop()
-
-
-def _images(folder: Path, volume: SourceVolume) -> tuple[Path, ...]:
-    names = (f"{volume.case_id}_{c:04d}{FILE_ENDING}" for c in range(len(volume.channels)))
-    return tuple(folder / "images" / name for name in names)
-
-
-def _geometries(folder: Path, request: CampaignRequest) -> dict[str, Geometry]:
+def _geometries(request: CampaignRequest, found: Mapping[str, Geometry]) -> dict[str, Geometry]:
     """Geometry of every volume, whose channels must lie on the same voxels."""
-    reader = _reader(folder, request)
-    found = {}
+    geometries = {}
     for volume in request.volumes:
-        images = _images(folder, volume)
-        geometries = [read_geometry(image, reader) for image in images]
-        for source, geometry in zip(volume.channels, geometries, strict=True):
-            check_same_voxels(source, geometry, volume.channels[0], geometries[0], "channel 0 of")
-        found[volume.case_id] = geometries[0]
-    return found
+        names = [image.name for _, image in _images(Path(), volume)]
+        first = found[names[0]]
+        for source, name in zip(volume.channels, names, strict=True):
+            check_same_voxels(source, found[name], volume.channels[0], first, "channel 0 of")
+        geometries[volume.case_id] = first
+    return geometries

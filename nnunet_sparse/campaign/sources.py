@@ -9,6 +9,7 @@ from nnunet_sparse.campaign.volumes import SourceVolume, find_volumes, volumes_o
 from nnunet_sparse.dataset_name import find_dataset
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import configured_paths
+from nnunet_sparse.planners.training_files import label_problem
 from nnunet_sparse.raw_dataset import RawDataset
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,12 @@ def find_sources(
     Raises
     ------
     SparseError
-        If there are no volumes, or channels or labels do not go with them.
+        If there are no volumes, channels or labels do not go with them, or nnU-Net does not take
+        the labels.
     """
+    if not images and dataset is None:
+        _refuse_swallowed("--labels", labels)
+        _refuse_swallowed("--channels", channels)
     if bool(images) == (dataset is not None):
         raise SparseError("name the volumes, or a data set with -d")
     raw = None
@@ -65,6 +70,15 @@ def find_sources(
             find_volumes(images, len(names)),
         )
     return _declared(raw, labels, channels), volumes_of_dataset(raw)
+
+
+def _refuse_swallowed(option: str, names: Sequence[str] | None) -> None:
+    """Explain where volumes went that are named after an option with several values."""
+    if names and Path(names[-1]).exists():
+        raise SparseError(
+            f"{option} takes all that follows, {names[-1]} as well: volumes come first, as in "
+            f"nnsparse_worklist make {names[-1]} -o FOLDER {option} ..."
+        )
 
 
 def _declared(
@@ -92,11 +106,32 @@ def _declared(
     if any(case.label is not None for case in raw.training.values()):
         logger.info("Labels of %s are not looked at", raw.name)
     order = raw.dataset_json.get("regions_class_order")
-    return {
+    declared = {
         "channel_names": dict(channel_names),
         "labels": labels,
         **({} if order is None else {"regions_class_order": order}),
     }
+    if problem := _label_problem(declared):
+        raise SparseError(
+            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {problem}"
+        )
+    return declared
+
+
+def _label_problem(declared: dict[str, Any]) -> str | None:
+    """What nnU-Net will not accept about labels, or what they leave open."""
+    labels = {n: v if isinstance(v, list) else [v] for n, v in declared["labels"].items()}
+    for name, values in labels.items():
+        if any(isinstance(value, bool) for value in values):
+            return f"{name} must be a whole number, got {declared['labels'][name]!r}"
+    if problem := label_problem(declared):
+        return problem
+    found = sorted(value for values in labels.values() for value in values)
+    if all(len(values) == 1 for values in labels.values()) and len(set(found)) < len(found):
+        return f"values must differ where labels are no regions, got {found}"
+    if sorted(set(found)) != list(range(found[-1] + 1)):
+        return f"values must be consecutive, 0, 1, ..., got {sorted(set(found))}"
+    return None
 
 
 def _labels(names: Sequence[str]) -> dict[str, int]:

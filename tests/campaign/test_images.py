@@ -1,15 +1,19 @@
 import gzip
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
+from campaign.conftest import CampaignWriter
 from published_trees import write_series
 from tiny import write_volume
 
-from nnunet_sparse.campaign.images import bring_image
+from nnunet_sparse.campaign.images import bring_image, check_images, look_at
 from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import read_geometry
 
 TURNED = np.array([[0, -1, 0], [0.8, 0, 0.6], [-0.6, 0, 0.8]])
 
@@ -80,6 +84,93 @@ def test_dicom_without_endings(tmp_path: Path, target: Path) -> None:
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found), array)
     np.testing.assert_allclose(found.GetOrigin(), (-20.5, 3.25, 100), atol=1e-3)
     np.testing.assert_allclose(found.GetDirection(), TURNED.ravel(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha", "a_0000.tif", "series"])
+def test_headers_tell_the_geometry(tmp_path: Path, target: Path, name: str) -> None:
+    source, image = tmp_path / name, oblique()
+    if name == "series":
+        array = sitk.GetArrayFromImage(image)
+        write_series(source, array, image.GetSpacing(), image.GetOrigin(), TURNED)
+    elif name.endswith(".tif"):
+        tifffile.imwrite(source, sitk.GetArrayFromImage(image))
+        (tmp_path / "a.json").write_text('{"spacing": [4.0, 1.5, 0.7]}')
+    else:
+        sitk.WriteImage(image, str(source))
+    told, reader = look_at(source)
+    bring_image(source, target)
+    found = read_geometry(target, reader)
+    assert (told.shape, told.num_channels) == (found.shape, 1)
+    np.testing.assert_allclose(told.affine, found.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [">u2", np.float16, np.float64, np.int64, bool])
+def test_tiff(tmp_path: Path, target: Path, dtype: str) -> None:
+    array = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    tifffile.imwrite(tmp_path / "a_0000.tif", array, byteorder=np.dtype(dtype).byteorder)
+    (tmp_path / "a.json").write_text('{"spacing": [4.0, 1.5, 0.7]}')
+    bring_image(tmp_path / "a_0000.tif", target)
+    found = sitk.ReadImage(str(target))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), array)
+    np.testing.assert_allclose(found.GetSpacing(), (0.7, 1.5, 4.0), rtol=1e-6)
+    np.testing.assert_allclose(found.GetDirection(), np.eye(3).ravel())
+
+
+def test_tiff_without_spacing(
+    tmp_path: Path, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tifffile.imwrite(tmp_path / "a_0000.tif", np.zeros((3, 4, 5), np.uint8))
+    bring_image(tmp_path / "a_0000.tif", target)
+    assert sitk.ReadImage(str(target)).GetSpacing() == (1, 1, 1)
+    assert "there is no a.json with its spacing; 1 mm is taken" in caplog.text
+    (tmp_path / "a.json").write_text('{"spacing": [4.0, 0, 0.7]}')
+    with pytest.raises(SparseError, match=r"a\.json gives the spacing \(4\.0, 0\.0, 0\.7\)"):
+        look_at(tmp_path / "a_0000.tif")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "message"),
+    [
+        ([("R", "u1"), ("G", "u1"), ("B", "u1")], "holds colours, not one number per voxel"),
+        (np.complex64, "holds complex numbers, not"),
+    ],
+)
+def test_nifti_that_holds_no_numbers(
+    tmp_path: Path, target: Path, dtype: Any, message: str
+) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 3, 4), dtype), np.eye(4)), tmp_path / "a.nii.gz")
+    with pytest.raises(SparseError, match=message):
+        bring_image(tmp_path / "a.nii.gz", target)
+
+
+def test_complex_numbers_elsewhere(tmp_path: Path, target: Path) -> None:
+    sitk.WriteImage(sitk.Image(3, 4, 5, sitk.sitkComplexFloat32), str(tmp_path / "a.nrrd"))
+    with pytest.raises(SparseError, match=r"a\.nrrd does not hold numbers"):
+        bring_image(tmp_path / "a.nrrd", target)
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_endings_in_capitals(tmp_path: Path, target: Path, copy: bool) -> None:
+    source = written(tmp_path / "a.nii.gz", np.ones((2, 3, 4), np.float32))
+    source = source.rename(tmp_path / "A.NII.GZ")
+    bring_image(source, target, copy)
+    assert target.is_symlink() != copy
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_missing_images(tmp_path: Path, target: Path, write_campaign: CampaignWriter) -> None:
+    with pytest.raises(SparseError, match=r"a\.nii\.gz does not exist"):
+        bring_image(tmp_path / "a.nii.gz", target)
+    campaign = write_campaign({"a": (0,), "b": (1,)}, channels=("T1", "T2"))
+    check_images(campaign)
+    image = campaign.image_files("b")[1]
+    image.unlink()
+    with pytest.raises(SparseError, match=r"images/b_0001\.nii\.gz does not exist; put"):
+        check_images(campaign)
+    image.symlink_to("../../scans/b.nii.gz")
+    gone = tmp_path.resolve() / "scans" / "b.nii.gz"
+    with pytest.raises(SparseError, match=rf"b_0001\.nii\.gz points to {gone}, which is gone; put"):
+        check_images(campaign)
 
 
 def test_several_volumes_in_a_file(tmp_path: Path, target: Path) -> None:

@@ -33,6 +33,24 @@ def test_a_campaign_among_the_volumes_is_passed_over(tmp_path: Path) -> None:
     assert found(tmp_path) == {"a": ["a.nii.gz"]}
 
 
+def test_a_single_file(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "b.nii.gz")
+    assert found(tmp_path / "b.nii.gz") == {"b": ["b.nii.gz"]}
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "far/deep/a.nii.gz", "scans/b.nii.gz")
+    (tmp_path / "scans" / "link").symlink_to(tmp_path / "far")
+    assert list(found(tmp_path / "scans")) == ["a", "b"]
+
+
+def test_links_in_circles(tmp_path: Path) -> None:
+    write_series(touch(tmp_path, "scans/x/a.nii.gz") / "scans" / "z", np.zeros((3, 4, 5)))
+    for link, target in (("x/back", "."), ("again", "z"), ("self", "self")):
+        (tmp_path / "scans" / link).symlink_to(tmp_path / "scans" / target)
+    assert found(tmp_path / "scans") == {"a": ["a.nii.gz"], "z": ["z"]}
+
+
 def test_names_become_case_ids(tmp_path: Path) -> None:
     touch(tmp_path, "Müller, J (2).nii.gz", "x.y.nii")
     assert list(found(tmp_path)) == ["M_ller_J_2", "x.y"]
@@ -94,6 +112,8 @@ def test_lists(tmp_path: Path) -> None:
         ("l.txt", "l.txt", "lists 'l.txt', which is no volume"),
         ("l.txt", ".", "which holds no DICOM series"),
         ("l.csv", "file\na.nii\n", "must be a table with the column image"),
+        ("l.csv", 'image\n"' + 140_000 * "x", "l.csv is no table: field larger than"),
+        ("l.txt", "~nouser/x.nii.gz", "lists '~nouser/x.nii.gz', which does not exist"),
         ("l.pdf", "", "is no volume: expected"),
     ],
 )
@@ -118,3 +138,13 @@ def test_data_sets(make_base: BaseMaker) -> None:
     (folder / "imagesTr" / "tr_01_0001.nii.gz").unlink()
     with pytest.raises(SparseError, match=r"tr_01 of .* has 1 image files, dataset\.json declares"):
         volumes_of_dataset(RawDataset.open(folder))
+
+
+def test_data_sets_of_other_formats(make_base: BaseMaker) -> None:
+    base = make_base(num_train=1, ending=".tif")
+    assert volumes_of_dataset(RawDataset.open(base))[0].channels[0].name == "tr_00_0000.tif"
+    content = (base / "dataset.json").read_text().replace(".tif", ".npz")
+    (base / "dataset.json").write_text(content)
+    (base / "imagesTr" / "tr_00_0000.tif").rename(base / "imagesTr" / "tr_00_0000.npz")
+    with pytest.raises(SparseError, match=r"tr_00_0000\.npz is no volume: campaigns read \.nii"):
+        volumes_of_dataset(RawDataset.open(base))
