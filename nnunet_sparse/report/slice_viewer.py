@@ -2,6 +2,7 @@
 
 import base64
 import io
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nnunet_sparse.errors import SparseError
+from nnunet_sparse.geometry import first_line
 from nnunet_sparse.grid.cells import DENSE
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.results import Result
+from nnunet_sparse.label_io import read_label
 from nnunet_sparse.pictures import SlicedVolume, label_color, read_volume, spread, windowed
-from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset, label_names
+from nnunet_sparse.raw_dataset import SELECTION_FILE, Case, RawDataset, label_names
 from nnunet_sparse.report.grid_panels import Panel
 from nnunet_sparse.report.grid_statistics import pooled_iou
 from nnunet_sparse.selection import Selection
+
+logger = logging.getLogger(__name__)
 
 _MAX_SIDE = 160
 _MAX_SLICES = 48
@@ -130,16 +136,41 @@ def _test_volumes(
     predictions = {name: _predictions(grid, r) for name, r in chosen.items()}
     found = []
     for case_id, iou in _middle_and_worst(panel.results, names, num_cases):
-        case = raw.test[case_id]
-        volume = read_volume(raw, case, case.label, axis)
+        volume = _volume(raw, raw.test[case_id], axis)
+        if volume is None:
+            continue
         layers = {"truth": volume.label}
         for name, folder in predictions.items():
             file = folder / f"{case_id}{raw.file_ending}"
-            if file.is_file():
-                layers[name] = read_volume(raw, case, file, axis).label
+            label = _label(file, raw, axis, volume) if file.is_file() else None
+            if label is not None:
+                layers[name] = label
         title = f"{case_id} (test, IoU {iou:.2f})"
         found.append(_view(title, panel, volume, layers, label_legend(raw)))
     return found
+
+
+def _volume(dataset: RawDataset, case: Case, axis: int) -> SlicedVolume | None:
+    """Image and truth of a case; None, with a warning, if one of them cannot be read."""
+    try:
+        return read_volume(dataset, case, case.label, axis)
+    except Exception as error:  # of whichever library reads the format
+        files = ", ".join(str(file) for file in (*case.images, case.label))
+        logger.warning("left out of the viewer: one of %s: %s", files, first_line(error))
+        return None
+
+
+def _label(file: Path, dataset: RawDataset, axis: int, volume: SlicedVolume) -> np.ndarray | None:
+    """Label of a volume, slices first; None, with a warning, if it cannot be shown."""
+    try:
+        label = np.moveaxis(read_label(file, dataset.reader()), axis, 0)
+        if label.shape == volume.label.shape:
+            return label
+        reason = f"{file} has the shape {label.shape}, its image {volume.label.shape}"
+    except SparseError as error:
+        reason = str(error)
+    logger.warning("left out of the viewer: %s", reason)
+    return None
 
 
 def _predictions(grid: Grid, result: Result) -> Path:
@@ -190,13 +221,17 @@ def _training_volumes(
     found = []
     for case_id in sorted(common)[:num_cases]:
         axis = next(iter(selections.values())).axis
-        volume = read_volume(base, base.training[case_id], base.training[case_id].label, axis)
+        volume = _volume(base, base.training[case_id], axis)
+        if volume is None:
+            continue
         layers = {"truth": volume.label}
         for name, raw in raws.items():
-            case = raw.training[case_id]
-            label = read_volume(raw, case, case.label, axis).label.astype(np.int64)
-            ignore = raw.dataset_json["labels"].get("ignore")
-            layers[f"annotation: {name}"] = np.where(label == ignore, _NOT_ANNOTATED, label)
+            file = raw.training[case_id].label
+            label = None if file is None else _label(file, raw, axis, volume)
+            if label is not None:
+                signed = label.astype(np.int64)
+                ignore = raw.dataset_json["labels"].get("ignore")
+                layers[f"annotation: {name}"] = np.where(signed == ignore, _NOT_ANNOTATED, signed)
         title = f"{case_id} (training)"
         found.append(_view(title, panel, volume, layers, label_legend(base)))
     return found

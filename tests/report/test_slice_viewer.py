@@ -10,6 +10,7 @@ from grid_fixtures import write_grid
 from grid_results import result
 from PIL import Image
 
+from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.pictures import label_color
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.report.grid_panels import panels
@@ -68,6 +69,44 @@ def test_what_is_not_annotated_is_grey(tmp_path: Path, make_base: BaseMaker, dty
     assert {pixel[:3] for pixel in annotation if pixel[3]} == {organ, (128, 128, 128)}
     assert training.legend == (("organ", label_color(1)), ("not annotated", "#808080"))
     assert test.legend == (("organ", label_color(1)),)
+
+
+def test_what_cannot_be_read_is_left_out(
+    tmp_path: Path, make_base: BaseMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_base("Dataset004_A", num_test=2)
+    write_selection(folder)
+    grid = write_grid(tmp_path)
+    counts = np.array([[1, 9, 9], [9, 1, 1]])  # the first case is the worse one
+    selectors = ("fixed", "random")
+    results = [
+        result(task="A", dataset=folder.name, counts=counts, selector=name, key=name)
+        for name in selectors
+    ]
+    predictions = [GridFolder(grid.folder).predictions(name) for name in selectors]
+    for case_id in ("ts_00", "ts_01"):
+        whole = (folder / "labelsTs" / f"{case_id}.nii.gz").read_bytes()
+        for place in predictions:
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{case_id}.nii.gz").write_bytes(whole)
+    truncated, other_shape = (place / "ts_00.nii.gz" for place in predictions)
+    truncated.write_bytes(whole[:60])
+    other_shape.write_bytes(whole)
+    found = {
+        v.title[:5]: [name for name, _ in v.layers]
+        for v in viewed_volumes(grid, panels(results), 2)
+    }
+    shown = [f"{name}, rho 0.2, s 1" for name in selectors]
+    assert found["ts_01"] == ["truth", *shown]
+    assert found["ts_00"] == ["truth"]
+    assert f"{truncated} cannot be read as a label" in caplog.text
+    assert f"{other_shape} has the shape (7, 6, 5), its image (10, 6, 5)" in caplog.text
+    # without its image, nothing of a case can be shown
+    image = folder / "imagesTr" / "tr_00_0000.nii.gz"
+    image.write_bytes(image.read_bytes()[:60])
+    titles = [volume.title[:5] for volume in viewed_volumes(grid, panels(results), 2)]
+    assert sorted(titles) == ["ts_00", "ts_01"]
+    assert str(image) in caplog.text
 
 
 def test_each_task_has_its_own_legend(tmp_path: Path, make_base: BaseMaker) -> None:
