@@ -167,9 +167,7 @@ def _range(numbers: set[int]) -> str:
 def _check_ids(grid: Grid, datasets: list[Job]) -> None:
     folder = GridFolder(grid.folder)
     there = {parse_dataset_name(name)[1] for name in dataset_names(grid.paths.raw)}
-    missing = sum(
-        not folder.record(job.name).is_file() and job.key not in there for job in datasets
-    )
+    missing = sum(folder.read(job.name) is None and job.key not in there for job in datasets)
     free = MAX_ID - len(taken_ids(grid.paths))
     if missing > free:
         raise SparseError(
@@ -218,7 +216,7 @@ def _size_of_training(grid: Grid, job: Job) -> int:
         return 0
     folder = GridFolder(grid.folder)
     needed = (job.name, f"dataset/{job.subject.of.suffix}")
-    if not all(folder.record(name).is_file() for name in needed):
+    if any(folder.read(name) is None for name in needed):
         return 0
     files = fold_folder(grid, job.subject).rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +51,11 @@ class Record:
         return float(max(self.seconds, self.facts.get("training_s", 0)))
 
 
+@lru_cache  # a record is read many times
+def _tell_damaged(file: Path) -> None:
+    logger.warning("%s is damaged: its job is looked at again by the next run", file)
+
+
 @dataclass(frozen=True)
 class GridFolder:
     """Files in the folder of an experiment."""
@@ -81,18 +87,21 @@ class GridFolder:
         return self.path / "predictions" / training
 
     def read(self, job: str) -> Record | None:
-        """Record of a job; None if it is not done."""
+        """Record of a job; None if it is not done, or its record is damaged."""
         file = self.record(job)
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             content.pop("version")
-            return Record(**content)
+            record = Record(**content)
+            maps = (record.asked, record.inputs, record.facts)
+            if not all(isinstance(each, dict) for each in maps) or record.duration_s < 0:
+                raise ValueError
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SparseError(
-                f"{file} is damaged; delete it, and the job is looked at again"
-            ) from (error)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            _tell_damaged(file)
+            return None
+        return record
 
     def read_done(self, job: str) -> Record:
         """Record of a job that must be done.

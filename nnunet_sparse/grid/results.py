@@ -128,7 +128,7 @@ def read_results(grid: Grid) -> list[Result]:
     work = Work(grid, folder, device_of(grid))
     found: list[Result] = []
     for name, job in jobs.items():
-        if job.step == "score" and folder.record(name).is_file():
+        if job.step == "score" and folder.read(name) is not None:
             train = jobs[f"train/{job.key}"]
             record = folder.read(train.name)
             # not of other settings with the same name of plans
@@ -145,7 +145,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
     except FileNotFoundError:
         return  # deleted; the next run makes it again
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SparseError(f"{file} is damaged; delete it and run the experiment again") from error
+        raise SparseError(f"{file} is damaged; run the experiment again") from error
     record = folder.read(f"train/{training.key}")
     facts = record.facts if record else {}
     made = folder.read(f"dataset/{training.of.suffix}")

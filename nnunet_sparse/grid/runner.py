@@ -14,6 +14,7 @@ from contextlib import nullcontext
 
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.env import training_environment
+from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import gpu_slot, visible_gpus
 from nnunet_sparse.grid.jobs import Job, job_graph
@@ -71,14 +72,20 @@ def forget_outdated(grid: Grid) -> None:
     """
     folder = GridFolder(grid.folder)
     work = Work(grid, folder, device_of(grid))
-    outdated: set[str] = set()
-    for name, job in job_graph(grid).items():
+    for name in outdated(work, job_graph(grid)):
+        if folder.done(name).is_file():
+            logger.info("%s is looked at again", name)
+            folder.done(name).unlink()
+
+
+def outdated(work: Work, jobs: Mapping[str, Job]) -> list[str]:
+    """Jobs that a run looks at again: not done, gone, asked for anew, or after such a job."""
+    found: dict[str, None] = {}
+    for name, job in jobs.items():
         # what is there cannot be told where the jobs before must be done first
-        if not outdated.isdisjoint(job.inputs) or not _is_done(work, job):
-            outdated.add(name)
-            if folder.done(name).is_file():
-                logger.info("%s is looked at again", name)
-                folder.done(name).unlink()
+        if not found.keys().isdisjoint(job.inputs) or not _is_done(work, job):
+            found[name] = None
+    return list(found)
 
 
 def _is_done(work: Work, job: Job) -> bool:
@@ -105,9 +112,17 @@ def is_asked_for(work: Work, job: Job, record: Record) -> bool:
 def _is_current(work: Work, job: Job, record: Record, inputs: Mapping[str, str]) -> bool:
     """Whether what a record tells of is there and is what is asked for now."""
     step = STEPS_BY_NAME[job.step]
-    if not is_asked_for(work, job, record) or not step.is_there(work, job.subject):
+    if not is_asked_for(work, job, record) or not _is_there(work, job):
         return False
     return not step.follows_inputs or dict(record.inputs) == dict(inputs)
+
+
+def _is_there(work: Work, job: Job) -> bool:
+    try:
+        return STEPS_BY_NAME[job.step].is_there(work, job.subject)
+    except SparseError as error:  # half of it was deleted
+        logger.debug("%s: %s", job.name, error)
+        return False
 
 
 def device_of(grid: Grid) -> str:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.runner import device_of, is_asked_for
+from nnunet_sparse.grid.runner import device_of, outdated
 from nnunet_sparse.grid.steps import Work
 
 DONE, RUNNING, FAILED, STOPPED, WAITING = "done", "running", "failed", "stopped", "waiting"
@@ -66,23 +66,22 @@ class Status:
 
 
 def grid_status(grid: Grid) -> Status:
-    """State of every job of an experiment; nothing is changed."""
+    """State of every job of an experiment, as the next run would find it; nothing is changed."""
     folder, jobs = GridFolder(grid.folder), job_graph(grid)
-    work = Work(grid, folder, device_of(grid))
-    return Status({name: _state(work, job) for name, job in jobs.items()}, jobs, folder)
+    again = set(outdated(Work(grid, folder, device_of(grid)), jobs))
+    return Status({name: _state(folder, name, name in again) for name in jobs}, jobs, folder)
 
 
-def _state(work: Work, job: Job) -> str:
-    folder = work.folder
-    if _is_held(folder.lock(job.name)):
+def _state(folder: GridFolder, name: str, is_outdated: bool) -> str:
+    if _is_held(folder.lock(name)):
         return RUNNING
     # it may have been done before
-    if folder.failure(job.name).is_file():
+    if folder.failure(name).is_file():
         return FAILED
-    record = folder.read(job.name)
-    if record is not None:
-        return DONE if is_asked_for(work, job, record) else WAITING
-    return STOPPED if folder.log(job.name).is_file() else WAITING
+    if not is_outdated:
+        return DONE
+    was_stopped = folder.log(name).is_file() and not folder.record(name).is_file()
+    return STOPPED if was_stopped else WAITING
 
 
 def _is_held(file: Path) -> bool:

@@ -18,6 +18,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import VISIBLE
 from nnunet_sparse.grid.jobs import Preparation
 from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.label_io import read_label
 from nnunet_sparse.locks import locked
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.software import software
@@ -443,19 +444,41 @@ def _do_predict(work: Work, training: Training) -> Facts:
 
 
 def _scored(work: Work, training: Training) -> bool:
-    return (work.folder.predictions(training.key) / SUMMARY_FILE).is_file()
+    file = work.folder.predictions(training.key) / SUMMARY_FILE
+    try:
+        json.loads(file.read_text(encoding="utf-8"))["nnsparse"]["per_label"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True
 
 
 def _do_score(work: Work, training: Training) -> Facts:
     """Score the predictions on dense labels."""
     raw = work.grid.paths.raw / dataset_name(work.grid, training.of.suffix)
-    evaluate_folder(
-        raw / "labelsTs",
-        work.folder.predictions(training.key),
-        num_processes=work.num_processes,
-        overwrite=True,
-    )
+    predictions = work.folder.predictions(training.key)
+    try:
+        evaluate_folder(
+            raw / "labelsTs", predictions, num_processes=work.num_processes, overwrite=True
+        )
+    except SparseError:
+        _remove_damaged(predictions, RawDataset.open(raw))
+        raise
     return {"software": software()}
+
+
+def _remove_damaged(predictions: Path, raw: RawDataset) -> None:
+    """Remove predictions that cannot be read, so that the next run makes them again."""
+    for truth in sorted((raw.folder / "labelsTs").glob(f"*{raw.file_ending}")):
+        file = predictions / truth.name
+        if not file.is_file():
+            continue
+        try:
+            read_label(file, raw.reader())
+        except SparseError as error:
+            file.unlink()
+            raise SparseError(
+                f"{file} was damaged and has been removed: the next run predicts it again ({error})"
+            ) from error
 
 
 @dataclass(frozen=True)

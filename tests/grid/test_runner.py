@@ -15,6 +15,7 @@ from nnunet_sparse.grid import runner, steps
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
+from nnunet_sparse.grid.status import grid_status
 
 
 @pytest.fixture
@@ -118,12 +119,41 @@ def test_some_jobs_follow_those_before_them(
     assert _count(grid, job) == (2 if follows else 1)
 
 
-def test_a_damaged_record_is_named(grid: Grid) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "",
+        "[]",
+        '{"version": 1}',
+        '{"version": 1, "run": "1", "asked": [], "inputs": {}, "seconds": 1, "facts": {}}',
+        '{"version": 1, "run": "1", "asked": {}, "inputs": {}, "seconds": "", "facts": {}}',
+    ],
+)
+def test_a_damaged_record_is_a_missing_one(
+    grid: Grid, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
     runner.run_job(grid, base(grid))
     file = GridFolder(grid.folder).record("base/PhantomOrgan")
-    file.write_text("{")
-    with pytest.raises(SparseError, match="is damaged; delete it"):
-        runner.run_job(grid, base(grid))
+    file.write_text(text)
+    runner.forget_outdated(grid)
+    assert f"{file} is damaged: its job is looked at again" in caplog.text
+    assert grid_status(grid).states["base/PhantomOrgan"] == "waiting"
+    runner.run_job(grid, base(grid))
+    assert _count(grid, base(grid)) == 2
+    assert grid_status(grid).states["base/PhantomOrgan"] == "done"
+
+
+def test_what_is_half_deleted_is_looked_at_again(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_there(*_: object) -> bool:
+        raise SparseError("no dataset.json")
+
+    runner.run_job(grid, base(grid))
+    step = runner.STEPS_BY_NAME["base"]
+    monkeypatch.setitem(runner.STEPS_BY_NAME, "base", replace(step, is_there=is_there))
+    assert grid_status(grid).states["base/PhantomOrgan"] == "waiting"
 
 
 def _slowly(grid: Grid) -> None:

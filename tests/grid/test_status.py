@@ -1,22 +1,38 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grid_fixtures import TINY, write_grid
 
+from nnunet_sparse.grid import runner
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.records import GridFolder, Record
 from nnunet_sparse.grid.runner import asked_for
 from nnunet_sparse.grid.status import duration, grid_status, last_lines, status_report
-from nnunet_sparse.grid.steps import Work
+from nnunet_sparse.grid.steps import STEPS_BY_NAME, Work
 from nnunet_sparse.locks import try_lock, unlock
+
+
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Keys of jobs whose files are not there; those of all others are."""
+    keys: set[str] = set()
+
+    def is_there(_: Work, subject: Any) -> bool:
+        return subject.suffix not in keys if hasattr(subject, "suffix") else True
+
+    steps = {name: replace(step, is_there=is_there) for name, step in STEPS_BY_NAME.items()}
+    monkeypatch.setattr(runner, "STEPS_BY_NAME", steps)
+    return keys
 
 
 def finish(grid: Grid, name: str, seconds: float) -> None:
     """Record that a job was done as it is asked for."""
-    folder = GridFolder(grid.folder)
-    asked = asked_for(Work(grid, folder, "cpu"), job_graph(grid)[name])
-    folder.write(name, Record("1", asked, {}, seconds, {}))
+    folder, job = GridFolder(grid.folder), job_graph(grid)[name]
+    asked = asked_for(Work(grid, folder, "cpu"), job)
+    folder.write(name, Record("1", asked, dict.fromkeys(job.inputs, "1"), seconds, {}))
 
 
 def write(file: Path, text: str) -> None:
@@ -24,6 +40,7 @@ def write(file: Path, text: str) -> None:
     file.write_text(text, "utf-8")
 
 
+@pytest.mark.usefixtures("gone")
 def test_states(tmp_path: Path) -> None:
     grid = write_grid(tmp_path)
     folder = GridFolder(grid.folder)
@@ -48,6 +65,7 @@ def test_states(tmp_path: Path) -> None:
     assert report.endswith("time left: unknown until each kind of job has been done once")
 
 
+@pytest.mark.usefixtures("gone")
 def test_time_left(tmp_path: Path) -> None:
     grid = write_grid(tmp_path)
     jobs = job_graph(grid)
@@ -63,15 +81,32 @@ def test_time_left(tmp_path: Path) -> None:
     assert status_report(grid_status(grid)).endswith("everything is done")
 
 
+@pytest.mark.usefixtures("gone")
 def test_what_was_done_may_have_to_be_done_again(tmp_path: Path) -> None:
     grid = write_grid(tmp_path)
     dataset = next(name for name in job_graph(grid) if name.startswith("dataset"))
+    finish(grid, "base/PhantomOrgan", 1.0)
     finish(grid, dataset, 1.0)
     assert grid_status(grid).states[dataset] == "done"
     more = write_grid(tmp_path, TINY.replace("repeats: 1", "repeats: 2"))
     assert grid_status(more).states[dataset] == "waiting"
     write(GridFolder(more.folder).failure(dataset), "something")
     assert grid_status(more).states[dataset] == "failed"
+
+
+def test_what_was_deleted_is_not_done(tmp_path: Path, gone: set[str]) -> None:
+    grid = write_grid(tmp_path)
+    names = list(job_graph(grid))
+    for name in names:
+        finish(grid, name, 1.0)
+    assert grid_status(grid).of("done") == names
+    dataset = next(name for name in names if name.startswith("dataset") and "rho0.2" in name)
+    gone.add(dataset.partition("/")[2])
+    # it, its plans, and the training, prediction and scores of its repeat
+    after = [name for name in names if name.partition("/")[2].startswith(tuple(gone))]
+    assert len(after) == 5
+    assert grid_status(grid).of("waiting") == after
+    assert not status_report(grid_status(grid)).endswith("everything is done")
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The real work of steps, on what other tests have no time to make."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
 
 from nnunet_sparse.errors import SparseError
@@ -16,6 +18,7 @@ from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.runner import run_job
 from nnunet_sparse.locks import locked
+from nnunet_sparse.paths import NnUNetPaths
 
 KEY = "PhantomOrgan_rho0.200_s1.000_fixed_seed0"
 
@@ -106,6 +109,42 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     monkeypatch.setattr(steps, "_speed", lambda _: {"training_s": 1.0})
     monkeypatch.setattr(steps, "dataset_name", lambda _, suffix: f"Dataset501_{suffix}")
     return write_grid(tmp_path)
+
+
+@pytest.fixture
+def predicted(pretended: Grid, make_base: BaseMaker) -> tuple[Grid, Path]:
+    """A grid with predictions of two test cases, which are the truth."""
+    made = make_base("Dataset501_" + KEY, num_test=2)
+    grid = replace(pretended, paths=NnUNetPaths(made.parent, *[made.parent.parent] * 2))
+    predictions = GridFolder(grid.folder).predictions(job(grid, "score").subject.key)
+    shutil.copytree(made / "labelsTs", predictions)
+    shutil.copy(made / "dataset.json", predictions)
+    return grid, predictions
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"nnsparse": {"per_label": 3}}'])
+def test_damaged_scores_are_made_again(predicted: tuple[Grid, Path], text: str) -> None:
+    grid, predictions = predicted
+    step, subject = steps.STEPS_BY_NAME["score"], job(grid, "score").subject
+    assert not step.is_there(work(grid), subject)
+    step.do(work(grid), subject)
+    assert step.is_there(work(grid), subject)
+    (predictions / "nnsparse_summary.json").write_text(text)
+    assert not step.is_there(work(grid), subject)
+    step.do(work(grid), subject)
+    assert step.is_there(work(grid), subject)
+
+
+def test_a_damaged_prediction_is_made_again(predicted: tuple[Grid, Path]) -> None:
+    grid, predictions = predicted
+    subject = job(grid, "score").subject
+    file = predictions / "ts_01.nii.gz"
+    file.write_bytes(file.read_bytes()[:100])
+    assert steps.STEPS_BY_NAME["predict"].is_there(work(grid), subject)
+    with pytest.raises(SparseError, match=r"ts_01.nii.gz was damaged and has been removed: the ne"):
+        steps.STEPS_BY_NAME["score"].do(work(grid), subject)
+    assert not steps.STEPS_BY_NAME["predict"].is_there(work(grid), subject)
+    assert (predictions / "ts_00.nii.gz").is_file()
 
 
 def test_two_experiments_train_once(pretended: Grid) -> None:
