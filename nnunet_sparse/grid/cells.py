@@ -171,10 +171,13 @@ def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
     contents: dict[str, tuple[object, ...]] = {}
     for configuration in base.task.configurations or grid.experiment.configurations:
         try:
+            planner = with_scale(configuration.planner, configuration.scale)
+        except SparseError as error:
+            grid.fail_at(configuration, "scale", str(error).removeprefix("--"))
+        try:
             plans = plans_name(configuration)
         except SparseError as error:
-            grid.fail(configuration.line, str(error))
-        planner = with_scale(configuration.planner, configuration.scale)
+            grid.fail_at(configuration, "planner", str(error))
         content = (planner, configuration.settings)
         if contents.setdefault(plans, content) != content:
             grid.fail(

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, run_command
-from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.dataset_name import find_dataset, parse_dataset_name
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import open_grid
 from nnunet_sparse.grid.jobs import STEPS, job_graph
@@ -115,6 +115,13 @@ def _init(args: argparse.Namespace) -> None:
     if bases:
         paths = configured_paths()
         bases = [find_dataset(paths, base) for base in bases]
+        suffixes = [parse_dataset_name(base)[1] for base in bases]
+        for base, suffix in zip(bases, suffixes, strict=True):
+            if suffixes.count(suffix) > 1:
+                raise SparseError(
+                    f"{base} and another of -d are the same, or have the same name; a data set is "
+                    "named once"
+                )
     write_text(args.output, template(args.preset, bases))
     print(f"written: {args.output}")
     print(f"next:    nnsparse_grid plan {args.output}")

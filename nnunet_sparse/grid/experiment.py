@@ -5,14 +5,22 @@ with comments.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.geometry import AXIS_CHOICES
-from nnunet_sparse.grid.yaml_lines import converted, line_number, load, part, parts, read_yaml
+from nnunet_sparse.grid.yaml_lines import (
+    converted,
+    key_lines,
+    line_number,
+    load,
+    part,
+    parts,
+    read_yaml,
+)
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.phantoms import TASKS
@@ -40,7 +48,10 @@ PAPER_SELECTORS = ("fixed", "random", "ual")
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 """nnU-Net's, but for the cascade, which needs predictions of another."""
 DEVICES = ("auto", "cpu", "cuda")
-_SETTINGS = {"rule": mapping("training settings, as {num_epochs: 100}")}
+_SETTINGS = {
+    "rule": mapping("training settings, as {num_epochs: 100}"),
+    "check": TrainingSettings.from_block,
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 
 
@@ -151,8 +162,8 @@ class Configuration:
         changed.
     settings
         Training settings that differ from the planner's.
-    line
-        Where it stands in the file.
+    line, lines
+        Where it and its keys stand in the file.
     """
 
     configuration: str = setting("3d_fullres", choice(*CONFIGURATIONS))
@@ -162,6 +173,7 @@ class Configuration:
     plans: str = setting("", _name("a name of letters, digits and single _"))
     settings: dict[str, Any] = field(default_factory=dict, metadata=_SETTINGS)
     line: int = line_number()
+    lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
         TrainingSettings.from_block(self.settings)
@@ -226,8 +238,8 @@ class Task:
         foreground is drawn.
     configurations
         In place of the experiment's.
-    line
-        Where it stands in the file.
+    line, lines
+        Where it and its keys stand in the file.
     """
 
     base: str = converted("", _text("name or ID of a data set"), _as_text)
@@ -241,6 +253,7 @@ class Task:
     positive_weight: float = setting(1.0, positive())
     configurations: tuple[Configuration, ...] = parts(Configuration)
     line: int = line_number()
+    lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
         if bool(self.base) == (self.phantom is not None):
@@ -341,6 +354,10 @@ class Grid:
     def fail(self, line: int, message: str) -> NoReturn:
         """Raise an error that names the file and a line of it."""
         raise SparseError(f"{self.file}, line {line}: {message}")
+
+    def fail_at(self, part: Configuration | Task, key: str, message: str) -> NoReturn:
+        """Raise an error that names the line of a key, or of what would have it."""
+        self.fail(part.lines.get(key, part.line), message)
 
 
 def open_grid(file: Path) -> Grid:

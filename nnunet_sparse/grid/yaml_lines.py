@@ -1,7 +1,8 @@
 """Reading YAML into dataclasses, with the line in every error.
 
 A field of such a dataclass is a :func:`nnunet_sparse.schema.setting`, a :func:`part` (a dataclass
-of its own), :func:`parts` (a list of them) or a :func:`line_number`.
+of its own), :func:`parts` (a list of them), a :func:`line_number` or :func:`key_lines`. A mapping
+may have a ``check`` in its metadata, which is called for each of its keys.
 """
 
 import difflib
@@ -72,6 +73,11 @@ def parts(schema: Any, default: Any = ()) -> Any:
 def line_number() -> Any:
     """Field that is the line where the dataclass begins in the file, and no key of it."""
     return field(default=0, compare=False, repr=False, metadata={"line": True})
+
+
+def key_lines() -> Any:
+    """Field that is the line of each key that the file has, and no key of it."""
+    return field(default_factory=dict, compare=False, repr=False, metadata={"lines": True})
 
 
 def read_yaml(file: Path) -> Node:
@@ -150,7 +156,8 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
     if not isinstance(node.value, dict):
         node.fail(f"keys and values are expected here, got {node.plain!r}")
     items = fields(schema)  # type: ignore[arg-type]
-    known = {item.name: item for item in items if "line" not in item.metadata}
+    of_file = {"line", "lines"}
+    known = {item.name: item for item in items if of_file.isdisjoint(item.metadata)}
     for key, child in node.value.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -160,6 +167,8 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
     given = {key: child for key, child in node.value.items() if child.value is not None}
     values = {key: _value(known[key], child) for key, child in given.items()}
     values |= {item.name: node.line for item in items if "line" in item.metadata}
+    lines = {key: child.line for key, child in given.items()}
+    values |= {item.name: lines for item in items if "lines" in item.metadata}
     for name, item in known.items():
         if name not in values and item.default is MISSING and item.default_factory is MISSING:
             node.fail(f"{name} is missing")
@@ -176,6 +185,12 @@ def _value(item: "Field[Any]", node: Node) -> Any:
         return tuple(load(item.metadata["schema"], child) for child in node.value)
     if "schema" in item.metadata:
         return load(item.metadata["schema"], node)
+    if "check" in item.metadata and isinstance(node.value, dict):
+        for key, child in node.value.items():
+            try:
+                item.metadata["check"]({key: child.plain})
+            except SparseError as error:
+                child.fail(str(error))
     try:
         convert = item.metadata.get("convert", lambda value: value)
         return check_value(item.name, convert(node.plain), item.metadata["rule"])

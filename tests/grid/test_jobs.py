@@ -132,7 +132,7 @@ def test_settings_give_plans_a_name_of_their_own(tmp_path: Path) -> None:
         ),
         ("  - {configuration: 2d}\n  - {configuration: 2d}\n", "appears twice"),
         ("  - {configuration: 2d, planner: Planer}\n", "unknown planner 'Planer'"),
-        ("  - {configuration: 2d, planner: SmallPlanner, scale: 0.5}\n", "--scale is for"),
+        ("  - {configuration: 2d, planner: SmallPlanner, scale: 0.5}\n", ": scale is for"),
     ],
 )
 def test_configurations_that_contradict_each_other(

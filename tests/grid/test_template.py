@@ -70,3 +70,14 @@ def test_what_init_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert (tmp_path / "grid.yaml").read_text("utf-8") == "mine"
     assert main(["init", "-d", "4", "-o", "other.yaml"]) == 2
     assert "nnUNet_raw, nnUNet_preprocessed, nnUNet_results not set" in capsys.readouterr().err
+
+
+def test_a_data_set_is_named_once(
+    tmp_path: Path, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_base("Dataset004_Tiny")
+    make_base("Dataset005_Tiny")
+    for twice in (["4", "4"], ["004", "Dataset004_Tiny"], ["4", "5"]):
+        assert main(["init", "-d", *twice, "-o", str(tmp_path / "grid.yaml")]) == 2
+        assert "Dataset004_Tiny and another of -d are the same" in capsys.readouterr().err
+    assert not (tmp_path / "grid.yaml").exists()

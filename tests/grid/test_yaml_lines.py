@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -5,8 +6,16 @@ from typing import Any
 import pytest
 
 from nnunet_sparse.errors import SparseError
-from nnunet_sparse.grid.yaml_lines import load, part, parts, read_yaml
-from nnunet_sparse.schema import Rule, positive, setting, whole
+from nnunet_sparse.grid.yaml_lines import key_lines, load, part, parts, read_yaml
+from nnunet_sparse.schema import Rule, mapping, positive, setting, whole
+
+
+def check_seats(seats: Mapping[str, Any]) -> None:
+    if unknown := sorted(seats.keys() - {"front", "back"}):
+        raise SparseError(f"no seat {unknown[0]}")
+
+
+SEATS = {"rule": mapping("seats"), "check": check_seats}
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,8 @@ class Car:
     wheels: tuple[Wheel, ...] = parts(Wheel)
     spare: Wheel | None = part(Wheel)
     doors: int = setting(4, whole(2))
+    seats: dict[str, Any] = field(default_factory=dict, metadata=SEATS)
+    lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
         if self.doors == 13:
@@ -35,6 +46,10 @@ def car(tmp_path: Path, text: str) -> Any:
 def test_values_and_defaults(tmp_path: Path) -> None:
     text = "name: van\nwheels:\n  - size: 2\n  - size: 1e-1\nspare: {size: 3}\ndoors:\n"
     assert car(tmp_path, text) == Car("van", (Wheel(2.0), Wheel(0.1)), Wheel(3.0), 4)
+
+
+def test_lines_of_keys(tmp_path: Path) -> None:
+    assert car(tmp_path, "name: van\n\ndoors: 3\nspare:\n").lines == {"name": 1, "doors": 3}
 
 
 def test_ids_with_zeros_stay_as_they_are(tmp_path: Path) -> None:
@@ -55,6 +70,7 @@ def test_ids_with_zeros_stay_as_they_are(tmp_path: Path) -> None:
         ("name: a\ndoors: 13\n", 1, "13 doors bring bad luck"),
         ("name: a\ndoors: [1\n", 3, "expected ',' or ']', but got '<stream end>'"),
         ("name: a\n\tdoors: 3\n", 2, "found character '\\t' that cannot start any token"),
+        ("name: a\nseats:\n  back: 1\n  roof: 2\n", 4, "no seat roof"),
         ("- name\n", 1, "keys and values are expected here, got ['name']"),
         ("name: *x\n", 1, "found undefined alias"),
         ("name: a\ndoors: 2024-13-45\n", 2, "'2024-13-45' cannot be read: month must be in"),
