@@ -8,6 +8,7 @@ import argparse
 import io
 import logging
 import os
+import select
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from nnunet_sparse.errors import SparseError
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141  # as shells call a program that SIGPIPE has ended
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -85,8 +87,9 @@ def run_command(
     Returns
     -------
     int
-        0 on success, 2 after an error that the user can solve, 130 after Ctrl-C. Everything else
-        is a bug of ours and keeps its traceback.
+        0 on success, 2 after an error that the user can solve, 130 after Ctrl-C, 141 if nobody
+        reads the output any more (``| head``). Everything else is a bug of ours and keeps its
+        traceback.
     """
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
@@ -95,14 +98,29 @@ def run_command(
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
     try:
         work(args)
+        sys.stdout.flush()
     except SparseError as error:
         return _fail(str(error))
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _has_no_reader():
+            # what is left in its buffer goes nowhere when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_NO_READER
         return _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
     except KeyboardInterrupt:
         print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
+
+
+def _has_no_reader() -> bool:
+    """Whether standard output is a pipe whose other end is closed, and no other pipe is broken."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no file
+        return False
 
 
 def _fail(message: str) -> int:

@@ -53,6 +53,24 @@ run_command(CommandParser("x", "x", "x"), lambda _: print("0.5 \u00b1 0.1"), [])
     assert done.stdout.split() == [b"0.5", b"?", b"0.1"]
 
 
+def test_a_reader_that_has_seen_enough() -> None:
+    program = """
+import sys
+from nnunet_sparse.cli import CommandParser, run_command
+work = lambda _: [print("a line") for _ in range({lines})]
+sys.exit(run_command(CommandParser("x", "x", "x"), work, []))
+"""
+    for lines in (1, 100_000):
+        command = [sys.executable, "-c", program.format(lines=lines)]
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (141, b"")
+    # another pipe
+    assert run_raising(BrokenPipeError(32, "Broken pipe")) == 2
+
+
 def test_interrupt_and_bugs() -> None:
     assert run_raising(KeyboardInterrupt()) == 130
     with pytest.raises(ZeroDivisionError):

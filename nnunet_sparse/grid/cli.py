@@ -1,10 +1,11 @@
 """The command ``nnsparse_grid``."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nnunet_sparse.atomic import write_text
 from nnunet_sparse.cli import CommandParser, run_command
@@ -26,6 +27,10 @@ class _GridParser(CommandParser):
             self.error(f"unrecognized arguments: {' '.join(rest)}")
         parsed.snakemake = rest
         return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """End the program; the command of the workflow is not offered."""
+        super().error(re.sub(r", '?step'?\)", ")", message))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,6 +112,8 @@ def _add_init(commands: Any) -> None:
 
 
 def _init(args: argparse.Namespace) -> None:
+    if args.output.is_dir():
+        raise SparseError(f"{args.output} is a folder; -o names the file to be written")
     if args.output.exists() and not args.overwrite:
         raise SparseError(f"{args.output} exists; --overwrite replaces it")
     if not args.output.parent.is_dir():
@@ -158,10 +165,11 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.grid.status import DONE, FAILED, STOPPED, grid_status
     from nnunet_sparse.grid.workflow import run_workflow
 
-    if not args.grid.is_file() and any(Path(word).is_file() for word in args.snakemake):
+    files = [word for word in args.snakemake if Path(word).suffix in (".yaml", ".yml")]
+    if not args.grid.is_file() and files:
         raise SparseError(
-            f"{args.grid} is no experiment file; it comes first: nnsparse_grid run GRID.yaml "
-            "--cores 4"
+            "the experiment file comes first, then options of Snakemake: "
+            f"nnsparse_grid run {files[-1]} ..., got {args.grid} first"
         )
     grid = open_grid(args.grid)
     check_experiment(grid)

@@ -94,9 +94,10 @@ def _numbers(valid: str, low: int, length: int | None = None) -> Rule:
     return Rule(tuple, accepts, valid)
 
 
-def _some(valid: str, *choices: str) -> Rule:
+def _some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:
     inner = subset(*choices)
-    return Rule(tuple, lambda v: len(v) > 0 and inner.accepts(v), valid + f" ({inner.valid})")
+    rule = Rule(tuple, lambda v: (empty or len(v) > 0) and inner.accepts(v), inner.valid)
+    return {"rule": rule, "convert": _listed, "choices": choices}
 
 
 def _text(valid: str) -> Rule:
@@ -193,12 +194,10 @@ class Filling:
         As in ``nnsparse_interpolate``.
     """
 
-    methods: tuple[str, ...] = converted(
-        ("correspondence",), _some("ways of interpolation", *METHODS), _listed
-    )
+    methods: tuple[str, ...] = converted(("correspondence",), **_some(METHODS))
     rho: tuple[float, ...] = converted((), _shares("densities", empty=True), _fractions)
     s: tuple[float, ...] = converted((1.0,), _shares("volume fractions"), _fractions)
-    selectors: tuple[str, ...] = converted((), subset(*selector_names()), _listed)
+    selectors: tuple[str, ...] = converted((), **_some(selector_names(), empty=True))
     one_way: bool = setting(False, switch())
     verify: bool = setting(False, switch())
     min_confidence: float = setting(0.0, share())
@@ -297,6 +296,8 @@ class Experiment:
         Processor cores of each training.
     device
         ``auto``: GPUs where there are any.
+    lines
+        Where its keys stand in the file.
     """
 
     version: int = setting(VERSION, Rule(int, lambda v: v == VERSION, f"{VERSION}"))
@@ -304,10 +305,8 @@ class Experiment:
     configurations: tuple[Configuration, ...] = parts(Configuration)
     rho: tuple[float, ...] = converted(PAPER_RHO, _shares("densities"), _fractions)
     s: tuple[float, ...] = converted(PAPER_S, _shares("volume fractions"), _fractions)
-    selectors: tuple[str, ...] = converted(
-        PAPER_SELECTORS, _some("selectors", *selector_names()), _listed
-    )
-    scopes: tuple[str, ...] = converted(("volume",), _some("scopes", *SCOPES), _listed)
+    selectors: tuple[str, ...] = converted(PAPER_SELECTORS, **_some(selector_names()))
+    scopes: tuple[str, ...] = converted(("volume",), **_some(SCOPES))
     seeds: tuple[int, ...] = converted((0,), _numbers("different whole numbers", 0), _listed)
     repeats: int = setting(3, whole(1))
     dense: bool = setting(True, switch())
@@ -316,6 +315,7 @@ class Experiment:
     nnunet: str = setting("", _text("a folder"))
     threads: int = setting(2, whole(1))
     device: str = setting("auto", choice(*DEVICES))
+    lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
         if not self.tasks:
@@ -355,9 +355,9 @@ class Grid:
         """Raise an error that names the file and a line of it."""
         raise SparseError(f"{self.file}, line {line}: {message}")
 
-    def fail_at(self, part: Configuration | Task, key: str, message: str) -> NoReturn:
+    def fail_at(self, part: Configuration | Task | Experiment, key: str, message: str) -> NoReturn:
         """Raise an error that names the line of a key, or of what would have it."""
-        self.fail(part.lines.get(key, part.line), message)
+        self.fail(part.lines.get(key, getattr(part, "line", 1)), message)
 
 
 def open_grid(file: Path) -> Grid:
@@ -378,4 +378,29 @@ def open_grid(file: Path) -> Grid:
         paths = NnUNetPaths.below(file.parent / experiment.nnunet)
     else:
         paths = configured_paths()
-    return Grid(file, experiment, folder, paths)
+    grid = Grid(file, experiment, folder, paths)
+    _check_folders(grid)
+    return grid
+
+
+def _check_folders(grid: Grid) -> None:
+    """Refuse a folder that is a file, or holds other things."""
+    folder, experiment = grid.folder.resolve(), grid.experiment
+    theirs = [Path(path).resolve() for path in vars(grid.paths).values()]
+    if experiment.nnunet:
+        root = grid.file.parent / experiment.nnunet
+        if found := next((path for path in (root, *theirs) if path.is_file()), None):
+            grid.fail_at(experiment, "nnunet", f"{found} is a file, not a folder")
+    if folder.is_file():
+        grid.fail_at(
+            experiment, "folder", f"{folder} is a file; another folder is named with folder: NAME"
+        )
+    for path in (grid.file, *theirs):
+        is_theirs = path in theirs and folder.is_relative_to(path)
+        if is_theirs or path.is_relative_to(folder):
+            grid.fail_at(
+                experiment,
+                "folder",
+                f"{folder} cannot be the experiment's folder, since it "
+                f"{'lies in' if is_theirs else 'holds'} {path}: give it a folder of its own",
+            )

@@ -144,6 +144,13 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
         + ", ".join(f"{way.configuration} {way.trainer} ({plans})" for way, plans in ways),
         f"  annotated slices of {total}:",
     ]
+    weight = base.task.positive_weight
+    if weight != 1 and all(cell.variant.positive_weight == 1 for cell in cells):
+        lines.insert(
+            -1,
+            f"  positive_weight {weight:g} is not used: it is for cells with interpolation and "
+            "selector random",
+        )
     slices: dict[tuple[float, float], set[int]] = defaultdict(set)
     for cell in cells:
         if cell.kind != DENSE and cell.variant.rho is not None:

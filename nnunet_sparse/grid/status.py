@@ -18,6 +18,8 @@ DONE, RUNNING, FAILED, STOPPED, WAITING = "done", "running", "failed", "stopped"
 STATES = (DONE, RUNNING, FAILED, STOPPED, WAITING)
 _NUM_LINES = 3
 _NUM_FAILED = 10
+# remedies stand at the end of long lines
+_LINE_LENGTH = 500
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def last_lines(log: Path, count: int = _NUM_LINES) -> list[str]:
         return []
     # what a progress bar has overwritten is left out
     lines = [line.rstrip().rsplit("\r", maxsplit=1)[-1] for line in text.split("\n")]
-    return [line[:200] for line in lines if line.strip()][-count:]
+    return [line[:_LINE_LENGTH] for line in lines if line.strip()][-count:]
 
 
 def _time_left(status: Status) -> str:

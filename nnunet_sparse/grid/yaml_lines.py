@@ -7,7 +7,7 @@ may have a ``check`` in its metadata, which is called for each of its keys.
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -55,9 +55,15 @@ class Node:
         return self.value
 
 
-def converted(default: Any, rule: Rule, convert: Callable[[Any], Any]) -> Any:
-    """Field like :func:`nnunet_sparse.schema.setting` whose values are converted first."""
-    return field(default=default, metadata={"rule": rule, "convert": convert})
+def converted(
+    default: Any, rule: Rule, convert: Callable[[Any], Any], choices: Sequence[str] = ()
+) -> Any:
+    """Field like :func:`nnunet_sparse.schema.setting` whose values are converted first.
+
+    Where its value is a list of choices, those that are meant by misspelt ones are told.
+    """
+    metadata = {"rule": rule, "convert": convert, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 def part(schema: Any) -> Any:
@@ -195,4 +201,12 @@ def _value(item: "Field[Any]", node: Node) -> Any:
         convert = item.metadata.get("convert", lambda value: value)
         return check_value(item.name, convert(node.plain), item.metadata["rule"])
     except SparseError as error:
-        node.fail(str(error).removeprefix("setting "))
+        hint = _meant(node.plain, item.metadata.get("choices", ()))
+        node.fail(str(error).removeprefix("setting ") + hint)
+
+
+def _meant(value: Any, choices: Sequence[str]) -> str:
+    for word in value if isinstance(value, list) else [value]:
+        if word not in choices and (close := difflib.get_close_matches(str(word), choices, n=1)):
+            return f" (did you mean {close[0]}?)"
+    return ""

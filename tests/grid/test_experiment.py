@@ -35,8 +35,8 @@ def test_fractions_and_single_values(tmp_path: Path) -> None:
         ("rho: [0.2]", "rho: [0.2, 1/5]", "line 8: rho must be a list of different densities"),
         ("rho: [0.2]", "rho: [1/0]", "line 8: rho must be a list of different densities"),
         ("rho: [0.2]", "rho: []", "line 8: rho must be a list of different densities"),
-        ("[fixed]", "[fixd]", "line 10: selectors must be selectors (a list of some of coreset"),
-        ("[fixed]", "[fixed, fixed]", "line 10: selectors must be selectors"),
+        ("[fixed]", "[fixd]", "line 10: selectors must be a list of some of coreset"),
+        ("[fixed]", "[fixed, fixed]", "line 10: selectors must be a list"),
         ("repeats: 1", "repeats: 0", "line 11: repeats must be a whole number of at least 1"),
         ("repeats: 1", "repeat: 1", "line 11: unknown key 'repeat' (did you mean repeats?"),
         ("repeats: 1", "seeds: [1, 1]", "line 11: seeds must be different whole numbers"),
@@ -92,4 +92,30 @@ def test_a_file_without_ending_needs_a_folder(tmp_path: Path) -> None:
 
 def test_every_field_has_a_rule_or_a_schema() -> None:
     for name, item in Experiment.__dataclass_fields__.items():
-        assert {"rule", "schema"} & set(item.metadata), name
+        assert {"rule", "schema", "lines"} & set(item.metadata), name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("device: cpu", "folder: .", 14, " cannot be the experiment's folder, since it holds "),
+        ("device: cpu", "folder: nnunet", 14, "nnunet cannot be the experiment's folder, since"),
+        ("device: cpu", "folder: nnunet/nnUNet_raw/a", 14, "since it lies in "),
+        ("device: cpu", "folder: taken", 14, "taken is a file; another folder is named with fol"),
+        ("nnunet: nnunet", "nnunet: taken", 12, "taken is a file, not a folder"),
+    ],
+)
+def test_folders_that_hold_other_things(
+    tmp_path: Path, old: str, new: str, line: int, message: str
+) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(SparseError, match=rf"tiny.yaml, line {line}: .*{message}"):
+        write_grid(tmp_path, TINY.replace(old, new))
+
+
+def test_misspelt_selectors(tmp_path: Path) -> None:
+    with pytest.raises(SparseError) as error:
+        write_grid(tmp_path, TINY.replace("[fixed]", "[fixed, randon]"))
+    said = str(error.value)
+    assert "line 10: selectors must be a list of some of " in said
+    assert said.endswith("got ['fixed', 'randon'] (did you mean random?)")

@@ -118,3 +118,12 @@ def test_ids_must_suffice(tmp_path: Path, base: Path, monkeypatch: pytest.Monkey
     with pytest.raises(SparseError, match="17 data sets are to be made, and 16 of nnU-Net's IDs"):
         overview(write_grid(tmp_path, TEXT))
     assert base.is_dir()
+
+
+def test_a_weight_that_no_cell_has(tmp_path: Path, base: Path) -> None:
+    text = TEXT.replace("    val: 2", "    positive_weight: 3\n    val: 2")
+    said = "positive_weight 3 is not used: it is for cells with interpolation and selector random"
+    assert said in overview(write_grid(tmp_path, text))
+    filled = text + "interpolation: {methods: [shape], rho: [0.2]}\n"
+    assert said not in overview(write_grid(tmp_path, filled))
+    assert base.is_dir()

@@ -120,6 +120,9 @@ def test_last_lines_leave_progress_bars_out(tmp_path: Path) -> None:
     file.write_text("a\n10%\r20%\r30%\n\nb\n")
     assert last_lines(file) == ["a", "30%", "b"]
     assert last_lines(tmp_path / "none.txt") == []
+    remedy = "error: " + "a/long/path " * 30 + "delete it"
+    file.write_text(remedy)
+    assert last_lines(file) == [remedy]
 
 
 @pytest.mark.parametrize(

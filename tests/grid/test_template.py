@@ -68,6 +68,13 @@ def test_what_init_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["init", "-o", "no/grid.yaml"]) == 2
     assert "no is not a folder" in capsys.readouterr().err
     assert (tmp_path / "grid.yaml").read_text("utf-8") == "mine"
+    assert main(["init", "-o", str(tmp_path), "--overwrite"]) == 2
+    assert f"{tmp_path} is a folder; -o names the file" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["bogus"])
+    said = capsys.readouterr().err
+    assert "status" in said
+    assert "step" not in said
     assert main(["init", "-d", "4", "-o", "other.yaml"]) == 2
     assert "nnUNet_raw, nnUNet_preprocessed, nnUNet_results not set" in capsys.readouterr().err
 

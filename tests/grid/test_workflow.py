@@ -279,7 +279,10 @@ def test_unknown_options_are_snakemakes(
     assert given[0][-3:] == ["--cores", "3", "--retries=2"]
     assert given[0].count("--cores") == 1
     assert main(["run", "--cores", "3", str(grid.file)]) == 2
-    assert "3 is no experiment file; it comes first" in capsys.readouterr().err
+    assert (
+        "the experiment file comes first, then options of Snakemake: nnsparse_grid run "
+        in capsys.readouterr().err
+    )
     with pytest.raises(SystemExit) as end:
         main(["status", str(grid.file), "--cores", "3"])
     assert end.value.code == 2
