@@ -184,9 +184,9 @@ def _read_tiff(source: Path) -> sitk.Image:
         raise SparseError(f"{source} cannot be read: {first_line(error)}") from error
     if voxels.dtype.kind not in "iufb":
         raise SparseError(f"{source} holds {voxels.dtype}, not one number per voxel")
-    # ITK knows neither half floats nor the other byte order
-    dtype = np.float32 if voxels.dtype.kind in "fb" else voxels.dtype.newbyteorder("=")
-    image = sitk.GetImageFromArray(voxels.astype(dtype))
+    if voxels.dtype.kind in "fb":  # ITK knows neither half floats nor booleans
+        voxels = voxels.astype(np.float32)
+    image = sitk.GetImageFromArray(voxels)
     image.SetSpacing(_tiff_spacing(source)[::-1])
     if not spacing_file(source).is_file():
         logger.warning(
