@@ -143,7 +143,7 @@ def test_order_of_another_slice_says_nothing(write_campaign: CampaignWriter) -> 
     campaign = write_campaign(NUMBERS)
     write_worklist(campaign, Answers())
     orders = {r["slice"]: r["order"] for r in read_rows(campaign.folder)}
-    answers = saved(campaign, f"order,case,slice,note\n{orders['0']},7,3,x\n")
+    answers = saved(campaign, f"order,case,slice,note\n{orders['1']},7,3,x\n")
     assert answers.notes("007") == {3: "x"}
 
 
