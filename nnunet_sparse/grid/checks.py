@@ -1,6 +1,7 @@
 """What is looked at before an experiment begins, beside what its file alone tells."""
 
 import difflib
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,14 @@ from nnunet_sparse.env import environment, training_environment
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.cells import Base, bases, configurations, variants
 from nnunet_sparse.grid.experiment import Configuration, Grid
+from nnunet_sparse.grid.gpu_slot import visible_gpus
 from nnunet_sparse.phantoms import TASKS
 from nnunet_sparse.raw_dataset import RawDataset
 from nnunet_sparse.recipes.paper import PAPER
 from nnunet_sparse.settings import BLOCK, TrainingSettings
 from nnunet_sparse.split import find_split
+
+logger = logging.getLogger(__name__)
 
 _OWN = "SparseTrainer"
 _SPLIT_KEYS = ("split_file", "test", "val", "split_seed")
@@ -36,6 +40,14 @@ def check_experiment(grid: Grid) -> None:
         for configuration, _ in ways:
             _check_trainer(grid, configuration)
         _check_plans(grid, base, [way for way, _ in ways if way.plans])
+    experiment = grid.experiment
+    if experiment.device == "cuda" and not visible_gpus():
+        # the nodes of a cluster may have some
+        logger.warning(
+            "%s, line %d: device is cuda, and this machine has no GPU: trainings will fail here",
+            grid.file,
+            experiment.lines.get("device", 1),
+        )
 
 
 def _check_labels(grid: Grid, base: Base) -> None:

@@ -53,7 +53,7 @@ PRESETS = {
         (0.1,),
     ),
     "quick": Preset(
-        "A phantom and a small network, minutes on two cores.",
+        "A phantom and a small network, ten minutes on two cores; its scores mean nothing.",
         (0.1, 0.2),
         (0.5, 1.0),
         ("fixed", "random"),
@@ -76,6 +76,7 @@ _BASE_TASK = """\
     # positive_weight: 3       # with interpolation and selector random: slices with foreground
                                # are drawn that much likelier
 """
+_SMALL_TITLE = "A small network that is trained for seconds; its scores mean nothing."
 _SMALL = """\
   - configuration: 2d
     trainer: SparseTrainer
@@ -105,6 +106,7 @@ def template(preset: str, bases: Sequence[str]) -> str:
         Base data sets; those of the paper, by their names, get its trainers.
     """
     of = PRESETS[preset]
+    title = _SMALL_TITLE if of.phantom and bases else of.title
     tasks = _PHANTOM_TASK if of.phantom and not bases else "".join(map(_task, bases or ["BASE"]))
     factors = {
         "rho": _numbers(of.rho),
@@ -113,7 +115,7 @@ def template(preset: str, bases: Sequence[str]) -> str:
     }
     own = "nnunet: nnunet" if of.phantom and not bases else "# nnunet: FOLDER"
     return f"""\
-# {of.title}  nnsparse_grid plan FILE, then nnsparse_grid run FILE
+# {title}  nnsparse_grid plan FILE, then nnsparse_grid run FILE
 version: 1
 
 tasks:
@@ -145,9 +147,11 @@ device: auto                        # cpu, cuda
 
 def _task(base: str) -> str:
     text = _BASE_TASK.replace("BASE ", f"{base} ".ljust(5), 1)
-    # at the beginning of a word, no Splits and no MouseAtlas
+    # a word, perhaps with a number: no Splits, MouseAtlas or ATLASmini
     found = (
-        t for word, t in _PAPER_TASKS.items() if re.search(f"(?<![a-z]){word}", base, re.IGNORECASE)
+        t
+        for word, t in _PAPER_TASKS.items()
+        if re.search(f"(?<![a-z]){word}(?![a-z])", base, re.IGNORECASE)
     )
     task = next(found, None)
     if task is None:

@@ -117,3 +117,18 @@ def test_plans_of_other_settings(tmp_path: Path) -> None:
             check_experiment(grid)
         file.write_text(json.dumps(plans | {"configurations": {"3d_fullres": {}}}))
         check_experiment(grid)
+
+
+def test_a_gpu_that_there_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    check_experiment(write_grid(tmp_path))
+    assert caplog.text == ""
+    grid = write_grid(tmp_path, TINY.replace("device: cpu", "device: cuda"))
+    check_experiment(grid)
+    assert "tiny.yaml, line 14: device is cuda, and this machine has no GPU" in caplog.text
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    caplog.clear()
+    check_experiment(grid)
+    assert caplog.text == ""

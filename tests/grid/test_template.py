@@ -49,7 +49,7 @@ def test_the_papers_data_sets_get_its_trainers(tmp_path: Path, make_base: BaseMa
 
 
 def test_words_that_only_contain_a_papers_name() -> None:
-    for name in ("Dataset020_Splits", "Dataset021_MouseAtlas", "Dataset022_BrainATLAS"):
+    for name in ("Dataset020_Splits", "Dataset021_MouseAtlas", "Dataset500_ATLASmini"):
         assert "PaperPlanner" not in template("paper", [name])
 
 
@@ -88,3 +88,9 @@ def test_a_data_set_is_named_once(
         assert main(["init", "-d", *twice, "-o", str(tmp_path / "grid.yaml")]) == 2
         assert "Dataset004_Tiny and another of -d are the same" in capsys.readouterr().err
     assert not (tmp_path / "grid.yaml").exists()
+
+
+def test_the_title_says_what_is_in_the_file() -> None:
+    assert template("quick", []).startswith("# A phantom and a small network")
+    assert "phantom" not in template("quick", ["Dataset004_Tiny"])
+    assert template("quick", ["Dataset004_Tiny"]).startswith("# A small network that is trained")
