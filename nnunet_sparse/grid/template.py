@@ -53,7 +53,7 @@ PRESETS = {
         (0.1,),
     ),
     "quick": Preset(
-        "A phantom and a small network, ten minutes on two cores; its scores mean nothing.",
+        "A phantom and a small network, 9 minutes on two idle cores; its scores mean nothing.",
         (0.1, 0.2),
         (0.5, 1.0),
         ("fixed", "random"),
@@ -103,11 +103,11 @@ def template(preset: str, bases: Sequence[str]) -> str:
     preset
         Name of a preset.
     bases
-        Base data sets; those of the paper, by their names, get its trainers.
+        Base data sets; those of the paper, by their names, get its trainers, but for ``quick``.
     """
     of = PRESETS[preset]
     title = _SMALL_TITLE if of.phantom and bases else of.title
-    tasks = _PHANTOM_TASK if of.phantom and not bases else "".join(map(_task, bases or ["BASE"]))
+    tasks = _PHANTOM_TASK if of.phantom and not bases else _tasks(of, bases or ["BASE"])
     factors = {
         "rho": _numbers(of.rho),
         "s": _numbers(of.s),
@@ -145,8 +145,15 @@ device: auto                        # cpu, cuda
 """
 
 
-def _task(base: str) -> str:
-    text = _BASE_TASK.replace("BASE ", f"{base} ".ljust(5), 1)
+def _tasks(preset: Preset, bases: Sequence[str]) -> str:
+    texts = [_BASE_TASK.replace("BASE ", f"{base} ".ljust(5), 1) for base in bases]
+    if preset.phantom:
+        return "".join(texts)
+    return "".join(text + _paper(base) for text, base in zip(texts, bases, strict=True))
+
+
+def _paper(base: str) -> str:
+    """The paper's configurations of a data set; empty for those of others."""
     # a word, perhaps with a number: no Splits, MouseAtlas or ATLASmini
     found = (
         t
@@ -155,7 +162,7 @@ def _task(base: str) -> str:
     )
     task = next(found, None)
     if task is None:
-        return text
+        return ""
     lines = ["    configurations:            # the paper's"]
     for name, training in PAPER.items():
         if training.task == task and name != "SparseTrainerAttentionUNet3D":
@@ -164,7 +171,7 @@ def _task(base: str) -> str:
                 f"        trainer: {name}",
                 f"        planner: PaperPlanner{task}",
             ]
-    return text + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -93,4 +93,6 @@ def test_a_data_set_is_named_once(
 def test_the_title_says_what_is_in_the_file() -> None:
     assert template("quick", []).startswith("# A phantom and a small network")
     assert "phantom" not in template("quick", ["Dataset004_Tiny"])
-    assert template("quick", ["Dataset004_Tiny"]).startswith("# A small network that is trained")
+    text = template("quick", ["Dataset019_ATLAS"])
+    assert text.startswith("# A small network that is trained")
+    assert "PaperPlanner" not in text
