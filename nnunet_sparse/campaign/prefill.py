@@ -47,7 +47,8 @@ def prefill(campaign: Campaign, num_processes: int) -> None:
     if not jobs:
         return
     (campaign.folder / "labels").mkdir(exist_ok=True)
-    annotated = find_annotations(campaign).cases
+    found = find_annotations(campaign)
+    annotated = found.cases.keys() | found.problems.keys()
     work = partial(_prefill_case, campaign=campaign)
     arguments = {c: (c, sorted(slices), c in annotated) for c, slices in sorted(jobs.items())}
     map_cases(work, arguments, num_processes, "Prefilling")
