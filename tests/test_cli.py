@@ -64,7 +64,13 @@ sys.exit(run_command(CommandParser("x", "x", "x"), work, []))
         command = [sys.executable, "-c", program.format(lines=lines)]
         reader, writer = os.pipe()
         os.close(reader)
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
         os.close(writer)
         assert (done.returncode, done.stderr) == (141, b"")
     # another pipe

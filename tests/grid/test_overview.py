@@ -124,6 +124,7 @@ def test_a_weight_that_no_cell_has(tmp_path: Path, base: Path) -> None:
     text = TEXT.replace("    val: 2", "    positive_weight: 3\n    val: 2")
     said = "positive_weight 3 is not used: it is for cells with interpolation and selector random"
     assert said in overview(write_grid(tmp_path, text))
+    assert "positive_weight" not in overview(write_grid(tmp_path, TEXT))
     filled = text + "interpolation: {methods: [shape], rho: [0.2]}\n"
     assert said not in overview(write_grid(tmp_path, filled))
     assert base.is_dir()
