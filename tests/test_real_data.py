@@ -53,7 +53,7 @@ def test_correspondence_is_better_than_what_needs_no_network(
     (paths.raw / name).symlink_to(real_data(name))
     argv = f"-d 15 --rho 0.1 --val 1 --test 0 --change num_steps=60 -np 1 -o {tmp_path / 'report'}"
     assert interpolation_quality([*argv.split(), "-device", "cpu"]) == 0
-    with (tmp_path / "report" / "quality.csv").open(newline="") as stream:
+    with (tmp_path / "report" / "quality.csv").open(encoding="utf-8", newline="") as stream:
         found = {row["method"]: float(row["propagated"]) for row in csv.DictReader(stream)}
     for way in ("correspondence_numsteps60", "correspondence_oneway_numsteps60"):
         assert found[way] > 1.2 * max(found["shape"], found["nearest"])

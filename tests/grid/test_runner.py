@@ -34,7 +34,7 @@ def _counted(grid: Grid) -> steps.Step:
     """A step whose work is to write a line."""
 
     def do(_: steps.Work, subject: Any) -> dict[str, Any]:
-        with _lines(grid, subject).open("a") as file:
+        with _lines(grid, subject).open("a", encoding="utf-8") as file:
             file.write("done\n")
         return {"fact": 1}
 
@@ -158,7 +158,7 @@ def test_what_is_half_deleted_is_looked_at_again(
 
 def _slowly(grid: Grid) -> None:
     def do(_: steps.Work, subject: Any) -> dict[str, Any]:
-        with _lines(grid, subject).open("a") as file:
+        with _lines(grid, subject).open("a", encoding="utf-8") as file:
             file.write("done\n")
         time.sleep(0.5)
         return {}

@@ -102,7 +102,7 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     def train(work: steps.Work, _: Any, folder: Path) -> None:
         (folder / "validation").mkdir(parents=True)
         (folder / "validation" / "summary.json").write_text("{}")
-        with (folder / "checkpoint_final.pth").open("a") as file:
+        with (folder / "checkpoint_final.pth").open("a", encoding="utf-8") as file:
             file.write(work.grid.name)
 
     monkeypatch.setattr(steps, "_train", train)

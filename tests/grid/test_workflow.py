@@ -174,7 +174,7 @@ def test_quick_from_end_to_end(no_paths: Path, capfd: pytest.CaptureFixture[str]
     figures = {path.stem for path in (report / "figures").glob("*.svg")}
     assert figures == {"figure1", "figure2", "figure4", "figure5"}
     for table in ("table2", "table4", "table5", "findings", "selectors"):
-        with (report / "tables" / f"{table}.csv").open() as file:
+        with (report / "tables" / f"{table}.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert rows
         assert all(value for row in rows for value in row.values()), table
@@ -227,7 +227,7 @@ def check_report(grid: Grid) -> None:
     cost.write_text("seconds_per_slice: 60\nseconds_per_empty_slice: 6\n")
     assert report_main([str(grid.file), "--cost", str(cost), "-np", "1"]) == 0
     folder = grid.folder / "report"
-    with (folder / "results.csv").open() as file:
+    with (folder / "results.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     jobs = [job for job in job_graph(grid).values() if job.step == "score"]
     assert len(rows) == len(jobs)  # one label
@@ -244,7 +244,7 @@ def check_report(grid: Grid) -> None:
             assert (folder / "figures" / f"{name}.{form}").stat().st_size > 1000
     names = {path.stem for path in (folder / "tables").glob("*.tex")}
     assert {"findings", "table2", "selectors", "area", "metrics", "hours"} <= names
-    with (folder / "tables" / "hours.csv").open() as file:
+    with (folder / "tables" / "hours.csv").open(encoding="utf-8") as file:
         (hours,) = list(csv.DictReader(file))
     assert 15 * 6 / 3600 - 0.01 <= float(hours["hours"]) <= 15 * 60 / 3600 + 0.01
 
