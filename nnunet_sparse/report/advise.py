@@ -5,6 +5,7 @@ density that annotates as many slices of them as the budget allows.
 """
 
 import argparse
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +22,14 @@ from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE, Base,
 from nnunet_sparse.grid.experiment import Grid, open_grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result, read_results, target_results
+from nnunet_sparse.paths import export_lines
 from nnunet_sparse.report.grid_panels import Panel, asked_cells, panels
 from nnunet_sparse.report.score_surface import Annotation, ScoreSurface
 
 _MIN_TRAININGS = 3
 _LEVEL = 0.9
+# with less probability of being better, options are not told apart
+_SURE = 0.8
 _MAX_SPENDINGS = 25
 _MAX_ROWS = 6
 # whole slices seldom give exactly the densities that were tried
@@ -71,6 +75,8 @@ class Choice:
         Expected batched IoU and its 90 % interval.
     probability
         How likely it is the best of all choices.
+    behind
+        How likely the choice with the highest mean is better than it.
     """
 
     annotation: Annotation
@@ -79,6 +85,7 @@ class Choice:
     low: float
     high: float
     probability: float
+    behind: float
 
 
 class Volumes:
@@ -207,7 +214,9 @@ def choices(
     outside = (1 - _LEVEL) / 2
     low, high = np.quantile(draws, [outside, 1 - outside], axis=0)
     best = np.bincount(draws.argmax(axis=1), minlength=len(candidates)) / len(draws)
-    columns = (draws.mean(axis=0), low, high, best)
+    means = draws.mean(axis=0)
+    behind = (draws[:, [means.argmax()]] > draws).mean(axis=0)
+    columns = (means, low, high, best, behind)
     found = [
         Choice(annotation, spending, *(float(column[i]) for column in columns))
         for i, (spending, annotation) in enumerate(candidates)
@@ -285,7 +294,19 @@ def advice(grid: Grid, budget: int) -> str:
         lines += [*_of_base(_Question(grid, base, volumes, budget), of_base), ""]
     if len(too_small) == len(found):
         raise SparseError("; ".join(too_small))
-    return "\n".join([*lines, *too_small]).rstrip()
+    return "\n".join([*_exports(grid), *lines, *too_small]).rstrip()
+
+
+def _exports(grid: Grid) -> list[str]:
+    """What a shell needs before the commands, where nnU-Net's folders are others there."""
+    wanted = grid.paths.environment()
+    known = {name: os.environ.get(name) for name in wanted}
+    if all(
+        there and Path(there).resolve() == Path(wanted[k]).resolve() for k, there in known.items()
+    ):
+        return []
+    lines = [f"  {line}" for line in export_lines(wanted)]
+    return ["nnU-Net's folders of this experiment, for the commands below:", *lines, ""]
 
 
 def _of_base(question: _Question, shown: Sequence[Panel]) -> list[str]:
@@ -297,7 +318,7 @@ def _of_base(question: _Question, shown: Sequence[Panel]) -> list[str]:
         found = choices(panel.results, question.budget, volumes.num_slices, volumes.seed)
         lines += ["", f"  {panel.title}", *_used_lines(panel.results)]
         if found:
-            lines += _answer(found, question)
+            lines += [*_basis(panel.results), *_answer(found, question)]
         else:
             lines += _why_not(panel.results, question)
             unanswered.add(panel.dimensions)
@@ -328,12 +349,30 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _basis(results: Sequence[Result]) -> list[str]:
+    """What the intervals rest on."""
+    used = [r for r in results if not _reason_against(r)]
+    cells = Counter((r.rho, r.s, r.selector) for r in used)
+    low, high = min(cells.values()), max(cells.values())
+    number = f"{low}" if low == high else f"{low} to {high}"
+    plural = "" if high == 1 else "s"
+    lines = [f"    intervals rest on {len(cells)} cells with {number} training{plural} each"]
+    if high == 1:
+        lines += [
+            "    one repeat: how much trainings differ from run to run is unknown, and is guessed",
+            "    from how smoothly the score changes between cells",
+        ]
+    return lines
+
+
 def _answer(found: Sequence[Choice], question: _Question) -> list[str]:
-    """The best choice, what others are like, and how sure the selector is."""
+    """The best choice, what others are like, and how sure that and the selector are."""
     best = found[0]
+    title = "best" if best.probability >= _SURE else "highest expected IoU"
     lines = [
-        f"    best: {_described(best.spending, question)}, selector {best.annotation.selector}",
+        f"    {title}: {_described(best.spending, question)}, selector {best.annotation.selector}",
         f"      expected batched IoU {best.mean:.3f}, 90 % interval {_interval(best)}",
+        *_told_apart(found),
         f"      {_command(best.annotation, question)}",
         "    volumes  slices       rho         s     IoU   90 % interval  selector",
         *(_row(choice) for choice in _compared(found)),
@@ -344,8 +383,23 @@ def _answer(found: Sequence[Choice], question: _Question) -> list[str]:
         selectors[name] = selectors.get(name, 0.0) + choice.probability
     if len(selectors) > 1:
         ranked = sorted(selectors.items(), key=lambda item: -item[1])
-        shares = [f"{name} {share:.0%}" for name, share in ranked]
-        lines.append(f"    most likely best selector: {', '.join(shares)}")
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in ranked)
+        is_sure = ranked[0][1] >= _SURE
+        said = "most likely best selector" if is_sure else "selectors cannot be told apart"
+        lines.append(f"    {said}: {shares}" + " (probability of being best)" * (not is_sure))
+    return lines
+
+
+def _told_apart(found: Sequence[Choice]) -> list[str]:
+    """How sure it is that the first choice is the best."""
+    if len(found) == 1:
+        return []
+    lines = [f"      the best of {len(found)} options with probability {found[0].probability:.0%}"]
+    alike = sum(choice.behind < _SURE for choice in found[1:])
+    if found[0].probability < _SURE and alike:
+        which = "any" if alike == len(found) - 1 else f"{alike}"
+        lines[0] += f"; it cannot be told apart from {which} of the others"
+        lines.append(f"      (it is better than them with probabilities below {_SURE:.0%})")
     return lines
 
 

@@ -18,6 +18,7 @@ from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.template import PRESETS
+from nnunet_sparse.paths import ENV_NAMES, export_lines
 from nnunet_sparse.report import advise as module
 from nnunet_sparse.report.advise import Volumes, advice, choices, main
 
@@ -186,9 +187,52 @@ def test_with_results(
     )
     assert "most likely best selector: random 100%, fixed 0%" in text
     best, deep = check_commands(text, capsys)
-    assert best.startswith("best: ")
+    assert best.startswith(("best: ", "highest expected IoU: "))
     assert "of 10 volumes, selector random" in best
     assert deep.startswith("3D: ")  # of which there are no results
+
+
+@pytest.mark.parametrize("noise", [0.0001, 0.2])
+def test_what_cannot_be_told_apart_is_said(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch, noise: float
+) -> None:
+    results = [r for r in grid_of_results(noise) if r.s == 1 and r.rho < 0.4]
+    monkeypatch.setattr(module, "read_results", lambda _: results)
+    facts = base_facts(grid, bases(grid)[0])
+    first, *others = choices(results, 61, facts.num_slices)
+    assert first.behind == 0
+    # two options, of which one is better where the other is not
+    assert [first.probability] == pytest.approx([choice.behind for choice in others])
+    text = advice(grid, 61)
+    clear = noise < 0.01
+    assert (first.probability > 0.8) is clear
+    assert f"the best of 2 options with probability {first.probability:.0%}" in text
+    assert ("    best: " in text) is clear
+    assert ("most likely best selector: random" in text) is clear
+    assert ("highest expected IoU: " in text) is not clear
+    assert ("it cannot be told apart from any of the others" in text) is not clear
+    assert ("selectors cannot be told apart: " in text) is not clear
+
+
+def test_what_intervals_rest_on(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = grid_of_results()
+    unknown = "from run to run is unknown"
+    for number, said in ((36, "18 cells with 2 trainings"), (35, "18 cells with 1 to 2 trainings")):
+        monkeypatch.setattr(module, "read_results", lambda _, n=number: results[:n])
+        assert f"intervals rest on {said} each\n" in (text := advice(grid, 61))
+        assert unknown not in text
+    monkeypatch.setattr(module, "read_results", lambda _: results[::2])
+    assert "intervals rest on 18 cells with 1 training each\n" in (text := advice(grid, 61))
+    assert unknown in text
+
+
+def test_commands_work_in_any_shell(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "export" not in advice(grid, 61)
+    for name in ENV_NAMES:
+        monkeypatch.delenv(name)
+    lines = [line.strip() for line in advice(grid, 61).splitlines()]
+    first, last = (lines.index(line) for line in export_lines(grid.paths.environment())[::2])
+    assert first < last < next(i for i, x in enumerate(lines) if x.startswith("nnsparse_make"))
 
 
 def test_a_budget_that_results_do_not_cover(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
