@@ -162,7 +162,7 @@ def _time_stock(dataset: Path, workers: int) -> float:
 def _call(*command: str) -> float:
     """Run a command and return its seconds."""
     start = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise SparseError(f"{command[0]} failed: {done.stderr[-500:]}")
     return time.perf_counter() - start

@@ -57,7 +57,7 @@ def test_lines_work_in_a_shell(tmp_path, monkeypatch, capsys):
     assert main([]) == 0
     assert not list(folder.iterdir())
     script = f'{capsys.readouterr().out}\nprintf %s "$nnUNet_results:$nnUNet_extTrainer"'
-    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    result = subprocess.run(["sh", "-c", script], capture_output=True, encoding="utf-8", check=True)
     assert result.stdout == f"{folder}/nnsparse_data/nnUNet_results:{OURS}"
     assert (folder / "nnsparse_data" / "nnUNet_raw").is_dir()
 

@@ -73,7 +73,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     )
     (tmp_path / "script.py").write_text(script)
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "script.py")], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(tmp_path / "script.py")], stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout is not None
     process.stdout.readline()

@@ -44,5 +44,7 @@ def test_export_lines_survive_the_shell(tmp_path: Path) -> None:
     paths = NnUNetPaths.below(tmp_path / 'it\'s a "$HOME" `x`')
     show = [f'printf "%s\\n" "${name}"' for name in ENV_NAMES]
     script = "\n".join([*export_lines(paths.environment()), *show])
-    out = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        ["sh", "-c", script], capture_output=True, encoding="utf-8", check=True
+    ).stdout
     assert out.splitlines() == [str(paths.raw), str(paths.preprocessed), str(paths.results)]

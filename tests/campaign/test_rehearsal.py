@@ -23,7 +23,7 @@ TRAINED = "Dataset500_campaign 2d 0 -tr SparseTrainer -p nnsparseSmallPlans -dev
 def run(*words: str, status: int = 0) -> str:
     """Run a command in a process of its own; what it prints."""
     program = Path(sys.executable).with_name(words[0])
-    done = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, *words[1:]], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -27,7 +27,7 @@ def test_parallel_calls_take_different_ids_and_make_each_variant_once(
 ) -> None:
     make_base()
     running = [
-        subprocess.Popen(command("--rho", rho), stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command("--rho", rho), stdout=subprocess.PIPE, encoding="utf-8")
         for rho in ("0.2", "0.3", "0.2", "0.3", "0.2")
     ]
     results = [process.communicate(timeout=120)[0] for process in running]

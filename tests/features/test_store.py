@@ -84,7 +84,9 @@ def test_processes_at_once_share_the_work(raw):
         "print(store.slice_features(paths, raw, cases, 0, request, 1).checkpoint)\n"
     )
     command = [sys.executable, "-c", script, str(raw.folder), *CASES]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(3)
+    ]
     assert len({process.communicate(timeout=120)[0] for process in running}) == 1
     assert [process.returncode for process in running] == [0, 0, 0]
 

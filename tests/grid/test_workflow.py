@@ -38,7 +38,9 @@ def command(file: Path, *options: str) -> list[str]:
 
 def run(file: Path, *options: str, status: int = 0) -> str:
     """Run an experiment in a process of its own, as Snakemake expects it; returns what it says."""
-    done = subprocess.run(command(file, *options), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command(file, *options), capture_output=True, encoding="utf-8", check=False
+    )
     said = done.stdout + done.stderr
     assert done.returncode == status, said
     return said

@@ -198,7 +198,7 @@ def test_two_calls_at_once_make_each_image_once(make_base: BaseMaker, tmp_path: 
     )
     command = [sys.executable, "-c", code, raw.folder, folder, Path(__file__).parents[1]]
     calls = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, text=True)
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, encoding="utf-8")
         for _ in range(2)
     ]
     outputs = [call.communicate(timeout=120)[0] for call in calls]

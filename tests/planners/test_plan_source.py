@@ -149,7 +149,7 @@ def test_two_variants_at_once(paths, base):  # noqa: ARG001
         [sys.executable, "-c", f"{module}; sys.exit(main())", "-d", name, *options]
         for name in names
     ]
-    running = [subprocess.Popen(c, stderr=subprocess.PIPE, text=True) for c in commands]
+    running = [subprocess.Popen(c, stderr=subprocess.PIPE, encoding="utf-8") for c in commands]
     messages = [process.communicate()[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], messages
     assert "".join(messages).count("fingerprint: measuring 9 cases") == 1

@@ -117,7 +117,9 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _output(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     return done.stdout
 
 

@@ -111,7 +111,11 @@ def test_a_job_that_reaches_its_time_limit_continues(
     run = start(grid, environment, "--set-resources", "train:runtime=1")
     assert run.wait() == 2
     text = subprocess.run(
-        ["scontrol", "show", "job"], env=environment, capture_output=True, text=True, check=True
+        ["scontrol", "show", "job"],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     ).stdout
     assert "JobState=TIMEOUT" in text
     done = len(epochs(grid))

@@ -15,7 +15,7 @@ def command(name, *arguments, check=True):
         [str(script), *map(str, arguments), "-device", "cpu"],
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     if check:
         assert result.returncode == 0, result.stdout + result.stderr

@@ -93,7 +93,7 @@ def test_processes_end_when_the_training_is_killed(tmp_path):
         [sys.executable, str(tmp_path / "script.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
