@@ -1,7 +1,7 @@
 """The figures of the paper, for the cells that an experiment asks for.
 
 Cells that are missing are called so. Colours can be told apart by people who are colour-blind, and
-markers tell lines apart without colour.
+without colour by their lightness or by markers.
 """
 
 import textwrap
@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, SPARSE
 from nnunet_sparse.grid.results import Result
@@ -40,6 +40,8 @@ _TITLE_LETTERS = 50
 _SMALL = 8
 _LEAST_DISK, _GREATEST_DISK = 11.0, 19.0
 _APART = 1.03
+# of the labels of an axis, as a share of its length
+_LEAST_STEP = 0.09
 # relative luminance of what is as far from black as from white
 _MIDDLE_LUMINANCE = 0.18
 _CostOf = Callable[[Result], float | None]
@@ -148,28 +150,48 @@ def _ink(colour: Sequence[float]) -> str:
     return "black" if luminance > _MIDDLE_LUMINANCE else "white"
 
 
-def budget_plots(
-    shown: Sequence[Panel], cost_of: _CostOf | None = None, unit: str = "annotated slices"
-) -> list[Plot]:
-    """Fig. 2 and 3: IoU against the budget, and for each (rho, s) with lines of equal budget.
+def budget_plots(shown: Sequence[Panel]) -> list[Plot]:
+    """Fig. 2 and 3: IoU against slices, and for each (rho, s) with lines of equal budget.
+
+    Parameters
+    ----------
+    shown
+        Panels of 2D or of 3D.
+    """
+    against = cost_plots(shown, _num_slices, "annotated slices")
+    of_cells = [
+        Plot(
+            f"{panel.title}: each cell",
+            partial(_draw_cells, panel=panel),
+            panel.task,
+            panel.configuration,
+        )
+        for panel in _asking(shown, SPARSE)
+    ]
+    return [plot for pair in zip(against, of_cells, strict=True) for plot in pair]
+
+
+def cost_plots(shown: Sequence[Panel], cost_of: _CostOf, unit: str) -> list[Plot]:
+    """IoU against the cost of annotation.
 
     Parameters
     ----------
     shown
         Panels of 2D or of 3D.
     cost_of
-        What the annotation of a training costs, None where it is not known; by default its slices.
+        What the annotation of a training costs, None where it is not known.
     unit
         What it is counted in.
     """
-    cost = cost_of or _num_slices
-    found = []
-    for panel in _asking(shown, SPARSE):
-        group = (panel.task, panel.configuration)
-        against = partial(_draw_against_budget, panel=panel, cost=cost, unit=unit)
-        found.append(Plot(panel.title, against, *group))
-        found.append(Plot(f"{panel.title}: each cell", partial(_draw_cells, panel=panel), *group))
-    return found
+    return [
+        Plot(
+            panel.title,
+            partial(_draw_against_budget, panel=panel, cost=cost_of, unit=unit),
+            panel.task,
+            panel.configuration,
+        )
+        for panel in _asking(shown, SPARSE)
+    ]
 
 
 def _num_slices(result: Result) -> float | None:
@@ -177,24 +199,34 @@ def _num_slices(result: Result) -> float | None:
 
 
 def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> None:
-    """Draw the mean of each cell, and lines through the means of each (rho, s)."""
+    """Draw the mean over repeats of each cell, and for each s a line through the means of rho."""
     asked, dense = (having(panel.asked, kind=kind) for kind in (SPARSE, DENSE))
-    fractions = levels(asked, "s")
+    fractions, names = levels(asked, "s"), selector_names(asked)
+    costs: list[float] = []
     for number, s in enumerate(fractions):
         of_fraction = having(asked, s=s)
-        points = _points(panel, of_fraction, cost, "rho", "selector", "scope", "seed")
-        line = _points(panel, of_fraction, cost, "rho")
         colour = mpl.colormaps[_SEQUENTIAL](0.9 * number / max(1, len(fractions) - 1))
-        look: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "color": colour}
-        look |= {"markeredgecolor": "black", "markeredgewidth": 0.4}
-        axes.plot(*points, linestyle="", label=f"s = {s:g}" + _missing(points[1]), **look)
-        axes.plot(*line, color=colour, linewidth=1)
+        line = _points(panel, of_fraction, cost, "rho")
+        label = f"s = {s:g}" + _missing(line[1])
+        # one selector needs no marker of its own
+        first = number if len(names) == 1 else 0
+        for k, (selector, scope) in enumerate(names, first):
+            cells = having(of_fraction, selector=selector, scope=scope)
+            if cells:
+                look = _marker(k) | {"color": colour, "linestyle": ""}
+                of_selector = {"label": label} if len(names) == 1 else {}
+                axes.plot(*_points(panel, cells, cost, "rho", "seed"), **look, **of_selector)
+        of_line = {"label": label} if len(names) > 1 else {}
+        axes.plot(*line, color=colour, linewidth=1, **of_line)
+        costs += line[0].tolist()
+    for k, name in enumerate(names.values() if len(names) > 1 else ()):
+        axes.plot([], [], color="white", linestyle="", label=name, **_marker(k))
     if dense:
         level = mean_of(panel.results_of(dense))
         label = "dense" + _missing(np.array([level]))
         axes.axhline(level, color="black", linewidth=1, linestyle="--", label=label)
     if panel.results_of(asked):
-        _use_log_scale(axes)
+        _use_log_scale(axes, costs)
     else:
         axes.text(0.5, 0.5, "missing", ha="center", transform=axes.transAxes)
         axes.set_xticks([])
@@ -203,6 +235,20 @@ def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> N
     axes.set(xlabel=unit, ylabel="batched IoU")
     axes.legend(fontsize=_SMALL)
     axes.grid(alpha=0.3)
+
+
+def selector_names(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
+    """Names of selectors and scopes; the scope is in them where there are several."""
+    several = bool(varying(cells, "scope"))
+    return {
+        (selector, scope): selector + (f" ({scope})" if several else "")
+        for selector, scope in grouped(cells, "selector", "scope")
+    }
+
+
+def _marker(number: int) -> dict[str, Any]:
+    shape = MARKERS[number % len(MARKERS)]
+    return {"marker": shape, "markeredgecolor": "black", "markeredgewidth": 0.4}
 
 
 def _points(panel: Panel, cells: Sequence[Cell], cost: _CostOf, *factors: str) -> np.ndarray:
@@ -219,12 +265,19 @@ def _missing(values: np.ndarray) -> str:
     return "" if np.isfinite(values).any() else ": missing"
 
 
-def _use_log_scale(axes: Any) -> None:
-    """Logarithmic axis with plain numbers."""
+def _use_log_scale(axes: Any, costs: Iterable[float]) -> None:
+    """Logarithmic axis with a tick at each cost, and plain numbers where there is room for them."""
+    ticks = sorted({cost for cost in costs if np.isfinite(cost) and cost > 0})
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+    if not ticks:
+        return
+    labelled = [ticks[0]]
+    for tick in ticks[1:]:
+        if np.log(tick / labelled[-1]) >= _LEAST_STEP * np.log(ticks[-1] / ticks[0]):
+            labelled.append(tick)
+    axes.set_xticks(labelled, [f"{x:.0f}" if x >= 100 else f"{x:.3g}" for x in labelled])
+    axes.xaxis.set_minor_locator(FixedLocator(ticks))
 
 
 def _draw_cells(axes: Any, panel: Panel) -> None:
@@ -308,7 +361,7 @@ def _draw_interpolation(axes: Any, panel: Panel) -> None:
     axes.set_xticks(rhos, [f"{rho:g}" for rho in rhos])
     axes.minorticks_off()
     axes.legend(fontsize=_SMALL)
-    axes.set(xlabel="density $\\rho$", ylabel="batched IoU (std)")
+    axes.set(xlabel="density $\\rho$", ylabel="batched IoU (mean ± standard deviation)")
     axes.grid(alpha=0.3)
 
 
@@ -379,11 +432,7 @@ def selector_deviations(panel: Panel) -> dict[str, list[float]]:
     selector alone is done say nothing and are left out.
     """
     asked = having(panel.asked, kind=SPARSE)
-    several = bool(varying(asked, "scope"))
-    names = {
-        key: key[0] + (f" ({key[1]})" if several else "")
-        for key in grouped(asked, "selector", "scope")
-    }
+    names = selector_names(asked)
     found: dict[str, list[float]] = {name: [] for name in names.values()}
     for cells in grouped(asked, "rho", "s").values():
         groups = grouped(cells, "selector", "scope")

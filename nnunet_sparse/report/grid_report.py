@@ -21,8 +21,8 @@ from nnunet_sparse.grid.results import (
 from nnunet_sparse.report import grid_tables
 from nnunet_sparse.report.annotation_cost import AnnotationCost, annotation_hours
 from nnunet_sparse.report.grid_figures import (
-    Plot,
     budget_plots,
+    cost_plots,
     drop_plots,
     interpolation_plots,
     selector_plots,
@@ -35,6 +35,7 @@ from nnunet_sparse.report.grid_panels import (
     having,
     panels,
     pooled_over,
+    varying,
 )
 from nnunet_sparse.report.mask_quality import mask_qualities
 from nnunet_sparse.report.report_folder import DEFAULT, PAGE, new_report
@@ -195,9 +196,8 @@ def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
     for number, dimensions in ((2, "2D"), (3, "3D")):
         chosen = [panel for panel in shown if panel.dimensions == dimensions]
         title = (
-            f"{dimensions}: batched IoU against the number of annotated slices, with lines "
-            "through the means of each density; and of each cell, with lines of equal budget. "
-            f"Lines and cells: mean over {over}"
+            f"{dimensions}: batched IoU against the number of annotated slices; and of each cell, "
+            f"with lines of equal budget, mean over {over}. {_markers(chosen)}"
         )
         found.append(ShownFigure(f"figure{number}", title, budget_plots(chosen)))
     title = "Batched IoU with and without mask interpolation: mean and standard deviation"
@@ -211,12 +211,21 @@ def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> lis
     found = []
     for dimensions in ("2D", "3D"):
         chosen = [panel for panel in shown if panel.dimensions == dimensions]
-        plots: list[Plot] = budget_plots(
-            chosen, lambda r: hours.get(r.dataset), "hours of annotation"
-        )
-        title = f"{dimensions}: batched IoU against the hours of annotation"
+        plots = cost_plots(chosen, lambda r: hours.get(r.dataset), "hours of annotation")
+        title = f"{dimensions}: batched IoU against the hours of annotation. {_markers(chosen)}"
         found.append(ShownFigure(f"hours{dimensions[0]}", title, plots))
     return [figure for figure in found if figure.plots]
+
+
+def _markers(shown: Sequence[Panel]) -> str:
+    """What markers and lines against a budget are."""
+    cells = _sparse(shown)
+    factors = varying(cells, "selector", "scope", "seed")
+    *first, last = ("density", "volume fraction", *factors)
+    return (
+        f"A marker is the mean over repeats of one {', '.join(first)} and {last}; a line joins the "
+        f"densities of one volume fraction s, mean over {pooled_over(cells, *factors)}"
+    )
 
 
 def _sparse(shown: Sequence[Panel]) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ _LATEX = {
     "—": "---",
 }
 _MISSING = "—"
+# as the page sorts them: 0.5 ± 0.1, 12-14, 50%, but not 3d
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(?![\w.])")
+_NO_NUMBER = ("", "undefined")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,14 @@ class Table:
         groups = self.groups or (("", ""),) * len(self.rows)
         return list(zip(self.rows, groups, strict=True))
 
+    @property
+    def is_text(self) -> tuple[bool, ...]:
+        """Whether a column has text; the others have numbers, or nothing."""
+        return tuple(
+            any(row[k] not in _NO_NUMBER and not _NUMBER.match(row[k]) for row in self.rows)
+            for k in range(len(self.header))
+        )
+
     def to_markdown(self) -> str:
         """The table, with its title above it."""
         lines = [f"**{self.title}**", ""]
@@ -81,8 +93,17 @@ class Table:
 
     def to_latex(self) -> str:
         """A ``table`` environment that needs the package booktabs."""
-        columns = "l" + "r" * (len(self.header) - 1)
-        body = [_ampersands(self.header), r"\midrule", *(_ampersands(row) for row in self.rows)]
+        is_text = self.is_text
+        columns = "".join("l" if is_left else "r" for is_left in (True, *is_text[1:]))
+        rows = [
+            [
+                _escaped(cell) if left else _typeset(cell)
+                for cell, left in zip(row, is_text, strict=True)
+            ]
+            for row in self.rows
+        ]
+        header = [_escaped(name) for name in self.header]
+        body = [_ampersands(header), r"\midrule", *map(_ampersands, rows)]
         return "\n".join(
             [
                 r"\begin{table}",
@@ -105,7 +126,13 @@ def _pipes(cells: Sequence[str]) -> str:
 
 
 def _ampersands(cells: Sequence[str]) -> str:
-    return " & ".join(_escaped(cell or _MISSING) for cell in cells) + r" \\"
+    return " & ".join(cell or _LATEX[_MISSING] for cell in cells) + r" \\"
+
+
+def _typeset(number: str) -> str:
+    """A number, with the signs that typesetting has for minus and for ranges."""
+    negative = re.sub(r"(?<![\w.])-(?=\d)", "$-$", _escaped(number))
+    return re.sub(r"(?<=\d)-(?=\d)", "--", negative)
 
 
 def _escaped(text: str) -> str:

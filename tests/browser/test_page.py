@@ -57,7 +57,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         volume = SlicedVolume(image, label, np.array([1.0, 1.0, 1.0]), (0.0, 1.0))
         unknown = np.full_like(label, -1)
         layers = {"truth": label, "annotation": unknown}
-        volumes.append(_view("case (test)", panel, volume, layers, ((name, "#E69F00"),)))
+        title = "a_case_with_a_long_name_0001 (test, IoU 0.25)"
+        volumes.append(_view(title, panel, volume, layers, ((name, "#E69F00"),)))
     quality = MaskQuality("Liver<b>", "shape", 0.1, 1.0, "fixed", "volume", 1.0, 0, True, 0.9)
     text = render_page(
         title="Which slices?",
@@ -245,7 +246,7 @@ def test_tables_of_tasks_and_of_dimensions_are_filtered(opened: Any) -> None:
     choose(opened, "configuration", "2d")
     # masks belong to a task, whatever is trained with them
     assert visible(opened, "section") == [*before, "selectors", "table5", "odd"]
-    assert visible(opened, "#shown") == ["29 of 49 rows"]
+    assert visible(opened, "#shown") == ["29 of 49 rows of the tables below"]
     choose(opened, "task", "Hippocampus")
     assert visible(opened, "section") == [*before, "selectors", "odd"]
 
@@ -264,6 +265,16 @@ def test_the_viewer_is_filtered(opened: Any) -> None:
     choose(opened, "configuration", "")
     assert visible(opened, "#no-volume") == []
     assert len(visible(opened, "#viewer")) == 1
+
+
+def test_the_menu_of_volumes_is_not_cut(opened: Any) -> None:
+    shown, wanted = opened.execute_script(
+        "const menu = byId('volume'), free = menu.cloneNode(true);"
+        "free.style.cssText = 'position: absolute; max-width: none';"
+        "document.body.append(free);"
+        "const widths = [menu.clientWidth, free.clientWidth]; free.remove(); return widths"
+    )
+    assert shown >= wanted > 300
 
 
 def test_keys_leaf_through_slices(opened: Any) -> None:

@@ -12,6 +12,7 @@ from nnunet_sparse.report.grid_figures import (
     Plot,
     arranged,
     budget_plots,
+    cost_plots,
     drop_plots,
     interpolation_lines,
     interpolation_plots,
@@ -95,6 +96,33 @@ def test_budgets_that_are_missing_are_in_the_legend() -> None:
     assert len(axes.collections) == 4 + 1
 
 
+def test_selectors_have_markers_and_fractions_lines() -> None:
+    results = [
+        result(iou, rho=rho, s=s, selector=selector, num_slices=round(1000 * rho * s))
+        for selector, iou in (("fixed", 0.5), ("random", 0.7))
+        for rho in (0.1, 0.2)
+        for s in (0.5, 1)
+    ]
+    axes = drawn(budget_plots(panels(results))[0])
+    assert legend(axes) == ["s = 0.5", "s = 1", "fixed", "random"]
+    fixed, random, line = axes.lines[:3]
+    assert (fixed.get_marker(), random.get_marker(), line.get_marker()) == ("o", "s", "None")
+    assert fixed.get_color() == random.get_color() == line.get_color()
+    assert line.get_xydata().tolist() == [[50, 0.6], [100, 0.6]]
+    handles = {
+        text: h.get_marker() for h, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    assert (handles["fixed"], handles["random"]) == ("o", "s")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "100", "200"]
+
+
+def test_budgets_close_to_each_other_share_a_number() -> None:
+    results = [result(rho=k / 10, num_slices=n) for k, n in enumerate((100, 103, 400, 1000), 1)]
+    axes = drawn(budget_plots(panels(results))[0])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "400", "1000"]
+    assert axes.get_xticks(minor=True).tolist() == [103]
+
+
 def test_a_panel_in_which_nothing_is_done() -> None:
     shown = panels([], asked(result(), result(**FILLED), result(selector="ual")))
     left, right = budget_plots(shown)
@@ -114,7 +142,8 @@ def test_slices_that_are_not_known_are_not_drawn() -> None:
 def test_costs_that_are_not_known_are_not_drawn() -> None:
     costs = {0.2: 3.0}
     shown = panels([result(), result(rho=0.4)])
-    axes = drawn(budget_plots(shown, lambda r: costs.get(r.rho), "hours")[0])
+    (plot,) = cost_plots(shown, lambda r: costs.get(r.rho), "hours")
+    axes = drawn(plot)
     assert axes.lines[0].get_xydata()[0].tolist() == [3, 0.5]
     assert np.isnan(axes.lines[0].get_xydata()[1, 0])
     assert axes.get_xlabel() == "hours"

@@ -83,6 +83,12 @@ def test_every_cell_that_is_asked_for_is_shown(
         "utf-8"
     )
     page = (new / "report.html").read_text("utf-8")
+    names = re.findall(r' id="([^"]*)"', page)
+    assert len(names) == len(set(names))
+    assert (
+        "A marker is the mean over repeats of one density, volume fraction and selector; a line "
+        "joins the densities of one volume fraction s, mean over selectors and repeats."
+    ) in page
     # two of figure 3, figure 4, figure 5
     assert page.count('<img data-task="PhantomLesion" data-configuration="3d_fullres"') == 4
 

@@ -27,6 +27,18 @@ def test_latex() -> None:
     assert r"50 \% & --- \\" in text
 
 
+def test_latex_of_numbers_and_texts() -> None:
+    rows = (
+        ("a", "not supported", "-0.025", "-0.29 to +0.24", "3d", "12-14", ""),
+        ("b-2", "undecided", "undefined", "", "0.5", "9 (1 of 2)", ""),
+    )
+    text = Table("t", "", ("task", "verdict", "x-1", "y", "way", "slices", "z"), rows).to_latex()
+    assert r"\begin{tabular}{llrrlrr}" in text
+    assert "task & verdict & x-1 & y" in text
+    assert r"a & not supported & $-$0.025 & $-$0.29 to +0.24 & 3d & 12--14 & --- \\" in text
+    assert r"b-2 & undecided & undefined & --- & 0.5 & 9 (1 of 2) & --- \\" in text
+
+
 def test_rows_are_as_long_as_the_header() -> None:
     with pytest.raises(ValueError, match="another length"):
         Table("t", "", ("a", "b"), (("1",),))
