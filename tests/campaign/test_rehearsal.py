@@ -13,6 +13,7 @@ from campaign.annotator import annotate, break_geometry, read_rows, repair_geome
 from campaign.phantom_scans import write_phantoms
 from training_fixtures import use_paths
 
+from nnunet_sparse.campaign.worklist_cli import main as worklist
 from nnunet_sparse.paths import NnUNetPaths
 
 SHORT = "num_epochs=2 num_iterations_per_epoch=3 num_val_iterations_per_epoch=1 save_every=1"
@@ -29,6 +30,7 @@ def run(*words: str, status: int = 0) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short")
 def test_from_volumes_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = NnUNetPaths.below(tmp_path / "nnunet")
     paths.make_folders()
@@ -36,7 +38,8 @@ def test_from_volumes_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     write_phantoms(tmp_path, num_train=8, num_test=2)
     asked = "--labels organ tumour --channels MRI --rho 0.2 --selector ual -device cpu -np 1"
-    run("nnsparse_worklist", "make", "scans", "-o", "campaign", *asked.split())
+    # in this process, whose networks of selectors are short
+    assert worklist(["make", "scans", "-o", "campaign", *asked.split()]) == 0
     campaign = tmp_path / "campaign"
     rows = read_rows(campaign)
     assert len(rows) == 8 * 4  # a fifth of 20 slices
