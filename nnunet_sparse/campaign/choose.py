@@ -1,6 +1,5 @@
 """Which slices of a campaign's volumes are asked for next."""
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
+from nnunet_sparse.campaign.spreadsheet import parse_table
 from nnunet_sparse.dataset_tools.choose_slices import (
     choose_from_pools,
     choose_volumes,
@@ -113,19 +113,16 @@ def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
         If the file is no such table, names another case, or a weight is no number from 0 on.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes()
+    except OSError as error:
         raise SparseError(f"{file} cannot be read: {error}") from error
-    try:
-        rows = list(csv.DictReader(lines))
-    except csv.Error as error:
-        raise SparseError(f"{file} is no table: {error}") from error
-    if not rows or not {"case", "weight"} <= set(rows[0]):
+    table = parse_table(content, file, "weight")
+    if not table.rows or not {"case", "weight"} <= set(table.names):
         raise SparseError(f"{file} must be a table with the columns case and weight")
     weights = dict.fromkeys(cases, 1.0)
     seen = set()
-    for number, row in enumerate(rows, 2):
-        case_id, text = (row["case"] or "").strip(), (row["weight"] or "").strip()
+    for number, row in table.rows:
+        case_id, text = row["case"].strip(), row["weight"].strip()
         if case_id not in cases:
             raise SparseError(f"{file}, line {number}: there is no case {case_id!r}")
         if case_id in seen:

@@ -285,6 +285,8 @@ def _named(case: CaseProgress, indices: Sequence[int]) -> str:
     files = _files_of(case)
     by_slice = dict(zip(files.slices, files.files, strict=True)) if files.slices else {}
     file = next((by_slice[i] for i in indices if i in by_slice), files.files[0])
+    if by_slice and not by_slice.keys() & set(indices):  # there is no mask of these slices
+        file = file.with_name(file.name.rpartition("_slice")[0])
     return f"{file}: {_slices(indices)}"
 
 

@@ -237,11 +237,18 @@ def _same(folder: Path, wanted: Mapping[str, Any]) -> Campaign:
     found = Campaign.read(folder)
     different = [key for key in wanted if found.request.get(key) != wanted[key]]
     if different:
+        parts = ", ".join(map(_named, different))
         raise SparseError(
-            f"{folder} is a campaign with other {', '.join(different)}; give another folder, or "
-            "ask for more slices with nnsparse_worklist extend"
+            f"{folder} is a campaign with other {parts}; give another folder, or ask for more "
+            "slices with nnsparse_worklist extend"
         )
     return found
+
+
+def _named(key: str) -> str:
+    """What a part of a request is called on the command line."""
+    names = {"variant": "--budget, --selector, --scope or --seed", "dataset": "labels or channels"}
+    return names.get(key, key)
 
 
 def _begin(folder: Path, wanted: Mapping[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Finding the volumes that a campaign is about."""
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
+from nnunet_sparse.campaign.spreadsheet import parse_table
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.raw_dataset import RawDataset
 
@@ -169,13 +169,11 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
 
 
 def _of_table(file: Path) -> list[tuple[str, Path]]:
-    try:
-        rows = list(csv.DictReader(_read_text(file).splitlines()))
-    except csv.Error as error:
-        raise SparseError(f"{file} is no table: {error}") from error
-    if not rows or "image" not in rows[0]:
+    table = parse_table(file.read_bytes(), file, "image")
+    if not table.rows or "image" not in table.names:
         raise SparseError(f"{file} must be a table with the column image, and may have case")
-    return _listed(file, [(row.get("case") or "", row["image"] or "") for row in rows])
+    rows = [row for _, row in table.rows]
+    return _listed(file, [(row.get("case", "").strip(), row["image"].strip()) for row in rows])
 
 
 def _listed(file: Path, entries: Iterable[tuple[str, str]]) -> list[tuple[str, Path]]:

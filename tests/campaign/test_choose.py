@@ -123,5 +123,6 @@ def test_bad_weights(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_weights_that_are_not_given(tmp_path: Path) -> None:
-    (tmp_path / "w.csv").write_text("case,weight\nb,2.5\n")
-    assert read_weights(tmp_path / "w.csv", EQUAL) == {"a": 1.0, "b": 2.5}
+    for text in ("case,weight\nb,2.5\n", "case;weight\r\nb;2.5\r\n"):
+        (tmp_path / "w.csv").write_text(text)
+        assert read_weights(tmp_path / "w.csv", EQUAL) == {"a": 1.0, "b": 2.5}

@@ -73,7 +73,7 @@ def test_one_volume_is_too_few(
 def test_a_damaged_table_of_weights(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (scans.parent / "w.csv").write_text('case,weight\na,"' + 140_000 * "1")
     assert make("--rho", "0.2", "--weights", "w.csv") == 2
-    assert "w.csv is no table: field larger than" in capsys.readouterr().err
+    assert "w.csv, line 2: field larger than" in capsys.readouterr().err
 
 
 def test_a_dry_run_reads_headers_only(

@@ -112,7 +112,7 @@ def test_lists(tmp_path: Path) -> None:
         ("l.txt", "l.txt", "lists 'l.txt', which is no volume"),
         ("l.txt", ".", "which holds no DICOM series"),
         ("l.csv", "file\na.nii\n", "must be a table with the column image"),
-        ("l.csv", 'image\n"' + 140_000 * "x", "l.csv is no table: field larger than"),
+        ("l.csv", 'image\n"' + 140_000 * "x", "l.csv, line 2: field larger than"),
         ("l.txt", "~nouser/x.nii.gz", "lists '~nouser/x.nii.gz', which does not exist"),
         ("l.pdf", "", "is no volume: expected"),
     ],

@@ -99,7 +99,7 @@ def test_the_same_call_again(campaign: Path, capsys: pytest.CaptureFixture[str])
     assert "exists:     campaign" in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in campaign.rglob("*")} == before
     assert make("--slices_per_volume", "4") == 2
-    assert "is a campaign with other variant" in capsys.readouterr().err
+    assert "is a campaign with other --budget, --selector" in capsys.readouterr().err
 
 
 def test_a_moved_campaign_is_the_same(campaign: Path) -> None:
