@@ -44,7 +44,7 @@ def test_errors_are_one_line(
 def test_terminals_that_know_ascii_only() -> None:
     program = """
 from nnunet_sparse.cli import CommandParser, run_command
-run_command(CommandParser("x", "x", "x"), lambda _: print("0.5 \u00b1 0.1"), [])
+run_command(CommandParser("x", "x", "x"), lambda _: print("0.5 \\u00b1 0.1"), [])
 """
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
