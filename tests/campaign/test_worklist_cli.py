@@ -371,7 +371,7 @@ def test_no_campaign(scans: Path, capsys: pytest.CaptureFixture[str], command: l
     assert sorted(path.name for path in scans.iterdir()) == [f"{c}.nii.gz" for c in "abcd"]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("short")
 def test_selectors_that_look_at_images(scans: Path) -> None:
     assert make("--budget", "6", "--selector", "ual", "--scope", "dataset", "-device", "cpu") == 0
     campaign = scans.parent / "campaign"
