@@ -118,7 +118,7 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
     SparseError
         If there is no such folder.
     """
-    folder = folder or campaign.folder / "labels"
+    folder = folder or campaign.label_folder
     if not folder.is_dir():
         raise SparseError(f"{folder} is no folder; annotations are looked for in one")
     matches: dict[str, list[_Match]] = {}

@@ -39,6 +39,11 @@ _VERSION = 1
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
 
 
+def image_path(case_id: str, channel: int) -> Path:
+    """Where a campaign keeps a channel of a case, relative to its folder."""
+    return Path("images", f"{case_id}_{channel:04d}{FILE_ENDING}")
+
+
 @dataclass(frozen=True)
 class Round:
     """Slices that were asked for at one time.
@@ -175,12 +180,16 @@ class Campaign:
     def image_files(self, case_id: str) -> tuple[Path, ...]:
         """Images of a case, one per channel."""
         count = len(self.dataset["channel_names"])
-        names = (f"{case_id}_{channel:04d}{FILE_ENDING}" for channel in range(count))
-        return tuple(self.folder / "images" / name for name in names)
+        return tuple(self.folder / image_path(case_id, channel) for channel in range(count))
 
     def label_file(self, case_id: str) -> Path:
         """Label of a case that is to be edited."""
-        return self.folder / "labels" / f"{case_id}{FILE_ENDING}"
+        return self.label_folder / f"{case_id}{FILE_ENDING}"
+
+    @property
+    def label_folder(self) -> Path:
+        """Where the labels are that are to be edited."""
+        return self.folder / "labels"
 
     def asked(self, case_id: str) -> tuple[int, ...]:
         """Ascending slices of a case that any round asks for."""

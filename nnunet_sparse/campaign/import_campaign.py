@@ -19,6 +19,7 @@ from nnunet_sparse.campaign.progress import CaseProgress, Progress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.dataset_tools.make_dataset import DEFAULT_REPEATS
 from nnunet_sparse.dataset_tools.staging import read_json, staged, unfinished_id
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.folds import SPLITS_FILE
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 IMPORT_FILE = "import.json"
 DEFAULT_VAL = 0.2
-DEFAULT_REPEATS = 3
 Extra = Literal["refuse", "accept", "drop"]
 _VERSION = 1
 _DIGEST_LENGTH = 16

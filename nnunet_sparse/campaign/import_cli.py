@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.import_campaign import (
-    DEFAULT_REPEATS,
     DEFAULT_VAL,
     Extra,
     Imported,
@@ -29,6 +28,7 @@ from nnunet_sparse.cli import (
     positive_int,
     run_command,
 )
+from nnunet_sparse.dataset_tools.make_dataset import DEFAULT_REPEATS
 from nnunet_sparse.errors import SparseError
 from nnunet_sparse.paths import configured_paths
 

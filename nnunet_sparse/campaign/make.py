@@ -13,10 +13,10 @@ from typing import Any
 from nnunet_sparse.atomic import write_json
 from nnunet_sparse.campaign.campaign import (
     CAMPAIGN_FILE,
-    FILE_ENDING,
     UNFINISHED_PREFIX,
     Campaign,
     CampaignVolume,
+    image_path,
 )
 from nnunet_sparse.campaign.choose import check_variant, choose_round, read_weights
 from nnunet_sparse.campaign.guide import write_guide
@@ -310,7 +310,7 @@ def _bring(job: tuple[Path, Path], copy: bool) -> tuple[Geometry, str]:
 def _images(folder: Path, volume: SourceVolume) -> list[tuple[Path, Path]]:
     """Each channel of a volume, and the campaign's image of it."""
     return [
-        (source, folder / "images" / f"{volume.case_id}_{channel:04d}{FILE_ENDING}")
+        (source, folder / image_path(volume.case_id, channel))
         for channel, source in enumerate(volume.channels)
     ]
 

@@ -46,7 +46,7 @@ def prefill(campaign: Campaign, num_processes: int) -> None:
                 jobs.setdefault(case_id, set()).update(slices)
     if not jobs:
         return
-    (campaign.folder / "labels").mkdir(exist_ok=True)
+    campaign.label_folder.mkdir(exist_ok=True)
     found = find_annotations(campaign)
     annotated = found.cases.keys() | found.problems.keys()
     work = partial(_prefill_case, campaign=campaign)

@@ -102,7 +102,7 @@ def read_progress(
     }
     cases = sorted({*campaign.asked_cases, *found.cases} - unclear.keys())
     jobs = {c: (c, found.cases.get(c), confirmed.get(c, frozenset())) for c in cases}
-    where = folder or campaign.folder / "labels"
+    where = folder or campaign.label_folder
     work = partial(_look_at, campaign=campaign, folder=where)
     read = map_cases(work, jobs, num_processes, "Reading annotations")
     return Progress(dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable)

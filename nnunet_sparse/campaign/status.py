@@ -1,6 +1,5 @@
 """The table that says how far the annotation of a campaign has come."""
 
-from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.progress import Progress
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers
@@ -9,7 +8,7 @@ _HEADER = ("case", "asked", "done", "empty", "todo", "extra", "minutes", "state"
 _STATES = ("todo", "touched", "done", "confirmed empty")
 
 
-def status_table(campaign: Campaign, answers: Answers, progress: Progress) -> str:
+def status_table(answers: Answers, progress: Progress) -> str:
     """A line for each case, the sums, and what is wrong.
 
     ``done`` counts slices with an object (or partly unknown), ``empty`` those that were confirmed
@@ -25,8 +24,6 @@ def status_table(campaign: Campaign, answers: Answers, progress: Progress) -> st
     if time_line := _time(progress, answers):
         lines.append(time_line)
     lines += _details(progress)
-    if not any(asking.slices for asking in campaign.rounds):
-        lines.append("no slice is asked for")
     return "\n".join(lines)
 
 

@@ -22,7 +22,6 @@ TIFF_ENDINGS = (".tif", ".tiff")
 _NO_IMAGES = (".seg.nrrd",)
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_NUM_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,12 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
     """Volumes of files, folders and lists.
 
     A folder is searched with all folders below it, links to folders followed and campaigns left
-    out. Image files are NIfTI, NRRD,
-    MetaImage and GIPL; where their names are nnU-Net's (``CASE_0000``, ``CASE_0001``, ...) those of
-    a case are its channels. A folder with files of a DICOM series is one volume. A text file lists
-    a path per line; a table (``.csv``) has the column ``image`` and may have the column ``case``.
-    Paths in them are relative to the file. Case IDs are the names of files and folders; other
-    characters than letters, digits, ``.``, ``_`` and ``-`` become ``_``.
+    out. Image files are NIfTI, NRRD, MetaImage and GIPL; where their names are nnU-Net's
+    (``CASE_0000``, ``CASE_0001``, ...) those of a case are its channels. A folder with files of
+    a DICOM series is one volume. A text file lists a path per line; a table (``.csv``) has the
+    column ``image`` and may have the column ``case``. Paths in them are relative to the file.
+    Case IDs are the names of files and folders; other characters than letters, digits, ``.``,
+    ``_`` and ``-`` become ``_``.
 
     Parameters
     ----------
@@ -237,17 +236,17 @@ def _grouped(named: Sequence[tuple[str, Path]], num_channels: int) -> list[Sourc
 
 def _check_ids(named: Iterable[tuple[str, Path]]) -> None:
     """Refuse two volumes with the same case ID, also if only on some file systems."""
-    seen: dict[str, tuple[str, Path]] = {}
+    seen: dict[str, Path] = {}
     for case_id, path in named:
         if not case_id:
             raise SparseError(f"{path}: its name holds nothing that a case ID can be made of")
         if case_id.lower() in seen:
-            other = seen[case_id.lower()][1]
+            other = seen[case_id.lower()]
             raise SparseError(
                 f"{other} and {path} would both be case {case_id}; rename one, or give the cases "
                 "names in a table with the columns case and image"
             )
-        seen[case_id.lower()] = (case_id, path)
+        seen[case_id.lower()] = path
 
 
 def _stem(path: Path) -> str:

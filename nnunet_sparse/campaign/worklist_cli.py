@@ -307,7 +307,7 @@ def _status(args: argparse.Namespace) -> None:
             campaign, args.annotations, args.confirm_empty, args.num_processes
         )
         write_worklist(campaign, answers, progress.states)
-    print(status_table(campaign, answers, progress))
+    print(status_table(answers, progress))
 
 
 def _extend(args: argparse.Namespace) -> None:
