@@ -25,13 +25,13 @@ from bench_data import BenchData, base_name, open_paths
 from bench_runs import scores_of, train_missing, train_one
 from train_and_score import Experiment
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.planners.registry import default_plans_name
-from nnunet_sparse.settings import STOCK, parse_assignments
+from nnunet_sparse.planners.planner_classes import default_plans_name
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner
+from nnunet_sparse.training.settings import STOCK, parse_assignments
 
 # rows of the table: what differs from nnU-Net; {} is SparseTrainer as it is
 SINGLE: dict[str, dict[str, Any]] = {

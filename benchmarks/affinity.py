@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
 from nnunet_sparse.interpolation.affinity import local_affinity
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 
 
 def by_shifted_copies(

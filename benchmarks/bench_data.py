@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_sparse.dataset_name import names_with_suffix, parse_dataset_name
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner, Step, words
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.data.dataset_name import names_with_suffix, parse_dataset_name
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner, Step, words
 
 PHANTOM = "phantom:"
 _FEW = 10

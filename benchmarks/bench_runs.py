@@ -12,8 +12,8 @@ from typing import Any
 
 from train_and_score import Experiment, train_and_score
 
-from nnunet_sparse.atomic import write_json
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.paths import NnUNetPaths
 
 _THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "nnUNet_n_proc_DA": "0"}
 

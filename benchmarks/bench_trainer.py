@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.system.paths import NnUNetPaths
 
 
 def sparse_trainer(

@@ -22,14 +22,14 @@ from bench_data import BenchData, base_name, open_paths
 from bench_runs import result_file, train_all, train_one
 from train_and_score import Experiment
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.planners.registry import default_plans_name
+from nnunet_sparse.planners.planner_classes import default_plans_name
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.settings import parse_assignments
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner
+from nnunet_sparse.training.settings import parse_assignments
 
 REFERENCE = "random"
 

@@ -19,10 +19,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.randomness import generator
 from nnunet_sparse.selectors import Pool, get_selector
 from nnunet_sparse.selectors.cover import greedy_cover, unit_rows
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.randomness import generator
 
 _SLICES_PER_VOLUME = 50
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from bench_data import BenchData, base_name, is_small, open_paths
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.pipeline import Runner, Step, words
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.pipeline import Runner, Step, words
 
 NETWORK = "correspondence"
 ONE_WAY = "correspondence_oneway"

@@ -20,12 +20,12 @@ from pathlib import Path
 from bench_data import BenchData, base_name, open_paths
 from bench_trainer import sparse_trainer
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.planners.registry import default_plans_name
-from nnunet_sparse.settings import STOCK
+from nnunet_sparse.planners.planner_classes import default_plans_name
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner
+from nnunet_sparse.training.settings import STOCK
 
 
 def main(argv: Sequence[str] | None = None) -> int:

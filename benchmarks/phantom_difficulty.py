@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import nn
 
-from nnunet_sparse.atomic import write_json, write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.phantoms import TASKS, make_case
+from nnunet_sparse.system.atomic import write_json, write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.errors import SparseError
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
+from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.dataset_tools.make_phantom import make_phantom
-from nnunet_sparse.env import training_environment
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.split import SplitRequest
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.env import training_environment
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 RHO, NUM_PHANTOMS, SIDE = 0.1, 8, 256
 CONFIGURATION, PLANS = "3d_fullres", "nnUNetPlans"
@@ -34,7 +34,7 @@ OURS = """
 import json, sys
 from pathlib import Path
 from nnunet_sparse.planners.sparse_preprocessor import SparsePreprocessor
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.data.raw_dataset import RawDataset
 raw, plans, configuration, output, num_processes = sys.argv[1:]
 SparsePreprocessor().run(
     RawDataset.open(Path(raw)),

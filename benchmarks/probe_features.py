@@ -17,19 +17,19 @@ from pathlib import Path
 import numpy as np
 from bench_data import PHANTOM, BenchData, open_paths
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.dataset_tools.check_base import check_cases
+from nnunet_sparse.data.check_base import check_cases
+from nnunet_sparse.data.geometry import resolve_axis
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
 from nnunet_sparse.features.canvas import Canvas
+from nnunet_sparse.features.feature_store import MaeRequest, mae_model, slice_features, train_mae
 from nnunet_sparse.features.slices import read_slices
-from nnunet_sparse.features.store import MaeRequest, mae_model, slice_features, train_mae
-from nnunet_sparse.geometry import resolve_axis
-from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.randomness import generator, shuffled
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.split import SplitRequest, find_split, keep_split
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner
+from nnunet_sparse.system.randomness import generator, shuffled
 
 _PENALTIES = tuple(np.logspace(-1, 5, 13))
 _SIDES = (8, 14, 20)

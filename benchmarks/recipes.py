@@ -23,12 +23,12 @@ from bench_data import BenchData, base_name, open_paths
 from bench_runs import scores_of, train_missing, train_one
 from train_and_score import Experiment
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.planners.registry import default_plans_name
-from nnunet_sparse.recipes.paper import PAPER
+from nnunet_sparse.planners.planner_classes import default_plans_name
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner
+from nnunet_sparse.training.paper_recipes import PAPER
 
 BASELINE = "SparseTrainer"
 # widths with which a CPU takes about as long as for SmallPlanner's U-Net

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 from bench_data import BenchData, is_small, open_paths
 
-from nnunet_sparse.atomic import write_text
-from nnunet_sparse.cli import CommandParser, positive_int, run_command
-from nnunet_sparse.dataset_tools.check_base import check_cases
-from nnunet_sparse.features.store import MaeRequest, slice_features, train_mae
-from nnunet_sparse.geometry import resolve_axis
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.pipeline import Runner
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.report.coverage import coverage_curves
+from nnunet_sparse.data.check_base import check_cases
+from nnunet_sparse.data.geometry import resolve_axis
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
+from nnunet_sparse.features.feature_store import MaeRequest, slice_features, train_mae
+from nnunet_sparse.report.selection.coverage import coverage_curves
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.split import SplitRequest, find_split, keep_split
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner
 
 
 def main(argv: Sequence[str] | None = None) -> int:

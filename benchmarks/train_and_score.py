@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from bench_trainer import sparse_trainer
 
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.system.paths import NnUNetPaths
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
+from nnunet_sparse.data.geometry import check_same_voxels, read_geometry, read_spacing
+from nnunet_sparse.data.label_files import TIFF_READER, read_label, spacing_file, write_label_like
+from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.data.split import SplitRequest, find_split
 from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import (
     DATASET_FILE,
@@ -18,25 +22,21 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     label_sources,
     link_cases,
 )
-from nnunet_sparse.devices import check_device
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE, read_folds
-from nnunet_sparse.geometry import check_same_voxels, read_geometry, read_spacing
 from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.propagation import Warp
-from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.interpolation.store import (
+from nnunet_sparse.interpolation.interpolator_store import (
     interpolator_model,
     load_interpolator,
     train_interpolator,
 )
-from nnunet_sparse.interpolation.volumes import read_volume
-from nnunet_sparse.label_io import TIFF_READER, read_label, spacing_file, write_label_like
-from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
-from nnunet_sparse.selection import CaseSelection, Selection
-from nnunet_sparse.split import SplitRequest, find_split
+from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.selection.selection import CaseSelection, Selection
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.paths import NnUNetPaths
 
 FOLDER = "interpolation"
 """Folder of an interpolated data set that tells where its labels came from."""

@@ -5,18 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.dataset_name import find_dataset
-from nnunet_sparse.dataset_tools.check_base import CheckedCase, check_cases, check_dataset
-from nnunet_sparse.dataset_tools.choose_slices import (
-    choose_slices,
-    choose_volumes,
-    slices_of_volumes,
-)
+from nnunet_sparse.data.check_base import CheckedCase, check_cases, check_dataset
+from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.geometry import AXIS_CHOICES, resolve_axis
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.split import Split, SplitRequest, find_split, keep_split
 from nnunet_sparse.dataset_tools.publish import check_available, check_id_is_free, publish
 from nnunet_sparse.dataset_tools.sparse_folder import sparse_documents, write_sparse_folder
-from nnunet_sparse.devices import check_device
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.features.store import (
+from nnunet_sparse.features.feature_store import (
     MaeRequest,
     SliceFeatures,
     mae_model,
@@ -24,12 +20,16 @@ from nnunet_sparse.features.store import (
     train_command,
     train_mae,
 )
-from nnunet_sparse.geometry import AXIS_CHOICES, resolve_axis
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.selection import Selection
-from nnunet_sparse.split import Split, SplitRequest, find_split, keep_split
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.selection.choose_slices import (
+    choose_slices,
+    choose_volumes,
+    slices_of_volumes,
+)
+from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 DEFAULT_REPEATS = 3
 

@@ -15,28 +15,28 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.atomic import replace_folder, write_json
-from nnunet_sparse.cli import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    positive_int,
-    run_command,
-)
-from nnunet_sparse.dataset_name import (
+from nnunet_sparse.data.dataset_name import (
     PARTIAL_PREFIX,
     check_id,
     check_suffix,
     find_named,
     reserve_id,
 )
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.locks import locked
-from nnunet_sparse.nifti import write_nifti
-from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.paths import NnUNetPaths, configured_or_default_paths
+from nnunet_sparse.data.nifti import write_nifti
 from nnunet_sparse.phantoms import TASKS, PhantomCase, make_case
-from nnunet_sparse.phantoms.case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
+from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
+from nnunet_sparse.system.atomic import replace_folder, write_json
+from nnunet_sparse.system.command import (
+    CommandParser,
+    add_num_processes,
+    non_negative_int,
+    positive_int,
+    run_command,
+)
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.paths import NnUNetPaths, configured_or_default_paths
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from filelock import BaseFileLock
 
-from nnunet_sparse.atomic import canonical_json, replace_folder, write_json
-from nnunet_sparse.dataset_name import (
+from nnunet_sparse.data.dataset_name import (
     PARTIAL_PREFIX,
     check_id,
     check_range,
@@ -23,13 +22,14 @@ from nnunet_sparse.dataset_name import (
     parse_dataset_name,
     reserve_id,
 )
+from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE, read_folds
-from nnunet_sparse.locks import locked, try_lock, unlock
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.selection import Selection
+from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.system.atomic import canonical_json, replace_folder, write_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked, try_lock, unlock
+from nnunet_sparse.system.paths import NnUNetPaths
 
 logger = logging.getLogger(__name__)
 

@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE
-from nnunet_sparse.label_io import (
+from nnunet_sparse.data.folds import SPLITS_FILE
+from nnunet_sparse.data.label_files import (
     TIFF_READER,
     label_dtype,
     read_label,
     spacing_file,
     write_label_like,
 )
-from nnunet_sparse.links import link_file
-from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.raw_dataset import SELECTION_FILE, RawDataset
-from nnunet_sparse.selection import Selection
-from nnunet_sparse.split import Split
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
+from nnunet_sparse.data.split import Split
+from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.links import link_file
+from nnunet_sparse.system.parallel import map_cases
 
 DATASET_FILE = "dataset.json"
 SOURCES_FILE = "sources.json"

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import replace_folder, write_json
-from nnunet_sparse.dataset_name import PARTIAL_PREFIX, reserve_id
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.data.dataset_name import PARTIAL_PREFIX, reserve_id
+from nnunet_sparse.system.atomic import replace_folder, write_json
+from nnunet_sparse.system.paths import NnUNetPaths
 
 # file in an unfinished folder that says what it is to become
 _MARK = ".nnsparse_staged.json"

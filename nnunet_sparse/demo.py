@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.cli import (
+from nnunet_sparse.data.dataset_name import names_with_suffix
+from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
+from nnunet_sparse.evaluation.score_table import format_table
+from nnunet_sparse.phantoms import TASKS
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.command import (
     CommandParser,
     add_num_processes,
     non_negative_int,
     run_command,
 )
-from nnunet_sparse.dataset_name import names_with_suffix
-from nnunet_sparse.evaluate import SUMMARY_FILE
-from nnunet_sparse.evaluation_table import format_table
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.phantoms import TASKS
-from nnunet_sparse.pipeline import Runner, Step, Training, best_device, training_steps, words
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Runner, Step, Training, best_device, training_steps, words
 
 PLANS = "nnsparseSmallPlans"
 PHANTOM = "--shape 32 80 80"
@@ -116,7 +116,7 @@ def run_demo(
     SparseError
         If one of the commands fails.
     """
-    from nnunet_sparse.pictures import draw_predictions, draw_selection
+    from nnunet_sparse.selection.slice_pictures import draw_predictions, draw_selection
 
     variant = Variant(rho, 1.0, "fixed", seed=seed)  # refuses a bad rho
     folder = folder.resolve()

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.selection import CAMPAIGN_PREFIX
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE
+from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX
 
 
 def read_base_name(raw_dataset: Path) -> str | None:

@@ -24,16 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.atomic import canonical_json
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import first_line
-from nnunet_sparse.locks import locked
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.compressed_array import write_array
 from nnunet_sparse.planners.plans import IMAGE_FIELDS, LABEL_FIELDS, Plans, configuration_of
 from nnunet_sparse.planners.training_files import image_files
-from nnunet_sparse.raw_dataset import Case, RawDataset
+from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.parallel import map_cases
 
 _VERSION = 1
 _FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")

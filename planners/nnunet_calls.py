@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 
 @contextlib.contextmanager

@@ -9,23 +9,23 @@ from nnunetv2.experiment_planning.experiment_planners.network_topology import (
     get_pool_and_conv_props,
 )
 
-from nnunet_sparse.planners.paper_tasks import TASKS, fitted, scaled
-from nnunet_sparse.planners.slice_axis import read_slice_axis
+from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.sparse_planner import SparsePlanner
+from nnunet_sparse.training.paper_tasks import TASKS, fitted, scaled
 
 
 class PaperPlanner(SparsePlanner):
     """Plans for the trainers of the paper, which bring their networks and recipes with them.
 
     Nothing but spacing, batch size and patch size differs from ``SparsePlanner``; patches are not
-    larger than the images need (:func:`nnunet_sparse.planners.paper_tasks.fitted`), which changes
+    larger than the images need (:func:`nnunet_sparse.training.paper_tasks.fitted`), which changes
     nothing for images of the paper's sizes. The network in the plans, which ``SparseTrainer``
     trains, is nnU-Net's for that patch. There are no 3d configurations at low resolution.
 
     Parameters
     ----------
     scale
-        Shrinks batch and patch (:func:`nnunet_sparse.planners.paper_tasks.scaled`).
+        Shrinks batch and patch (:func:`nnunet_sparse.training.paper_tasks.scaled`).
     """
 
     task: ClassVar[str]

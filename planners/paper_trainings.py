@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.planners.planner_classes import task_of
 from nnunet_sparse.planners.plans import Plans, configuration_of
-from nnunet_sparse.planners.registry import task_of
-from nnunet_sparse.recipes.paper import PAPER
-from nnunet_sparse.recipes.roles import resolve_roles
-from nnunet_sparse.settings import BLOCK
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.paper_recipes import PAPER
+from nnunet_sparse.training.roles import resolve_roles
+from nnunet_sparse.training.settings import BLOCK
 
 
 def paper_trainers(planner: str, configuration: str) -> list[str]:
@@ -55,7 +55,7 @@ def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) 
     SparseError
         If the network or the roles of the labels do not fit.
     """
-    from nnunet_sparse.recipes.memory import training_memory
+    from nnunet_sparse.training.memory import training_memory
 
     training, planned = PAPER[trainer], configuration_of(plans, configuration)
     recipe = training.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))

@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import remove_leftovers
-from nnunet_sparse.cli import (
+from nnunet_sparse.system.atomic import remove_leftovers
+from nnunet_sparse.system.command import (
     CommandParser,
     add_num_processes,
     default_num_processes,
     run_command,
 )
-from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.locks import locked
-from nnunet_sparse.paths import NnUNetPaths, configured_paths
-from nnunet_sparse.recipes.recipe import DECIDED_BY_RECIPE
-from nnunet_sparse.recipes.roles import resolve_roles
-from nnunet_sparse.settings import TrainingSettings, parse_assignments
+from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.training.recipe import DECIDED_BY_RECIPE
+from nnunet_sparse.training.roles import resolve_roles
+from nnunet_sparse.training.settings import TrainingSettings, parse_assignments
 
 logger = logging.getLogger(__name__)
 
@@ -88,16 +88,16 @@ def plan_and_preprocess(
         If the data set, planner, a configuration or a setting does not exist or is unusable, if
         other plans or another split are there, or if nnU-Net fails.
     """
-    from nnunet_sparse.planners import steps
+    from nnunet_sparse.data.preprocessing_record import StepRecord
+    from nnunet_sparse.planners import preprocessing as steps
     from nnunet_sparse.planners.plan_source import find_source
+    from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
     from nnunet_sparse.planners.plans import (
         check_configurations_exist,
         default_configurations,
         read_plans,
     )
-    from nnunet_sparse.planners.registry import default_plans_name, with_scale
     from nnunet_sparse.planners.splits import copy_splits
-    from nnunet_sparse.planners.step_record import StepRecord
     from nnunet_sparse.planners.training_files import open_for_training
 
     changes = dict(settings or {})
@@ -212,8 +212,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _work(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
     from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
+    from nnunet_sparse.planners.planner_classes import task_of
     from nnunet_sparse.planners.plans import default_configurations, read_plans
-    from nnunet_sparse.planners.registry import task_of
 
     file = plan_and_preprocess(
         configured_paths(),

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nnunet_sparse.dataset_name import dataset_names
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.data.dataset_name import dataset_names
+from nnunet_sparse.data.preprocessing_record import digest_of
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.plan_store import FINGERPRINT_FILE, stored_plans
 from nnunet_sparse.planners.planning_input import PlanningInput, base_input, own_input
 from nnunet_sparse.planners.plans import Plans, read_plans
-from nnunet_sparse.planners.step_record import digest_of
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.settings import BLOCK
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.training.settings import BLOCK
 
 logger = logging.getLogger(__name__)
 

@@ -14,22 +14,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import remove_leftovers, write_json
-from nnunet_sparse.env import environment
-from nnunet_sparse.locks import locked
+from nnunet_sparse.data.preprocessing_record import digest_of
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE
+from nnunet_sparse.data.slice_axis import count_slice_axes
 from nnunet_sparse.planners.nnunet_calls import (
     positive_thread_number,
     quiet,
     reader_class,
 )
+from nnunet_sparse.planners.planner_classes import default_plans_name, find_planner, is_ours
 from nnunet_sparse.planners.planning_input import PlanningInput
 from nnunet_sparse.planners.plans import Plans, read_plans
-from nnunet_sparse.planners.registry import default_plans_name, find_planner, is_ours
-from nnunet_sparse.planners.slice_axis import count_slice_axes
-from nnunet_sparse.planners.step_record import digest_of
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
-from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.settings import BLOCK
+from nnunet_sparse.system.atomic import remove_leftovers, write_json
+from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.training.settings import BLOCK
 
 logger = logging.getLogger(__name__)
 

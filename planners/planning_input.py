@@ -10,15 +10,15 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Literal
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.planners.slice_axis import read_slice_axis
+from nnunet_sparse.data.preprocessing_record import digest_of
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.slice_axis import read_slice_axis
+from nnunet_sparse.data.split import SplitRequest, find_split, split_file
 from nnunet_sparse.planners.splits import trained_cases
-from nnunet_sparse.planners.step_record import digest_of
 from nnunet_sparse.planners.training_files import check_files_exist, files_digest
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.settings import TrainingSettings
-from nnunet_sparse.split import SplitRequest, find_split, split_file
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.training.settings import TrainingSettings
 
 # to be raised when the same input gives another fingerprint
 _FINGERPRINT_VERSION = 1

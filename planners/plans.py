@@ -9,8 +9,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.settings import BLOCK, TrainingSettings
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 
 Plans = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnunet_sparse.planners.sparse_planner import SparsePlanner
-from nnunet_sparse.settings import TrainingSettings
+from nnunet_sparse.training.settings import TrainingSettings
 
 # per number of dimensions
 _MAX_PATCH_VOXELS = {2: 128 * 128, 3: 40 * 56 * 40}

@@ -21,10 +21,10 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
     get_normalization_scheme,
 )
 
-from nnunet_sparse.atomic import write_json
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.parallel import map_cases
 from nnunet_sparse.planners.nnunet_calls import reader_class
+from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.parallel import map_cases
 
 Fingerprint = dict[str, Any]
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.patch_limit import largest_patch
-from nnunet_sparse.planners.slice_axis import read_slice_axis
-from nnunet_sparse.settings import BLOCK, TrainingSettings
+from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 
 _MAX_ATTEMPTS = 5
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nnunet_sparse.annotation import MASK_SUFFIX, annotation_properties, infer_slice_axis
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import keeps_header
-from nnunet_sparse.links import link_file
-from nnunet_sparse.locks import locked
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.data.annotation import MASK_SUFFIX, annotation_properties, infer_slice_axis
+from nnunet_sparse.data.label_files import keeps_header
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.compressed_array import write_array
 from nnunet_sparse.planners.image_store import (
     StoredImage,
@@ -27,8 +25,10 @@ from nnunet_sparse.planners.image_store import (
 )
 from nnunet_sparse.planners.label_planes import LabelPreprocessing, preprocess_label
 from nnunet_sparse.planners.plans import Plans, check_configurations, configuration_of
-from nnunet_sparse.planners.slice_axis import read_slice_axis
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.links import link_file
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.parallel import map_cases
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE, read_splits
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.errors import SparseError
 
 
 def copy_splits(raw: RawDataset, folder: Path, overwrite: bool) -> None:

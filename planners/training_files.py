@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.dataset_name import find_dataset
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import check_complete, is_nifti, spacing_file
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import Case, RawDataset
+from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.label_files import check_complete, is_nifti, spacing_file
+from nnunet_sparse.data.raw_dataset import Case, RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 _NUM_NAMED = 5
 _TIFF_ENDINGS = (".tif", ".tiff")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import random_label, write_volume
 
-from nnunet_sparse.paths import ENV_NAMES, NnUNetPaths
+from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def make_base(paths: NnUNetPaths) -> BaseMaker:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let masked autoencoders and interpolators of the preset ``tiny`` train for a second."""
     from nnunet_sparse.features.mae import MaeSize
-    from nnunet_sparse.features.presets import PRESETS, Preset
-    from nnunet_sparse.interpolation.presets import PRESETS as INTERPOLATORS
-    from nnunet_sparse.interpolation.presets import InterpolatorPreset
+    from nnunet_sparse.features.mae_presets import PRESETS, Preset
+    from nnunet_sparse.interpolation.interpolator_presets import PRESETS as INTERPOLATORS
+    from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
 
     preset = Preset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1, 1e-3)
     monkeypatch.setitem(PRESETS, "tiny", preset)

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.evaluate import SUMMARY_FILE
+from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder, Record
+from nnunet_sparse.grid.job_work import Work
 from nnunet_sparse.grid.jobs import Job, job_graph
-from nnunet_sparse.grid.records import GridFolder, Record
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.runner import asked_for
-from nnunet_sparse.grid.steps import Work
-from nnunet_sparse.report.grid_statistics import pooled_iou
+from nnunet_sparse.report.grid.paired_statistics import pooled_iou
 
 
 def result(

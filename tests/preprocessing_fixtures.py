@@ -6,7 +6,7 @@ import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.data.raw_dataset import RawDataset
 
 CONFIGURATION = "3d_fullres"
 RESAMPLING = "resample_data_or_seg_to_shape"

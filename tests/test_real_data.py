@@ -8,8 +8,8 @@ import pytest
 from tiny import check_sparse_labels, tree
 
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.report.interpolation_quality_cli import main as interpolation_quality
+from nnunet_sparse.report.interpolation.quality_command import main as interpolation_quality
+from nnunet_sparse.system.paths import NnUNetPaths
 
 VARIABLE = "NNSPARSE_REAL_DATA"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
-from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.planners.plan_and_preprocess import plan_and_preprocess
+from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
+from nnunet_sparse.system.paths import NnUNetPaths
 
 TINY = "Dataset777_Tiny"
 CASES = [f"case_{number}" for number in range(8)]

@@ -1,10 +1,10 @@
 """The networks of the paper with their recipes, as ``nnUNetv2_train -tr`` takes them.
 
-What each of them does is in :mod:`nnunet_sparse.recipes.paper`.
+What each of them does is in :mod:`nnunet_sparse.training.paper_recipes`.
 """
 
-from nnunet_sparse.recipes.paper import PAPER
 from nnunet_sparse.trainers.recipe_trainer import RecipeTrainer
+from nnunet_sparse.training.paper_recipes import PAPER
 
 
 class SparseTrainerInceptionUNet(RecipeTrainer):

@@ -10,21 +10,25 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 from torch._dynamo import OptimizedModule
 
-from nnunet_sparse.architectures.registry import architecture_dimensions, build_network
-from nnunet_sparse.atomic import write_json
-from nnunet_sparse.augmentation import sparse_transforms
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.losses import build_loss
-from nnunet_sparse.recipes.augmentation import flip_axes, initial_patch_size, recipe_transforms
-from nnunet_sparse.recipes.paper import PaperTraining
-from nnunet_sparse.recipes.pretrained import find_weights
-from nnunet_sparse.recipes.recipe import DECIDED_BY_RECIPE, Recipe
-from nnunet_sparse.recipes.roles import class_weights, resolve_roles
-from nnunet_sparse.recipes.schedules import IterationSchedule, learning_rate
-from nnunet_sparse.settings import BLOCK, TrainingSettings
+from nnunet_sparse.architectures.architecture import architecture_dimensions, build_network
+from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers.role_loader import NoCentreError, RoleDataLoader, centre_groups
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
 from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+from nnunet_sparse.training.augmentation import sparse_transforms
+from nnunet_sparse.training.losses import build_loss
+from nnunet_sparse.training.paper_recipes import PaperTraining
+from nnunet_sparse.training.pretrained import find_weights
+from nnunet_sparse.training.recipe import DECIDED_BY_RECIPE, Recipe
+from nnunet_sparse.training.recipe_augmentation import (
+    flip_axes,
+    initial_patch_size,
+    recipe_transforms,
+)
+from nnunet_sparse.training.roles import class_weights, resolve_roles
+from nnunet_sparse.training.schedules import IterationSchedule, learning_rate
+from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 
 RECIPE_FILE = "recipe.json"
 # at least so many during a training

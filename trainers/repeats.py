@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.planners.step_record import StepRecord
+from nnunet_sparse.data.preprocessing_record import StepRecord
+from nnunet_sparse.system.errors import SparseError
 
 # folds of the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5

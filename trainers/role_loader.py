@@ -11,12 +11,12 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_sparse.annotation import PROPERTY
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.patch_centres import draw_pixel, draw_voxel
-from nnunet_sparse.patch_labels import MASKED_BACKGROUND
-from nnunet_sparse.recipes.recipe import JOINT
+from nnunet_sparse.data.annotation import PROPERTY
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader, annotated_planes
+from nnunet_sparse.training.patch_centres import draw_pixel, draw_voxel
+from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND
+from nnunet_sparse.training.recipe import JOINT
 
 
 class NoCentreError(SparseError):

@@ -12,11 +12,11 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_sparse.annotation import MASK_SUFFIX, PROPERTY
-from nnunet_sparse.augmentation import AnnotatedTargets
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
-from nnunet_sparse.sampling import place_patch
+from nnunet_sparse.data.annotation import MASK_SUFFIX, PROPERTY
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.augmentation import AnnotatedTargets
+from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
+from nnunet_sparse.training.sampling import place_patch
 
 
 class NoAnnotationError(SparseError):
@@ -37,9 +37,9 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
     label_manager
         That of the trainer.
     transforms
-        Augmentation for labels with the values of :mod:`nnunet_sparse.patch_labels`.
+        Augmentation for labels with the values of :mod:`nnunet_sparse.training.patch_labels`.
     placement
-        Where a patch lies around its voxel, see :mod:`nnunet_sparse.sampling`.
+        Where a patch lies around its voxel, see :mod:`nnunet_sparse.training.sampling`.
     slice_sampling
         ``case``: draw a case, then a voxel. ``uniform``: draw slices uniformly from all annotated
         slices of all cases, then a voxel of the slice; where foreground must be shown, a class, a

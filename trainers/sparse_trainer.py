@@ -12,14 +12,14 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_sparse.atomic import atomic_path
-from nnunet_sparse.augmentation import sparse_transforms
-from nnunet_sparse.env import environment
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.settings import BLOCK, STOCK, TrainingSettings
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import repeats
 from nnunet_sparse.trainers.seeding import Stream, seed_everything, seeded_batches
 from nnunet_sparse.trainers.sparse_loader import NoAnnotationError, SparseDataLoader
+from nnunet_sparse.training.augmentation import sparse_transforms
+from nnunet_sparse.training.settings import BLOCK, STOCK, TrainingSettings
 
 _DEFAULT_DEVICE = torch.device("cuda")
 

@@ -8,14 +8,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_sparse.dataset_tools.convert.cases import (
-    Found,
-    LabelledVolume,
-    SourceCase,
-    by_name,
-    pair,
-)
-from nnunet_sparse.dataset_tools.convert.volumes import (
+from nnunet_sparse.data.geometry import check_same_voxels
+from nnunet_sparse.data.volume_files import (
     check_file,
     geometry_of,
     orientation_of,
@@ -25,8 +19,14 @@ from nnunet_sparse.dataset_tools.convert.volumes import (
     read_volume,
     to_label,
 )
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import check_same_voxels
+from nnunet_sparse.dataset_tools.convert.source_cases import (
+    Found,
+    LabelledVolume,
+    SourceCase,
+    by_name,
+    pair,
+)
+from nnunet_sparse.system.errors import SparseError
 
 _FILE = re.compile(
     r"((sub-[A-Za-z0-9]+)_ses-[A-Za-z0-9]+)_space-MNI152NLin2009aSym_"

@@ -11,22 +11,24 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.atomic import write_json
-from nnunet_sparse.dataset_name import check_id, check_range, check_suffix, find_named
-from nnunet_sparse.dataset_tools.convert.cases import Found, LabelledVolume, SourceCase
-from nnunet_sparse.dataset_tools.convert.paper_split import split_by_patient
-from nnunet_sparse.dataset_tools.convert.records import (
+from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.data.nifti import write_nifti
+from nnunet_sparse.data.split import Split, keep_split, split_file
+from nnunet_sparse.dataset_tools.convert.conversion_record import (
     Record,
     case_record,
     check_replaceable,
     read_parameters,
     write_report,
 )
+from nnunet_sparse.dataset_tools.convert.paper_split import split_by_patient
+from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
 from nnunet_sparse.dataset_tools.convert.resample import (
     resample_image,
     resample_label,
     voxels_outside,
 )
+from nnunet_sparse.dataset_tools.convert.source_cases import Found, LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import (
     Size,
     TargetGrid,
@@ -34,14 +36,12 @@ from nnunet_sparse.dataset_tools.convert.target_grid import (
     native_grid,
     target_grid,
 )
-from nnunet_sparse.dataset_tools.convert.tasks import TASKS, Task
 from nnunet_sparse.dataset_tools.staging import staged, unfinished_id
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.locks import locked
-from nnunet_sparse.nifti import write_nifti
-from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.split import Split, keep_split, split_file
+from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.paths import NnUNetPaths
 
 logger = logging.getLogger(__name__)
 

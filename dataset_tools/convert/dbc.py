@@ -15,22 +15,27 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_sparse.dataset_tools.convert.cases import Found, LabelledVolume, SourceCase, exclusions
-from nnunet_sparse.dataset_tools.convert.dicom import (
+from nnunet_sparse.data.dicom_series import (
     Series,
     is_series_folder,
     read_dicom,
     read_series,
     slice_files,
 )
-from nnunet_sparse.dataset_tools.convert.segments import read_segment, read_union
-from nnunet_sparse.dataset_tools.convert.volumes import (
+from nnunet_sparse.data.slicer_segments import read_segment, read_union
+from nnunet_sparse.data.volume_files import (
     by_position,
     check_file,
     orientation_of,
     oriented,
 )
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.dataset_tools.convert.source_cases import (
+    Found,
+    LabelledVolume,
+    SourceCase,
+    exclusions,
+)
+from nnunet_sparse.system.errors import SparseError
 
 _PATIENT = re.compile(r"Breast_MRI_\d+")
 _TISSUE = "dense|fgt|fibroglandular"

@@ -10,14 +10,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_sparse.dataset_tools.convert.cases import (
-    Found,
-    LabelledVolume,
-    SourceCase,
-    by_name,
-    pair,
-)
-from nnunet_sparse.dataset_tools.convert.volumes import (
+from nnunet_sparse.data.volume_files import (
     check_file,
     orientation_of,
     oriented,
@@ -27,7 +20,14 @@ from nnunet_sparse.dataset_tools.convert.volumes import (
     same_voxels,
     to_label,
 )
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.dataset_tools.convert.source_cases import (
+    Found,
+    LabelledVolume,
+    SourceCase,
+    by_name,
+    pair,
+)
+from nnunet_sparse.system.errors import SparseError
 
 _FILE = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 _VALUES = frozenset({0, 1, 2})

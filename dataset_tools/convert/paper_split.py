@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.randomness import generator, shuffled
-from nnunet_sparse.split import Split
+from nnunet_sparse.data.split import Split
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.randomness import generator, shuffled
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ has no deep supervision. Building one downloads nothing: pretrained weights are 
 by the method ``load_pretrained`` of the networks that have any.
 """
 
-from nnunet_sparse.architectures.registry import (
+from nnunet_sparse.architectures.architecture import (
     ARCHITECTURES,
     architecture_dimensions,
     architecture_options,

@@ -20,7 +20,7 @@ from torch import nn
 
 from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
 from nnunet_sparse.architectures.rgb import RGBAdapter
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 DIMENSIONS = 2
 MULTIPLE = 32

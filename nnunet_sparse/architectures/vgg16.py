@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 PREFIX = "features."
 

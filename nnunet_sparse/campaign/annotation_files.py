@@ -38,7 +38,7 @@ from nnunet_sparse.campaign.label_volume import (
 )
 from nnunet_sparse.campaign.slice_masks import PICTURE_ENDINGS, read_slice_masks
 from nnunet_sparse.campaign.slicer_segmentation import SLICER_ENDING, read_slicer_segmentation
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 Kind = Literal["volume", "slices", "slicer", "dicom"]
 

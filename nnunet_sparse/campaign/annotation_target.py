@@ -9,8 +9,8 @@ import numpy as np
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.prefilled_label import prefilled_label
 from nnunet_sparse.campaign.same_grid import Region, part_of
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import Geometry, read_geometry
+from nnunet_sparse.data.geometry import Geometry, read_geometry
+from nnunet_sparse.system.errors import SparseError
 
 _MAX_NAMED = 5
 

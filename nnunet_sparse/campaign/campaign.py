@@ -24,11 +24,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import write_json
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import Case, RawDataset, label_names
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.data.raw_dataset import Case, RawDataset, label_names
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 CAMPAIGN_FILE = "campaign.json"
 FILE_ENDING = ".nii.gz"

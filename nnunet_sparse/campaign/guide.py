@@ -6,11 +6,11 @@ from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
 
-from nnunet_sparse.atomic import write_text
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.guide_pictures import draw_asked, draw_prefilled
 from nnunet_sparse.campaign.label_descriptions import ITKSNAP_FILE, SLICER_FILE, label_descriptions
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.parallel import map_cases
 
 PAGE_FILE = "README.html"
 PICTURE_FOLDER = "pictures"

@@ -14,13 +14,13 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.label_descriptions import IGNORE_COLOR
 from nnunet_sparse.campaign.prefilled_label import prefilled_label
-from nnunet_sparse.geometry import PLANES, read_geometry
-from nnunet_sparse.image_io import read_image
-from nnunet_sparse.pictures import label_color, window_of, windowed
+from nnunet_sparse.data.geometry import PLANES, read_geometry
+from nnunet_sparse.data.image_files import read_image
+from nnunet_sparse.selection.slice_pictures import label_color, window_of, windowed
+from nnunet_sparse.system.atomic import atomic_path
 
 # rows of the LPS frame
 _SUPERIOR = PLANES["axial"]

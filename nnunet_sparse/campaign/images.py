@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.volumes import TIFF_ENDINGS
-from nnunet_sparse.dataset_tools.convert.dicom import read_dicom, slice_files
-from nnunet_sparse.dataset_tools.convert.volumes import check_file, plain_type, read_image
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import Geometry, first_line, read_geometry, read_spacing
-from nnunet_sparse.label_io import TIFF_READER, check_complete, is_nifti, spacing_file
-from nnunet_sparse.links import link_file
-from nnunet_sparse.nifti import write_nifti
+from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS
+from nnunet_sparse.data.dicom_series import read_dicom, slice_files
+from nnunet_sparse.data.geometry import Geometry, first_line, read_geometry, read_spacing
+from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
+from nnunet_sparse.data.nifti import write_nifti
+from nnunet_sparse.data.volume_files import check_file, plain_type, read_image
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.links import link_file
 
 logger = logging.getLogger(__name__)
 

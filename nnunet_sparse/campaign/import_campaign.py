@@ -12,25 +12,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnunet_sparse.atomic import atomic_path, write_json
 from nnunet_sparse.campaign.annotation_files import AnnotationFiles, read_annotation
 from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
 from nnunet_sparse.campaign.progress import CaseProgress, Progress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
-from nnunet_sparse.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.data.folds import SPLITS_FILE
+from nnunet_sparse.data.label_files import label_dtype, write_label_like
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.dataset_tools.make_dataset import DEFAULT_REPEATS
 from nnunet_sparse.dataset_tools.staging import read_json, staged, unfinished_id
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE
-from nnunet_sparse.label_io import label_dtype, write_label_like
-from nnunet_sparse.links import link_file
-from nnunet_sparse.locks import locked
-from nnunet_sparse.parallel import map_cases
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
-from nnunet_sparse.software import software
+from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
+from nnunet_sparse.system.atomic import atomic_path, write_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.links import link_file
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.software import software
 
 logger = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nnunet_sparse.atomic import write_text
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.pictures import label_color
+from nnunet_sparse.selection.slice_pictures import label_color
+from nnunet_sparse.system.atomic import write_text
 
 ITKSNAP_FILE = "labels_itksnap.txt"
 SLICER_FILE = "labels_slicer.ctbl"

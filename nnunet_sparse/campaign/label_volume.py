@@ -9,15 +9,15 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.campaign.same_grid import whole_of
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import Geometry, first_line, read_geometry
-from nnunet_sparse.label_io import (
+from nnunet_sparse.data.geometry import Geometry, first_line, read_geometry
+from nnunet_sparse.data.label_files import (
     check_complete,
     is_nifti,
     label_dtype,
     read_label,
     to_integers,
 )
+from nnunet_sparse.system.errors import SparseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -93,7 +93,7 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
     SparseError
         If the file is damaged, not a volume, or holds several values or fractions.
     """
-    from nnunet_sparse.dataset_tools.convert.volumes import geometry_of
+    from nnunet_sparse.data.volume_files import geometry_of
 
     if is_nifti(file):
         _check_letters(file)
@@ -142,7 +142,7 @@ def _check_letters(file: Path) -> None:
 
 
 def _read_image(file: Path) -> "sitk.Image":
-    from nnunet_sparse.dataset_tools.convert.volumes import read_volume
+    from nnunet_sparse.data.volume_files import read_volume
 
     ending = file.suffix.lower()
     if file.suffix == ending:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.campaign.annotation_files import (
     AnnotationFiles,
     find_annotations,
@@ -14,10 +13,11 @@ from nnunet_sparse.campaign.annotation_files import (
 )
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.prefilled_label import planes_of, prefilled_label
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, read_geometry
-from nnunet_sparse.label_io import write_label_like
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, read_geometry
+from nnunet_sparse.data.label_files import write_label_like
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.parallel import map_cases
 
 
 def prefill(campaign: Campaign, num_processes: int) -> None:

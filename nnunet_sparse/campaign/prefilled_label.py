@@ -3,8 +3,8 @@
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.geometry import read_geometry
-from nnunet_sparse.label_io import label_dtype
+from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.data.label_files import label_dtype
 
 
 def prefilled_label(campaign: Campaign, case_id: str) -> np.ndarray:

@@ -13,8 +13,8 @@ from nnunet_sparse.campaign.annotation_files import (
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates, slice_states
 from nnunet_sparse.campaign.worklist import Answers
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.parallel import map_cases
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import MAX_SHIFT_VOXELS, Geometry
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, Geometry
+from nnunet_sparse.system.errors import SparseError
 
 Region = tuple[slice, slice, slice]
 

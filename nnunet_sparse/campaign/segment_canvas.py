@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import Geometry
-from nnunet_sparse.label_io import label_dtype
+from nnunet_sparse.data.geometry import Geometry
+from nnunet_sparse.data.label_files import label_dtype
+from nnunet_sparse.system.errors import SparseError
 
 
 class SegmentCanvas:

@@ -11,9 +11,9 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.campaign.label_volume import read_volume_file
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import first_line
-from nnunet_sparse.label_io import to_integers
+from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.label_files import to_integers
+from nnunet_sparse.system.errors import SparseError
 
 PICTURE_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 # what Pillow multiplies grey values of 2 and 4 bits by

@@ -7,8 +7,8 @@ import numpy as np
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.campaign.label_volume import voxels_of
 from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import to_integers
+from nnunet_sparse.data.label_files import to_integers
+from nnunet_sparse.system.errors import SparseError
 
 SLICER_ENDING = ".seg.nrrd"
 
@@ -27,8 +27,8 @@ def read_slicer_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray
         If the file cannot be read or lies elsewhere than its image, or a segment is called like no
         label or overlaps one of another label.
     """
-    from nnunet_sparse.dataset_tools.convert.segments import read_segments
-    from nnunet_sparse.dataset_tools.convert.volumes import geometry_of, read_volume
+    from nnunet_sparse.data.slicer_segments import read_segments
+    from nnunet_sparse.data.volume_files import geometry_of, read_volume
 
     image = read_volume(file)
     layers = voxels_of(image).reshape(*reversed(image.GetSize()), -1)  # [z, y, x, layer]

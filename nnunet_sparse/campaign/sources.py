@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.campaign.volumes import SourceVolume, find_volumes, volumes_of_dataset
-from nnunet_sparse.dataset_name import find_dataset
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import configured_paths
+from nnunet_sparse.campaign.find_volumes import SourceVolume, find_volumes, volumes_of_dataset
+from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.training_files import label_problem
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import configured_paths
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 _DELIMITERS = ",;\t"
 _END = "\x04"  # a line after the last one, part of a cell if a quotation mark is not closed

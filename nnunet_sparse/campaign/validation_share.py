@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.randomness import generator, shuffled
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.randomness import generator, shuffled
 
 SPLIT_FILE = "split.json"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.atomic import atomic_path
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.spreadsheet import parse_table
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import PLANES, RAS_TO_LPS, Geometry, read_geometry
-from nnunet_sparse.randomness import generator, shuffled
+from nnunet_sparse.data.geometry import PLANES, RAS_TO_LPS, Geometry, read_geometry
+from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.randomness import generator, shuffled
 
 logger = logging.getLogger(__name__)
 

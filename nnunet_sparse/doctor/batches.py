@@ -25,12 +25,12 @@ from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 
-from nnunet_sparse.augmentation import ResolvePadding
+from nnunet_sparse.data.geometry import first_line
 from nnunet_sparse.doctor.subject import Subject
-from nnunet_sparse.env import environment
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import first_line
-from nnunet_sparse.patch_labels import PADDING
+from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.augmentation import ResolvePadding
+from nnunet_sparse.training.patch_labels import PADDING
 
 
 class NoBatchesError(SparseError):

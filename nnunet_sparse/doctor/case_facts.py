@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.annotation import infer_slice_axis
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import find_reader, read_label
-from nnunet_sparse.raw_dataset import Case
+from nnunet_sparse.data.annotation import infer_slice_axis
+from nnunet_sparse.data.label_files import find_reader, read_label
+from nnunet_sparse.data.raw_dataset import Case
+from nnunet_sparse.system.errors import SparseError
 
 _SEED = 1234
 _DRAWS_PER_SAMPLE = 4

@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE
+from nnunet_sparse.data.split import SPLIT_FILE
 from nnunet_sparse.doctor.subject import Subject
-from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.split import SPLIT_FILE
 
 _CHUNK = 2**20
 

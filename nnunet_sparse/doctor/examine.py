@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.annotation import MASK_SUFFIX
+from nnunet_sparse.data.annotation import MASK_SUFFIX
 from nnunet_sparse.doctor import raw_checks, split_checks
 from nnunet_sparse.doctor.case_facts import CaseFacts, CaseJob, read_case_facts
 from nnunet_sparse.doctor.equal_files import declared_test_cases, find_equal_files
@@ -21,8 +21,8 @@ from nnunet_sparse.doctor.preprocessed_checks import (
     check_surviving_slices,
 )
 from nnunet_sparse.doctor.subject import Fold, Subject, read_folds
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.parallel import map_cases
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.parallel import map_cases
 
 Facts = Mapping[str, CaseFacts]
 Outcome = Finding | Skipped
@@ -120,7 +120,7 @@ def _read_cases(subject: Subject, num_processes: int) -> dict[str, CaseFacts]:
 
 
 def _declared_axis(subject: Subject) -> int | None:
-    from nnunet_sparse.planners.slice_axis import read_slice_axis
+    from nnunet_sparse.data.slice_axis import read_slice_axis
 
     return read_slice_axis(subject.raw.folder)
 
@@ -332,7 +332,7 @@ def _sampled(
         findings.append(batch_checks.check_offsets(facts, stock, configuration))
     findings.append(batch_checks.check_levels(facts, weights, stock, stock_weights, configuration))
     if picture is not None:
-        from nnunet_sparse.doctor.picture import draw_batches
+        from nnunet_sparse.doctor.batch_picture import draw_batches
 
         sources = {STOCK_TRAINER: stock_source, trainer: source}
         draw_batches(sources, subject.classes, picture, f"{subject.raw.name}, {configuration}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 Plans = dict[str, Any]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.doctor.plane_survival import lost_slices, stock_planes, stray_planes
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import first_line
-from nnunet_sparse.label_io import read_label
+from nnunet_sparse.system.errors import SparseError
 
 
 @dataclass(frozen=True)

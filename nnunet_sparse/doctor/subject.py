@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.dataset_name import find_dataset
+from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
+from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
 from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.folds import SPLITS_FILE, read_splits
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 # the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.features.canvas import Canvas
-from nnunet_sparse.image_io import read_image
 
 # share of the voxels at either end of the histogram that are clipped
 _TAIL = 0.5

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
-from nnunet_sparse.atomic import canonical_json
-from nnunet_sparse.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.data.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
 from nnunet_sparse.grid.experiment import Configuration, Experiment, Filling, Grid, Task
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.planners.registry import default_plans_name, with_scale
+from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.errors import SparseError
 
 _DIGEST_LENGTH = 6
 DENSE, SPARSE, INTERPOLATED, PARTNER = "dense", "sparse", "interpolated", "partner"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder, Record
+from nnunet_sparse.grid.job_states import duration
 from nnunet_sparse.grid.jobs import Job
-from nnunet_sparse.grid.records import GridFolder, Record
 from nnunet_sparse.grid.runner import device_of
-from nnunet_sparse.grid.status import duration
 
 _STEPS = {"train": "trainings", "predict": "predictions"}
 # nnU-Net's log of every epoch

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import AXIS_CHOICES
+from nnunet_sparse.data.geometry import AXIS_CHOICES
+from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.grid.yaml_lines import (
     converted,
     key_lines,
@@ -22,9 +22,12 @@ from nnunet_sparse.grid.yaml_lines import (
     read_yaml,
 )
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
-from nnunet_sparse.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.phantoms import TASKS
-from nnunet_sparse.schema import (
+from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selectors.registry import SCOPES
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.system.schema import (
     Rule,
     choice,
     mapping,
@@ -36,10 +39,7 @@ from nnunet_sparse.schema import (
     switch,
     whole,
 )
-from nnunet_sparse.selectors import selector_names
-from nnunet_sparse.selectors.registry import SCOPES
-from nnunet_sparse.settings import TrainingSettings
-from nnunet_sparse.split import SplitRequest
+from nnunet_sparse.training.settings import TrainingSettings
 
 VERSION = 1
 PAPER_RHO = (0.05, 0.1, 0.2, 0.4, 0.8)

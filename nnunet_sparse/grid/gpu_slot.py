@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunet_sparse.env import environment
-from nnunet_sparse.locks import try_lock, unlock
+from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.locks import try_lock, unlock
 
 logger = logging.getLogger(__name__)
 

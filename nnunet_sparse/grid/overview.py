@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_sparse.budget import num_annotated_volumes, share_name
-from nnunet_sparse.dataset_name import (
+from nnunet_sparse.data.dataset_name import (
     FIRST_FREE_ID,
     MAX_ID,
     dataset_names,
     parse_dataset_name,
     taken_ids,
 )
-from nnunet_sparse.dataset_tools.choose_slices import choose_volumes, slices_of_volumes
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import read_geometry, resolve_axis
+from nnunet_sparse.data.geometry import read_geometry, resolve_axis
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.split import DEFAULT_VAL, find_split
 from nnunet_sparse.grid.cells import (
     DENSE,
     INTERPOLATED,
@@ -31,11 +30,12 @@ from nnunet_sparse.grid.cells import (
 )
 from nnunet_sparse.grid.expected_time import time_lines
 from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_work import fold_folder
 from nnunet_sparse.grid.jobs import Job, job_graph
-from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.steps import fold_folder
-from nnunet_sparse.raw_dataset import RawDataset
-from nnunet_sparse.split import DEFAULT_VAL, find_split
+from nnunet_sparse.selection.budget import num_annotated_volumes, share_name
+from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
+from nnunet_sparse.system.errors import SparseError
 
 _GIB = 2**30
 # phantoms are stored as axial stacks

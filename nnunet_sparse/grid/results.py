@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.atomic import atomic_path, canonical_json, write_text
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.evaluate import SUMMARY_FILE
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE
+from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_work import Work
 from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.runner import device_of, is_asked_for
-from nnunet_sparse.grid.steps import Work
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.raw_dataset import SELECTION_FILE
-from nnunet_sparse.selection import Selection
+from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
+from nnunet_sparse.system.errors import SparseError
 
 MEAN = "mean"
 """Name of the mean over the labels of a task, where there are several."""

@@ -12,15 +12,15 @@ import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
 
-from nnunet_sparse.atomic import write_json
-from nnunet_sparse.env import training_environment
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import gpu_slot, visible_gpus
+from nnunet_sparse.grid.job_records import GridFolder, Record
+from nnunet_sparse.grid.job_work import STEPS_BY_NAME, Facts, Work
 from nnunet_sparse.grid.jobs import Job, job_graph
-from nnunet_sparse.grid.records import GridFolder, Record
-from nnunet_sparse.grid.steps import STEPS_BY_NAME, Facts, Work
-from nnunet_sparse.locks import locked
+from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.env import training_environment
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked
 
 logger = logging.getLogger(__name__)
 

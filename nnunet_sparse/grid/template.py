@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, PAPER_SELECTORS
-from nnunet_sparse.recipes.paper import PAPER
+from nnunet_sparse.training.paper_recipes import PAPER
 
 _FRACTIONS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1.0: "1"}
 # how the paper's data sets are recognised by their names

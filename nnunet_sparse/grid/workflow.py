@@ -13,14 +13,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-import nnunet_sparse.workflow
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import visible_gpus
+from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.records import GridFolder
 from nnunet_sparse.grid.runner import forget_outdated
-from nnunet_sparse.locks import try_lock, unlock
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import try_lock, unlock
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ _TALKATIVE = {"--quiet", "-q", "--verbose", "--dry-run", "--dryrun", "-n", "--pr
 
 def snakefile() -> Path:
     """The workflow."""
-    return Path(nnunet_sparse.workflow.__file__).with_name("Snakefile")
+    return Path(__file__).with_name("Snakefile")
 
 
 def check_snakemake() -> None:

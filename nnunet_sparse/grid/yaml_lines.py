@@ -1,8 +1,8 @@
 """Reading YAML into dataclasses, with the line in every error.
 
-A field of such a dataclass is a :func:`nnunet_sparse.schema.setting`, a :func:`part` (a dataclass
-of its own), :func:`parts` (a list of them), a :func:`line_number` or :func:`key_lines`. A mapping
-may have a ``check`` in its metadata, which is called for each of its keys.
+A field of such a dataclass is a :func:`nnunet_sparse.system.schema.setting`, a :func:`part` (a
+dataclass of its own), :func:`parts` (a list of them), a :func:`line_number` or :func:`key_lines`. A
+mapping may have a ``check`` in its metadata, which is called for each of its keys.
 """
 
 import difflib
@@ -14,8 +14,8 @@ from typing import Any, NoReturn, TypeVar
 
 import yaml
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.schema import Rule, check_value
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.schema import Rule, check_value
 
 _Schema = TypeVar("_Schema")
 # YAML 1.1 takes 1e-3 for text
@@ -58,7 +58,7 @@ class Node:
 def converted(
     default: Any, rule: Rule, convert: Callable[[Any], Any], choices: Sequence[str] = ()
 ) -> Any:
-    """Field like :func:`nnunet_sparse.schema.setting` whose values are converted first.
+    """Field like :func:`nnunet_sparse.system.schema.setting` whose values are converted first.
 
     Where its value is a list of choices, those that are meant by misspelt ones are told.
     """

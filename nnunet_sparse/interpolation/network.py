@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_sparse.devices import half_precision
 from nnunet_sparse.interpolation.affinity import local_affinity
 from nnunet_sparse.interpolation.edge_profile import NUM_NEIGHBOURS, edge_profile
+from nnunet_sparse.system.devices import half_precision
 
 WIDTHS = (16, 32, 64, 128)
 FEATURES = 64

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.interpolation.dense_label import DenseLabel
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET, PRESETS
+from nnunet_sparse.interpolation.interpolator_store import InterpolatorRequest, change_names
 from nnunet_sparse.interpolation.nearest import interpolate_nearest
-from nnunet_sparse.interpolation.presets import DEFAULT_PRESET, PRESETS
+from nnunet_sparse.interpolation.network_input import Volume
 from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
 from nnunet_sparse.interpolation.shape import interpolate_shape
-from nnunet_sparse.interpolation.store import InterpolatorRequest, change_names
 from nnunet_sparse.interpolation.verification import verified
-from nnunet_sparse.interpolation.volumes import Volume
+from nnunet_sparse.system.errors import SparseError
 
 METHODS = ("correspondence", "shape", "nearest")
 NETWORK_METHOD = "correspondence"

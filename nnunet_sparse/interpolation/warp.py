@@ -5,10 +5,10 @@ from collections import OrderedDict
 import numpy as np
 import torch
 
+from nnunet_sparse.interpolation.interpolator_training import volume_scale
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+from nnunet_sparse.interpolation.network_input import Volume
 from nnunet_sparse.interpolation.soft_label import SoftLabel
-from nnunet_sparse.interpolation.training import volume_scale
-from nnunet_sparse.interpolation.volumes import Volume
 
 # features that are kept
 _KEPT_BYTES = 2**30

@@ -5,6 +5,12 @@ it), ``organ`` (large, smooth, with look-alike neighbours), ``tree`` (thin branc
 an organ) and ``subtle`` (faint lesions on a structured background, many slices without any).
 """
 
-from nnunet_sparse.phantoms.case import MIN_SHAPE, TASKS, PhantomCase, PhantomTask, make_case
+from nnunet_sparse.phantoms.phantom_case import (
+    MIN_SHAPE,
+    TASKS,
+    PhantomCase,
+    PhantomTask,
+    make_case,
+)
 
 __all__ = ["MIN_SHAPE", "TASKS", "PhantomCase", "PhantomTask", "make_case"]

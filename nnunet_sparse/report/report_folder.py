@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.atomic import recover_folder, replace_folder, write_json
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.locks import try_lock, unlock
+from nnunet_sparse.system.atomic import recover_folder, replace_folder, write_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import try_lock, unlock
 
 MARKER = "report.json"
 PAGE = "report.html"

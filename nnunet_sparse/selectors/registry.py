@@ -15,8 +15,8 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.selectors.pool import Pool
+from nnunet_sparse.system.errors import SparseError
 
 ENTRY_POINTS = "nnunet_sparse.selectors"
 SCOPES = ("volume", "dataset")

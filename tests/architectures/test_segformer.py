@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nnunet_sparse.architectures import build_network
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 transformers = pytest.importorskip("transformers")
 

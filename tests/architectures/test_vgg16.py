@@ -3,7 +3,7 @@ import torch
 
 from nnunet_sparse.architectures.cam_wnet import build
 from nnunet_sparse.architectures.vgg16 import VGGEncoder
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 TINY = {"vgg_channels": [[4, 4], [6]], "decoder_channels": [4], "channels": [4, 6]}
 

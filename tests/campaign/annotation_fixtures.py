@@ -15,8 +15,8 @@ from pydicom.sr.codedict import codes
 
 from nnunet_sparse.campaign.annotation_files import find_annotations, read_annotation
 from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.errors import SparseError
 
 SHAPE = (6, 8, 10)
 SPACING = (1.0, 1.5, 3.0)

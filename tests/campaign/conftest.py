@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.selection.variant import Variant
 
 CampaignWriter = Callable[..., Campaign]
 

@@ -26,7 +26,7 @@ from nnunet_sparse.campaign.annotation_files import (
     find_annotations,
 )
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 
 @pytest.fixture

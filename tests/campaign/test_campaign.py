@@ -5,8 +5,8 @@ import pytest
 from campaign.conftest import CampaignWriter
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.errors import SparseError
 
 SLICES = {"b": (0, 3), "a": (1,)}
 

@@ -12,7 +12,7 @@ from tiny import array
 from nnunet_sparse.campaign import guide_pictures
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.guide_pictures import draw_asked, draw_prefilled, orientation_of
-from nnunet_sparse.geometry import RAS_TO_LPS, read_geometry
+from nnunet_sparse.data.geometry import RAS_TO_LPS, read_geometry
 
 _VEIL = round(0.55 * 128)
 _CODES = [

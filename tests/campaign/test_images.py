@@ -12,8 +12,8 @@ from published_trees import write_series
 from tiny import write_volume
 
 from nnunet_sparse.campaign.images import bring_image, check_images, look_at
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import read_geometry
+from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.system.errors import SparseError
 
 TURNED = np.array([[0, -1, 0], [0.8, 0, 0.6], [-0.6, 0, 0.8]])
 

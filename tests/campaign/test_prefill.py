@@ -8,8 +8,8 @@ from campaign.conftest import CampaignWriter
 
 from nnunet_sparse.campaign.campaign import Round
 from nnunet_sparse.campaign.prefill import check_extendable, prefill
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.errors import SparseError
 
 MORE = Round(Variant(0.5, 1.0, "fixed"), {"a": (0, 1)})
 

@@ -13,8 +13,8 @@ from campaign.annotator import annotate, break_geometry, read_rows, repair_geome
 from campaign.phantom_scans import write_phantoms
 from training_fixtures import use_paths
 
-from nnunet_sparse.campaign.worklist_cli import main as worklist
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.campaign.worklist_command import main as worklist
+from nnunet_sparse.system.paths import NnUNetPaths
 
 SHORT = "num_epochs=2 num_iterations_per_epoch=3 num_val_iterations_per_epoch=1 save_every=1"
 SETTINGS = ("-c", "2d", "-pl", "SmallPlanner", "--set", *SHORT.split())

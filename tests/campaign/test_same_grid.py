@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_sparse.campaign.same_grid import part_of, whole_of
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import Geometry
+from nnunet_sparse.data.geometry import Geometry
+from nnunet_sparse.system.errors import SparseError
 
 SHAPE = (4, 5, 6)
 SPACING = (3.0, 1.5, 1.0)

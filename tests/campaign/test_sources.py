@@ -7,8 +7,8 @@ from campaign.scans import write_scans
 from conftest import BaseMaker
 
 from nnunet_sparse.campaign.sources import find_sources
-from nnunet_sparse.campaign.worklist_cli import main
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.campaign.worklist_command import main
+from nnunet_sparse.system.errors import SparseError
 
 
 def test_volumes_and_names(tmp_path: Path) -> None:

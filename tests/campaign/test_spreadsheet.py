@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_sparse.campaign.spreadsheet import Table, parse_table
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 FILE = Path("work.csv")
 

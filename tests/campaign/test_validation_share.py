@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_sparse.campaign.validation_share import split_volumes
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 NEW: dict[str, list[str]] = {"train": [], "val": []}
 CASES = [f"c{i:02d}" for i in range(20)]

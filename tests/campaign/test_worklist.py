@@ -12,9 +12,9 @@ from nnunet_sparse.campaign.worklist import (
     slice_positions,
     write_worklist,
 )
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.geometry import Geometry
-from nnunet_sparse.variant import Variant
+from nnunet_sparse.data.geometry import Geometry
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.errors import SparseError
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ import SimpleITK as sitk
 from conftest import BaseMaker
 from tiny import array, made, read_json, tree
 
+from nnunet_sparse.data.label_files import find_reader
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.dataset_tools import interpolate as module
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset, read_provenance
-from nnunet_sparse.dataset_tools.interpolate_cli import main
+from nnunet_sparse.dataset_tools.interpolate_command import main
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.dataset_tools.make_dataset_cli import main as make_dataset_command
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset_command
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
-from nnunet_sparse.label_io import find_reader
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(one_way=True)]
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import check_sparse_labels, made, random_label, read_json, tree, write_volume
 
-from nnunet_sparse.budget import num_annotated_slices, num_annotated_volumes
-from nnunet_sparse.dataset_tools.choose_slices import choose_volumes
+from nnunet_sparse.data.label_files import find_reader
+from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.label_io import find_reader
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.split import SplitRequest
+from nnunet_sparse.selection.budget import num_annotated_slices, num_annotated_volumes
+from nnunet_sparse.selection.choose_slices import choose_volumes
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 DIRECTIONS = [
     (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0),

@@ -12,9 +12,9 @@ from tiny import tree
 
 from nnunet_sparse.dataset_tools import make_phantom as module
 from nnunet_sparse.dataset_tools.make_phantom import main, make_phantom, to_images
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.phantoms import make_case
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 SHAPE = (8, 32, 36)
 SMALL: dict[str, Any] = {"shape": SHAPE, "num_train": 2, "num_test": 1}

@@ -12,10 +12,12 @@ from conftest import BaseMaker
 from tiny import tree
 
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
-COMMAND = "from nnunet_sparse.dataset_tools.make_dataset_cli import main; raise SystemExit(main())"
+COMMAND = (
+    "from nnunet_sparse.dataset_tools.make_dataset_command import main; raise SystemExit(main())"
+)
 
 
 def command(*arguments: str) -> list[str]:

@@ -10,12 +10,12 @@ from conftest import BaseMaker
 from tiny import check_sparse_labels, made, random_label, tree, write_volume
 
 from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, make_dataset
-from nnunet_sparse.dataset_tools.make_dataset_cli import main
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.features.store import MaeRequest, mae_model
-from nnunet_sparse.paths import NnUNetPaths
-from nnunet_sparse.selection import Selection
+from nnunet_sparse.dataset_tools.make_dataset_command import main
+from nnunet_sparse.features.feature_store import MaeRequest, mae_model
+from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selectors import get_selector, selector_class, selector_names
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 CPU = MaeRequest(device="cpu")
 ALL = [(name, scope) for name in selector_names() for scope in selector_class(name).scopes]

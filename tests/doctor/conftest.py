@@ -14,7 +14,7 @@ from tiny import write_volume
 from nnunet_sparse.doctor.examine import examine
 from nnunet_sparse.doctor.finding import Finding, Report
 from nnunet_sparse.doctor.subject import open_subject
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.system.paths import NnUNetPaths
 
 NAME = "Dataset600_Toy"
 CASES = [f"case_{number}" for number in range(6)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny import tree, write_volume
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 CASES = [f"case_{number}" for number in range(6)]
 TRAIN, VAL = CASES[:4], CASES[4:]
@@ -158,7 +158,7 @@ def test_slices_that_resampling_loses(toy):
 def test_slices_that_our_resampling_keeps(toy, monkeypatch):
     import nnunetv2.preprocessing.resampling.default_resampling as stock
 
-    from nnunet_sparse.resampling import resample_label_planes
+    from nnunet_sparse.planners.label_resampling import resample_label_planes
 
     halve_the_slices(toy)
     original = stock.resample_data_or_seg_to_shape

@@ -9,7 +9,7 @@ from nnunet_sparse.doctor.plane_survival import (
     stock_planes,
     stray_planes,
 )
-from nnunet_sparse.resampling import place_planes
+from nnunet_sparse.planners.label_resampling import place_planes
 
 ARGUMENTS = {"is_seg": True, "order": 1, "order_z": 0, "force_separate_z": None}
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from nnunet_sparse.doctor.plans_file import choose_plans
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 CONFIGURATION = {
     "data_identifier": "x",

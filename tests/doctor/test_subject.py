@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from nnunet_sparse.doctor.subject import open_subject, read_folds
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.system.errors import SparseError
 
 
 def folds_of(toy):

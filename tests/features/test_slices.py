@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from tiny import write_volume
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.features.canvas import Canvas
 from nnunet_sparse.features.slices import draw, normalised, read_slices
+from nnunet_sparse.system.errors import SparseError
 
 
 def test_scale_and_offset_do_not_matter():

@@ -4,9 +4,9 @@ import pytest
 from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.experiment import Experiment, open_grid
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 
 def test_defaults_are_the_papers(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import pytest
 from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.cells import bases, variants
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.system.errors import SparseError
 
 PAPER = """\
 nnunet: nnunet

@@ -5,12 +5,12 @@ from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
 from tiny import tree
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid import overview as module
 from nnunet_sparse.grid.cells import bases, variants
+from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.overview import base_facts, budget, overview
-from nnunet_sparse.grid.records import GridFolder, Record
+from nnunet_sparse.system.errors import SparseError
 
 TEXT = """\
 nnunet: nnunet

@@ -10,12 +10,13 @@ import pytest
 from grid_fixtures import write_grid
 from tiny import read_json
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.grid import runner, steps
+from nnunet_sparse.grid import job_work as steps
+from nnunet_sparse.grid import runner
 from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_states import grid_status
 from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
-from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.status import grid_status
+from nnunet_sparse.system.errors import SparseError
 
 
 @pytest.fixture

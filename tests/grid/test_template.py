@@ -5,11 +5,11 @@ from conftest import BaseMaker
 from grid_fixtures import write_grid
 
 from nnunet_sparse.grid.cells import bases, configurations
-from nnunet_sparse.grid.cli import main
 from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, Experiment
+from nnunet_sparse.grid.grid_command import main
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.template import PRESETS, template
-from nnunet_sparse.paths import NnUNetPaths
+from nnunet_sparse.system.paths import NnUNetPaths
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -18,14 +18,14 @@ import pytest
 from grid_fixtures import TINY, write_grid
 from tiny import read_json
 
-from nnunet_sparse.grid.cli import main
 from nnunet_sparse.grid.experiment import Grid, open_grid
+from nnunet_sparse.grid.grid_command import main
+from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_states import grid_status
 from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.status import grid_status
 from nnunet_sparse.grid.workflow import check_snakemake, run_workflow
-from nnunet_sparse.locks import try_lock, unlock
-from nnunet_sparse.report.grid_report_cli import main as report_main
+from nnunet_sparse.report.grid.report_command import main as report_main
+from nnunet_sparse.system.locks import try_lock, unlock
 
 TASK = "PhantomOrgan"
 NUM_KILLS = int(os.environ.get("NNSPARSE_KILLS", "0"))
@@ -33,7 +33,7 @@ FILLED = TINY + "interpolation: {methods: [shape], rho: [0.2], s: [1]}\n"
 
 
 def command(file: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(file), *options]
+    return [sys.executable, "-m", "nnunet_sparse.grid.grid_command", "run", str(file), *options]
 
 
 def run(file: Path, *options: str, status: int = 0) -> str:
@@ -262,7 +262,7 @@ def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_without_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nnunet_sparse.errors import SparseError
+    from nnunet_sparse.system.errors import SparseError
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(SparseError, match=r'pip install "nnunet-sparse\[grid\]"'):

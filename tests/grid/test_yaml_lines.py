@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.grid.yaml_lines import key_lines, load, part, parts, read_yaml
-from nnunet_sparse.schema import Rule, mapping, positive, setting, whole
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.schema import Rule, mapping, positive, setting, whole
 
 
 def check_seats(seats: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.interpolation.soft_label import SoftLabel
+from nnunet_sparse.system.errors import SparseError
 
 
 def as_it_is(moving, *_):

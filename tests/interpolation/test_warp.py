@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from nnunet_sparse.interpolation.affinity import local_affinity
+from nnunet_sparse.interpolation.network_input import Volume
 from nnunet_sparse.interpolation.propagation import propagate, propagate_both_ways
 from nnunet_sparse.interpolation.soft_label import SoftLabel
-from nnunet_sparse.interpolation.volumes import Volume
 from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
 

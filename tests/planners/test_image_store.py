@@ -11,9 +11,8 @@ from conftest import BaseMaker
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
 from tiny import write_volume
 
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.planners.compressed_array import read_array
 from nnunet_sparse.planners.image_store import (
     StoredImage,
@@ -21,7 +20,8 @@ from nnunet_sparse.planners.image_store import (
     store_folder,
     store_images,
 )
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 SHAPE = (12, 9, 8)
 
@@ -191,7 +191,7 @@ def test_two_calls_at_once_make_each_image_once(make_base: BaseMaker, tmp_path: 
         "import sys; from pathlib import Path; sys.path.append(sys.argv[3])\n"
         "from preprocessing_fixtures import CONFIGURATION, make_plans\n"
         "from nnunet_sparse.planners.image_store import store_images\n"
-        "from nnunet_sparse.raw_dataset import RawDataset\n"
+        "from nnunet_sparse.data.raw_dataset import RawDataset\n"
         "cases = RawDataset.open(Path(sys.argv[1])).training\n"
         "images = store_images(cases, Path(sys.argv[2]), make_plans(), CONFIGURATION, 1)\n"
         "print(*(i.image.stat().st_ino for i in images.values()))\n"

@@ -6,16 +6,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.paper_planner import (
     PaperPlannerATLAS,
     PaperPlannerDBC,
     PaperPlannerLiTS17,
 )
-from nnunet_sparse.planners.paper_tasks import TASKS, PaperSize, fitted, scaled
 from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
 from nnunet_sparse.planners.plan_and_preprocess import main, plan_and_preprocess
-from nnunet_sparse.planners.registry import default_plans_name, find_planner, task_of, with_scale
+from nnunet_sparse.planners.planner_classes import (
+    default_plans_name,
+    find_planner,
+    task_of,
+    with_scale,
+)
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.paper_tasks import TASKS, PaperSize, fitted, scaled
 
 # sizes of the paper's images (z, y, x)
 IMAGES = {"LiTS17": (384, 384, 384), "DBC": (176, 496, 496), "ATLAS": (189, 256, 224)}

@@ -5,11 +5,11 @@ import pytest
 import SimpleITK as sitk
 from training_fixtures import SHORT, SLICE_AXIS, TINY
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.data.preprocessing_record import StepRecord
 from nnunet_sparse.planners import plan_store
 from nnunet_sparse.planners.plan_and_preprocess import main, plan_and_preprocess
 from nnunet_sparse.planners.sparse_preprocessor import SparsePreprocessor
-from nnunet_sparse.planners.step_record import StepRecord
+from nnunet_sparse.system.errors import SparseError
 
 
 def run(paths, **options):

@@ -6,12 +6,12 @@ import sys
 import pytest
 from tiny import made, read_json, tree
 
+from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners import plan_store
 from nnunet_sparse.planners.plan_and_preprocess import plan_and_preprocess
-from nnunet_sparse.planners.registry import find_planner
-from nnunet_sparse.split import SplitRequest
+from nnunet_sparse.planners.planner_classes import find_planner
+from nnunet_sparse.system.errors import SparseError
 
 BASE = "Dataset004_Tiny"
 NAME = "nnsparseSmallPlans"

@@ -1,6 +1,5 @@
 import pytest
 
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.plans import (
     check_configurations,
     configuration_of,
@@ -11,6 +10,7 @@ from nnunet_sparse.planners.plans import (
     share_preprocessed,
     with_settings,
 )
+from nnunet_sparse.system.errors import SparseError
 
 
 def plans(identifier="a_2d", spacing=(1, 1), **more):

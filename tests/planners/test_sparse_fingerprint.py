@@ -10,11 +10,11 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 from tiny import made, write_volume
 
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.errors import SparseError
 from nnunet_sparse.planners.sparse_fingerprint import (
     SparseFingerprintExtractor,
     intensity_properties,
 )
+from nnunet_sparse.system.errors import SparseError
 
 DENSE, SPARSE = "Dataset001_Dense", "Dataset002_Sparse"
 CASES = ("a", "b", "c")

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.planners.registry import default_plans_name, find_planner
-from nnunet_sparse.planners.slice_axis import read_slice_axis
+from nnunet_sparse.data.slice_axis import read_slice_axis
+from nnunet_sparse.planners.planner_classes import default_plans_name, find_planner
 from nnunet_sparse.planners.sparse_planner import SparsePlanner
+from nnunet_sparse.system.errors import SparseError
 
 
 def transpose(folder, suppress=False):

@@ -14,13 +14,13 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
 from tiny import random_label, tree, write_volume
 
-from nnunet_sparse.annotation import annotated_planes
+from nnunet_sparse.data.annotation import annotated_planes
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.paths import NnUNetPaths
 from nnunet_sparse.planners import sparse_preprocessor
 from nnunet_sparse.planners.sparse_preprocessor import SparsePreprocessor
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 IGNORE = 3
 SHAPE = (10, 12, 9)
@@ -156,7 +156,7 @@ def test_a_further_variant_imports_no_torch(paths: NnUNetPaths, base: Path) -> N
     code = (
         "import json, sys; from pathlib import Path\n"
         "from nnunet_sparse.planners.sparse_preprocessor import SparsePreprocessor\n"
-        "from nnunet_sparse.raw_dataset import RawDataset\n"
+        "from nnunet_sparse.data.raw_dataset import RawDataset\n"
         "raw, plans = RawDataset.open(Path(sys.argv[1])), json.loads(sys.argv[3])\n"
         f"SparsePreprocessor().run(raw, plans, {CONFIGURATION!r}, Path(sys.argv[2]), 1)\n"
         "assert 'torch' not in sys.modules\n"

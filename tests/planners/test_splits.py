@@ -3,9 +3,9 @@ import json
 import pytest
 from training_fixtures import CASES, TINY
 
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.splits import trained_cases
-from nnunet_sparse.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
 
 
 def test_trained_cases(tiny_paths):

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.training_files import files_digest, image_files, label_problem
-from nnunet_sparse.raw_dataset import RawDataset
 
 values = st.integers(0, 4)
 regions = st.lists(values, min_size=1, max_size=3)

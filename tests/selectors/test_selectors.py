@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.randomness import generator
 from nnunet_sparse.selectors import (
     FixedSelector,
     Pool,
@@ -25,6 +23,8 @@ from nnunet_sparse.selectors import (
     selector_names,
 )
 from nnunet_sparse.selectors.cover import unit_rows
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.randomness import generator
 
 # no deadline: the first call imports scikit-learn
 QUICK = settings(max_examples=40, deadline=None)

@@ -17,9 +17,9 @@ from grid_fixtures import TINY, write_grid
 from slurm.cluster import obstacle, slurm
 
 from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_states import grid_status
 from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.records import GridFolder
-from nnunet_sparse.grid.status import grid_status
 
 REASON = "set NNSPARSE_SLURM" if not os.environ.get("NNSPARSE_SLURM") else obstacle()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]
@@ -48,7 +48,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 def start(grid: Grid, environment: dict[str, str], *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "nnunet_sparse.grid.cli", "run", str(grid.file)]
+    command = [sys.executable, "-m", "nnunet_sparse.grid.grid_command", "run", str(grid.file)]
     log = (grid.file.parent / "run.txt").open("ab")
     return subprocess.Popen(
         [*command, *OPTIONS, *more], env=environment, stdout=log, stderr=subprocess.STDOUT

@@ -14,13 +14,13 @@ from nnunetv2.run.run_training import run_training
 from scipy.stats import chisquare
 from training_fixtures import CASES, PAPER_PLANS, TINY
 
-from nnunet_sparse.annotation import PROPERTY
-from nnunet_sparse.errors import SparseError
+from nnunet_sparse.data.annotation import PROPERTY
 from nnunet_sparse.planners.compressed_array import read_array
-from nnunet_sparse.recipes.paper import PAPER
-from nnunet_sparse.recipes.pretrained import WEIGHTS_FOLDER
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import paper_trainers
 from nnunet_sparse.trainers.sparse_loader import NoAnnotationError
+from nnunet_sparse.training.paper_recipes import PAPER
+from nnunet_sparse.training.pretrained import WEIGHTS_FOLDER
 
 CPU = torch.device("cpu")
 IGNORE = 2

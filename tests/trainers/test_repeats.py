@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.planners.step_record import FILE, StepRecord
+from nnunet_sparse.data.preprocessing_record import FILE, StepRecord
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers.repeats import (
     check_preprocessed,
     check_previous_stage,

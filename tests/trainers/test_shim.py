@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from nnunet_sparse.env import EXT_TRAINER, ext_trainers_folder
+from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
 
 SHIM = ext_trainers_folder() / "nnunet_sparse_trainers_shim.py"
 

@@ -11,11 +11,11 @@ from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-from nnunet_sparse.augmentation import AnnotatedTargets, ResolvePadding
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.patch_labels import MASKED_IGNORE, PADDING
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import sparse_loader
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader, annotated_planes
+from nnunet_sparse.training.augmentation import AnnotatedTargets, ResolvePadding
+from nnunet_sparse.training.patch_labels import MASKED_IGNORE, PADDING
 
 IGNORE = 3
 SHAPE = (12, 10, 10)

@@ -16,11 +16,11 @@ from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoM
 from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerCELoss import nnUNetTrainerCELoss
 from training_fixtures import CASES, TINY
 
-from nnunet_sparse.errors import SparseError
-from nnunet_sparse.settings import STOCK
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import sparse_trainer
 from nnunet_sparse.trainers.seeding import SeededLoader
 from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+from nnunet_sparse.training.settings import STOCK
 
 IGNORE = 2
 

@@ -1,0 +1,211 @@
+"""Commands ``nnsparse_convert_lits17``, ``nnsparse_convert_dbc`` and ``nnsparse_convert_atlas``."""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunet_sparse.dataset_tools.convert.atlas import find_atlas
+from nnunet_sparse.dataset_tools.convert.convert import (
+    Converted,
+    Voxels,
+    check_sources,
+    convert,
+    split_of,
+)
+from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
+from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
+from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
+from nnunet_sparse.dataset_tools.convert.source_cases import Found
+from nnunet_sparse.system.command import (
+    CommandParser,
+    add_num_processes,
+    non_negative_int,
+    positive_int,
+    run_command,
+)
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import configured_or_default_paths
+
+
+def main_lits17(argv: Sequence[str] | None = None) -> int:
+    """Command ``nnsparse_convert_lits17``."""
+    parser = _parser("lits17", "LiTS17 (liver and tumour in CT)", "LiTS17", TASKS["lits17"])
+    return run_command(parser, _work_lits17, argv)
+
+
+def main_atlas(argv: Sequence[str] | None = None) -> int:
+    """Command ``nnsparse_convert_atlas``."""
+    parser = _parser("atlas", "ATLAS R2.0 (stroke lesions in T1)", "ATLAS_2", TASKS["atlas"])
+    return run_command(parser, _work_atlas, argv)
+
+
+def main_dbc(argv: Sequence[str] | None = None) -> int:
+    """Command ``nnsparse_convert_dbc``."""
+    parser = _parser(
+        "dbc",
+        "Duke-Breast-Cancer-MRI with its 3D masks (breast and fibroglandular tissue)",
+        "manifest/Duke-Breast-Cancer-MRI --masks Segmentation_Masks_NRRD",
+        TASKS["dbc_breast"],
+    )
+    parser.add_argument(
+        "--task",
+        choices=("breast", "fgt", "both"),
+        default="both",
+        help="which data sets to make (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--masks", type=Path, metavar="FOLDER", help="folder with the masks (default: IN)"
+    )
+    parser.add_argument(
+        "--mapping",
+        type=Path,
+        metavar="CSV",
+        help="TCIA's file path mapping table, saved as CSV: which series is the one before "
+        "contrast (default: the one whose description says so)",
+    )
+    return run_command(parser, _work_dbc, argv)
+
+
+def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
+    prog = f"nnsparse_convert_{command}"
+    parser = CommandParser(
+        prog,
+        f"Convert {what}, as published, to nnU-Net raw data with the spacing, size and split sizes "
+        "of the paper. See docs/converters.md.",
+        f"{prog} {example}",
+    )
+    parser.add_argument("folder", type=Path, metavar="IN", help="folder of the published data set")
+    parser.add_argument("-o", "--name", help="name after the ID (default: the task's)")
+    parser.add_argument("--id", type=int, help="data set ID, 1 to 999 (default: a free one)")
+    parser.add_argument(
+        "--spacing",
+        type=float,
+        nargs=3,
+        metavar=("Z", "Y", "X"),
+        help=f"voxel size in mm (default: {_text(task.spacing_mm)})",
+    )
+    parser.add_argument(
+        "--size",
+        type=positive_int,
+        nargs=3,
+        metavar=("Z", "Y", "X"),
+        help=f"voxels; more where the foreground is larger (default: {_text(task.size)})",
+    )
+    parser.add_argument(
+        "--native", action="store_true", help="keep the voxels: no resampling, no cropping"
+    )
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="seed of the split")
+    parser.add_argument(
+        "--exclude", nargs="+", default=[], metavar="CASE", help="cases to leave out"
+    )
+    parser.add_argument(
+        "--skip_incomplete",
+        action="store_true",
+        help="leave out cases that lack image or label, instead of stopping",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a converted data set of the same name"
+    )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="check the files and say what would be made"
+    )
+    add_num_processes(parser)
+    return parser
+
+
+def _text(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
+def _work_lits17(args: argparse.Namespace) -> None:
+    found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude)
+    _convert_or_show(args, ["lits17"], found)
+
+
+def _work_atlas(args: argparse.Namespace) -> None:
+    found = find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
+    _convert_or_show(args, ["atlas"], found)
+
+
+def _work_dbc(args: argparse.Namespace) -> None:
+    if args.task == "both" and (args.name is not None or args.id is not None):
+        raise SparseError("--name and --id are for one data set; choose it with --task")
+    masks = None if args.masks is None else _folder(args.masks)
+    found = find_dbc(_folder(args.folder), args.skip_incomplete, masks, args.mapping, args.exclude)
+    keys = ["breast", "fgt"] if args.task == "both" else [args.task]
+    _convert_or_show(args, [f"dbc_{key}" for key in keys], found)
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise SparseError(f"{path} is not a folder")
+    return path
+
+
+def _voxels(args: argparse.Namespace, task: Task) -> Voxels | None:
+    if args.native and (args.spacing or args.size):
+        raise SparseError("--native keeps the voxels; leave out --spacing and --size")
+    if args.native:
+        return None
+    z, y, x = args.spacing or task.spacing_mm
+    if not all(math.isfinite(mm) and mm > 0 for mm in (z, y, x)):
+        raise SparseError(f"spacing must be above 0 mm, got {z:g} x {y:g} x {x:g}")
+    depth, height, width = args.size or task.size
+    return Voxels((z, y, x), (depth, height, width))
+
+
+def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: Found) -> None:
+    wanted = {key: _voxels(args, TASKS[key]) for key in keys}
+    if args.dry_run:
+        _show(args, keys, found)
+        return
+    paths = configured_or_default_paths()
+    for key, voxels in wanted.items():
+        made = convert(
+            paths,
+            key,
+            args.folder,
+            found,
+            voxels,
+            dataset_id=args.id,
+            name=args.name,
+            seed=args.seed,
+            num_processes=args.num_processes,
+            overwrite=args.overwrite,
+        )
+        _print_result(made, found)
+
+
+def _show(args: argparse.Namespace, keys: Sequence[str], found: Found) -> None:
+    """Say what would be made, after checking the files."""
+    for key in keys:
+        split = split_of(TASKS[key], found, args.seed)
+        check_sources(key, found, args.num_processes)
+        print(f"would make: DatasetXXX_{args.name or TASKS[key].name}")
+        print(f"cases:      {len(split.train)} train, {len(split.val)} val, {len(split.test)} test")
+    for case in found.cases.values():
+        print(f"  {case.case_id}: {case.image}")
+    _print_left_out(found)
+
+
+def _print_result(made: Converted, found: Found) -> None:
+    split, records = made.split, made.cases.values()
+    print(f"{'made' if made.created else 'exists'}: {made.folder}")
+    print(f"  cases: {len(split.train)} train, {len(split.val)} val, {len(split.test)} test")
+    for count, text in (
+        (sum(any(r["shift_voxels"]) for r in records), "moved to contain the foreground"),
+        (sum(any(r["enlarged_voxels"]) for r in records), "larger, to contain the foreground"),
+        (sum(r["restored_objects"] > 0 for r in records), "with small objects restored"),
+        (sum(r["label_placement"] == "by voxels" for r in records), "with a label by voxels only"),
+        (sum(r["label_placement"] == "resampled" for r in records), "with a label on other voxels"),
+    ):
+        if count:
+            print(f"  {count} {text}")
+    print(f"  details: {made.folder / 'conversion.csv'}")
+    _print_left_out(found)
+
+
+def _print_left_out(found: Found) -> None:
+    for name, why in found.left_out.items():
+        print(f"  left out: {name}: {why}")

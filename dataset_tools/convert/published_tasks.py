@@ -1,0 +1,128 @@
+"""The paper's tasks: which data set, which voxels, which split.
+
+Numbers are those of Zhang, Kramer and Mazurowski (MIDL 2026, table 1), turned to (z, y, x). The
+paper does not say how volumes were resampled, cropped or padded, nor which cases are in which part.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nnunet_sparse.dataset_tools.convert.atlas import check_atlas, read_atlas
+from nnunet_sparse.dataset_tools.convert.dbc import check_dbc, read_dbc_breast, read_dbc_fgt
+from nnunet_sparse.dataset_tools.convert.lits17 import check_lits17, read_lits17
+from nnunet_sparse.dataset_tools.convert.paper_split import SplitSizes
+from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase
+from nnunet_sparse.dataset_tools.convert.target_grid import Size, Triple
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the paper.
+
+    Attributes
+    ----------
+    name
+        Name of the data set after its ID.
+    description, licence, reference
+        For ``dataset.json``.
+    spacing_mm, size
+        Of the converted volumes, (z, y, x).
+    split
+        The paper's numbers of cases.
+    channel_name
+        Decides how nnU-Net normalises: ``CT`` by the foreground of all cases, others each case by
+        its own mean and standard deviation.
+    labels
+        Label values by name.
+    context
+        Labels that are not the target (:mod:`nnunet_sparse.training.roles`).
+    padding
+        Intensity outside the source: air.
+    check
+        Refuses damaged files of a case without reading voxels.
+    read
+        Reads a case.
+    """
+
+    name: str
+    description: str
+    licence: str
+    reference: str
+    spacing_mm: Triple
+    size: Size
+    split: SplitSizes
+    channel_name: str
+    labels: dict[str, int]
+    context: tuple[str, ...]
+    padding: float
+    check: Callable[[SourceCase], None]
+    read: Callable[[SourceCase], LabelledVolume]
+
+
+_DUKE_LICENCE = "CC BY-NC 4.0 (see LICENSE in the download)"
+_DUKE_REFERENCE = "Saha et al. 2018, doi:10.7937/TCIA.e3sv-re93; masks: Lew et al. 2024"
+_DUKE_SPACING, _DUKE_SIZE = (1.0, 0.7, 0.7), (176, 496, 496)
+
+TASKS = {
+    "lits17": Task(
+        name="LiTS17",
+        description="Liver and liver tumours in CT",
+        licence="CC BY-NC-ND 4.0 (see the terms of the challenge)",
+        reference="Bilic et al. 2023, doi:10.1016/j.media.2022.102680",
+        spacing_mm=(1.0, 1.0, 1.0),
+        size=(384, 384, 384),
+        split=SplitSizes(96, 10, 25),
+        channel_name="CT",
+        labels={"background": 0, "liver": 1, "tumour": 2},
+        context=("liver",),
+        padding=-1024.0,
+        check=check_lits17,
+        read=read_lits17,
+    ),
+    "dbc_breast": Task(
+        name="DBC_Breast",
+        description="Breast in T1-weighted MRI before contrast",
+        licence=_DUKE_LICENCE,
+        reference=_DUKE_REFERENCE,
+        spacing_mm=_DUKE_SPACING,
+        size=_DUKE_SIZE,
+        split=SplitSizes(72, 8, 20),
+        channel_name="T1",
+        labels={"background": 0, "breast": 1},
+        context=(),
+        padding=0.0,
+        check=check_dbc,
+        read=read_dbc_breast,
+    ),
+    "dbc_fgt": Task(
+        name="DBC_FGT",
+        description="Fibroglandular tissue in T1-weighted MRI before contrast",
+        licence=_DUKE_LICENCE,
+        reference=_DUKE_REFERENCE,
+        spacing_mm=_DUKE_SPACING,
+        size=_DUKE_SIZE,
+        split=SplitSizes(72, 8, 20),
+        channel_name="T1",
+        labels={"background": 0, "FGT": 1},
+        context=(),
+        padding=0.0,
+        check=check_dbc,
+        read=read_dbc_fgt,
+    ),
+    "atlas": Task(
+        name="ATLAS",
+        description="Stroke lesions in T1-weighted MRI, ATLAS R2.0",
+        licence="by agreement with the publishers",
+        reference="Liew et al. 2022, doi:10.1038/s41597-022-01401-7",
+        spacing_mm=(1.0, 1.0, 1.0),
+        size=(189, 256, 224),
+        split=SplitSizes(500, 55, 100),
+        channel_name="T1",
+        labels={"background": 0, "lesion": 1},
+        context=(),
+        padding=0.0,
+        check=check_atlas,
+        read=read_atlas,
+    ),
+}
+"""By the name that commands and records use."""

@@ -1,0 +1,42 @@
+"""Reading images as nnU-Net does, and noticing what its readers do not."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti
+from nnunet_sparse.system.errors import SparseError
+
+
+def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read the channels of a volume.
+
+    Parameters
+    ----------
+    images
+        Files of the volume, one per channel or one with all.
+    reader
+        Class name of nnU-Net's reader.
+
+    Returns
+    -------
+    volume : np.ndarray, shape (channel, z, y, x), float32
+        Intensities.
+    spacing : np.ndarray, shape (3,)
+        Voxel sizes in mm, along z, y and x.
+
+    Raises
+    ------
+    SparseError
+        If the files cannot be read or are truncated, which SimpleITK would read as zeros.
+    """
+    for file in images:
+        if file.is_file() and is_nifti(file):
+            check_complete(file)
+    try:
+        volume, properties = find_reader(reader)().read_images([str(file) for file in images])
+    except Exception as error:
+        names = ", ".join(map(str, images))
+        raise SparseError(f"nnU-Net cannot read {names}: {first_line(error)}") from error
+    return np.asarray(volume, np.float32), np.asarray(properties["spacing"], float)

@@ -1,0 +1,179 @@
+"""Reading and writing label volumes without changing anything but the voxels.
+
+nnU-Net's writers rebuild the header, through which directions and origins lose their last bits.
+Here the header of a NIfTI file is kept as it is, so that a label has the exact geometry of the one
+it was made from.
+"""
+
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.system.errors import SparseError
+
+TIFF_READER = "Tiff3DIO"
+_NIFTI_ENDINGS = (".nii", ".nii.gz")
+
+
+def read_label(path: Path, reader: str) -> np.ndarray:
+    """Read a label volume as nnU-Net's reader would orient it.
+
+    Parameters
+    ----------
+    path
+        Label file.
+    reader
+        Class name of nnU-Net's reader.
+
+    Returns
+    -------
+    np.ndarray, shape (z, y, x)
+        Label values; integers in the file's own type, also where the file holds whole numbers as
+        floats.
+
+    Raises
+    ------
+    SparseError
+        If the file is damaged, not a volume, or holds values that are not whole numbers.
+    """
+    try:
+        label = _read(path, reader)
+    except SparseError:
+        raise
+    except Exception as error:
+        raise SparseError(f"{path} cannot be read as a label: {first_line(error)}") from error
+    return to_integers(label, path)
+
+
+def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str) -> None:
+    """Write a label volume with the exact geometry of another file.
+
+    Parameters
+    ----------
+    path
+        File to be written, in the template's format.
+    label
+        (z, y, x) integers, oriented as :func:`read_label` gives them.
+    template
+        Label file whose header is kept; its shape must be the label's.
+    reader
+        Class name of nnU-Net's reader.
+    """
+    if keeps_header(template, reader):
+        import nibabel
+
+        image: Any = nibabel.load(template)
+        header = image.header.copy()
+        header.set_data_dtype(label.dtype)
+        header.set_slope_inter(1, 0)
+        voxels = label.T.reshape(image.shape)
+        nibabel.save(type(image)(voxels, None, header), path)
+        return
+    handler = find_reader(reader)()
+    _, properties = handler.read_seg(str(template))
+    handler.write_seg(label, str(path), properties)
+
+
+def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
+    """Convert whole numbers that are stored as floats; integers stay as they are.
+
+    Parameters
+    ----------
+    label
+        Label values.
+    path
+        The file that they are from, for messages.
+
+    Raises
+    ------
+    SparseError
+        If a value is not a whole number.
+    """
+    if label.dtype.kind in "iu":
+        return label
+    if label.dtype.kind not in "bf":
+        raise SparseError(f"{path} holds {label.dtype}, a label holds whole numbers")
+    label = label.astype(np.float32)  # as nnU-Net reads it: 3 * (1 / 3) is 1 then
+    wrong = ~np.isfinite(label) | (label != np.floor(label))
+    if wrong.any():
+        raise SparseError(f"{path} holds the label value {label[wrong][0]}, not a whole number")
+    lowest, highest = int(label.min(initial=0)), int(label.max(initial=0))
+    dtype = np.result_type(np.min_scalar_type(lowest), np.min_scalar_type(highest))
+    return label.astype(dtype)
+
+
+def label_dtype(dtype: np.dtype[Any], max_value: int) -> np.dtype[Any]:
+    """Type for labels up to ``max_value``: the given one if it is large enough."""
+    return dtype if np.iinfo(dtype).max >= max_value else np.min_scalar_type(max_value)
+
+
+def check_complete(path: Path) -> None:
+    """Refuse a NIfTI file that is shorter than its header promises.
+
+    Reads the header and the last bytes only: a gzip file ends with the length of its content.
+
+    Raises
+    ------
+    SparseError
+        If the file is truncated or not NIfTI.
+    """
+    import nibabel
+
+    try:
+        image: Any = nibabel.load(path)
+        expected = int(image.dataobj.offset) + image.header.get_data_dtype().itemsize * int(
+            np.prod(image.shape, dtype=np.int64)
+        )
+        if path.suffix.lower() == ".gz":
+            with path.open("rb") as file:
+                file.seek(-4, 2)
+                length = int.from_bytes(file.read(4), "little")
+            if length != expected % 2**32:  # truncated, or compressed in several members
+                np.asanyarray(image.dataobj)
+        elif path.stat().st_size < expected:
+            raise SparseError(f"{path} is truncated: {path.stat().st_size} of {expected} bytes")
+    except SparseError:
+        raise
+    except (Exception, zlib.error) as error:
+        raise SparseError(f"{path} is damaged or not NIfTI: {first_line(error)}") from error
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether the file's name has an ending of NIfTI, in small or capital letters."""
+    return path.name.lower().endswith(_NIFTI_ENDINGS)
+
+
+def spacing_file(path: Path) -> Path:
+    """File in which nnU-Net keeps the spacing of a TIFF image or label, which cannot hold it."""
+    return path.with_name(re.sub(r"(_\d{4})?\.[^.]+$", ".json", path.name))
+
+
+def find_reader(name: str) -> Any:
+    """nnU-Net's reader class of that name."""
+    from nnunetv2.imageio.reader_writer_registry import recursive_find_reader_writer_by_name
+
+    return recursive_find_reader_writer_by_name(name)
+
+
+def keeps_header(path: Path, reader: str) -> bool:
+    """Whether the file is read and written without nnU-Net's reader, which changes headers."""
+    return is_nifti(path) and reader in {"SimpleITKIO", "NibabelIO"}
+
+
+def _read(path: Path, reader: str) -> np.ndarray:
+    if keeps_header(path, reader):
+        import nibabel
+
+        image: Any = nibabel.load(path)
+        voxels = np.asanyarray(image.dataobj)
+        if voxels.ndim < 3 or any(n != 1 for n in voxels.shape[3:]):
+            raise SparseError(f"{path} has shape {voxels.shape}, not that of one label volume")
+        return np.asarray(voxels.reshape(voxels.shape[:3]).T)
+    voxels = find_reader(reader)().read_seg(str(path))[0]
+    if len(voxels) != 1:
+        raise SparseError(f"{path} holds {len(voxels)} volumes, a label is one")
+    return np.asarray(voxels[0])

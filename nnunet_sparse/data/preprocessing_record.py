@@ -1,0 +1,52 @@
+"""Record of the completed steps of a preprocessed data set.
+
+nnU-Net's own files do not tell whether they are complete, nor from what they were made. The record
+stands beside them in ``nnsparse_steps.json`` and maps the name of a step to a digest of its inputs;
+the digest is empty while a step runs, and stays so if it is killed.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.system.atomic import canonical_json, write_json
+
+FILE = "nnsparse_steps.json"
+
+
+class StepRecord:
+    """Steps of one preprocessed data set; the file is written at each change."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE
+        try:
+            self._steps: dict[str, str] = dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            self._steps = {}
+
+    def names(self, kind: str) -> set[str]:
+        """Names of all steps ``KIND/NAME`` that were ever started."""
+        prefix = f"{kind}/"
+        return {step.removeprefix(prefix) for step in self._steps if step.startswith(prefix)}
+
+    def is_complete(self, step: str, digest: str) -> bool:
+        """Whether the step was completed from these inputs."""
+        return self._steps.get(step) == digest
+
+    def start(self, step: str) -> None:
+        """Note that the step's output is not to be trusted from now on."""
+        self._set(step, "")
+
+    def finish(self, step: str, digest: str) -> None:
+        """Note that the step was completed."""
+        self._set(step, digest)
+
+    def _set(self, step: str, digest: str) -> None:
+        self._steps[step] = digest
+        write_json(self._file, self._steps)
+
+
+def digest_of(*inputs: Any) -> str:
+    """Hash of what a step is made from, given as JSON."""
+    return hashlib.sha256(canonical_json(list(inputs)).encode()).hexdigest()

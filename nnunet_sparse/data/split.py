@@ -1,0 +1,235 @@
+"""The split of a base data set into training, validation and test cases.
+
+It is made once, kept in ``nnUNet_preprocessed/BASE/nnsparse_split.json``, and never changes
+afterwards, so that everything that is ever trained on the base is scored on the same test cases.
+"""
+
+import contextlib
+import json
+import logging
+import math
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.system.atomic import atomic_path, canonical_json
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.randomness import generator, shuffled
+
+logger = logging.getLogger(__name__)
+
+SPLIT_FILE = "nnsparse_split.json"
+DEFAULT_VAL = 0.1
+DEFAULT_TEST = 0.2
+_VERSION = 1
+_PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class SplitRequest:
+    """What the user asked for; None where nothing was said.
+
+    Attributes
+    ----------
+    val, test
+        Number of cases (a whole number from 0 on) or share of the cases that can be split (between
+        0 and 1). The test cases are the base's own (``imagesTs`` with ``labelsTs``) where it has
+        them; then ``test`` cannot be asked for.
+    file
+        JSON file with the lists ``train``, ``val`` and ``test``, and optionally ``unused``.
+    seed
+        Seed of the random split.
+    """
+
+    val: float | None = None
+    test: float | None = None
+    file: Path | None = None
+    seed: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was asked for."""
+        return self == SplitRequest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Sorted case IDs of the three parts, and the seed that made them (0 for one from a file)."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+    seed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of ``nnsparse_split.json``."""
+        return {"version": _VERSION, **asdict(self)}
+
+
+def find_split(
+    dataset: RawDataset, paths: NnUNetPaths, request: SplitRequest
+) -> tuple[Split, bool]:
+    """Split of a base: the kept one, or a new one as requested (not yet kept).
+
+    Returns
+    -------
+    tuple of Split and bool
+        The split, and whether it is new.
+
+    Raises
+    ------
+    SparseError
+        If the kept split differs from what is requested, names cases that are gone, or cannot be
+        made.
+    """
+    file = split_file(paths, dataset.name)
+    if not file.exists():
+        return _requested_split(dataset, request), True
+    kept = _read_split(file, dataset, allow_unlisted=True)
+    if not request.is_empty and _requested_split(dataset, request) != kept:
+        raise SparseError(
+            f"{dataset.name} already has another split in {file} ({len(kept.train)} train, "
+            f"{len(kept.val)} val, {len(kept.test)} test, seed {kept.seed}); it never changes, so "
+            "that results stay comparable: leave out the split options"
+        )
+    return kept, False
+
+
+def keep_split(split: Split, paths: NnUNetPaths, base: str) -> bool:
+    """Write the split of a base, unless another process was faster.
+
+    Returns
+    -------
+    bool
+        Whether this call wrote the file.
+
+    Raises
+    ------
+    SparseError
+        If another split has been kept in the meantime.
+    """
+    file = split_file(paths, base)
+    text = canonical_json(split.to_json())
+    fresh = file.with_name(f".{SPLIT_FILE}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(fresh) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        file.hardlink_to(fresh)  # fails where the file exists, unlike a rename
+    except FileExistsError:
+        if file.read_text(encoding="utf-8") != text:
+            raise SparseError(f"another process has just made another split of {base}") from None
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+            if not file.exists():
+                file.parent.rmdir()  # if it is empty
+    return True
+
+
+def split_file(paths: NnUNetPaths, base: str) -> Path:
+    """Where the split of a base is kept."""
+    return paths.preprocessed / base / SPLIT_FILE
+
+
+def _requested_split(dataset: RawDataset, request: SplitRequest) -> Split:
+    if request.file is not None:
+        if (request.val, request.test, request.seed) != (None, None, None):
+            raise SparseError("a split comes either from a file or from sizes and a seed, not both")
+        return _read_split(request.file, dataset, allow_unlisted=False)
+    return _random_split(dataset, request)
+
+
+def _random_split(dataset: RawDataset, request: SplitRequest) -> Split:
+    if unlabelled := len([case for case in dataset.training.values() if case.label is None]):
+        logger.warning("%d cases of %s have no label and are left out", unlabelled, dataset.name)
+    own_test = sorted(case_id for case_id, case in dataset.test.items() if case.label is not None)
+    labelled = sorted(case_id for case_id, case in dataset.training.items() if case.label)
+    if own_test and request.test is not None:
+        raise SparseError(
+            f"{dataset.name} has {len(own_test)} test cases of its own (imagesTs with labelsTs), "
+            "which are always used; leave out --test"
+        )
+    if clash := set(own_test) & set(labelled):
+        raise SparseError(
+            f"{dataset.name}: {min(clash)} is both a training and a test case; rename one"
+        )
+    seed = request.seed or 0
+    order = shuffled(labelled, generator(seed, "split"))
+    num_test = 0 if own_test else _part_size("test", request.test, DEFAULT_TEST, len(order))
+    num_val = _part_size("val", request.val, DEFAULT_VAL, len(order))
+    if num_val == 0:
+        raise SparseError("val must be at least 1: nnU-Net cannot train without validation cases")
+    if num_test + num_val >= len(order):
+        raise SparseError(
+            f"no training case is left: {dataset.name} has {len(order)} labelled cases, "
+            f"{num_test} for test, {num_val} for val"
+        )
+    test = own_test or order[:num_test]
+    val, train = order[num_test : num_test + num_val], order[num_test + num_val :]
+    return Split(tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)), seed)
+
+
+def _part_size(name: str, wanted: float | None, default: float, num_cases: int) -> int:
+    """Cases in a part; a share is rounded, and at least one case."""
+    value = default if wanted is None else wanted
+    if 0 < value < 1:
+        return max(1, math.floor(value * num_cases + 0.5))
+    if math.isfinite(value) and value >= 0 and value == int(value):
+        return int(value)
+    raise SparseError(f"{name} must be a number of cases or a share below 1, got {value:g}")
+
+
+def _read_split(file: Path, dataset: RawDataset, allow_unlisted: bool) -> Split:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SparseError(f"split file {file} does not exist") from error
+    except ValueError as error:
+        raise SparseError(f"split file {file} is not valid JSON: {error}") from error
+    lists = [*_PARTS, "unused"]
+    if not isinstance(content, dict) or not all(_is_name_list(content.get(p, [])) for p in lists):
+        raise SparseError(f"split file {file} must hold lists of case IDs: train, val and test")
+    if missing := [part for part in _PARTS if part not in content]:
+        raise SparseError(f"split file {file} lacks the list {missing[0]}")
+    _check_members(file, content, dataset, allow_unlisted)
+    parts = {part: tuple(sorted(content[part])) for part in _PARTS}
+    return Split(**parts, seed=content.get("seed", 0))
+
+
+def _is_name_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _check_members(
+    file: Path, content: dict[str, Any], dataset: RawDataset, allow_unlisted: bool
+) -> None:
+    unused = content.get("unused", [])
+    counts = Counter([*(case for part in _PARTS for case in content[part]), *unused])
+    if repeated := sorted(case for case, count in counts.items() if count > 1):
+        raise SparseError(f"split file {file} lists {repeated[0]} more than once")
+    for part in _PARTS:
+        known = dataset.training if part != "test" else dataset.training | dataset.test
+        for case_id in content[part]:
+            if case_id not in known:
+                raise SparseError(f"split file {file}: {dataset.name} has no case {case_id}")
+            if known[case_id].label is None:
+                raise SparseError(f"split file {file}: {case_id} ({part}) has no label")
+    if clash := sorted(set(content["test"]) & set(dataset.training) & set(dataset.test)):
+        raise SparseError(
+            f"{dataset.name}: {clash[0]} is in imagesTr and in imagesTs; rename one to use it"
+        )
+    unlisted = sorted(set(dataset.training) - set(counts))
+    if unlisted and not allow_unlisted:
+        raise SparseError(
+            f"split file {file} does not say where {unlisted[0]} belongs ({len(unlisted)} cases "
+            'missing); cases to be left out are listed under "unused"'
+        )
+    for part in ("train", "val"):
+        if not content[part]:
+            raise SparseError(f"split file {file} leaves no case in {part}")

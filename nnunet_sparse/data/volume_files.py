@@ -1,0 +1,173 @@
+"""Reading volumes, and putting a label on the voxels of its image.
+
+Volumes are reoriented without interpolation, so that x, y and z lead to left, posterior and
+superior as closely as the stored axes allow; oblique directions are kept. Slices of the array
+(z, y, x) are then axial.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, Geometry, first_line
+from nnunet_sparse.data.label_files import check_complete, is_nifti
+from nnunet_sparse.system.errors import SparseError
+
+ORIENTATION = "LPS"
+_MAX_LABEL = 255
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that is missing, truncated or not a 3D volume, without reading its voxels.
+
+    Raises
+    ------
+    SparseError
+        With the file's name and the reason.
+    """
+    if not path.is_file():
+        raise SparseError(f"{path} does not exist")
+    if is_nifti(path):
+        check_complete(path)  # ITK reads what is missing as zeros
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise SparseError(f"{path} cannot be read: {first_line(error)}") from error
+    if reader.GetDimension() != 3:
+        raise SparseError(f"{path} is a {reader.GetDimension()}D image, not a volume")
+
+
+def read_volume(path: Path) -> sitk.Image:
+    """Read a volume as it is stored.
+
+    Raises
+    ------
+    SparseError
+        As :func:`check_file`.
+    """
+    check_file(path)
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise SparseError(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def read_image(path: Path) -> sitk.Image:
+    """Read intensities, with one value per voxel.
+
+    Raises
+    ------
+    SparseError
+        As :func:`check_file`, and if there are several values per voxel.
+    """
+    image = read_volume(path)
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise SparseError(f"{path} holds several values per voxel, not the intensities of a volume")
+    return plain_type(image)
+
+
+def plain_type(image: sitk.Image) -> sitk.Image:
+    """Integers of at most 32 bits as they are, anything else as float32."""
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    if dtype.kind in "iu" and dtype.itemsize <= 4:
+        return image
+    return sitk.Cast(image, sitk.sitkFloat32)
+
+
+def to_label(image: sitk.Image, path: Path, values: frozenset[int] | None = None) -> sitk.Image:
+    """Label as uint8.
+
+    Parameters
+    ----------
+    image
+        What the file holds.
+    path
+        The file, for messages.
+    values
+        Allowed values; None for any from 0 to 255.
+
+    Raises
+    ------
+    SparseError
+        If there are other values, or several per voxel.
+    """
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise SparseError(f"{path} holds several values per voxel, a label has one")
+    for value in np.unique(sitk.GetArrayViewFromImage(image)):
+        allowed = 0 <= value <= _MAX_LABEL if values is None else value in values
+        if not allowed or value != int(value):
+            among = "0 to 255" if values is None else ", ".join(map(str, sorted(values)))
+            raise SparseError(f"{path} holds the label value {value:g}; expected {among}")
+    return sitk.Cast(image, sitk.sitkUInt8)
+
+
+def oriented(image: sitk.Image) -> sitk.Image:
+    """The same voxels with axes that lead to left, posterior and superior."""
+    return sitk.DICOMOrient(image, ORIENTATION)
+
+
+def orientation_of(image: sitk.Image) -> str:
+    """Where the axes x, y, z lead, as in ``LPS`` (identity direction cosines) or ``RAS``."""
+    code = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
+    return str(code)
+
+
+def geometry_of(image: sitk.Image) -> Geometry:
+    """Shape (z, y, x) and affine of an image in memory."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    return Geometry(tuple(image.GetSize()[::-1]), affine[:, [2, 1, 0, 3]])
+
+
+def same_voxels(one: sitk.Image, other: sitk.Image) -> bool:
+    """Whether two images lie on the same voxels, to a tenth of a voxel at every corner."""
+    first, second = geometry_of(one), geometry_of(other)
+    return first.shape == second.shape and first.shift_voxels(second) <= MAX_SHIFT_VOXELS
+
+
+def placed_like(label: sitk.Image, image: sitk.Image) -> sitk.Image:
+    """The label with exactly the image's origin, spacing and direction."""
+    result = sitk.Image(label)
+    result.CopyInformation(image)
+    return result
+
+
+def by_position(label: sitk.Image, image: sitk.Image, path: Path) -> tuple[sitk.Image, str]:
+    """Label on the voxels of its image, by what both headers say.
+
+    Parameters
+    ----------
+    label, image
+        Reoriented (:func:`oriented`).
+    path
+        File of the label, for messages.
+
+    Returns
+    -------
+    tuple of image and str
+        The label, and ``same`` or ``resampled`` (each voxel takes the nearest one's value).
+
+    Raises
+    ------
+    SparseError
+        If a foreground voxel lies outside the image.
+    """
+    if same_voxels(label, image):
+        return placed_like(label, image), "same"
+    voxels = np.argwhere(sitk.GetArrayViewFromImage(label) != 0)[:, ::-1]  # x, y, z
+    matrix = np.reshape(label.GetDirection(), (3, 3)) * label.GetSpacing()
+    positions = voxels @ matrix.T + label.GetOrigin()
+    to_index = np.linalg.inv(np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())
+    nearest = np.floor((positions - image.GetOrigin()) @ to_index.T + 0.5)
+    outside = ((nearest < 0) | (nearest >= image.GetSize())).any(axis=1)
+    if outside.any():
+        raise SparseError(
+            f"{path}: {outside.sum()} of {len(voxels)} foreground voxels lie outside the image; "
+            "is it the label of another volume?"
+        )
+    identity = sitk.Transform(3, sitk.sitkIdentity)
+    return sitk.Resample(label, image, identity, sitk.sitkNearestNeighbor, 0), "resampled"

@@ -1,0 +1,1 @@
+"""Scores of predictions against dense labels, and the command ``nnsparse_evaluate``."""

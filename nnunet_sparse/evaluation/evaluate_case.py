@@ -1,0 +1,128 @@
+"""Scores of one predicted volume against its ground truth."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_sparse.data.geometry import Geometry, check_same_voxels, read_geometry
+from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti, read_label
+from nnunet_sparse.evaluation.metrics import Counts, Label, count_voxels, label_mask
+from nnunet_sparse.evaluation.surface_metrics import SurfaceMetrics, surface_metrics
+from nnunet_sparse.system.errors import SparseError
+
+_MM3_PER_ML = 1000
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The two segmentation files of a case."""
+
+    reference: Path
+    prediction: Path
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is evaluated, the same for all cases.
+
+    Attributes
+    ----------
+    labels
+        Labels or regions.
+    ignore_label
+        Value of reference voxels that are left out, or None.
+    declared
+        Values that a prediction may hold (a reference may hold the ignore label as well), or None
+        if any whole number is accepted.
+    reader
+        Class name of nnU-Net's reader.
+    tolerance_mm
+        Tolerance of NSD.
+    """
+
+    labels: tuple[Label, ...]
+    ignore_label: int | None
+    declared: frozenset[int] | None
+    reader: str
+    tolerance_mm: float
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """Scores of one label in one case; volumes are in ml, ignored voxels are left out."""
+
+    counts: Counts
+    surface: SurfaceMetrics
+    reference_ml: float
+    prediction_ml: float
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """Scores of one case; ``num_voxels`` are those that are not ignored."""
+
+    num_ignored: int
+    num_voxels: int
+    labels: dict[Label, LabelScores]
+
+
+def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
+    """Read a case, check it, and score every label.
+
+    Raises
+    ------
+    SparseError
+        If a file is damaged, holds values that are not declared, or if the two volumes do not lie
+        on the same voxels.
+    """
+    reader, ignore_label = evaluation.reader, evaluation.ignore_label
+    for file in (files.reference, files.prediction):
+        if is_nifti(file):
+            check_complete(file)
+    geometry = read_geometry(files.reference, reader)
+    check_same_voxels(
+        files.prediction,
+        read_geometry(files.prediction, reader),
+        files.reference,
+        geometry,
+        "its ground truth",
+    )
+    reference = read_label(files.reference, reader)
+    prediction = read_label(files.prediction, reader)
+    if evaluation.declared is not None:
+        ignored = () if ignore_label is None else (ignore_label,)
+        _check_values(files.reference, reference, evaluation.declared.union(ignored))
+        _check_values(files.prediction, prediction, evaluation.declared)
+
+    ignore = None if ignore_label is None else reference == ignore_label
+    spacing = _spacing_mm(geometry, files.reference, reader)
+    voxel_ml = float(np.prod(spacing)) / _MM3_PER_ML
+    scores = {}
+    for label in evaluation.labels:
+        masks = label_mask(reference, label), label_mask(prediction, label)
+        counts = count_voxels(*masks, ignore)
+        scores[label] = LabelScores(
+            counts,
+            surface_metrics(*masks, spacing, evaluation.tolerance_mm, ignore),
+            counts.num_reference * voxel_ml,
+            counts.num_prediction * voxel_ml,
+        )
+    num_ignored = 0 if ignore is None else int(np.count_nonzero(ignore))
+    return CaseScores(num_ignored, reference.size - num_ignored, scores)
+
+
+def _check_values(file: Path, segmentation: np.ndarray, declared: Iterable[int]) -> None:
+    unknown = segmentation[~np.isin(segmentation, list(declared))]
+    if unknown.size:
+        raise SparseError(
+            f"{file} holds the label value {unknown[0]}, expected are {sorted(declared)}"
+        )
+
+
+def _spacing_mm(geometry: Geometry, file: Path, reader: str) -> list[float]:
+    """Spacing per array axis; TIFF keeps it in a JSON file that nnU-Net's reader knows of."""
+    if geometry.affine is not None:
+        return [float(s) for s in np.linalg.norm(geometry.affine[:3, :3], axis=0)]
+    return [float(s) for s in find_reader(reader)().read_seg(str(file))[1]["spacing"]]

@@ -1,0 +1,156 @@
+"""Which labels or regions are evaluated, and how the files that hold them are read."""
+
+import contextlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.evaluation.metrics import Label
+from nnunet_sparse.system.errors import SparseError
+
+_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class EvaluationLabels:
+    """What a ``dataset.json``, or a user's list of labels, says about segmentation files.
+
+    Attributes
+    ----------
+    labels
+        Labels or regions to evaluate, as nnU-Net orders them.
+    ignore_label
+        Reference voxels of this value are left out; None if there is none.
+    names
+        Names of the labels that have one.
+    declared
+        All values that a prediction may hold; None if unknown (no ``dataset.json``).
+    file_ending
+        Ending of the segmentation files, with its dot.
+    dataset_json
+        Content of ``dataset.json``, empty without one.
+    """
+
+    labels: tuple[Label, ...]
+    ignore_label: int | None
+    names: dict[Label, str]
+    declared: frozenset[int] | None
+    file_ending: str
+    dataset_json: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def reader(self, example: Path) -> str:
+        """Class name of the reader that nnU-Net's own evaluation chooses.
+
+        Raises
+        ------
+        SparseError
+            If no reader of nnU-Net can read the example, or only one for 2D images.
+        """
+        from nnunetv2.imageio.reader_writer_registry import (
+            determine_reader_writer_from_dataset_json,
+        )
+
+        content = {**self.dataset_json, "file_ending": self.file_ending}
+        try:
+            # nnU-Net prints a traceback for each reader that fails
+            with contextlib.redirect_stderr(io.StringIO()):
+                name = determine_reader_writer_from_dataset_json(
+                    content, str(example), verbose=False
+                ).__name__
+        except RuntimeError as error:
+            raise SparseError(
+                f"{example} cannot be read by nnU-Net: damaged or no image"
+            ) from error
+        if name == "NaturalImage2DIO":
+            raise SparseError(f"{example} is a 2D image; volumes are evaluated (distances in mm)")
+        return str(name)
+
+
+def find_dataset_json(gt_folder: Path, pred_folder: Path) -> Path | None:
+    """``dataset.json`` beside the ground truth, else in the predictions, else None."""
+    candidates = (gt_folder.absolute().parent, pred_folder)
+    return next((f / "dataset.json" for f in candidates if (f / "dataset.json").is_file()), None)
+
+
+def labels_from_dataset_json(
+    file: Path, labels: Sequence[int] | None = None, ignore_label: int | None = None
+) -> EvaluationLabels:
+    """Take the labels from ``dataset.json``, by nnU-Net's rules.
+
+    Parameters
+    ----------
+    file
+        ``dataset.json``.
+    labels
+        Evaluate only these labels, also where the file declares regions.
+    ignore_label
+        Takes the place of the file's ignore label.
+
+    Raises
+    ------
+    SparseError
+        If the file is not what nnU-Net needs, or does not declare one of ``labels``.
+    """
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        ending = str(content["file_ending"])
+        manager = LabelManager(content["labels"], content.get("regions_class_order"))
+        chosen = manager.foreground_regions if manager.has_regions else manager.foreground_labels
+        declared = frozenset(int(v) for v in manager.all_labels)
+        named = {_as_label(v): str(name) for name, v in content["labels"].items()}
+    except OSError as error:
+        raise SparseError(f"{file}: {error.strerror}") from error
+    except KeyError as error:
+        raise SparseError(f"{file} lacks {error}") from error
+    except (ValueError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
+        raise SparseError(f"{file} is no dataset.json of nnU-Net: {first_line(error)}") from error
+    ignore = manager.ignore_label if ignore_label is None else ignore_label
+    evaluated = tuple(map(_as_label, chosen)) if labels is None else _checked(labels, ignore)
+    unknown = set() if labels is None else set(labels) - declared
+    if unknown:
+        raise SparseError(f"{file} declares the labels {sorted(declared)}, not {sorted(unknown)}")
+    if ignore in {value for label in evaluated for value in _values(label)}:
+        raise SparseError(f"{ignore} cannot be the ignore label, {file} declares it as a label")
+    if not evaluated:
+        raise SparseError(f"{file} declares no label but the background")
+    return EvaluationLabels(evaluated, ignore, named, declared, ending, content)
+
+
+def labels_from_list(
+    labels: Sequence[int], ignore_label: int | None, gt_folder: Path
+) -> EvaluationLabels:
+    """Take the labels from a list, the file ending from the files of the ground truth.
+
+    Raises
+    ------
+    SparseError
+        If there are no files that nnU-Net reads, or files of several kinds.
+    """
+    names = [path.name for path in gt_folder.iterdir() if path.is_file()]
+    endings = sorted({e for e in _ENDINGS for name in names if name.endswith(e)})
+    if len(endings) != 1:
+        found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
+        raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(_ENDINGS)})")
+    return EvaluationLabels(_checked(labels, ignore_label), ignore_label, {}, None, endings[0], {})
+
+
+def _values(label: Label) -> tuple[int, ...]:
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _as_label(value: Any) -> Label:
+    return tuple(map(int, value)) if isinstance(value, list | tuple) else int(value)
+
+
+def _checked(labels: Sequence[int], ignore_label: int | None) -> tuple[int, ...]:
+    if not labels or min(labels) < 0:
+        raise SparseError(f"labels must be whole numbers from 0 on, got {list(labels)}")
+    if ignore_label in labels:
+        raise SparseError(f"{ignore_label} is the ignore label, which cannot be evaluated")
+    return tuple(sorted(set(labels)))

@@ -1,0 +1,187 @@
+"""The command ``nnsparse_grid``."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
+from nnunet_sparse.grid.experiment import open_grid
+from nnunet_sparse.grid.jobs import STEPS, job_graph
+from nnunet_sparse.grid.template import PRESETS, template
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import configured_paths
+
+
+class _GridParser(CommandParser):
+    """Parser that keeps what it does not know, for Snakemake."""
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse; other options are an error unless the command is ``run``."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest and parsed.command != "run":
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        parsed.snakemake = rest
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """End the program; the command of the workflow is not offered."""
+        super().error(re.sub(r", '?step'?\)", ")", message))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    parser = _GridParser(
+        "nnsparse_grid",
+        "Train a whole grid of sparse annotations: every density, volume fraction and selector, "
+        "as one file says.",
+        "nnsparse_grid init --preset quick -o quick.yaml\n  nnsparse_grid run quick.yaml",
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=CommandParser
+    )
+    _add_init(commands)
+    for name, work, text, description in (
+        (
+            "plan",
+            _plan,
+            "show what there is to do",
+            "Show numbers of data sets, trainings and slices, disk and time; nothing is run.",
+        ),
+        (
+            "run",
+            _run,
+            "do everything that is not done",
+            "Do everything that is not done, with Snakemake; its options can be added "
+            "(--cores 8, --profile P, --executor slurm, --dry-run). A run that was killed goes on.",
+        ),
+        (
+            "status",
+            _status,
+            "show what is done, running and failed",
+            "Show what is done, running and failed, with the last lines of logs, and the time "
+            "left.",
+        ),
+    ):
+        command = commands.add_parser(
+            name, help=text, description=description, example=f"nnsparse_grid {name} grid.yaml"
+        )
+        command.add_argument("grid", type=Path, metavar="GRID.yaml")
+        command.set_defaults(work=work)
+    step = commands.add_parser(
+        "step",
+        description="Do one job, as the workflow does.",
+        example="nnsparse_grid step grid.yaml base Hippocampus",
+    )
+    step.add_argument("grid", type=Path, metavar="GRID.yaml")
+    step.add_argument("step", choices=STEPS)
+    step.add_argument("key", help="data set, or training, as nnsparse_grid status names them")
+    step.set_defaults(work=_step)
+    return run_command(parser, lambda args: args.work(args), argv)
+
+
+def _add_init(commands: Any) -> None:
+    init = commands.add_parser(
+        "init",
+        help="write an experiment file",
+        description="Write an experiment file with comments, to be edited.",
+        example="nnsparse_grid init -d 4 --preset fast -o grid.yaml",
+    )
+    init.add_argument(
+        "-d",
+        dest="bases",
+        nargs="+",
+        default=[],
+        metavar="ID|NAME",
+        help="dense data sets in nnUNet_raw; those of the paper, by name, get its trainers",
+    )
+    init.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="paper",
+        help="; ".join(f"{name}: {preset.title.lower()[:-1]}" for name, preset in PRESETS.items())
+        + " (default: %(default)s)",
+    )
+    init.add_argument("-o", "--output", type=Path, default=Path("grid.yaml"), metavar="FILE")
+    init.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    init.set_defaults(work=_init)
+
+
+def _init(args: argparse.Namespace) -> None:
+    if args.output.is_dir():
+        raise SparseError(f"{args.output} is a folder; -o names the file to be written")
+    if args.output.exists() and not args.overwrite:
+        raise SparseError(f"{args.output} exists; --overwrite replaces it")
+    if not args.output.parent.is_dir():
+        raise SparseError(f"{args.output.parent} is not a folder")
+    bases = args.bases
+    if bases:
+        paths = configured_paths()
+        bases = [find_dataset(paths, base) for base in bases]
+        suffixes = [parse_dataset_name(base)[1] for base in bases]
+        for base, suffix in zip(bases, suffixes, strict=True):
+            if suffixes.count(suffix) > 1:
+                raise SparseError(
+                    f"{base} and another of -d are the same, or have the same name; a data set is "
+                    "named once"
+                )
+    write_text(args.output, template(args.preset, bases))
+    print(f"written: {args.output}")
+    print(f"next:    nnsparse_grid plan {args.output}")
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.overview import overview
+    from nnunet_sparse.grid.preflight import check_experiment
+
+    grid = open_grid(args.grid)
+    check_experiment(grid)
+    print(overview(grid))
+
+
+def _status(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.job_states import grid_status, status_report
+
+    print(status_report(grid_status(open_grid(args.grid))))
+
+
+def _step(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.runner import run_job
+
+    grid = open_grid(args.grid)
+    jobs = job_graph(grid)
+    name = f"{args.step}/{args.key}"
+    if name not in jobs:
+        raise SparseError(f"{grid.file} has no job {name}")
+    run_job(grid, jobs[name])
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.job_states import DONE, FAILED, STOPPED, grid_status
+    from nnunet_sparse.grid.preflight import check_experiment
+    from nnunet_sparse.grid.workflow import run_workflow
+
+    files = [word for word in args.snakemake if Path(word).suffix in (".yaml", ".yml")]
+    if not args.grid.is_file() and files:
+        raise SparseError(
+            "the experiment file comes first, then options of Snakemake: "
+            f"nnsparse_grid run {files[-1]} ..., got {args.grid} first"
+        )
+    grid = open_grid(args.grid)
+    check_experiment(grid)
+    ended = run_workflow(grid, args.snakemake)
+    status = grid_status(grid)
+    if ended and status.of(FAILED, STOPPED):
+        raise SparseError(f"not everything is done: nnsparse_grid status {args.grid} shows why")
+    if ended:
+        raise SparseError("Snakemake ended with an error; --verbose shows more of it")
+    if len(status.of(DONE)) == len(status.states):
+        print(f"everything is done; next: nnsparse_report {args.grid}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""What is looked at before an experiment begins, beside what its file alone tells."""
+
+import difflib
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.split import find_split
+from nnunet_sparse.grid.cells import Base, bases, configurations, variants
+from nnunet_sparse.grid.experiment import Configuration, Grid
+from nnunet_sparse.grid.gpu_slot import visible_gpus
+from nnunet_sparse.phantoms import TASKS
+from nnunet_sparse.system.env import environment, training_environment
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.paper_recipes import PAPER
+from nnunet_sparse.training.settings import BLOCK, TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+_OWN = "SparseTrainer"
+_SPLIT_KEYS = ("split_file", "test", "val", "split_seed")
+
+
+def check_experiment(grid: Grid) -> None:
+    """Refuse what would fail or be ignored once the experiment runs.
+
+    Raises
+    ------
+    SparseError
+        With file and line.
+    """
+    for base in bases(grid):
+        _check_labels(grid, base)
+        _check_split(grid, base)
+        ways = configurations(grid, base)
+        for configuration, _ in ways:
+            _check_trainer(grid, configuration)
+        _check_plans(grid, base, [way for way, _ in ways if way.plans])
+    experiment = grid.experiment
+    if experiment.device == "cuda" and not visible_gpus():
+        # the nodes of a cluster may have some
+        logger.warning(
+            "%s, line %d: device is cuda, and this machine has no GPU: trainings will fail here",
+            grid.file,
+            experiment.lines.get("device", 1),
+        )
+
+
+def _check_labels(grid: Grid, base: Base) -> None:
+    names = label_names(grid, base)
+    for label in base.task.labels:
+        if label not in names:
+            grid.fail_at(
+                base.task,
+                "labels",
+                f"{base.suffix} has no label {label!r}, there are {', '.join(names)}",
+            )
+
+
+def label_names(grid: Grid, base: Base) -> list[str]:
+    """Labels of a base that can be scored."""
+    if base.name is not None:
+        labels = list(RawDataset.open(grid.paths.raw / base.name).dataset_json["labels"])
+    else:
+        labels = list(TASKS[base.task.phantom.task].labels) if base.task.phantom else []
+    return [name for name in labels if name not in ("background", "ignore")]
+
+
+def _check_split(grid: Grid, base: Base) -> None:
+    """Refuse a split that cannot be made, or another one than there is."""
+    if base.name is None:
+        return
+    task = base.task
+    try:
+        raw = RawDataset.open(grid.paths.raw / base.name)
+        find_split(raw, grid.paths, task.split_request(grid.file.parent))
+    except SparseError as error:
+        message = str(error).replace("leave out --test", "leave out test")
+        given = [key for key in _SPLIT_KEYS if key in task.lines]
+        named = [key for key in given if re.search(rf"\b{key}\b".replace("_", "."), message)]
+        grid.fail_at(task, [*named, *given, "base"][0], message)
+
+
+def _check_plans(grid: Grid, base: Base, ways: Sequence[Configuration]) -> None:
+    """Refuse names of plans that plans or networks of other settings have."""
+    suffixes = {cell.suffix for cell in variants(grid.experiment, base)}
+    for way in ways:
+        model = f"{way.trainer}__{way.plans}__{way.configuration}"
+        files = [
+            folder / name / file
+            for folder, file in (
+                (grid.paths.preprocessed, f"{way.plans}.json"),
+                (grid.paths.results, f"{model}/plans.json"),
+            )
+            for name in dataset_names(folder)
+            if parse_dataset_name(name)[1] in suffixes
+        ]
+        for file in files:
+            if other := _difference(file, way):
+                grid.fail_at(
+                    way, "plans", f"{file} has another {other}: choose another name of the plans"
+                )
+
+
+def _difference(file: Path, way: Configuration) -> str:
+    """Name of a setting that plans have in another way than is wanted, or nothing."""
+    from nnunet_sparse.planners.plans import configuration_of, read_plans
+
+    plans = read_plans(file)
+    if plans is None or way.configuration not in plans["configurations"]:
+        return ""
+    if plans.get("experiment_planner_used", way.planner) != way.planner:
+        return f"planner ({plans['experiment_planner_used']})"
+    block = configuration_of(plans, way.configuration).get(BLOCK, {})
+    there = TrainingSettings.from_block(block).to_block()
+    wanted = _defaults(way.planner).replaced(way.settings).to_block()
+    for key in sorted(there.keys() | wanted.keys()):
+        if there.get(key) != wanted.get(key):
+            return f"{key} ({there.get(key)}, not {wanted.get(key)})"
+    return ""
+
+
+def _defaults(planner: str) -> TrainingSettings:
+    """Settings that a planner writes; nnU-Net's write none."""
+    from nnunet_sparse.planners.planner_classes import find_planner
+
+    found = getattr(find_planner(planner), "settings", None)
+    return found if isinstance(found, TrainingSettings) else TrainingSettings()
+
+
+def _check_trainer(grid: Grid, configuration: Configuration) -> None:
+    name = configuration.trainer
+    if name in PAPER:
+        if PAPER[name].configuration[:2] != configuration.configuration[:2]:
+            grid.fail_at(
+                configuration,
+                "trainer",
+                f"{name} trains {PAPER[name].configuration}, not {configuration.configuration}",
+            )
+    elif name != _OWN:
+        trainer = _find_trainer(grid, configuration)
+        # classes of nnU-Net's folders may be loaded twice, so that names tell more than issubclass
+        if configuration.settings and _OWN not in {each.__name__ for each in trainer.__mro__}:
+            grid.fail_at(
+                configuration,
+                "settings",
+                f"{name} does not read settings: leave them out, or use {_OWN} or a trainer "
+                "derived from it (nnU-Net has trainers with a length of their own, as "
+                "nnUNetTrainer_5epochs)",
+            )
+
+
+def _find_trainer(grid: Grid, configuration: Configuration) -> Any:
+    from nnunet_sparse.doctor.batches import find_trainer
+
+    name = configuration.trainer
+    try:
+        with environment(training_environment(grid.paths)):
+            return find_trainer(name)
+    except Exception as error:  # whatever modules of others raise
+        close = difflib.get_close_matches(name, [_OWN, *PAPER], n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        grid.fail_at(configuration, "trainer", f"{error}{hint}")

@@ -1,0 +1,172 @@
+"""One phantom case, and the table of tasks."""
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunet_sparse.phantoms.lesion import draw_lesion
+from nnunet_sparse.phantoms.organ import draw_organ
+from nnunet_sparse.phantoms.shapes import Grid
+from nnunet_sparse.phantoms.subtle import draw_subtle
+from nnunet_sparse.phantoms.tree import draw_tree
+from nnunet_sparse.system.errors import SparseError
+
+DEFAULT_SHAPE = (48, 96, 96)
+DEFAULT_SPACING_MM = (5.0, 3.75, 3.75)
+MIN_SHAPE = (8, 32, 32)
+MAX_NUM_VOXELS = 2**27
+
+Drawing = Callable[[Grid, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class PhantomTask:
+    """One kind of phantom.
+
+    Attributes
+    ----------
+    name
+        Key in :data:`TASKS`.
+    description
+        What it shows, in one sentence.
+    channel_name
+        Channel as nnU-Net's ``dataset.json`` names it: ``CT`` switches CT normalisation on.
+    labels
+        Label names and values, as in ``dataset.json``.
+    generate
+        Draws image (z, y, x), int16, and label (z, y, x), uint8.
+    context
+        Labels that surround the target, for training recipes.
+    """
+
+    name: str
+    description: str
+    channel_name: str
+    labels: dict[str, int]
+    generate: Drawing
+    context: tuple[str, ...] = ()
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        PhantomTask(
+            "lesion",
+            "abdominal CT in Hounsfield units with tumours inside the liver",
+            "CT",
+            {"background": 0, "liver": 1, "tumour": 2},
+            draw_lesion,
+            context=("liver",),
+        ),
+        PhantomTask(
+            "organ",
+            "chest MR with the breasts, large and smooth, among look-alike fat",
+            "MR",
+            {"background": 0, "breast": 1},
+            draw_organ,
+        ),
+        PhantomTask(
+            "tree",
+            "MR of one breast with thin branching tissue",
+            "MR",
+            {"background": 0, "tissue": 1},
+            draw_tree,
+        ),
+        PhantomTask(
+            "subtle",
+            "brain MR with faint lesions, many slices without any",
+            "MR",
+            {"background": 0, "lesion": 1},
+            draw_subtle,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class PhantomCase:
+    """One volume with its label.
+
+    Attributes
+    ----------
+    image
+        (z, y, x), int16; Hounsfield units for ``lesion``, arbitrary units otherwise.
+    label
+        (z, y, x), uint8.
+    spacing_mm
+        Of the axes (z, y, x).
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    spacing_mm: tuple[float, float, float]
+
+
+def check_parameters(
+    task: str, seed: int, shape: tuple[int, ...], spacing_mm: tuple[float, ...]
+) -> None:
+    """Refuse parameters from which no phantom can be drawn.
+
+    Raises
+    ------
+    SparseError
+        If the task is unknown, the seed negative, the shape too small or too large, or a spacing
+        not positive.
+    """
+    if task not in TASKS:
+        raise SparseError(f"unknown phantom task {task!r} (there are: {', '.join(TASKS)})")
+    if seed < 0:
+        raise SparseError(f"seed must be at least 0, got {seed}")
+    if len(shape) != 3 or any(n < least for n, least in zip(shape, MIN_SHAPE, strict=False)):
+        raise SparseError(
+            f"shape must be three numbers of at least {_times(MIN_SHAPE)} (z, y, x), "
+            f"got {_times(shape)}"
+        )
+    if math.prod(shape) > MAX_NUM_VOXELS:
+        raise SparseError(
+            f"shape must have at most {MAX_NUM_VOXELS} voxels (512 cubed), got {_times(shape)}"
+        )
+    if len(spacing_mm) != 3 or not all(math.isfinite(s) and s > 0 for s in spacing_mm):
+        raise SparseError(
+            f"spacing must be three positive numbers of mm (z, y, x), got {_times(spacing_mm)}"
+        )
+
+
+def make_case(
+    task: str,
+    seed: int,
+    case: int,
+    shape: tuple[int, int, int] = DEFAULT_SHAPE,
+    spacing_mm: tuple[float, float, float] = DEFAULT_SPACING_MM,
+) -> PhantomCase:
+    """Draw one case, from a generator of its own: it depends on these arguments only.
+
+    Parameters
+    ----------
+    task
+        Key of :data:`TASKS`.
+    seed
+        Seed of the data set, at least 0.
+    case
+        Number of the case, at least 0.
+    shape
+        Voxels (z, y, x), at least :data:`MIN_SHAPE`. The anatomy fills the field of view.
+    spacing_mm
+        Voxel size (z, y, x); lesions are round in mm.
+
+    Raises
+    ------
+    SparseError
+        See :func:`check_parameters`.
+    """
+    check_parameters(task, seed, shape, spacing_mm)
+    rng = np.random.default_rng([seed, zlib.crc32(task.encode()), case])
+    image, label = TASKS[task].generate(Grid(shape, spacing_mm), rng)
+    return PhantomCase(image, label, spacing_mm)
+
+
+def _times(numbers: tuple[float, ...]) -> str:
+    return " x ".join(str(n) for n in numbers)

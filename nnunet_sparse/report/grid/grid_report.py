@@ -1,0 +1,283 @@
+"""The report of an experiment: one folder with tables, figures and a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nnunet_sparse.grid.cells import SPARSE
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.results import (
+    Result,
+    read_results,
+    target_results,
+    write_results,
+)
+from nnunet_sparse.report.grid import paper_tables as grid_tables
+from nnunet_sparse.report.grid.annotation_cost import AnnotationCost, annotation_hours
+from nnunet_sparse.report.grid.mask_quality import mask_qualities
+from nnunet_sparse.report.grid.page import ShownFigure, render_page
+from nnunet_sparse.report.grid.panels import (
+    Cell,
+    Panel,
+    asked_cells,
+    having,
+    panels,
+    pooled_over,
+    varying,
+)
+from nnunet_sparse.report.grid.paper_figures import (
+    budget_plots,
+    cost_plots,
+    drop_plots,
+    interpolation_plots,
+    selector_plots,
+)
+from nnunet_sparse.report.grid.slice_viewer import viewed_volumes
+from nnunet_sparse.report.report_folder import DEFAULT, PAGE, new_report
+from nnunet_sparse.report.tables import Table
+from nnunet_sparse.system.atomic import write_text
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.figures import save_figure
+from nnunet_sparse.system.software import software
+
+DOCUMENT = "report.md"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes
+    ----------
+    folder
+        Its folder.
+    num_done, num_trainings
+        Trainings that have been scored, and all.
+    sentences
+        The findings in words.
+    """
+
+    folder: Path
+    num_done: int
+    num_trainings: int
+    sentences: tuple[str, ...]
+
+
+def write_report(
+    grid: Grid,
+    folder: Path | None = None,
+    *,
+    cost: AnnotationCost | None = None,
+    formats: Sequence[str] = ("svg", "pdf", "png"),
+    num_cases: int = 2,
+    num_processes: int = 1,
+    overwrite: bool = False,
+) -> Report:
+    """Write the report of what has been scored so far; an earlier one is replaced.
+
+    Parameters
+    ----------
+    grid
+        The experiment.
+    folder
+        Where it is written; by default ``report`` in the experiment's folder.
+    cost
+        Cost of annotation, for figures and a table against hours.
+    formats
+        Formats of the figures.
+    num_cases
+        Test cases of each task and way of training in the slice viewer.
+    num_processes
+        Number of processes.
+    overwrite
+        Whether a folder that is no report is replaced, with all that it holds.
+
+    Raises
+    ------
+    SparseError
+        If nothing has been scored, a summary is damaged, or the folder cannot be replaced.
+    """
+    results, asked = read_results(grid), asked_cells(grid)
+    if not results:
+        raise SparseError(
+            f"no training of {grid.file} has been scored: nnsparse_grid run {grid.file}"
+        )
+    folder = (folder or grid.folder / DEFAULT).resolve()
+    facts = {"newest_result": _newest_result(grid), "software": software()}
+    with new_report(grid, folder, facts, overwrite=overwrite) as fresh:
+        targets = target_results(results)
+        shown = panels(targets, asked)
+        figures = _figures(shown)
+        tables = _tables(grid, shown, panels(results, asked), num_processes)
+        if cost is not None:
+            hours = annotation_hours(grid, targets, cost, num_processes)
+            figures += _figures_of_hours(shown, hours)
+            tables.append(grid_tables.hours_table(shown, hours))
+        _write_figures(fresh, figures, formats)
+        _write_tables(fresh, tables)
+        write_results(results, fresh)
+        num_done, num_trainings = len({r.key for r in results}), len(_score_jobs(grid))
+        report = Report(folder, num_done, num_trainings, tuple(_sentences(tables)))
+        origin = _origin(grid, results)
+        document = _document(grid, report, origin, figures, tables, formats)
+        write_text(fresh / DOCUMENT, document)
+        page = render_page(
+            title=_title(grid),
+            summary=_summary(report),
+            sentences=report.sentences,
+            figures=figures,
+            tables=tables,
+            volumes=viewed_volumes(grid, shown, num_cases),
+            tasks=list(dict.fromkeys(panel.task for panel in shown)),
+            configurations=list(dict.fromkeys(panel.configuration for panel in shown)),
+            origin=origin,
+        )
+        write_text(fresh / PAGE, page)
+    return report
+
+
+def _title(grid: Grid) -> str:
+    return f"Which slices should be annotated? {grid.name}"
+
+
+def _summary(report: Report) -> str:
+    return f"{report.num_done} of {report.num_trainings} trainings have been scored."
+
+
+def _origin(grid: Grid, results: Sequence[Result]) -> str:
+    """What the report was made of, and with which software."""
+    trained = sorted({r.versions for r in results} - {""})
+    return " ".join(
+        [
+            f"Newest result: {_newest_result(grid)}.",
+            *(f"Trained with {versions}." for versions in trained),
+            f"Report by {software()}.",
+        ]
+    )
+
+
+def _score_jobs(grid: Grid) -> list[Job]:
+    return [job for job in job_graph(grid).values() if job.step == "score"]
+
+
+def _newest_result(grid: Grid) -> str:
+    """Moment at which the last training was scored, UTC."""
+    files = [GridFolder(grid.folder).record(job.name) for job in _score_jobs(grid)]
+    newest = max(file.stat().st_mtime for file in files if file.is_file())
+    return datetime.fromtimestamp(newest, UTC).isoformat(sep=" ", timespec="seconds")
+
+
+def _write_figures(folder: Path, figures: Sequence[ShownFigure], formats: Sequence[str]) -> None:
+    (folder / "figures").mkdir()
+    for shown in figures:
+        names = [folder / "figures" / f"{shown.name}.{form}" for form in formats]
+        save_figure(shown.figure, *names)
+
+
+def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
+    (folder / "tables").mkdir()
+    for table in tables:
+        file = folder / "tables" / table.name
+        write_text(file.with_suffix(".md"), table.to_markdown())
+        write_text(file.with_suffix(".csv"), table.to_csv())
+        write_text(file.with_suffix(".tex"), table.to_latex())
+
+
+def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
+    over = pooled_over(_sparse(shown), "selector", "scope", "seed")
+    drop = (
+        "Batched IoU minus that of dense annotation for each density and volume fraction: mean "
+        f"over tasks, in each of them over {over}"
+    )
+    found = [ShownFigure("figure1", drop, drop_plots(shown))]
+    for number, dimensions in ((2, "2D"), (3, "3D")):
+        chosen = [panel for panel in shown if panel.dimensions == dimensions]
+        title = (
+            f"{dimensions}: batched IoU against the number of annotated slices; and of each cell, "
+            f"with lines of equal budget, mean over {over}. {_markers(chosen)}"
+        )
+        found.append(ShownFigure(f"figure{number}", title, budget_plots(chosen)))
+    title = "Batched IoU with and without mask interpolation: mean and standard deviation"
+    found.append(ShownFigure("figure4", title, interpolation_plots(shown)))
+    title = "Deviation of each training from the mean of its cell, by selector"
+    found.append(ShownFigure("figure5", title, selector_plots(shown)))
+    return [figure for figure in found if figure.plots]
+
+
+def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> list[ShownFigure]:
+    found = []
+    for dimensions in ("2D", "3D"):
+        chosen = [panel for panel in shown if panel.dimensions == dimensions]
+        plots = cost_plots(chosen, lambda r: hours.get(r.dataset), "hours of annotation")
+        title = f"{dimensions}: batched IoU against the hours of annotation. {_markers(chosen)}"
+        found.append(ShownFigure(f"hours{dimensions[0]}", title, plots))
+    return [figure for figure in found if figure.plots]
+
+
+def _markers(shown: Sequence[Panel]) -> str:
+    """What markers and lines against a budget are."""
+    cells = _sparse(shown)
+    factors = varying(cells, "selector", "scope", "seed")
+    *first, last = ("density", "volume fraction", *factors)
+    return (
+        f"A marker is the mean over repeats of one {', '.join(first)} and {last}; a line joins the "
+        f"densities of one volume fraction s, mean over {pooled_over(cells, *factors)}"
+    )
+
+
+def _sparse(shown: Sequence[Panel]) -> list[Cell]:
+    return [cell for panel in shown for cell in having(panel.asked, kind=SPARSE)]
+
+
+def _tables(
+    grid: Grid, shown: Sequence[Panel], of_labels: Sequence[Panel], num_processes: int
+) -> list[Table]:
+    tables = [
+        grid_tables.findings_table(shown),
+        *grid_tables.budget_tables(shown),
+        grid_tables.selector_table(shown),
+        grid_tables.area_table(shown),
+    ]
+    if grid.experiment.interpolation is not None:
+        tables.append(grid_tables.interpolation_table(shown))
+        tables.append(grid_tables.quality_table(mask_qualities(grid, num_processes)))
+    return [*tables, grid_tables.metric_table(of_labels)]
+
+
+def _sentences(tables: Sequence[Table]) -> list[str]:
+    """Findings over all tasks in words."""
+    findings = next(table for table in tables if table.name == "findings")
+    return [_sentence(row) for row in findings.rows if row[1] == "all"]
+
+
+def _sentence(row: Sequence[str]) -> str:
+    claim, _, verdict, mean, interval, cells, won = row
+    if not mean:
+        return f"{claim}: {verdict}."
+    return (
+        f"{claim}: {verdict} on these data. Mean difference of batched IoU {mean} (95 % interval "
+        f"{interval}), {won} of {cells} pairs of cells above 0."
+    )
+
+
+def _document(
+    grid: Grid,
+    report: Report,
+    origin: str,
+    figures: Sequence[ShownFigure],
+    tables: Sequence[Table],
+    formats: Sequence[str],
+) -> str:
+    """The report in Markdown, with links to the figures."""
+    lines = [f"# {_title(grid)}", "", _summary(report), ""]
+    lines += [*(f"- {sentence}" for sentence in report.sentences), ""]
+    form = next((form for form in ("svg", "png", "pdf") if form in formats), None)
+    for shown in figures:
+        if form is not None:
+            lines += [f"![{shown.title}](figures/{shown.name}.{form})", "", f"*{shown.title}*", ""]
+    lines += [table.to_markdown() for table in tables]
+    lines.append(origin)
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""How well interpolated labels agree with the dense ones they stand for."""

@@ -1,0 +1,386 @@
+"""The command ``nnsparse_interpolation_quality``."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nnunet_sparse.data.geometry import read_spacing
+from nnunet_sparse.data.label_files import read_label
+from nnunet_sparse.data.raw_dataset import Case, RawDataset
+from nnunet_sparse.data.training_images import TrainingImages, find_training_images
+from nnunet_sparse.dataset_tools.interpolate_command import NETWORK_OPTIONS
+from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET
+from nnunet_sparse.interpolation.interpolator_store import load_interpolator, train_interpolator
+from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
+from nnunet_sparse.interpolation.train_interpolator_command import (
+    add_network_arguments,
+    parse_changes,
+)
+from nnunet_sparse.report.interpolation.interpolation_quality import (
+    CaseQuality,
+    from_json,
+    measure_case,
+    quality_csv,
+    quality_markdown,
+    quality_rows,
+    to_json,
+)
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selectors import selector_class
+from nnunet_sparse.system.atomic import write_json, write_text
+from nnunet_sparse.system.command import (
+    CommandParser,
+    add_num_processes,
+    non_negative_int,
+    run_command,
+)
+from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.parallel import map_cases
+
+WAYS = {
+    **{method: Interpolation(method) for method in METHODS},
+    "correspondence_oneway": Interpolation(one_way=True),
+    "correspondence_verified": Interpolation(verify=True),
+}
+_VERSION = 1
+_WORST = 6
+_FORMATS = ("png", "svg")
+_OPTIONS_FILE = "options.json"
+_REPORT_FILES = ("quality.md", "quality.csv", "quality.png", "quality.svg", "worst.png", "cases")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    from nnunet_sparse.dataset_tools.make_dataset_command import add_split_arguments
+
+    parser = CommandParser(
+        "nnsparse_interpolation_quality",
+        "Interpolate the labels of a dense data set's training volumes from some of their slices, "
+        "and compare with all of them: tables, a plot, and pictures of the worst slices.",
+        "nnsparse_interpolation_quality -d 4 --rho 0.05 0.1 0.2",
+    )
+    parser.add_argument(
+        "-d", dest="base", metavar="ID|NAME", required=True, help="dense data set in nnUNet_raw"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder of the report (default: ./NAME_interpolation)"
+    )
+    parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4, 0.8])
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=tuple(WAYS),
+        default=list(WAYS),
+        help="(default: all)",
+    )
+    parser.add_argument("--selector", default="fixed", help="(default: %(default)s)")
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="of the selector")
+    parser.add_argument(
+        "--axis",
+        default="auto",
+        metavar="AXIS",
+        help="slice axis, as for nnsparse_make_dataset (default: %(default)s)",
+    )
+    add_network_arguments(parser.add_argument_group("interpolation"), of_any_method=True)
+    parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
+    parser.add_argument("--overwrite", action="store_true", help="measure again what is there")
+    add_split_arguments(parser)
+    add_num_processes(parser)
+    return run_command(parser, _run, argv)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.report.interpolation.quality_figures import draw_quality, draw_worst
+
+    check_device(args.device)
+    if NETWORK_METHOD not in {WAYS[method].method for method in args.methods}:
+        for name in NETWORK_OPTIONS:
+            if getattr(args, name):
+                raise SparseError(f"--{name} is for {NETWORK_METHOD}, which --methods leaves out")
+    changes = parse_changes(args.change)
+    ways = [
+        replace(
+            WAYS[method],
+            preset=args.preset or DEFAULT_PRESET,
+            network_seed=args.interpolator_seed,
+            changes=changes,
+        )
+        for method in dict.fromkeys(args.methods)
+    ]
+    variants = {
+        rho: Variant(rho, 1.0, args.selector, seed=args.seed) for rho in sorted(set(args.rho))
+    }
+    images = find_training_images(args)
+    output = args.output or Path(f"{images.raw.name}_interpolation")
+    asked = {
+        "data_set": images.raw.name,
+        "axis": images.axis,
+        "rho": list(variants),
+        "selector": args.selector,
+        "seed": args.seed,
+        "methods": [way.name.removeprefix("mi_") for way in ways],
+    }
+    _check_output(output, asked, args.overwrite)
+    chosen = _chosen_slices(images, variants, args)
+    network, digest = None, None
+    if any(way.uses_network for way in ways):
+        request = next(way for way in ways if way.uses_network).network(args.device)
+        model = train_interpolator(
+            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
+        )
+        network, digest = load_interpolator(model, args.device), model.digest("interpolator")
+    (output / "cases").mkdir(parents=True, exist_ok=True)
+    write_json(output / _OPTIONS_FILE, asked)
+    found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
+    rows = quality_rows(found)
+    table = quality_markdown(rows)
+    write_text(output / "quality.md", table)
+    write_text(output / "quality.csv", quality_csv(rows))
+    title = f"{images.raw.name}: {len(found)} volumes, selector {args.selector}"
+    draw_quality(rows, title, [output / f"quality.{ending}" for ending in _FORMATS])
+    worst = _worst_slices(images, chosen, ways, network, found)
+    (output / "worst.png").unlink(missing_ok=True)
+    if worst:
+        draw_worst(images.raw, worst, output / "worst.png")
+    print(quality_markdown(rows, only_mean=True), end="")
+    pictures = "quality.png, worst.png" if worst else "quality.png; no slice is wrong"
+    print(f"\nreport: {output} (quality.md, quality.csv, {pictures})")
+
+
+def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> None:
+    """Refuse a folder with a report of other options, or with files of these names not ours.
+
+    Raises
+    ------
+    SparseError
+        Naming what differs.
+    """
+    file = output / _OPTIONS_FILE
+    if overwrite:
+        return
+    if not file.exists():
+        taken = [name for name in _REPORT_FILES if (output / name).exists()]
+        if taken:
+            raise SparseError(
+                f"{output / taken[0]} is there already: choose another folder with -o, or replace "
+                "it with --overwrite"
+            )
+        return
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        found = {}
+    wanted = json.loads(json.dumps(asked))
+    if different := [key for key in wanted if found.get(key) != wanted[key]]:
+        key = different[0]
+        raise SparseError(
+            f"{output} holds a report with another {key.replace('_', ' ')} ({found.get(key)}): "
+            "choose another folder with -o, or replace the report with --overwrite"
+        )
+
+
+def _chosen_slices(
+    images: TrainingImages, variants: Mapping[float, Variant], args: argparse.Namespace
+) -> dict[str, dict[float, tuple[int, ...]]]:
+    """Annotated slices of every case by density."""
+    from nnunet_sparse.data.check_base import check_cases
+    from nnunet_sparse.features.feature_store import MaeRequest, slice_features, train_mae
+    from nnunet_sparse.selection.choose_slices import choose_slices
+
+    cls = selector_class(args.selector)
+    checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
+    features = None
+    if "features" in cls.uses:
+        which = images.paths, images.raw, images.cases, images.axis, MaeRequest(device=args.device)
+        train_mae(*which, args.num_processes)
+        features = slice_features(*which, args.num_processes)
+    chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
+    for rho, variant in variants.items():
+        selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
+        for case_id, case in selection.cases.items():
+            chosen[case_id][rho] = case.slices
+    return chosen
+
+
+def _measure_all(
+    images: TrainingImages,
+    chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
+    ways: Sequence[Interpolation],
+    network: Any,
+    digest: str | None,
+    folder: Path,
+    args: argparse.Namespace,
+) -> dict[str, list[CaseQuality]]:
+    """Measure the cases whose file is not there, one after the other where a network is used."""
+    found, todo, asked = {}, {}, {}
+    labels = label_groups(images.raw)
+    for case_id in images.cases:
+        asked[case_id] = {
+            "version": _VERSION,
+            "axis": images.axis,
+            "labels": labels,
+            "spacing": list(_spacing(images.raw.training[case_id], images.raw, images.axis)),
+            **_asked(images.raw.training[case_id], chosen[case_id], ways, digest),
+        }
+        known = None if args.overwrite else _read(folder / f"{case_id}.json", asked[case_id])
+        if known is None:
+            todo[case_id] = _Job(images.raw.training[case_id], chosen[case_id], asked[case_id])
+        else:
+            found[case_id] = known
+    measure = partial(
+        _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
+    )
+    if network is None:
+        measured: Any = map_cases(measure, todo, args.num_processes, "Measuring").items()
+    else:
+        bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
+        measured = ((case_id, measure(job, network=network)) for case_id, job in bar)
+    found.update(measured)
+    return {case_id: found[case_id] for case_id in images.cases}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A case, its annotated slices by density, and what its measurement depends on."""
+
+    files: Case
+    chosen: Mapping[float, tuple[int, ...]]
+    asked: Mapping[str, Any]
+
+
+def _measure(
+    job: _Job,
+    raw: RawDataset,
+    axis: int,
+    ways: Sequence[Interpolation],
+    labels: Mapping[str, Sequence[int]],
+    folder: Path,
+    network: Any = None,
+) -> list[CaseQuality]:
+    """Measure a case and write its file."""
+    files = job.files
+    label = _label(files, raw, axis)
+    warps = _warps(files, raw, axis, network)
+    spacing = _spacing(files, raw, axis)
+    found = measure_case(label, job.chosen, ways, labels, spacing, warps)
+    content = {"asked": job.asked, "found": to_json(found)}
+    write_json(folder / f"{files.case_id}.json", content)
+    return found
+
+
+def _warps(
+    files: Case, raw: RawDataset, axis: int, network: Any, encode: bool = True
+) -> Callable[[Interpolation], tuple[Any, float]]:
+    """What gives the ways of a case their warp, and the seconds that encoding took for all."""
+    if network is None:
+        return lambda _: (None, 0.0)
+    from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+
+    volume = read_volume(files.images, raw.reader(), axis)
+    warp = CorrespondenceWarp(network, volume)
+    start = time.perf_counter()
+    # where they are not kept, every interpolation computes them
+    if encode and warp.keeps_all:
+        warp.encode_all()
+    seconds = time.perf_counter() - start
+    slices = volume.slices
+    return lambda way: (way.checked(warp, slices), seconds) if way.uses_network else (None, 0.0)
+
+
+def _worst_slices(
+    images: TrainingImages,
+    chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
+    ways: Sequence[Interpolation],
+    network: Any,
+    found: Mapping[str, Sequence[CaseQuality]],
+) -> list[Any]:
+    """Slices with most wrong voxels of the first method at the lowest density, one of a case."""
+    from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
+    from nnunet_sparse.selection import slice_pictures as pictures
+
+    way = ways[0]
+    rho = min(quality.rho for qualities in found.values() for quality in qualities)
+    name = way.name.removeprefix("mi_")
+    of_case = {
+        case_id: next(q.worst for q in qualities if (q.rho, q.method) == (rho, name))
+        for case_id, qualities in found.items()
+    }
+    worst_cases = sorted(of_case, key=lambda case_id: -of_case[case_id][1])[:_WORST]
+    shown = []
+    for case_id in worst_cases:
+        index, wrong = of_case[case_id]
+        if index < 0:
+            continue
+        files = images.raw.training[case_id]
+        volume = pictures.read_volume(images.raw, files, files.label, images.axis)
+        annotated = np.zeros(len(volume.label), bool)
+        annotated[list(chosen[case_id][rho])] = True
+        sparse = np.where(annotated[:, None, None], volume.label, 0)
+        warp, _ = _warps(files, images.raw, images.axis, network, encode=False)(way)
+        filled = way.fill(sparse, annotated, _spacing(files, images.raw, images.axis), warp)
+        came = "nothing came"
+        if filled.source[index] != NEVER_REACHED:
+            came = f"from slice {filled.source[index]}"
+            if not filled.label[index].any():
+                came += ",\naveraged to background"
+        title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
+        shown.append(WorstSlice(title, volume, index, filled.label[index]))
+    return shown
+
+
+def label_groups(raw: RawDataset) -> dict[str, list[int]]:
+    """Values of each foreground label or region by its name."""
+    groups = {}
+    for name, value in raw.dataset_json["labels"].items():
+        values = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
+        if values and name != "ignore":
+            groups[name] = values
+    return groups
+
+
+def _label(files: Case, raw: RawDataset, axis: int) -> np.ndarray:
+    if files.label is None:
+        raise SparseError(f"case {files.case_id} of {raw.name} has no label")
+    return np.moveaxis(read_label(files.label, raw.reader()), axis, 0)
+
+
+def _spacing(files: Case, raw: RawDataset, axis: int) -> tuple[float, float]:
+    """Spacing of the slices in mm, along y and x."""
+    y, x = np.delete(read_spacing(files.images[0], raw.reader()), axis).tolist()
+    return y, x
+
+
+def _asked(
+    files: Case,
+    chosen: Mapping[float, tuple[int, ...]],
+    ways: Sequence[Interpolation],
+    network: str | None,
+) -> dict[str, Any]:
+    """What a measurement depends on, as JSON holds it."""
+    statuses = [file.stat() for file in (*files.images, files.label) if file is not None]
+    content = {
+        "files": [[status.st_size, status.st_mtime_ns] for status in statuses],
+        "slices": {f"{rho:g}": slices for rho, slices in chosen.items()},
+        "ways": [way.to_json() for way in ways],
+        "network": network,
+    }
+    return dict(json.loads(json.dumps(content)))
+
+
+def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return from_json(content["found"]) if content["asked"] == asked else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

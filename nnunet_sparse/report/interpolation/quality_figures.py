@@ -1,0 +1,110 @@
+"""Figures of the quality of interpolated labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.report.interpolation.interpolation_quality import QualityRow
+from nnunet_sparse.selection.slice_pictures import SlicedVolume, add_legend, draw_slice
+from nnunet_sparse.system.figures import save_figure
+
+_LEGEND_COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class WorstSlice:
+    """A slice that an interpolation got wrong.
+
+    Attributes
+    ----------
+    title
+        What it is.
+    volume
+        Its volume, with the true label.
+    index
+        Its index.
+    found
+        (y, x) interpolated label.
+    """
+
+    title: str
+    volume: SlicedVolume
+    index: int
+    found: np.ndarray
+
+
+def draw_quality(rows: Sequence[QualityRow], title: str, outputs: Sequence[Path]) -> None:
+    """Draw the IoU against the density: the mean of the labels, or the only one.
+
+    Parameters
+    ----------
+    rows
+        Of all densities and methods.
+    title
+        Above the figure.
+    outputs
+        Files to be written.
+    """
+    several = any(row.label == "mean" for row in rows)
+    shown = [row for row in rows if row.label == "mean" or not several]
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    panels: Any = figure.subplots(1, 2, sharey=True)
+    kinds = ("propagated", "slices that were not annotated"), ("mixed", "all slices")
+    for axes, (kind, name) in zip(panels, kinds, strict=True):
+        for method in dict.fromkeys(row.method for row in shown):
+            points = sorted(
+                (row.rho, getattr(row, kind))
+                for row in shown
+                if row.method == method and getattr(row, kind) is not None
+            )
+            densities_found, scores = [rho for rho, _ in points], [iou for _, iou in points]
+            axes.plot(densities_found, scores, marker="o", label=method)
+        densities = sorted({row.rho for row in shown})
+        axes.set(xscale="log", xlabel="density", title=name)
+        axes.set_xticks(densities, [f"{rho:g}" for rho in densities])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("batched IoU" + (", mean of the labels" if several else ""))
+    # below, where it hides no point
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=_LEGEND_COLUMNS,
+        fontsize=8,
+    )
+    if not any(axes.lines and len(axes.lines[0].get_xdata()) for axes in panels):
+        panels[0].text(
+            0.5, 0.5, "no object in any volume", transform=panels[0].transAxes, ha="center"
+        )
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, *outputs)
+
+
+def draw_worst(dataset: RawDataset, slices: Sequence[WorstSlice], output: Path) -> None:
+    """Draw slices with their true and interpolated labels.
+
+    Parameters
+    ----------
+    dataset
+        The dense data set, for the names of the labels.
+    slices
+        What is shown.
+    output
+        PNG file.
+    """
+    figure = Figure(figsize=(8, 2.6 * len(slices) + 0.8), layout="constrained")
+    grid = figure.subplots(len(slices), 3, squeeze=False)
+    for row, worst in zip(grid, slices, strict=True):
+        image, truth = worst.volume.image[worst.index], worst.volume.label[worst.index]
+        for axes, label in zip(row, (None, truth, worst.found), strict=True):
+            draw_slice(axes, worst.volume, image, label)
+        row[0].set_ylabel(worst.title, fontsize=8)
+    for axes, title in zip(grid[0], ("image", "truth", "interpolated"), strict=True):
+        axes.set_title(title, fontsize=10)
+    add_legend(figure, dataset)
+    save_figure(figure, output)

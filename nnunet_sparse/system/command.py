@@ -1,0 +1,128 @@
+"""What all ``nnsparse_*`` commands share: parsing, messages, exit status.
+
+A command is a module with ``main(argv=None) -> int`` that hands its parser and its work to
+:func:`run_command`. Results go to standard output, messages and progress to standard error.
+"""
+
+import argparse
+import io
+import logging
+import os
+import select
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from nnunet_sparse.system.errors import SparseError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141  # as shells call a program that SIGPIPE has ended
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Argument parser whose errors are one line and whose help keeps the example's layout."""
+
+    def __init__(self, prog: str, description: str, example: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=textwrap.fill(description, 79),
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with one line and exit status 2."""
+        self.exit(EXIT_ERROR, f"error: {message} (see {self.prog} --help)\n")
+
+
+def add_num_processes(parser: argparse.ArgumentParser) -> None:
+    """Add ``-np``/``--num_processes``, as nnU-Net's commands have it."""
+    parser.add_argument(
+        "-np",
+        "--num_processes",
+        type=positive_int,
+        default=default_num_processes(),
+        metavar="N",
+        help="number of parallel processes (default: %(default)s, the cores at hand, at most 8)",
+    )
+
+
+def default_num_processes() -> int:
+    """Number of usable cores, at most 8."""
+    return min(8, len(os.sched_getaffinity(0)))
+
+
+def positive_int(text: str) -> int:
+    """Argparse type: an integer of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return value
+
+
+def non_negative_int(text: str) -> int:
+    """Argparse type: an integer of at least 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return value
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    work: Callable[[argparse.Namespace], None],
+    argv: Sequence[str] | None,
+) -> int:
+    """Parse the arguments, do the work, and turn errors into one line and an exit status.
+
+    Returns
+    -------
+    int
+        0 on success, 2 after an error that the user can solve, 130 after Ctrl-C, 141 if nobody
+        reads the output any more (``| head``). Everything else is a bug of ours and keeps its
+        traceback.
+    """
+    args = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
+        sys.stdout.reconfigure(errors="replace")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
+    try:
+        work(args)
+        sys.stdout.flush()
+    except SparseError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) and _has_no_reader():
+            # what is left in its buffer goes nowhere when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_NO_READER
+        return _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to finish its work", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _has_no_reader() -> bool:
+    """Whether standard output is a pipe whose other end is closed, and no other pipe is broken."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no file
+        return False
+
+
+def _fail(message: str) -> int:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return EXIT_ERROR

@@ -1,0 +1,163 @@
+"""A folder that holds one trained network: trained once, by one process, and never by chance anew.
+
+``checkpoint.pth`` is the network, ``training.json`` says what it was trained on, and
+``checkpoint_latest.pth`` is the state of a training that is under way or was killed.
+"""
+
+import contextlib
+import hashlib
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_sparse.system.atomic import remove_leftovers, write_json
+from nnunet_sparse.system.checkpoint import save_checkpoint
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import locked
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """Where a network is kept.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    command
+        Command line that trains it, for messages.
+    """
+
+    path: Path
+    command: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trained network."""
+        return self.path / "checkpoint.pth"
+
+    @property
+    def latest(self) -> Path:
+        """State of a training on its way."""
+        return self.path / "checkpoint_latest.pth"
+
+    @property
+    def record_file(self) -> Path:
+        """What the network was trained on."""
+        return self.path / "training.json"
+
+    def read_record(self) -> dict[str, Any]:
+        """What the network was trained on."""
+        try:
+            content = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict):
+            raise SparseError(
+                f"{self.record_file} is missing or damaged: {self.command} --overwrite trains it "
+                "again"
+            )
+        return content
+
+    def digest(self, what: str) -> str:
+        """Hash of the trained network.
+
+        Raises
+        ------
+        SparseError
+            If there is none; ``what`` names it.
+        """
+        if not self.checkpoint.is_file():
+            raise SparseError(f"no {what} in {self.path}: {self.command}")
+        return hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()[:16]
+
+    @contextmanager
+    def training(self, record: Mapping[str, Any], overwrite: bool) -> Iterator[bool]:
+        """Hold the folder for a training; the value tells whether there is anything to do.
+
+        Parameters
+        ----------
+        record
+            What the network is to be trained on.
+        overwrite
+            Train again what is there.
+
+        Raises
+        ------
+        SparseError
+            If a network is there that was trained on something else.
+        """
+        before = self._time()
+        if before is not None and not overwrite:
+            self._check(record)
+            yield False
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        with _made_or_removed(self.path), self.lock():
+            remove_leftovers(self.path)
+            if self._time() != before:  # by the process that was waited for
+                self._check(record)
+                yield False
+                return
+            yield True
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from working in the folder."""
+        waiting = f"Another process is working in {self.path}, waiting for it"
+        with locked(self.path / ".lock", waiting):
+            yield
+
+    def finish(self, content: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        """Write the trained network and its record; the training is done then."""
+        # never the old network with the new record
+        self.checkpoint.unlink(missing_ok=True)
+        write_json(self.record_file, record)
+        save_checkpoint(content, self.checkpoint)
+        self.latest.unlink(missing_ok=True)
+
+    def load(self) -> dict[str, Any]:
+        """Content of the checkpoint, on the CPU."""
+        import torch
+
+        try:
+            content: dict[str, Any] = torch.load(
+                self.checkpoint, map_location="cpu", weights_only=True
+            )
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise self.damaged() from error
+        return content
+
+    def damaged(self) -> SparseError:
+        """What to say of a checkpoint that holds no network, or another one."""
+        return SparseError(
+            f"{self.checkpoint} is damaged: {self.command} --overwrite trains it again"
+        )
+
+    def _time(self) -> int | None:
+        return self.checkpoint.stat().st_mtime_ns if self.checkpoint.is_file() else None
+
+    def _check(self, record: Mapping[str, Any]) -> None:
+        """Refuse a network that was trained on something else than it would be now."""
+        found = self.read_record()
+        different = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
+        if different:
+            raise SparseError(
+                f"{self.path} holds a network that was trained with other {', '.join(different)}: "
+                f"{self.command} --overwrite trains it again"
+            )
+
+
+@contextmanager
+def _made_or_removed(folder: Path) -> Iterator[None]:
+    """Remove the folder if the work fails before anything is in it."""
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise

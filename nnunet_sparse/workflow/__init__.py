@@ -1,1 +1,0 @@
-"""The Snakemake workflow of an experiment."""

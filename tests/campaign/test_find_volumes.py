@@ -1,0 +1,154 @@
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BaseMaker
+from published_trees import write_series
+
+from nnunet_sparse.campaign.find_volumes import find_volumes, volumes_of_dataset
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.system.errors import SparseError
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def found(*sources: Path, channels: int = 1) -> dict[str, list[str]]:
+    volumes = find_volumes(sources, channels)
+    return {volume.case_id: [path.name for path in volume.channels] for volume in volumes}
+
+
+def test_a_folder_is_searched(tmp_path: Path) -> None:
+    touch(tmp_path, "b.nii.gz", "deep/a.NRRD", "c.mha", "notes.txt", ".hidden.nii", "s.seg.nrrd")
+    assert found(tmp_path) == {"a": ["a.NRRD"], "b": ["b.nii.gz"], "c": ["c.mha"]}
+
+
+def test_a_campaign_among_the_volumes_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "campaign/campaign.json", "campaign/images/a_0000.nii.gz")
+    assert found(tmp_path) == {"a": ["a.nii.gz"]}
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "b.nii.gz")
+    assert found(tmp_path / "b.nii.gz") == {"b": ["b.nii.gz"]}
+
+
+def test_links_to_folders_are_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "far/deep/a.nii.gz", "scans/b.nii.gz")
+    (tmp_path / "scans" / "link").symlink_to(tmp_path / "far")
+    assert list(found(tmp_path / "scans")) == ["a", "b"]
+
+
+def test_links_in_circles(tmp_path: Path) -> None:
+    write_series(touch(tmp_path, "scans/x/a.nii.gz") / "scans" / "z", np.zeros((3, 4, 5)))
+    for link, target in (("x/back", "."), ("again", "z"), ("self", "self")):
+        (tmp_path / "scans" / link).symlink_to(tmp_path / "scans" / target)
+    assert found(tmp_path / "scans") == {"a": ["a.nii.gz"], "z": ["z"]}
+
+
+@pytest.mark.skipif(
+    sys.getfilesystemencoding() != "utf-8", reason="names of files are ASCII in this locale"
+)
+def test_names_become_case_ids(tmp_path: Path) -> None:
+    touch(tmp_path, "Müller, J (2).nii.gz", "x.y.nii")
+    assert list(found(tmp_path)) == ["M_ller_J_2", "x.y"]
+
+
+@pytest.mark.parametrize("other", ["x/a.nii", "a.mha", "A.nii.gz"])
+def test_two_volumes_of_one_name(tmp_path: Path, other: str) -> None:
+    touch(tmp_path, "a.nii.gz", other)
+    with pytest.raises(SparseError, match="would both be case"):
+        find_volumes([tmp_path], 1)
+
+
+def test_channels_by_nnunets_names(tmp_path: Path) -> None:
+    touch(tmp_path, "a_0000.nii.gz", "a_0001.nii.gz", "b_0001.nii.gz", "b_0000.nii.gz")
+    assert found(tmp_path, channels=2) == {
+        "a": ["a_0000.nii.gz", "a_0001.nii.gz"],
+        "b": ["b_0000.nii.gz", "b_0001.nii.gz"],
+    }
+    with pytest.raises(SparseError, match="has 2 channels, --channels names 1"):
+        find_volumes([tmp_path], 1)
+
+
+def test_one_channel_by_nnunets_names(tmp_path: Path) -> None:
+    assert list(found(touch(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz"))) == ["a", "b"]
+
+
+def test_numbers_that_are_no_channels(tmp_path: Path) -> None:
+    touch(tmp_path, "scan_0001.nii.gz", "scan_0002.nii.gz")
+    assert list(found(tmp_path)) == ["scan_0001", "scan_0002"]
+
+
+def test_a_missing_channel(tmp_path: Path) -> None:
+    touch(tmp_path, "a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz")
+    with pytest.raises(SparseError, match="or some are missing"):
+        find_volumes([tmp_path], 2)
+
+
+def test_dicom_folders(tmp_path: Path) -> None:
+    for name in ("p1/late", "p2"):
+        write_series(tmp_path / name, np.zeros((3, 4, 5)))
+    for number, file in enumerate(sorted((tmp_path / "p2").iterdir())):
+        file.rename(file.with_name(f"IM{number}"))  # as scanners write them
+    assert found(tmp_path) == {"p1_late": ["late"], "p2": ["p2"]}
+    assert found(tmp_path / "p2") == {"p2": ["p2"]}
+
+
+def test_lists(tmp_path: Path) -> None:
+    touch(tmp_path, "scans/a.nii.gz", "scans/b.nii.gz")
+    (tmp_path / "list.txt").write_text("# mine\nscans/a.nii.gz\n\n")
+    assert found(tmp_path / "list.txt") == {"a": ["a.nii.gz"]}
+    (tmp_path / "list.csv").write_text("case,image\nfirst,scans/b.nii.gz\n,scans/a.nii.gz\n")
+    assert found(tmp_path / "list.csv") == {"a": ["a.nii.gz"], "first": ["b.nii.gz"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("l.txt", "none.nii", "lists 'none.nii', which does not exist"),
+        ("l.txt", "l.txt", "lists 'l.txt', which is no volume"),
+        ("l.txt", ".", "which holds no DICOM series"),
+        ("l.csv", "file\na.nii\n", "must be a table with the column image"),
+        ("l.csv", 'image\n"' + 140_000 * "x", "l.csv, line 2: field larger than"),
+        ("l.txt", "~nouser/x.nii.gz", "lists '~nouser/x.nii.gz', which does not exist"),
+        ("l.pdf", "", "is no volume: expected"),
+    ],
+)
+def test_bad_lists(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SparseError, match=message):
+        find_volumes([tmp_path / name], 1)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(SparseError, match="no volumes in"):
+        find_volumes([tmp_path], 1)
+    with pytest.raises(SparseError, match="does not exist"):
+        find_volumes([tmp_path / "x"], 1)
+
+
+def test_data_sets(make_base: BaseMaker) -> None:
+    folder = make_base(num_train=2, channels=2)
+    shutil.rmtree(folder / "labelsTr")
+    volumes = volumes_of_dataset(RawDataset.open(folder))
+    assert [v.case_id for v in volumes] == ["tr_00", "tr_01"]
+    (folder / "imagesTr" / "tr_01_0001.nii.gz").unlink()
+    with pytest.raises(SparseError, match=r"tr_01 of .* has 1 image files, dataset\.json declares"):
+        volumes_of_dataset(RawDataset.open(folder))
+
+
+def test_data_sets_of_other_formats(make_base: BaseMaker) -> None:
+    base = make_base(num_train=1, ending=".tif")
+    assert volumes_of_dataset(RawDataset.open(base))[0].channels[0].name == "tr_00_0000.tif"
+    content = (base / "dataset.json").read_text().replace(".tif", ".npz")
+    (base / "dataset.json").write_text(content)
+    (base / "imagesTr" / "tr_00_0000.tif").rename(base / "imagesTr" / "tr_00_0000.npz")
+    with pytest.raises(SparseError, match=r"tr_00_0000\.npz is no volume: campaigns read \.nii"):
+        volumes_of_dataset(RawDataset.open(base))

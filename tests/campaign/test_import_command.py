@@ -1,0 +1,428 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from campaign.annotator import annotate, edit, load, read_rows, write_rows
+from campaign.scans import SHAPE, write_scans
+from PIL import Image
+
+from nnunet_sparse.campaign import import_campaign as import_module
+from nnunet_sparse.campaign.import_command import main
+from nnunet_sparse.campaign.worklist_command import main as worklist
+from nnunet_sparse.dataset_tools.interpolate_command import main as interpolate
+from nnunet_sparse.report.selection.show_selection import main as show_selection
+from nnunet_sparse.system.paths import NnUNetPaths
+
+CASES = ("a", "b", "c", "d", "e")
+IGNORE = 3
+
+
+@pytest.fixture
+def campaign(paths: NnUNetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Annotated without a fault: 3 of 12 slices of each of five volumes."""
+    monkeypatch.chdir(tmp_path)
+    write_scans(tmp_path / "scans", CASES)
+    make = ("make", "scans", "-o", "campaign", "--slices_per_volume", "3", "-np", "1")
+    assert worklist([*make, "--labels", "ball", "core"]) == 0
+    annotate(tmp_path / "campaign", tmp_path / "truth")
+    assert paths.raw.is_dir()
+    return tmp_path / "campaign"
+
+
+def imported(*options: str) -> int:
+    return main(["campaign", "-np", "1", *options])
+
+
+def dataset(campaign: Path, name: str = "Dataset500_campaign") -> Path:
+    return campaign.parent / "nnunet" / "nnUNet_raw" / name
+
+
+def content(campaign: Path, file: str) -> Any:
+    return json.loads((dataset(campaign) / file).read_text("utf-8"))
+
+
+def asked(campaign: Path, case_id: str) -> list[int]:
+    return [int(r["slice"]) for r in read_rows(campaign) if r["case"] == case_id]
+
+
+def not_asked(campaign: Path, case_id: str) -> int:
+    return next(i for i in range(3, SHAPE[0]) if i not in asked(campaign, case_id))
+
+
+def painted(campaign: Path, case_id: str) -> int:
+    """A slice that was asked for and shows an object."""
+    label = load(campaign / "labels" / f"{case_id}.nii.gz")
+    return next(i for i in asked(campaign, case_id) if (label[..., i] == 1).any())
+
+
+def paint(campaign: Path, case_id: str, index: int, value: int, everywhere: bool = False) -> None:
+    def change(voxels: np.ndarray) -> None:
+        voxels[(slice(None), slice(None), index) if everywhere else (2, 3, index)] = value
+
+    edit(campaign / "labels" / f"{case_id}.nii.gz", change)
+
+
+def test_a_sparse_data_set(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported("--tool", "ITK-SNAP", "--annotator", "Ada", "--date", "2026-11") == 0
+    assert "annotated:  15 slices in 5 volumes" in capsys.readouterr().out
+    labels = {"background": 0, "ball": 1, "core": 2, "ignore": 3}
+    assert content(campaign, "dataset.json")["labels"] == labels
+    for case_id in CASES:
+        truth = load(campaign.parent / "truth" / f"{case_id}.nii.gz")
+        label = load(dataset(campaign) / "labelsTr" / f"{case_id}.nii.gz")
+        expected = np.full(truth.shape, IGNORE)
+        chosen = asked(campaign, case_id)
+        expected[..., chosen] = truth[..., chosen]
+        np.testing.assert_array_equal(label, expected)
+        image = dataset(campaign) / "imagesTr" / f"{case_id}_0000.nii.gz"
+        assert image.samefile(campaign.parent / "scans" / f"{case_id}.nii.gz")
+        placed: Any = nibabel.load(dataset(campaign) / "labelsTr" / f"{case_id}.nii.gz")
+        original: Any = nibabel.load(image)
+        np.testing.assert_array_equal(placed.affine, original.affine)
+        assert content(campaign, "selection.json")["cases"][case_id]["slices"] == sorted(chosen)
+    folds = content(campaign, "splits_final.json")
+    assert [len(folds), len(folds[0]["train"]), len(folds[0]["val"])] == [3, 4, 1]
+    record = content(campaign, "import.json")
+    given = {"tool": "ITK-SNAP", "annotator": "Ada", "date": "2026-11"}
+    assert record["provenance"] == given
+    assert record["cases"]["a"]["kind"] == "volume"
+
+
+def test_the_campaigns_labels_stay_as_they_are(campaign: Path) -> None:
+    before = {p: p.read_bytes() for p in (campaign / "labels").iterdir()}
+    assert imported() == 0
+    assert {p: p.read_bytes() for p in (campaign / "labels").iterdir()} == before
+
+
+def test_it_outlives_the_campaign(campaign: Path) -> None:
+    for file in (campaign.parent / "scans").iterdir():  # converted, so that images are its own
+        image: Any = nibabel.load(file)
+        nibabel.save(nibabel.Nifti1Image(image.get_fdata(), image.affine), file.with_suffix(""))
+        file.unlink()
+    shutil.rmtree(campaign)
+    make = ("make", "scans", "-o", "campaign", "--slices_per_volume", "3", "-np", "1")
+    assert worklist([*make, "--labels", "ball", "core"]) == 0
+    assert imported("--confirm_empty") == 0
+    shutil.rmtree(campaign)
+    assert load(dataset(campaign) / "imagesTr" / "a_0000.nii.gz").shape == SHAPE[::-1]
+
+
+def test_the_same_again(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported() == 0
+    assert imported() == 0
+    assert "exists:" in capsys.readouterr().out
+    paint(campaign, "a", painted(campaign, "a"), 2)
+    assert imported() == 2
+    assert "exists with other content (import.json); --overwrite" in capsys.readouterr().err
+    assert imported("--overwrite") == 0
+    assert load(dataset(campaign) / "labelsTr" / "a.nii.gz")[2, 3, painted(campaign, "a")] == 2
+    assert imported("--name", "other") == 0
+    assert dataset(campaign, "Dataset501_other").is_dir()
+
+
+def _shifted(campaign: Path) -> None:
+    file = campaign / "labels" / "a.nii.gz"
+    image: Any = nibabel.load(file)
+    affine = image.affine.copy()
+    affine[0, 3] += 2
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), file)
+
+
+def _stretched(campaign: Path) -> None:
+    file = campaign / "labels" / "a.nii.gz"
+    image: Any = nibabel.load(file)
+    affine = image.affine @ np.diag([1.1, 1, 1, 1])
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), affine), file)
+
+
+def _cropped(campaign: Path) -> None:
+    file = campaign / "labels" / "a.nii.gz"
+    image: Any = nibabel.load(file)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj)[:-1], image.affine), file)
+
+
+def _confirm(campaign: Path) -> None:
+    rows = read_rows(campaign)
+    for row in rows:
+        if (row["case"], int(row["slice"])) == ("a", painted(campaign, "a")):
+            row["confirmed_empty"] = "yes"
+    write_rows(campaign, rows)
+
+
+def _lose_ignore(campaign: Path) -> None:
+    def lose(voxels: np.ndarray) -> None:
+        voxels[voxels == IGNORE] = 0
+
+    edit(campaign / "labels" / "a.nii.gz", lose)
+
+
+REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "shifted": (_shifted, "a.nii.gz"),
+    "stretched": (_stretched, "a.nii.gz"),
+    "cropped": (_cropped, "a.nii.gz has shape"),
+    "values": (lambda c: paint(c, "a", painted(c, "a"), 7), "a.nii.gz holds"),
+    "extra": (lambda c: paint(c, "a", not_asked(c, "a"), 1), "annotated, but not asked for"),
+    "untouched": (lambda c: paint(c, "a", painted(c, "a"), 0, True), "as prefilled, without an"),
+    "ignored": (lambda c: paint(c, "a", painted(c, "a"), IGNORE, True), "ignore everywhere"),
+    "missing": (lambda c: (c / "labels" / "a.nii.gz").unlink(), "a.nii.gz is missing"),
+    "truncated": (lambda c: (c / "labels" / "a.nii.gz").write_bytes(b"x"), "a.nii.gz is damaged"),
+    "contradiction": (_confirm, "confirmed empty, but with an object"),
+    "ignore lost": (_lose_ignore, "was the label ignore lost?"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(campaign: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    spoil, message = REFUSALS[name]
+    spoil(campaign)
+    capsys.readouterr()
+    assert imported() == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "a.nii.gz" in error
+    assert message in error
+    assert error.count("\n") == 1
+    assert [p for p in dataset(campaign).parent.iterdir() if p.name[0] != "."] == []
+    assert list(dataset(campaign).parent.glob(".nnsparse_partial*")) == []
+
+
+def test_partial(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = painted(campaign, "a")
+    paint(campaign, "a", index, 0, everywhere=True)
+    (campaign / "labels" / "b.nii.gz").unlink()
+    assert imported() == 2
+    assert "2 problems (see above)" in capsys.readouterr().err
+    assert imported("--partial") == 0
+    assert f"  a: {index}\n" in capsys.readouterr().out
+    assert (load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index] == IGNORE).all()
+    assert not (dataset(campaign) / "labelsTr" / "b.nii.gz").exists()
+    assert content(campaign, "dataset.json")["numTraining"] == 4
+
+
+def test_partial_goes_not_on_with_a_wrong_file(campaign: Path) -> None:
+    _shifted(campaign)
+    assert imported("--partial") == 2
+
+
+def test_confirmed_on_the_command_line(campaign: Path) -> None:
+    index = painted(campaign, "a")
+    paint(campaign, "a", index, 0, everywhere=True)
+    assert imported("--confirm_empty", f"a:{index}") == 0
+    assert (load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index] == 0).all()
+    row = next(r for r in read_rows(campaign) if (r["case"], r["slice"]) == ("a", str(index)))
+    assert (row["confirmed_empty"], row["status"]) == ("yes", "confirmed empty")
+
+
+def test_confirming_does_not_hide_an_object(campaign: Path) -> None:
+    assert imported("--confirm_empty", f"a:{painted(campaign, 'a')}") == 2
+
+
+def test_unfinished_slices(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = painted(campaign, "a")
+    paint(campaign, "a", index, IGNORE, everywhere=True)
+    paint(campaign, "a", index, 1)
+    assert imported() == 2
+    assert "with objects, but ignore in place of background" in capsys.readouterr().err
+    assert imported("--partial") == 0
+    assert (load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index] == IGNORE).all()
+
+
+@pytest.mark.parametrize("with_background", [False, True])
+def test_extra_slices_are_taken(campaign: Path, with_background: bool) -> None:
+    index = not_asked(campaign, "a")
+    paint(campaign, "a", index, 1)
+    if with_background:
+
+        def outline(voxels: np.ndarray) -> None:
+            voxels[2:4, 4, index] = 0
+
+        edit(campaign / "labels" / "a.nii.gz", outline)
+    assert imported("--accept_extra") == 0
+    plane = load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index]
+    assert np.count_nonzero(plane == 1) == 1
+    assert np.count_nonzero(plane == 0) == (2 if with_background else plane.size - 1)
+    assert index in content(campaign, "selection.json")["cases"]["a"]["slices"]
+    assert content(campaign, "import.json")["cases"]["a"]["extra"] == [index]
+
+
+def test_extra_slices_are_left_out(campaign: Path) -> None:
+    index = not_asked(campaign, "a")
+    paint(campaign, "a", index, 1)
+    assert imported("--drop_extra") == 0
+    assert (load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index] == IGNORE).all()
+
+
+def test_background_that_nobody_asked_for(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _lose_ignore(campaign)
+    assert imported() == 2
+    assert "was the label ignore lost?" in capsys.readouterr().err
+    assert imported("--accept_extra") == 0
+    shown = capsys.readouterr().out
+    assert "left out:   9 slices of 1 volume, not asked for, and background only" in shown
+    label = load(dataset(campaign) / "labelsTr" / "a.nii.gz")
+    annotated = np.flatnonzero((label != IGNORE).any(axis=(0, 1)))
+    assert list(annotated) == sorted(asked(campaign, "a"))
+
+
+def test_what_nobody_can_tell_stays_unknown_on_slices_confirmed_empty(campaign: Path) -> None:
+    rows = read_rows(campaign)
+    index = painted(campaign, "a")
+    paint(campaign, "a", index, 0, everywhere=True)
+    paint(campaign, "a", index, IGNORE)
+    for row in rows:
+        if (row["case"], int(row["slice"])) == ("a", index):
+            row["confirmed_empty"] = "yes"
+    write_rows(campaign, rows)
+    assert imported() == 0
+    plane = load(dataset(campaign) / "labelsTr" / "a.nii.gz")[..., index]
+    assert (plane[2, 3], np.count_nonzero(plane)) == (IGNORE, 1)
+
+
+def test_files_of_no_case_are_named(
+    campaign: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    label = campaign / "labels" / "b.nii.gz"
+    label.rename(campaign / "labels" / "b final.nii.gz")
+    assert imported() == 2
+    assert "- campaign/labels/b final.nii.gz belongs to no case" in caplog.text
+    assert imported("--partial") == 0
+    assert "unknown:    campaign/labels/b final.nii.gz" in capsys.readouterr().out
+
+
+def test_a_label_that_changes_while_it_is_imported(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = import_module.link_file
+
+    def save(*arguments: object, **options: object) -> None:
+        link(*arguments, **options)  # type: ignore[arg-type]
+        paint(campaign, "a", painted(campaign, "a"), 2)
+
+    monkeypatch.setattr(import_module, "link_file", save)
+    assert imported() == 2
+    assert "a.nii.gz has changed since it was looked at" in capsys.readouterr().err
+    assert not dataset(campaign).exists()
+
+
+@pytest.mark.usefixtures("campaign")
+def test_split_that_was_made_before_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported("--val", "1") == 0
+    assert imported("--val", "2", "--overwrite") == 0
+    assert "4 train, 1 val (volumes keep the part of earlier" in capsys.readouterr().out
+
+
+def test_a_damaged_split(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (campaign / "split.json").write_text("{}")
+    assert imported() == 2
+    assert "split.json is damaged" in capsys.readouterr().err
+
+
+def test_validation_volumes_stay_what_they_are(campaign: Path) -> None:
+    for case_id in "de":
+        (campaign / "labels" / f"{case_id}.nii.gz").rename(campaign / f"{case_id}.nii.gz")
+    assert imported("--partial", "--val", "1") == 0
+    first = content(campaign, "splits_final.json")[0]
+    for case_id in "de":
+        (campaign / f"{case_id}.nii.gz").rename(campaign / "labels" / f"{case_id}.nii.gz")
+    assert imported("--overwrite", "--val", "2", "--seed", "5") == 0
+    second = content(campaign, "splits_final.json")[0]
+    assert set(first["val"]) < set(second["val"])
+    assert set(first["train"]) < set(second["train"])
+
+
+def test_dry_run(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (campaign / "worklist.csv").read_bytes()
+    assert imported("--dry_run") == 0
+    assert "nothing was written" in capsys.readouterr().out
+    assert not dataset(campaign).exists()
+    assert (campaign / "worklist.csv").read_bytes() == before
+    assert not (campaign / "split.json").exists()
+
+
+def test_masks_of_single_slices(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks = campaign.parent / "masks"
+    masks.mkdir()
+    expected = {}
+    for case_id in CASES:
+        truth = load(campaign.parent / "truth" / f"{case_id}.nii.gz")
+        for index in asked(campaign, case_id):
+            plane = truth[..., index].T  # rows y, columns x
+            Image.fromarray(plane.astype(np.uint8)).save(masks / f"{case_id}_slice{index:03d}.png")
+            expected[case_id, index] = truth[..., index]
+    wrong = masks / f"a_slice{not_asked(campaign, 'a')}.png"
+    Image.fromarray(plane.astype(np.uint8)).save(wrong)
+    assert imported("--annotations", str(masks)) == 2
+    error = capsys.readouterr().err
+    assert f"{wrong.name}: slice {not_asked(campaign, 'a')} is annotated" in error
+    wrong.unlink()
+    assert imported("--annotations", str(masks)) == 0
+    for (case_id, index), plane in expected.items():
+        label = load(dataset(campaign) / "labelsTr" / f"{case_id}.nii.gz")
+        np.testing.assert_array_equal(label[..., index], plane)
+
+
+def test_a_call_that_was_killed_is_gone_on_with(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module, "write_json", killed)
+        assert imported() == 130
+    (left,) = dataset(campaign).parent.glob(".nnsparse_partial_*")
+    before = (left / "labelsTr" / "a.nii.gz").stat().st_mtime_ns
+    assert imported() == 0
+    assert (dataset(campaign) / "labelsTr" / "a.nii.gz").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--val", "5"), "no volume is left to train on"),
+        (("--val", "0"), "val must be a number of volumes"),
+        (("--name", "a b"), "a b"),
+        (("--id", "1000"), "a data set ID lies between 1 and 999"),
+        (("--annotations", "none"), "none is no folder"),
+        (("--accept_extra", "--drop_extra"), "not allowed with"),
+    ],
+)
+def test_bad_options(
+    campaign: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], message: str
+) -> None:
+    capsys.readouterr()
+    try:
+        status = imported(*options)
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not dataset(campaign).exists()
+
+
+def test_a_name_that_is_taken(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = dataset(campaign, "Dataset009_campaign")
+    other.mkdir()
+    assert imported() == 2
+    assert "was not imported from a campaign; give another --name" in capsys.readouterr().err
+    assert imported("--overwrite") == 2
+    assert list(other.iterdir()) == []
+
+
+def test_what_needs_a_dense_base_says_so(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported() == 0
+    for command in (interpolate, show_selection):
+        capsys.readouterr()
+        assert command(["-d", "500"] if command is interpolate else ["500"]) == 2
+        assert "was imported from the campaign campaign" in capsys.readouterr().err
+    assert len(list(dataset(campaign).parent.glob("Dataset*"))) == 1

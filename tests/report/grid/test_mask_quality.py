@@ -1,0 +1,96 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BaseMaker
+from grid_fixtures import write_grid
+from tiny import array, write_volume
+
+from nnunet_sparse.grid.cells import INTERPOLATED
+from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.job_records import GridFolder, Record
+from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.report.grid.mask_quality import mask_qualities
+from nnunet_sparse.selection.selection import CaseSelection, Selection
+from nnunet_sparse.system.errors import SparseError
+
+TEXT = """\
+nnunet: nnunet
+tasks:
+  - {base: 4, positive_weight: 3, labels: [LABELS]}
+configurations:
+  - configuration: 2d
+rho: [0.2]
+s: [1]
+selectors: [fixed, random]
+seeds: [0, 1]
+interpolation: {methods: [shape]}
+"""
+
+
+def interpolated(grid: Grid) -> list[Job]:
+    jobs = job_graph(grid).values()
+    return [job for job in jobs if job.step == "dataset" and job.subject.kind == INTERPOLATED]
+
+
+def publish(grid: Grid, job: Job, base: Path, wrong: int = 0) -> Path:
+    """An interpolated data set with a number of organ voxels that are background in truth."""
+    name = f"Dataset{600 + interpolated(grid).index(job)}_{job.key}"
+    folder = grid.paths.raw / name
+    cases = {}
+    for k, file in enumerate(sorted((base / "labelsTr").iterdir())[:2]):
+        label = array(file)
+        background = np.argwhere(label == 0)[: wrong if k == 0 else 0]
+        label[tuple(background.T)] = 1
+        write_volume(folder / "labelsTr" / file.name, label)
+        write_volume(folder / "imagesTr" / file.name.replace(".nii", "_0000.nii"), label)
+        cases[file.name.partition(".")[0]] = CaseSelection(len(label), (0,))
+    (folder / "dataset.json").write_text((base / "dataset.json").read_text("utf-8"))
+    selection = Selection(base.name, job.subject.variant, 0, cases)
+    (folder / "selection.json").write_text(json.dumps(selection.to_json()))
+    record = Record(job.name, {}, {}, 1.0, {"dataset": name, "num_slices": 2})
+    GridFolder(grid.folder).write(job.name, record)
+    return folder
+
+
+def test_variants_that_differ_in_seed_or_weight(tmp_path: Path, make_base: BaseMaker) -> None:
+    base = make_base()
+    grid = write_grid(tmp_path, TEXT.replace("LABELS", "organ"))
+    files = sorted((base / "labelsTr").iterdir())[:2]
+    voxels = sum(int((array(file) == 1).sum()) for file in files)
+    jobs = interpolated(grid)
+    for wrong, job in enumerate(jobs[:3]):
+        publish(grid, job, base, wrong)
+    found = mask_qualities(grid, 1)
+    factors = [(q.selector, q.positive_weight, q.seed, q.done) for q in found]
+    assert factors == [
+        ("fixed", 1.0, 0, True),
+        ("random", 3.0, 0, True),
+        ("fixed", 1.0, 1, True),
+        ("random", 3.0, 1, False),
+    ]
+    truth = [voxels / (voxels + wrong) for wrong in range(3)]
+    assert [q.iou for q in found] == [*map(pytest.approx, truth), None]
+
+
+def test_what_was_measured_is_kept_after_the_data_set(tmp_path: Path, make_base: BaseMaker) -> None:
+    base = make_base()
+    grid = write_grid(tmp_path, TEXT.replace("LABELS", ""))
+    one, other, *_ = interpolated(grid)
+    shutil.rmtree(publish(grid, one, base))
+    measured = publish(grid, other, base)
+    before = mask_qualities(grid, 1)
+    assert [q.iou for q in before] == [None, 1, None, None]
+    shutil.rmtree(measured)
+    assert mask_qualities(grid, 1) == before
+
+
+def test_a_label_that_is_gone(tmp_path: Path, make_base: BaseMaker) -> None:
+    base = make_base()
+    grid = write_grid(tmp_path, TEXT.replace("LABELS", ""))
+    folder = publish(grid, interpolated(grid)[0], base)
+    (folder / "imagesTr" / "tr_00_0000.nii.gz").unlink()
+    with pytest.raises(SparseError, match="has no label of tr_00, which is annotated"):
+        mask_qualities(grid, 1)

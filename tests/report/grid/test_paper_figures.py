@@ -1,0 +1,201 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from grid_results import result
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from nnunet_sparse.grid.results import Result
+from nnunet_sparse.report.grid.panels import Cell, panels
+from nnunet_sparse.report.grid.paper_figures import (
+    Plot,
+    arranged,
+    budget_plots,
+    cost_plots,
+    drop_plots,
+    interpolation_lines,
+    interpolation_plots,
+    selector_deviations,
+    selector_plots,
+)
+
+DENSE = {"kind": "dense", "rho": 1.0}
+FILLED = {"kind": "interpolated", "interpolation": "shape"}
+
+
+def drawn(plot: Plot) -> Any:
+    """Axes of a plot, drawn so that nothing is left to be computed."""
+    figure: Figure = arranged([plot])
+    figure.draw_without_rendering()
+    return figure.axes[0]
+
+
+def texts(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def legend(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def asked(*results: Result) -> list[Cell]:
+    return [Cell.of_result(r) for r in results]
+
+
+def test_drop_is_the_mean_over_tasks() -> None:
+    results = [
+        result(iou - drop, task=task, rho=rho)
+        for task, iou in (("A", 0.8), ("B", 0.6))
+        for rho, drop in ((0.1, 0.2 if task == "A" else 0.1), (0.4, -0.05))
+        if (task, rho) != ("B", 0.4)
+    ]
+    results += [result(iou, task=task, **DENSE) for task, iou in (("A", 0.8), ("B", 0.6))]
+    (plot,) = drop_plots(panels(results))
+    assert plot.title == "2D: batched IoU minus dense, 2 tasks"
+    # a mean over one of the tasks would mislead
+    assert texts(drawn(plot)) == ["-0.150", "missing"]
+    assert drop_plots(panels([result()])) == []
+
+
+@pytest.mark.parametrize("gain", [-0.2, 0.1])
+def test_no_difference_has_the_colour_in_the_middle(gain: float) -> None:
+    results = [result(0.5 + gain, rho=0.1), result(0.5, rho=0.2), result(0.5, **DENSE)]
+    axes = drawn(drop_plots(panels(results))[0])
+    (image,) = axes.images
+    assert (image.norm.vmin, image.norm.vmax) == pytest.approx((-abs(gain), abs(gain)))
+    red, _, blue = to_rgb(image.to_rgba(gain))
+    assert (blue > red) is (gain > 0)
+    assert np.ptp(to_rgb(image.to_rgba(0.0))) < 0.02
+
+
+def test_a_drop_of_nothing_can_be_drawn() -> None:
+    assert texts(drawn(drop_plots(panels([result(), result(**DENSE)]))[0])) == ["+0.000"]
+    shown = panels([], asked(result(), result(**DENSE)))
+    assert texts(drawn(drop_plots(shown)[0])) == ["missing"]
+
+
+def test_budgets_that_are_missing_are_in_the_legend() -> None:
+    cells = asked(*(result(rho=r, s=s) for r in (0.1, 0.2, 0.4) for s in (0.5, 1)), result(**DENSE))
+    done = [
+        result(0.6, rho=rho, num_slices=round(1000 * rho), repeat=k)
+        for rho in (0.1, 0.4)
+        for k in (0, 1)
+    ]
+    left, right = budget_plots(panels(done, cells))
+    axes = drawn(left)
+    assert legend(axes) == ["s = 0.5: missing", "s = 1", "dense: missing"]
+    # the line has a gap where a density is missing
+    line = axes.lines[3].get_xydata()
+    assert line[::2].tolist() == [[100, 0.6], [400, 0.6]]
+    assert np.isnan(line[1]).all()
+    axes = drawn(right)
+    assert "dashed: missing" in axes.get_xlabel()
+    assert texts(axes) == [".60", ".60"]
+    assert len(axes.collections) == 4 + 1
+
+
+def test_selectors_have_markers_and_fractions_lines() -> None:
+    results = [
+        result(iou, rho=rho, s=s, selector=selector, num_slices=round(1000 * rho * s))
+        for selector, iou in (("fixed", 0.5), ("random", 0.7))
+        for rho in (0.1, 0.2)
+        for s in (0.5, 1)
+    ]
+    axes = drawn(budget_plots(panels(results))[0])
+    assert legend(axes) == ["s = 0.5", "s = 1", "fixed", "random"]
+    fixed, random, line = axes.lines[:3]
+    assert (fixed.get_marker(), random.get_marker(), line.get_marker()) == ("o", "s", "None")
+    assert fixed.get_color() == random.get_color() == line.get_color()
+    assert line.get_xydata().tolist() == [[50, 0.6], [100, 0.6]]
+    handles = {
+        text: h.get_marker() for h, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    assert (handles["fixed"], handles["random"]) == ("o", "s")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "100", "200"]
+
+
+def test_budgets_close_to_each_other_share_a_number() -> None:
+    results = [result(rho=k / 10, num_slices=n) for k, n in enumerate((100, 103, 400, 1000), 1)]
+    axes = drawn(budget_plots(panels(results))[0])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "400", "1000"]
+    assert axes.get_xticks(minor=True).tolist() == [103]
+
+
+def test_a_panel_in_which_nothing_is_done() -> None:
+    shown = panels([], asked(result(), result(**FILLED), result(selector="ual")))
+    left, right = budget_plots(shown)
+    assert texts(drawn(left)) == ["missing"]
+    assert texts(drawn(right)) == []
+    assert texts(drawn(interpolation_plots(shown)[0])) == ["missing"]
+    assert texts(drawn(selector_plots(shown)[0])) == ["missing", "missing"]
+
+
+def test_slices_that_are_not_known_are_not_drawn() -> None:
+    axes = drawn(budget_plots(panels([result(num_slices=0), result(rho=0.4)]))[0])
+    points = axes.lines[0].get_xydata()
+    assert np.isnan(points[0, 0])
+    assert points[1].tolist() == [200, 0.5]
+
+
+def test_costs_that_are_not_known_are_not_drawn() -> None:
+    costs = {0.2: 3.0}
+    shown = panels([result(), result(rho=0.4)])
+    (plot,) = cost_plots(shown, lambda r: costs.get(r.rho), "hours")
+    axes = drawn(plot)
+    assert axes.lines[0].get_xydata()[0].tolist() == [3, 0.5]
+    assert np.isnan(axes.lines[0].get_xydata()[1, 0])
+    assert axes.get_xlabel() == "hours"
+
+
+def test_the_same_slices_count_once() -> None:
+    results = [
+        result(0.3, repeat=0),
+        result(0.5, repeat=1),
+        result(0.9, repeat=2),  # without counterpart
+        *(
+            result(0.6, repeat=k, **{**FILLED, "interpolation": m})
+            for m in ("a", "b")
+            for k in (0, 1)
+        ),
+    ]
+    assert interpolation_lines(panels(results)[0]) == {
+        "without, s = 1": {0.2: [0.3, 0.5]},
+        "a, s = 1": {0.2: [0.6, 0.6]},
+        "b, s = 1": {0.2: [0.6, 0.6]},
+    }
+
+
+def test_one_training_has_no_deviation() -> None:
+    axes = drawn(interpolation_plots(panels([result(0.3), result(0.4, **FILLED)]))[0])
+    bars = [segment for c in axes.containers for segment in c[2][0].get_segments()]
+    assert all(np.isnan(segment).any() or len(segment) == 0 for segment in bars)
+    assert legend(axes) == ["without, s = 1", "shape, s = 1"]
+
+
+def test_deviations_from_the_mean_of_selectors() -> None:
+    results = [
+        result(0.4, selector="a", repeat=0),
+        result(0.6, selector="a", repeat=1),
+        result(0.8, selector="b"),
+        result(0.9, selector="a", rho=0.4),  # alone in its cell
+    ]
+    found = selector_deviations(panels(results)[0])
+    # the mean of the cell is (0.5 + 0.8) / 2
+    assert found == {"a": pytest.approx([-0.25, -0.05]), "b": pytest.approx([0.15])}
+    scopes = panels([result(scope="volume"), result(scope="dataset")])[0]
+    assert list(selector_deviations(scopes)) == ["fixed (dataset)", "fixed (volume)"]
+
+
+def test_a_selector_alone() -> None:
+    (plot,) = selector_plots(panels([result()]))
+    assert texts(drawn(plot)) == ["no other selector"]
+
+
+def test_parts_of_a_figure_are_beside_each_other() -> None:
+    plots = [Plot(name, lambda axes: axes.plot([1]), "task", "2d") for name in "abc"]
+    axes = arranged(plots).axes
+    assert [one.get_title() for one in axes] == ["a", "b", "c", ""]
+    assert [one.axison for one in axes] == [True, True, True, False]
+    assert math.isclose(arranged(plots).get_figwidth(), 2 * arranged(plots[:1]).get_figwidth())

@@ -1,0 +1,207 @@
+import numpy as np
+from grid_results import result
+
+from nnunet_sparse.grid.results import Result
+from nnunet_sparse.report.grid import paper_tables as grid_tables
+from nnunet_sparse.report.grid.mask_quality import MaskQuality
+from nnunet_sparse.report.grid.panels import Cell, panels
+
+TASK = "Hippocampus, 2d"
+
+
+def cells(*results: Result) -> list[Cell]:
+    return [Cell.of_result(r) for r in results]
+
+
+def test_cells_hold_mean_and_deviation_over_trainings() -> None:
+    results = [
+        *(result(iou, rho=0.1, s=1.0, repeat=k) for k, iou in enumerate((0.4, 0.5, 0.6))),
+        result(0.3, rho=0.2, s=0.5),
+        result(0.8, rho=1.0, s=1.0, kind="dense"),
+        result(0.7, rho=0.1, s=1.0, configuration="3d_fullres"),
+    ]
+    two, three = grid_tables.budget_tables(panels(results))
+    assert two.header == ("task", "rho", "s = 0.5", "s = 1", "dense")
+    assert two.rows == (
+        (TASK, "0.100", "", "0.500 ± 0.100", "0.800"),
+        (TASK, "0.200", "0.300", "", "0.800"),
+    )
+    # nobody asks for dense annotation in 3D
+    assert three.header == ("task", "rho", "s = 1")
+    assert three.rows == (("Hippocampus, 3d_fullres", "0.100", "0.700"),)
+    assert two.groups == (("Hippocampus", "2d"),) * 2
+
+
+def test_what_is_asked_for_has_its_place() -> None:
+    asked = cells(
+        *(result(rho=rho, s=s, selector=x) for rho in (0.1, 0.2) for s in (0.5, 1.0) for x in "ab"),
+        result(rho=1.0, kind="dense"),
+        result(task="Liver", rho=0.1),
+    )
+    shown = panels([result(0.5, rho=0.1, s=1.0, selector="a")], asked)
+    (table,) = grid_tables.budget_tables(shown)
+    assert table.rows == (
+        (TASK, "0.100", "", "0.500 (1 of 2)", ""),
+        (TASK, "0.200", "", "", ""),
+        ("Liver, 2d", "0.100", "", "", ""),
+    )
+    table = grid_tables.selector_table(shown)
+    assert table.header == ("task", "rho", "s", "slices", "a", "b", "fixed")
+    assert [row[4:] for row in table.rows if "" not in row[3:4]] == [("0.500", "", "")]
+    assert len(table.rows) == 5
+    assert len(grid_tables.area_table(shown).rows) == 5
+    assert len(grid_tables.metric_table(shown).rows) == 10
+    assert [row[4] for row in grid_tables.metric_table(shown).rows][-1] == ""
+
+
+def test_scopes_are_not_pooled() -> None:
+    results = [result(0.4, scope="volume"), result(0.6, scope="dataset")]
+    (table,) = grid_tables.budget_tables(panels(results))
+    assert table.header == ("task", "rho", "scope", "s = 1")
+    assert [row[2:] for row in table.rows] == [("dataset", "0.600"), ("volume", "0.400")]
+    area = grid_tables.area_table(panels(results))
+    assert [row[:4] for row in area.rows] == [
+        (TASK, "fixed", "1.000", "dataset"),
+        (TASK, "fixed", "1.000", "volume"),
+    ]
+
+
+def test_seeds_are_told_apart_or_named() -> None:
+    results = [result(0.4, seed=0), result(0.6, seed=3)]
+    (table,) = grid_tables.budget_tables(panels(results))
+    assert table.title.endswith("over seeds and repeats")
+    table = grid_tables.selector_table(panels(results))
+    assert [row[3:] for row in table.rows] == [("0", "200", "0.400"), ("3", "200", "0.600")]
+
+
+def test_findings_of_all_and_of_each_task() -> None:
+    results = [
+        result(0.5 + gain, task=task, rho=rho, s=s, num_slices=100, repeat=repeat)
+        for task, gain_of in (("A", 0.1), ("B", 0.0))
+        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
+        for repeat in range(2)
+    ]
+    table = grid_tables.findings_table(panels(results, cells(result(task="C"))))
+    verdicts = {(row[0][:12], row[1]): row[2:] for row in table.rows}
+    assert verdicts["fewer slices", "all"][1] == "+0.050"
+    assert verdicts["fewer slices", "A, 2d"] == (
+        "supported",
+        "+0.100",
+        "+0.100 to +0.100",
+        "1",
+        "100%",
+    )
+    assert verdicts["fewer slices", "B, 2d"][0] == "undecided"
+    assert verdicts["fewer slices", "C, 2d"][0] == "no pair of cells is done"
+    assert table.groups[0] == ("", "")
+
+
+def test_what_holds_for_one_selector_need_not_for_another() -> None:
+    results = [
+        result(0.5 + gain, selector=selector, rho=rho, s=s, num_slices=100, repeat=repeat)
+        for selector, gain_of in (("fixed", -0.1), ("random", 0.04))
+        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
+        for repeat in range(2)
+    ]
+    rows = grid_tables.findings_table(panels(results)).rows
+    found = {row[0].rpartition(" ")[2]: row[2:4] for row in rows if "fewer slices" in row[0]}
+    assert found == {
+        "budget)": ("not supported", "-0.030"),
+        "fixed": ("not supported", "-0.100"),
+        "random": ("supported", "+0.040"),
+    }
+
+
+def test_findings_are_asked_before_they_are_done() -> None:
+    asked = cells(result(), result(selector="ual"), result(interpolation="shape"))
+    asked.append(Cell.of_result(result(interpolation="shape", kind="interpolated")))
+    table = grid_tables.findings_table(panels([result()], asked))
+    assert [row[0] for row in table.rows][3:] == [
+        "ual is better than fixed",
+        "mask interpolation (shape) helps",
+    ]
+
+
+def test_interpolation_beside_the_same_slices() -> None:
+    results = [
+        result(0.5),
+        result(0.6, interpolation="shape", kind="interpolated"),
+        result(0.9, rho=0.4),
+    ]
+    table = grid_tables.interpolation_table(panels(results))
+    assert table.rows == ((TASK, "shape", "0.200", "1.000", "0.500", "0.600"),)
+
+
+def test_interpolation_by_selector_and_together() -> None:
+    filled = {"interpolation": "shape", "kind": "interpolated"}
+    results = [
+        result(0.5),
+        result(0.7, **filled),
+        result(0.6, selector="random", positive_weight=3.0, kind="partner"),
+        result(0.4, selector="random", kind="sparse"),
+        result(0.9, selector="random", positive_weight=3.0, **filled),
+    ]
+    table = grid_tables.interpolation_table(panels(results))
+    assert table.header[4:] == ("selector", "weight", "without", "with")
+    assert [row[4:] for row in table.rows] == [
+        ("all", "all", "0.550 ± 0.071", "0.800 ± 0.141"),
+        ("fixed", "1", "0.500", "0.700"),
+        ("random", "3", "0.600", "0.900"),
+    ]
+
+
+def test_area_and_hours() -> None:
+    results = [result(0.4, rho=0.1, num_slices=100), result(0.6, num_slices=200)]
+    asked = cells(*results, result(rho=0.4))
+    assert grid_tables.area_table(panels(results)).rows == (
+        (TASK, "fixed", "1.000", "100-200", "0.500"),
+    )
+    (row,) = grid_tables.area_table(panels(results, asked)).rows
+    assert row[-1] == "0.500 (2 of 3 densities)"
+    hours = {results[0].dataset: 2.0, results[1].dataset: 1.0}
+    rows = grid_tables.hours_table(panels(results, asked), hours).rows
+    assert [row[-2:] for row in rows] == [("1.00", "0.600"), ("2.00", "0.400"), ("", "")]
+
+
+def test_a_number_of_slices_that_is_not_known_is_missing() -> None:
+    results = [result(0.4, rho=0.1, num_slices=0), result(0.6, num_slices=200)]
+    (row,) = grid_tables.area_table(panels(results)).rows
+    assert row[-2:] == ("200", "")
+
+
+def test_undefined_scores_are_not_missing() -> None:
+    empty = result(counts=np.zeros((3, 3), int), batched_IoU=None, batched_Dice=None)
+    row = grid_tables.metric_table(panels([empty])).rows[0]
+    assert row[5] == "undefined"
+    assert grid_tables.budget_tables(panels([empty]))[0].rows[0][2] == "undefined"
+
+
+def test_a_label_called_mean_is_not_the_mean() -> None:
+    ones = np.tile([1, 0, 0], (10, 1))
+    label = result(counts=ones, label="mean")
+    mean = result(counts=np.stack([ones, ones * 0 + [0, 1, 0]]), label="mean")
+    rows = grid_tables.metric_table(panels([label, mean])).rows
+    assert [row[4:6] for row in rows] == [("mean", "1.000"), ("mean over labels", "0.500")]
+
+
+def test_masks_of_variants_that_differ_in_little() -> None:
+    def quality(iou: float | None, **changes: object) -> MaskQuality:
+        values = {"scope": "volume", "positive_weight": 1.0, "seed": 0, "done": True, **changes}
+        return MaskQuality("Liver", "shape", 0.2, 1.0, "random", **values, iou=iou)  # type: ignore[arg-type]
+
+    qualities = [
+        quality(0.9, positive_weight=3.0),
+        quality(0.8),
+        quality(None, seed=1, done=False),
+        quality(None, seed=2),
+    ]
+    table = grid_tables.quality_table(qualities)
+    assert table.header[4:] == ("selector", "weight", "seed", "batched IoU")
+    assert [row[5:] for row in table.rows] == [
+        ("1", "0", "0.800"),
+        ("1", "1", ""),
+        ("1", "2", "undefined"),
+        ("3", "0", "0.900"),
+    ]
+    # masks do not depend on how they are used
+    assert set(table.groups) == {("Liver", "")}

@@ -1,0 +1,165 @@
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from tiny import tree
+
+from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.report.interpolation.interpolation_quality import (
+    from_json,
+    measure_case,
+    quality_csv,
+    quality_markdown,
+    quality_rows,
+    to_json,
+)
+from nnunet_sparse.report.interpolation.quality_command import main
+
+NEAREST = Interpolation("nearest")
+LABELS = {"a": [1], "both": [1, 2], "none": [3]}
+
+
+def case_of(*rows):
+    """A label of slices of one row each."""
+    return np.array(rows)[:, None, :]
+
+
+def measured(label, **chosen):
+    slices = {float(rho.removeprefix("r").replace("_", ".")): s for rho, s in chosen.items()}
+    return measure_case(label, slices, [NEAREST], LABELS, (1, 1), lambda _: (None, 0.0))
+
+
+def test_scores_by_hand():
+    label = case_of([1, 1, 0, 2], [1, 0, 0, 2], [0, 0, 1, 2], [1, 1, 0, 0])
+    (found,) = measured(label, r0_5=[0, 3])
+    # slices 1 and 2 are found as [1, 1, 0, 2] and [1, 1, 0, 0]
+    assert found.propagated["a"] == [1, 3, 1]
+    assert found.mixed["a"] == [5, 3, 1]
+    assert found.propagated["both"] == [2, 3, 2]
+    assert found.worst == (2, 4)
+    rows = {row.label: row for row in quality_rows({"case": [found]})}
+    assert rows["a"].propagated == pytest.approx(0.2)
+    assert rows["a"].mixed == pytest.approx(5 / 9)
+    assert rows["none"].mixed is None
+    assert rows["mean"].propagated == pytest.approx((1 / 5 + 2 / 7) / 2)
+
+
+def test_voxels_of_all_cases_are_pooled():
+    first, second = case_of([1, 1], [1, 1]), case_of([1, 0], [0, 0])
+    cases = {"x": measured(first, r0_5=[0]), "y": measured(second, r0_5=[0])}
+    (row, *_) = quality_rows(cases)
+    assert row.propagated == pytest.approx(2 / 3)  # 1 and 0 by case
+    assert row.mixed == pytest.approx(5 / 6)
+
+
+def test_every_slice_annotated():
+    (found,) = measured(case_of([1, 2], [0, 1]), r1_0=[0, 1])
+    row = quality_rows({"x": [found]})[0]
+    assert (row.mixed, row.propagated) == (1.0, None)
+    assert found.worst == (-1, 0)
+    assert "| 1 | nearest | a | 1.000 | n/a |" in quality_markdown([row])
+
+
+def test_tables_and_back():
+    found = measured(case_of([1, 2], [0, 1], [1, 1]), r0_5=[0, 2], r0_1=[0])
+    assert from_json(json.loads(json.dumps(to_json(found)))) == found
+    rows = quality_rows({"x": found})
+    table = list(csv.DictReader(quality_csv(rows).splitlines()))
+    assert [row["label"] for row in table] == ["a", "both", "none", "mean"] * 2
+    assert table[2]["mixed"] == ""
+    markdown = quality_markdown(rows, only_mean=True)
+    assert markdown.count("| mean |") == 2
+    assert "| a |" not in markdown
+    assert "| ATLAS lesion | 0.5621 | 0.7326 | 0.8831 | 0.9674 | n/a |" in markdown
+
+
+@pytest.mark.usefixtures("short")
+def test_the_command(paths, make_base, tmp_path, capsys):
+    make_base()
+    before = tree(paths.raw)
+    argv = ["-d", "4", "--rho", "0.2", "0.5", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    for method in ("correspondence", "shape", "nearest", "correspondence_oneway"):
+        assert f"| 0.2 | {method} | mean | 0." in shown
+    assert {file.name for file in tmp_path.iterdir() if file.is_file()} == {
+        "options.json",
+        "quality.csv",
+        "quality.md",
+        "quality.png",
+        "quality.svg",
+        "worst.png",
+    }
+    assert min(imread(tmp_path / "worst.png").shape[:2]) > 300
+    assert tree(paths.raw) == before
+    times = {file: file.stat().st_mtime_ns for file in (tmp_path / "cases").iterdir()}
+    assert len(times) == 7
+    assert main(argv) == 0
+    assert capsys.readouterr().out == shown
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+    others = [*argv, "--methods", "shape", "--selector", "random"]
+    assert main(others) == 2
+    assert "a report with another selector (fixed): choose another" in capsys.readouterr().err
+    assert {file: file.stat().st_mtime_ns for file in times} == times
+    assert main([*others, "--overwrite"]) == 0
+    assert "correspondence" not in capsys.readouterr().out
+    assert all(file.stat().st_mtime_ns != times[file] for file in times)
+
+
+@pytest.mark.usefixtures("short")
+def test_what_a_measurement_depends_on(paths, make_base, tmp_path):
+    make_base()
+    argv = ["-d", "4", "--rho", "0.3", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
+    argv += ["--methods", "correspondence"]
+    case = tmp_path / "cases" / "tr_00.json"
+    label = paths.raw / "Dataset004_Tiny" / "labelsTr" / "tr_00.nii.gz"
+
+    def is_measured_again(*more):
+        before = {file: file.stat().st_mtime_ns for file in case.parent.iterdir()}
+        assert main([*argv, *more]) == 0
+        return [file.stem for file in sorted(before) if file.stat().st_mtime_ns != before[file]]
+
+    assert main(argv) == 0
+    all_cases = sorted(file.stem for file in case.parent.iterdir())
+    assert is_measured_again() == []
+    os.utime(label, ns=(0, 0))
+    assert is_measured_again() == [case_id for case_id in all_cases if case_id == "tr_00"]
+    assert is_measured_again("--overwrite") == all_cases
+
+
+@pytest.mark.parametrize("name", ["quality.csv", "worst.png", "cases"])
+def test_files_of_others_are_not_replaced(make_base, tmp_path, capsys, name):
+    make_base()
+    output = tmp_path / "report"
+    output.mkdir()
+    (output / name).write_text("mine")
+    argv = ["-d", "4", "--rho", "0.3", "-o", str(output), "-np", "1", "--methods", "nearest"]
+    assert main(argv) == 2
+    assert f"{name} is there already: choose another folder" in capsys.readouterr().err
+    assert (output / name).read_text("utf-8") == "mine"
+
+
+def test_options_of_a_network_that_is_not_used_are_refused(make_base, tmp_path, capsys):
+    make_base()
+    argv = ["-d", "4", "-o", str(tmp_path), "--methods", "nearest", "--preset", "full"]
+    assert main(argv) == 2
+    assert "--preset is for correspondence" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--rho", "1.5"], "rho must lie in (0, 1], got 1.5"),
+        (["--selector", "nope"], "unknown selector 'nope'"),
+        (["-device", "quantum"], "device 'quantum' cannot be used"),
+    ],
+)
+def test_bad_arguments(make_base, tmp_path, monkeypatch, capsys, argv, message):
+    make_base()
+    monkeypatch.chdir(tmp_path)
+    assert main(["-d", "4", "-np", "1", *argv]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("*interpolation"))

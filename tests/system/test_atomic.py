@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunet_sparse.system.atomic import atomic_path, canonical_json, remove_leftovers, write_json
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+)
+documents = st.recursive(
+    scalars, lambda d: st.lists(d) | st.dictionaries(st.text(), d), max_leaves=20
+)
+
+
+@given(documents)
+def test_canonical_json_is_json(content: object) -> None:
+    assert json.loads(canonical_json(content)) == content
+
+
+def test_canonical_json_layout() -> None:
+    text = canonical_json({"b": [1, 2.5], "a": {"y": [], "x": [[1], [2]]}})
+    assert text == (
+        '{\n  "a": {\n    "x": [\n      [1],\n      [2]\n    ],\n    "y": []\n  },\n'
+        '  "b": [1, 2.5]\n}\n'
+    )
+
+
+def test_canonical_json_keeps_the_order_on_request() -> None:
+    assert canonical_json({"b": 1, "a": 2}, sort_keys=False).index('"b"') < 5
+
+
+def test_canonical_json_refuses_nan() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"a": float("nan")})
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    write_json(file, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_path(file) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise RuntimeError
+    assert json.loads(file.read_text("utf-8")) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path):
+    others = [
+        ".nnsparse_nnsparsePlans_2d",
+        ".nnsparse.lock",
+        ".nnsparse_short",
+        "nnsparse_a1b2c3d4",
+    ]
+    for name in (".nnsparse_a1b2c3_4", *others):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".nnsparse_abcdefgh").touch()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, ".nnsparse_abcdefgh"}

@@ -1,0 +1,100 @@
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
+from nnunet_sparse.system.errors import SparseError
+
+
+def parser() -> CommandParser:
+    result = CommandParser("nnsparse_x", "Does x.", "nnsparse_x -np 2")
+    add_num_processes(result)
+    return result
+
+
+def run_raising(error: BaseException) -> int:
+    def work(_: argparse.Namespace) -> None:
+        raise error
+
+    return run_command(parser(), work, [])
+
+
+def test_success() -> None:
+    assert run_command(parser(), lambda _: None, ["-np", "3"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (SparseError("two\n  lines"), "error: two lines\n"),
+        (PermissionError(13, "Permission denied", "/a/b"), "error: /a/b: Permission denied\n"),
+        (OSError(28, "No space left on device"), "error: file system: No space left on device\n"),
+    ],
+)
+def test_errors_are_one_line(
+    capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
+    assert run_raising(error) == 2
+    assert capsys.readouterr() == ("", line)
+
+
+def test_terminals_that_know_ascii_only() -> None:
+    program = """
+from nnunet_sparse.system.command import CommandParser, run_command
+run_command(CommandParser("x", "x", "x"), lambda _: print("0.5 \\u00b1 0.1"), [])
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"0.5", b"?", b"0.1"]
+
+
+def test_a_reader_that_has_seen_enough() -> None:
+    program = """
+import sys
+from nnunet_sparse.system.command import CommandParser, run_command
+work = lambda _: [print("a line") for _ in range({lines})]
+sys.exit(run_command(CommandParser("x", "x", "x"), work, []))
+"""
+    for lines in (1, 100_000):
+        command = [sys.executable, "-c", program.format(lines=lines)]
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (141, b"")
+    # another pipe
+    assert run_raising(BrokenPipeError(32, "Broken pipe")) == 2
+
+
+def test_interrupt_and_bugs() -> None:
+    assert run_raising(KeyboardInterrupt()) == 130
+    with pytest.raises(ZeroDivisionError):
+        run_raising(ZeroDivisionError())
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_bad_number_of_processes(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_command(parser(), lambda _: None, [f"-np={value}"])
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: argument -np/--num_processes: must be a whole number")
+    assert err.count("\n") == 1
+
+
+def test_help_shows_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_command(parser(), lambda _: None, ["--help"])
+    assert caught.value.code == 0
+    assert "example:\n  nnsparse_x -np 2" in capsys.readouterr().out

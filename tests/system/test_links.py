@@ -1,0 +1,55 @@
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from nnunet_sparse.system.links import link_file
+
+
+def source_of(folder: Path) -> Path:
+    source = folder / "data" / "source"
+    source.parent.mkdir()
+    source.write_text("content")
+    return source
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_first_choice(tmp_path: Path, hard: bool) -> None:
+    source, link = source_of(tmp_path), tmp_path / "link"
+    link_file(source, link, hard)
+    assert link.is_symlink() is not hard
+    assert link.samefile(source)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_second_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard: bool) -> None:
+    refuse(monkeypatch, "hardlink_to" if hard else "symlink_to")
+    source, link = source_of(tmp_path), tmp_path / "link"
+    link_file(source, link, hard)
+    assert link.is_symlink() is hard
+    assert link.samefile(source)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_last_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard: bool) -> None:
+    refuse(monkeypatch, "hardlink_to")
+    refuse(monkeypatch, "symlink_to")
+    source, link = source_of(tmp_path), tmp_path / "link"
+    link_file(source, link, hard)
+    assert not link.samefile(source)
+    assert link.read_text("utf-8") == "content"
+    assert link.stat().st_mtime_ns == source.stat().st_mtime_ns
+
+
+def test_existing_links_stay(tmp_path: Path) -> None:
+    source, link = source_of(tmp_path), tmp_path / "link"
+    link.write_text("other")
+    link_file(source, link)
+    assert link.read_text("utf-8") == "other"
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError
+
+    monkeypatch.setattr(Path, method, fail)
