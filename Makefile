@@ -53,6 +53,7 @@ bench: $(UV)
 lint: $(UV)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
+	$(RUN) .ci/check_layers
 
 typecheck: $(UV)
 	$(RUN) mypy
