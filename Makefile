@@ -53,7 +53,7 @@ bench: $(UV)
 lint: $(UV)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
-	$(RUN) .ci/check_layers
+	$(RUN) .ci/check_imports
 
 typecheck: $(UV)
 	$(RUN) mypy
