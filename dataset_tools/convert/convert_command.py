@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_sparse.data.dataset_options import add_dataset_id_option
 from nnunet_sparse.dataset_tools.convert.atlas import find_atlas
 from nnunet_sparse.dataset_tools.convert.convert import (
     Converted,
@@ -17,14 +18,14 @@ from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
 from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
 from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
 from nnunet_sparse.dataset_tools.convert.source_cases import Found
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    positive_int,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_dry_run_option,
+    add_num_processes_option,
+    add_overwrite_option,
+    add_seed_option,
+)
 from nnunet_sparse.system.paths import configured_or_default_paths
 
 
@@ -77,7 +78,7 @@ def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
     )
     parser.add_argument("folder", type=Path, metavar="IN", help="folder of the published data set")
     parser.add_argument("-o", "--name", help="name after the ID (default: the task's)")
-    parser.add_argument("--id", type=int, help="data set ID, 1 to 999 (default: a free one)")
+    add_dataset_id_option(parser)
     parser.add_argument(
         "--spacing",
         type=float,
@@ -95,7 +96,7 @@ def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
     parser.add_argument(
         "--native", action="store_true", help="keep the voxels: no resampling, no cropping"
     )
-    parser.add_argument("--seed", type=non_negative_int, default=0, help="seed of the split")
+    add_seed_option(parser, "the split")
     parser.add_argument(
         "--exclude", nargs="+", default=[], metavar="CASE", help="cases to leave out"
     )
@@ -104,13 +105,9 @@ def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
         action="store_true",
         help="leave out cases that lack image or label, instead of stopping",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a converted data set of the same name"
-    )
-    parser.add_argument(
-        "--dry_run", action="store_true", help="check the files and say what would be made"
-    )
-    add_num_processes(parser)
+    add_overwrite_option(parser, "replace a converted data set of the same name")
+    add_dry_run_option(parser, "check the files and say what would be made")
+    add_num_processes_option(parser)
     return parser
 
 
@@ -129,7 +126,7 @@ def _work_atlas(args: argparse.Namespace) -> None:
 
 
 def _work_dbc(args: argparse.Namespace) -> None:
-    if args.task == "both" and (args.name is not None or args.id is not None):
+    if args.task == "both" and (args.name is not None or args.dataset_id is not None):
         raise SparseError("--name and --id are for one data set; choose it with --task")
     masks = None if args.masks is None else _folder(args.masks)
     found = find_dbc(_folder(args.folder), args.skip_incomplete, masks, args.mapping, args.exclude)
@@ -168,7 +165,7 @@ def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: Found
             args.folder,
             found,
             voxels,
-            dataset_id=args.id,
+            dataset_id=args.dataset_id,
             name=args.name,
             seed=args.seed,
             num_processes=args.num_processes,

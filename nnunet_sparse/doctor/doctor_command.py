@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.system.atomic import canonical_json
-from nnunet_sparse.system.command import CommandParser, add_num_processes, positive_int, run_command
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import add_num_processes_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
 
 EXIT_BROKEN = 1
@@ -62,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "configurations _CONFIG is added to its name (default: ./DATASET_CONFIG_batch.png)",
     )
     parser.add_argument("--no_picture", action="store_true", help="draw no picture")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
-    add_num_processes(parser)
+    add_overwrite_option(parser, "replace existing pictures")
+    add_num_processes_option(parser)
     broken: list[bool] = []
     status = run_command(parser, lambda args: broken.append(_run(args)), argv)
     return EXIT_BROKEN if status == 0 and any(broken) else status

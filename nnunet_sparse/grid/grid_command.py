@@ -9,11 +9,13 @@ from typing import Any, NoReturn
 
 from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
 from nnunet_sparse.grid.experiment import open_grid
+from nnunet_sparse.grid.grid_options import add_grid_argument
 from nnunet_sparse.grid.jobs import STEPS, job_graph
 from nnunet_sparse.grid.template import PRESETS, template
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import add_output_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
 
 
@@ -70,14 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(
             name, help=text, description=description, example=f"nnsparse_grid {name} grid.yaml"
         )
-        command.add_argument("grid", type=Path, metavar="GRID.yaml")
+        add_grid_argument(command)
         command.set_defaults(work=work)
     step = commands.add_parser(
         "step",
         description="Do one job, as the workflow does.",
         example="nnsparse_grid step grid.yaml base Hippocampus",
     )
-    step.add_argument("grid", type=Path, metavar="GRID.yaml")
+    add_grid_argument(step)
     step.add_argument("step", choices=STEPS)
     step.add_argument("key", help="data set, or training, as nnsparse_grid status names them")
     step.set_defaults(work=_step)
@@ -106,8 +108,8 @@ def _add_init(commands: Any) -> None:
         help="; ".join(f"{name}: {preset.title.lower()[:-1]}" for name, preset in PRESETS.items())
         + " (default: %(default)s)",
     )
-    init.add_argument("-o", "--output", type=Path, default=Path("grid.yaml"), metavar="FILE")
-    init.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    add_output_option(init, "file (default: %(default)s)", "FILE", Path("grid.yaml"))
+    add_overwrite_option(init, "replace an existing file")
     init.set_defaults(work=_init)
 
 

@@ -38,23 +38,6 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(EXIT_ERROR, f"error: {message} (see {self.prog} --help)\n")
 
 
-def add_num_processes(parser: argparse.ArgumentParser) -> None:
-    """Add ``-np``/``--num_processes``, as nnU-Net's commands have it."""
-    parser.add_argument(
-        "-np",
-        "--num_processes",
-        type=positive_int,
-        default=default_num_processes(),
-        metavar="N",
-        help="number of parallel processes (default: %(default)s, the cores at hand, at most 8)",
-    )
-
-
-def default_num_processes() -> int:
-    """Number of usable cores, at most 8."""
-    return min(8, len(os.sched_getaffinity(0)))
-
-
 def positive_int(text: str) -> int:
     """Argparse type: an integer of at least 1."""
     try:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nnunet_sparse
-from nnunet_sparse.system.command import CommandParser, default_num_processes, run_command
+from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.options import default_num_processes
 from nnunet_sparse.system.paths import DEFAULT_ROOT, NnUNetPaths, export_lines
 
 EXT_TRAINER = "nnUNet_extTrainer"

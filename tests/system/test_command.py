@@ -5,14 +5,12 @@ import sys
 
 import pytest
 
-from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
+from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.errors import SparseError
 
 
 def parser() -> CommandParser:
-    result = CommandParser("nnsparse_x", "Does x.", "nnsparse_x -np 2")
-    add_num_processes(result)
-    return result
+    return CommandParser("nnsparse_x", "Does x.", "nnsparse_x --now")
 
 
 def run_raising(error: BaseException) -> int:
@@ -23,7 +21,7 @@ def run_raising(error: BaseException) -> int:
 
 
 def test_success() -> None:
-    assert run_command(parser(), lambda _: None, ["-np", "3"]) == 0
+    assert run_command(parser(), lambda _: None, []) == 0
 
 
 @pytest.mark.parametrize(
@@ -83,18 +81,8 @@ def test_interrupt_and_bugs() -> None:
         run_raising(ZeroDivisionError())
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
-def test_bad_number_of_processes(capsys: pytest.CaptureFixture[str], value: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run_command(parser(), lambda _: None, [f"-np={value}"])
-    assert caught.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: argument -np/--num_processes: must be a whole number")
-    assert err.count("\n") == 1
-
-
 def test_help_shows_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run_command(parser(), lambda _: None, ["--help"])
     assert caught.value.code == 0
-    assert "example:\n  nnsparse_x -np 2" in capsys.readouterr().out
+    assert "example:\n  nnsparse_x --now" in capsys.readouterr().out

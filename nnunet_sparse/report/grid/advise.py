@@ -16,6 +16,7 @@ import numpy as np
 
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE, Base, bases
 from nnunet_sparse.grid.experiment import Grid, open_grid
+from nnunet_sparse.grid.grid_options import add_grid_argument
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result, read_results, target_results
 from nnunet_sparse.report.grid.panels import Panel, asked_cells, panels
@@ -503,7 +504,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "with uncertainty, from the results of an experiment.",
         "nnsparse_advise grid.yaml --budget 500",
     )
-    parser.add_argument("grid", type=Path, metavar="GRID.yaml", help="experiment file")
+    add_grid_argument(parser)
     parser.add_argument(
         "--budget", type=positive_int, required=True, metavar="N", help="slices to be annotated"
     )
