@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
 
 from nnunet_sparse.interpolation.interpolator_presets import (
     DEFAULT_PRESET,
@@ -13,6 +12,7 @@ from nnunet_sparse.interpolation.interpolator_presets import (
 from nnunet_sparse.interpolation.request import NETWORK_METHOD, Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import OptionHolder, add_seed_option, given_options
+from nnunet_sparse.system.schema import Assignments, Rule
 
 NETWORK_OPTIONS = ("preset", "interpolator_seed", "change")
 """Options that mean nothing without a network."""
@@ -36,8 +36,7 @@ def add_network_options(group: OptionHolder, of_any_method: bool = False) -> Non
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="other values than the preset's: "
-        f"{', '.join(f.name for f in fields(InterpolatorPreset))}",
+        help=f"other values than the preset's: {', '.join(_KINDS)}",
     )
 
 
@@ -86,26 +85,25 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     )
 
 
-def parse_changes(texts: Sequence[str]) -> tuple[tuple[str, Any], ...]:
-    """Values of a preset that a command line changes.
+def parse_changes(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Values of a preset that a command line changes, whole numbers as such, by key.
 
     Raises
     ------
     SparseError
-        If a change is of no value of the preset, or out of range.
+        If a change is of no value of the preset, or not of its type.
     """
-    kinds = {f.name: f.type for f in fields(InterpolatorPreset)}
-    changes: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or key not in kinds:
-            known = ", ".join(kinds)
-            raise SparseError(f"--change takes key=value with a key of {known}, got {text!r}")
-        if key in changes:
-            raise SparseError(f"{key} is given twice")
-        try:
-            changes[key] = float(value) if kinds[key] is float else int(value)
-        except ValueError:
-            kind = "a number" if kinds[key] is float else "a whole number"
-            raise SparseError(f"{key} is {kind}, got {value!r}") from None
-    return tuple(sorted(changes.items()))
+    return tuple(sorted(Assignments(_change_rule, _FORM, "{key}").read_once(texts).items()))
+
+
+_KINDS = {f.name: f.type for f in fields(InterpolatorPreset)}
+_FORM = f"--change takes key=value with a key of {', '.join(_KINDS)}"
+
+
+def _change_rule(key: str) -> Rule:
+    """Rule of a value of a preset: its type; the preset itself checks the range."""
+    if key not in _KINDS:
+        raise SparseError(f"{_FORM}, got {key!r}")
+    if _KINDS[key] is int:
+        return Rule(int, lambda _: True, "a whole number", "is")
+    return Rule(float, lambda _: True, "a number", "is")
