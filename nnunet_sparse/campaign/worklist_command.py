@@ -38,7 +38,7 @@ from nnunet_sparse.selection.selection_options import (
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
@@ -61,21 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "in which people annotate them.",
         "nnsparse_worklist make scans -o campaign --labels liver tumour --budget 400",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_make(commands)
-    _add_status(commands)
-    _add_extend(commands)
-    return run_command(parser, _run, argv)
+    _add_make(parser)
+    _add_status(parser)
+    _add_extend(parser)
+    return run_command(parser, run_subcommand, argv)
 
 
-def _add_make(commands: Any) -> None:
-    make = commands.add_parser(
+def _add_make(parser: CommandParser) -> None:
+    make = parser.add_subcommand(
         "make",
-        prog="nnsparse_worklist make",
-        help="choose slices, and make the campaign's folder",
-        description="Choose slices of volumes without labels, and make the folder in which they "
-        "are annotated.",
-        example="nnsparse_worklist make scans -o campaign --labels liver tumour --rho 0.1",
+        _make,
+        "Choose slices of volumes without labels, and make the folder in which they are annotated.",
+        "nnsparse_worklist make scans -o campaign --labels liver tumour --rho 0.1",
+        "choose slices, and make the campaign's folder",
     )
     make.add_argument(
         "images",
@@ -115,28 +113,28 @@ def _add_make(commands: Any) -> None:
     add_num_processes_option(make)
 
 
-def _add_status(commands: Any) -> None:
-    status = commands.add_parser(
+def _add_status(parser: CommandParser) -> None:
+    status = parser.add_subcommand(
         "status",
-        prog="nnsparse_worklist status",
-        help="how far the annotation has come",
-        description="Show for each volume what is annotated, and bring the column status of "
-        "worklist.csv up to date.",
-        example="nnsparse_worklist status campaign",
+        _status,
+        "Show for each volume what is annotated, and bring the column status of worklist.csv up to "
+        "date.",
+        "nnsparse_worklist status campaign",
+        "how far the annotation has come",
     )
     add_campaign_argument(status)
     add_annotation_options(status)
     add_num_processes_option(status)
 
 
-def _add_extend(commands: Any) -> None:
-    extend = commands.add_parser(
+def _add_extend(parser: CommandParser) -> None:
+    extend = parser.add_subcommand(
         "extend",
-        prog="nnsparse_worklist extend",
-        help="ask for more slices",
-        description="Ask for more slices of the same volumes. What is asked for or annotated "
-        "already counts for the selector, and is not asked for again.",
-        example="nnsparse_worklist extend campaign --budget 100",
+        _extend,
+        "Ask for more slices of the same volumes. What is asked for or annotated already counts "
+        "for the selector, and is not asked for again.",
+        "nnsparse_worklist extend campaign --budget 100",
+        "ask for more slices",
     )
     add_campaign_argument(extend)
     _add_choice(extend, unset="as in the first round")
@@ -218,10 +216,6 @@ def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
     campaign = campaign.completed()
     campaign.write()
     return campaign
-
-
-def _run(args: argparse.Namespace) -> None:
-    {"make": _make, "status": _status, "extend": _extend}[args.command](args)
 
 
 def _make(args: argparse.Namespace) -> None:

@@ -65,13 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--no_picture", action="store_true", help="draw no picture")
     add_overwrite_option(parser, "replace existing pictures")
     add_num_processes_option(parser)
-    broken: list[bool] = []
-    status = run_command(parser, lambda args: broken.append(_run(args)), argv)
-    return EXIT_BROKEN if status == 0 and any(broken) else status
+    return run_command(parser, _run, argv)
 
 
-def _run(args: argparse.Namespace) -> bool:
-    """Print the report; True if something is broken."""
+def _run(args: argparse.Namespace) -> int:
+    """Print the report; returns the exit status."""
     from nnunet_sparse.doctor.subject import open_subject
 
     subject = open_subject(configured_paths(), args.dataset, args.plans, args.configuration)
@@ -93,7 +91,7 @@ def _run(args: argparse.Namespace) -> bool:
 
         columns = shutil.get_terminal_size((_MAX_WIDTH, 24)).columns
         print(format_report(report, min(max(columns, _MIN_WIDTH), _MAX_WIDTH)))
-    return report.verdict == "broken"
+    return EXIT_BROKEN if report.verdict == "broken" else 0
 
 
 def picture_files(

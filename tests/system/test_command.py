@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -20,8 +20,46 @@ def run_raising(error: BaseException) -> int:
     return run_command(parser(), work, [])
 
 
-def test_success() -> None:
-    assert run_command(parser(), lambda _: None, []) == 0
+@pytest.mark.parametrize(("own", "status"), [(None, 0), (0, 0), (1, 1)])
+def test_status_of_the_work(own: int | None, status: int) -> None:
+    assert run_command(parser(), lambda _: own, []) == status
+
+
+def with_subcommands() -> CommandParser:
+    result = parser()
+    count = result.add_subcommand(
+        "count", lambda args: len(args.words), "Counts.", "nnsparse_x count a b", "count words"
+    )
+    count.add_argument("words", nargs="*")
+    result.add_subcommand("hidden", lambda _: None, "Does nothing.", "nnsparse_x hidden")
+    return result
+
+
+@pytest.mark.parametrize(("argv", "status"), [(["count", "a", "b"], 2), (["hidden"], 0)])
+def test_subcommands(argv: list[str], status: int) -> None:
+    assert run_command(with_subcommands(), run_subcommand, argv) == status
+
+
+def test_help_of_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = with_subcommands().format_help()
+    assert "count words" in shown
+    assert shown.count("hidden") == 0
+    with pytest.raises(SystemExit):
+        run_command(with_subcommands(), run_subcommand, ["count", "--help"])
+    assert capsys.readouterr().out.startswith("usage: nnsparse_x count [-h]")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "error: the following arguments are required: COMMAND (see nnsparse_x --help)"),
+        (["hidden", "-y"], "error: unrecognized arguments: -y (see nnsparse_x --help)"),
+    ],
+)
+def test_bad_subcommands(capsys: pytest.CaptureFixture[str], argv: list[str], message: str) -> None:
+    with pytest.raises(SystemExit):
+        run_command(with_subcommands(), run_subcommand, argv)
+    assert capsys.readouterr().err == f"{message}\n"
 
 
 @pytest.mark.parametrize(
