@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_dataset_option
-from nnunet_sparse.dataset_tools.interpolate import InterpolatedDataset, interpolate_dataset
+from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
+from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 from nnunet_sparse.interpolation.interpolation_options import (
     add_interpolation_options,
     interpolation_of,
@@ -45,17 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(parser, _run, argv)
 
 
-def report(result: InterpolatedDataset) -> str:
-    """What was made, and what comes next."""
-    made = "made:       " if result.created else "exists:     "
-    return "\n".join(
-        [
-            f"{made}{result.folder}",
-            f"next:       nnsparse_plan_and_preprocess -d {result.folder.name}",
-        ]
-    )
-
-
 def _run(args: argparse.Namespace) -> None:
     interpolation = interpolation_of(args.method, args)
     check_device(args.device)
@@ -68,4 +58,5 @@ def _run(args: argparse.Namespace) -> None:
         num_processes=args.num_processes,
         overwrite=args.overwrite,
     )
-    print(report(result))
+    print(made_line(result.folder, result.created))
+    print(next_line(result.folder))

@@ -22,7 +22,7 @@ from nnunet_sparse.data.dataset_options import (
 )
 from nnunet_sparse.data.raw_dataset import dense_datasets
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
-from nnunet_sparse.dataset_tools.interpolate_command import report
+from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, check_axis, make_dataset
 from nnunet_sparse.features.mae_options import add_mae_options, mae_request
 from nnunet_sparse.interpolation.interpolation_options import (
@@ -38,7 +38,7 @@ from nnunet_sparse.selection.selection_options import (
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
@@ -167,7 +167,8 @@ def _run(args: argparse.Namespace) -> None:
             num_processes=args.num_processes,
             overwrite=args.overwrite,
         )
-        print(report(filled))
+        print(made_line(filled.folder, filled.created))
+        print(next_line(filled.folder))
 
 
 def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
@@ -221,25 +222,31 @@ def _selector_lines() -> list[str]:
 def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     selection, split = result.selection, result.split
     lines = [
-        f"base:       {selection.base} ({len(split.train)} train, {len(split.val)} val, "
-        f"{len(split.test)} test)",
-        f"budget:     {selection.budget} of {result.num_slices} slices along axis "
-        f"{selection.axis}, in {len(selection.cases)} of {len(split.train)} training volumes",
+        titled(
+            "base",
+            f"{selection.base} ({len(split.train)} train, {len(split.val)} val, "
+            f"{len(split.test)} test)",
+        ),
+        titled(
+            "budget",
+            f"{selection.budget} of {result.num_slices} slices along axis {selection.axis}, in "
+            f"{len(selection.cases)} of {len(split.train)} training volumes",
+        ),
     ]
     if left_out := result.num_volumes - len(selection.cases):
-        lines.append(f"left out:   {left_out} of the {result.num_volumes} volumes, without a slice")
+        text = f"{left_out} of the {result.num_volumes} volumes, without a slice"
+        lines.append(titled("left out", text))
     if not args.dry_run:
         assert result.folder is not None
-        made = "made:       " if result.created else "exists:     "
-        lines.append(f"{made}{result.folder}")
+        lines.append(made_line(result.folder, result.created))
         if not args.interpolate:
-            lines.append(f"next:       nnsparse_plan_and_preprocess -d {result.folder.name}")
+            lines.append(next_line(result.folder))
         return "\n".join(lines)
     for case_id, case in selection.cases.items():
         indices = " ".join(str(i) for i in case.slices)
         lines.append(f"  {case_id}: {len(case.slices)} of {case.num_slices}: {indices}")
     if result.folder is not None and not args.overwrite:
-        return "\n".join([*lines, f"exists:     {result.folder}"])
+        return "\n".join([*lines, made_line(result.folder, created=False)])
     target = result.folder or f"DatasetXXX_{result.suffix}"
     return "\n".join(
         [

@@ -22,7 +22,8 @@ from nnunet_sparse.campaign.worklist_command import (
     open_campaign,
 )
 from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_repeats_option
-from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
+from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
     add_dry_run_option,
@@ -130,21 +131,22 @@ def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float) -> s
     empty, extra = (sum(len(getattr(c, name)) for c in cases) for name in ("empty", "extra"))
     val = len(imported.parts["val"])
     lines = [
-        f"{'annotated:':<11} {sum(len(c.annotated) for c in cases)} slices in {len(cases)} volumes "
-        f"({empty} confirmed empty, {extra} not asked for)",
-        f"{'split:':<11} {len(imported.parts['train'])} train, {val} val",
+        titled(
+            "annotated",
+            f"{sum(len(c.annotated) for c in cases)} slices in {len(cases)} volumes "
+            f"({empty} confirmed empty, {extra} not asked for)",
+        ),
+        titled("split", f"{len(imported.parts['train'])} train, {val} val"),
     ]
     if val != num_validation(wanted_val, len(cases)):
         lines[-1] += f" (volumes keep the part of earlier imports, {SPLIT_FILE})"
     lines += _left_out("left out", imported.left_out, "not annotated")
     cleared = {case_id: c.cleared for case_id, c in imported.cases.items() if c.cleared}
     lines += _left_out("left out", cleared, "not asked for, and background only")
-    lines += [f"{'unknown:':<11} {file} belongs to no case" for file in unknown]
+    lines += [titled("unknown", f"{file} belongs to no case") for file in unknown]
     if imported.folder is None:
         return "\n".join([*lines, "nothing was written"])
-    made = "made:" if imported.created else "exists:"
-    lines.append(f"{made:<11} {imported.folder}")
-    lines.append(f"{'next:':<11} nnsparse_plan_and_preprocess -d {imported.folder.name}")
+    lines += [made_line(imported.folder, imported.created), next_line(imported.folder)]
     return "\n".join(lines)
 
 
@@ -152,7 +154,7 @@ def _left_out(title: str, slices: Mapping[str, Sequence[int]], why: str) -> list
     if not slices:
         return []
     count = _counted(sum(map(len, slices.values())), "slice")
-    lines = [f"{title + ':':<11} {count} of {_counted(len(slices), 'volume')}, {why}"]
+    lines = [titled(title, f"{count} of {_counted(len(slices), 'volume')}, {why}")]
     return lines + [
         f"  {case_id}: {' '.join(map(str, found))}" for case_id, found in slices.items()
     ]

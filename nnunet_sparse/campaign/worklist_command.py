@@ -38,7 +38,7 @@ from nnunet_sparse.selection.selection_options import (
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
+from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
@@ -237,10 +237,9 @@ def _make(args: argparse.Namespace) -> None:
         return
     campaign, created = make_campaign(args.output, request, args.num_processes)
     print(_asked(campaign))
-    print(f"{'made:' if created else 'exists:':<11} {args.output}")
-    print(
-        f"{'next:':<11} open {args.output / 'README.html'}; nnsparse_worklist status {args.output}"
-    )
+    print(titled("made" if created else "exists", args.output))
+    guide = args.output / "README.html"
+    print(titled("next", f"open {guide}; nnsparse_worklist status {args.output}"))
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -269,7 +268,7 @@ def _extend(args: argparse.Namespace) -> None:
         print(_slices_of_last_round(campaign))
         print("dry run: nothing was asked for")
     else:
-        print(f"{'next:':<11} nnsparse_worklist status {args.campaign}")
+        print(titled("next", f"nnsparse_worklist status {args.campaign}"))
 
 
 def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) -> Campaign:
@@ -331,13 +330,17 @@ def _asked(campaign: Campaign) -> str:
     total = sum(volume.num_slices for volume in campaign.volumes.values())
     before = sum(len(s) for r in campaign.rounds[:-1] for s in r.slices.values())
     lines = [
-        f"{'volumes:':<11} {len(campaign.volumes)}, {total} {campaign.plane} slices along axis "
-        f"{campaign.axis}",
-        f"{'asked for:':<11} {count} slices in {len(asking.slices)} volumes, chosen by "
-        f"{asking.variant.selector}",
+        titled(
+            "volumes",
+            f"{len(campaign.volumes)}, {total} {campaign.plane} slices along axis {campaign.axis}",
+        ),
+        titled(
+            "asked for",
+            f"{count} slices in {len(asking.slices)} volumes, chosen by {asking.variant.selector}",
+        ),
     ]
     if before:
-        lines.append(f"{'before:':<11} {before} slices")
+        lines.append(titled("before", f"{before} slices"))
     return "\n".join(lines)
 
 

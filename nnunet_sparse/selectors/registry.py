@@ -247,7 +247,7 @@ def _check_known(cls: type[Selector], key: str) -> None:
         raise SparseError(f"selector {cls.name!r} has no parameter {key!r}; {choice}")
 
 
-def _check_class(name: str, cls: Any) -> None:
+def _check_class(name: str, cls: object) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Selector) and is_dataclass(cls)):
         raise ValueError(f"selector {name!r} must be a dataclass derived from Selector, got {cls}")
     for field in fields(cls):

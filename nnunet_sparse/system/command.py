@@ -75,6 +75,11 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(EXIT_ERROR, f"error: {message} (see {self.prog} --help)\n")
 
 
+def titled(title: str, text: object) -> str:
+    """Line of a command's result, with its title in a column of its own."""
+    return f"{title + ':':<11} {text}"
+
+
 def positive_int(text: str) -> int:
     """Argparse type: an integer of at least 1."""
     try:

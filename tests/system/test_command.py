@@ -2,10 +2,17 @@ import argparse
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
+from nnunet_sparse.system.command import (
+    CommandParser,
+    run_command,
+    run_subcommand,
+    titled,
+)
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -124,3 +131,17 @@ def test_help_shows_the_example(capsys: pytest.CaptureFixture[str]) -> None:
         run_command(parser(), lambda _: None, ["--help"])
     assert caught.value.code == 0
     assert "example:\n  nnsparse_x --now" in capsys.readouterr().out
+
+
+def test_help_waits_for_no_heavy_package() -> None:
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    scripts = tomllib.loads(project.read_text("utf-8"))["project"]["scripts"].values()
+    program = "\n".join(f"import {script.partition(':')[0]}" for script in scripts)
+    program += "\nimport sys; sys.exit(bool({'torch', 'monai', 'nnunetv2'} & sys.modules.keys()))"
+    assert len(scripts) > 20
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_titles_have_a_column() -> None:
+    assert titled("made", Path("/a")) == "made:       /a"
+    assert titled("asked for", 3) == "asked for:  3"
