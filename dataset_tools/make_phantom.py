@@ -294,7 +294,7 @@ def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command ``nnsparse_make_phantom``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_make_phantom",
         "Make a procedural data set, as nnU-Net raw data, to try things out without data.",
@@ -332,10 +332,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_seed_option(parser, "the data set")
     add_overwrite_option(parser, "replace a phantom of the same name")
     add_num_processes_option(parser)
-    return run_command(parser, _work, argv)
+    return run_command(parser, _run, argv)
 
 
-def _work(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     paths = configured_or_default_paths()
     name = make_phantom(
         paths,

@@ -152,7 +152,7 @@ def _check_plans_name(name: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_plan_and_preprocess``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_plan_and_preprocess",
         "Make a raw data set ready for nnUNetv2_train: fingerprint, plans, preprocessing. Steps "
@@ -204,10 +204,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_overwrite_option(
         parser, "replace plans and a split that differ, and data of nnU-Net's own preprocessing"
     )
-    return run_command(parser, _work, argv)
+    return run_command(parser, _run, argv)
 
 
-def _work(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
     from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
     from nnunet_sparse.planners.planner_classes import task_of

@@ -32,13 +32,13 @@ from nnunet_sparse.system.paths import configured_or_default_paths
 def main_lits17(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_lits17``."""
     parser = _parser("lits17", "LiTS17 (liver and tumour in CT)", "LiTS17", TASKS["lits17"])
-    return run_command(parser, _work_lits17, argv)
+    return run_command(parser, _run_lits17, argv)
 
 
 def main_atlas(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_atlas``."""
     parser = _parser("atlas", "ATLAS R2.0 (stroke lesions in T1)", "ATLAS_2", TASKS["atlas"])
-    return run_command(parser, _work_atlas, argv)
+    return run_command(parser, _run_atlas, argv)
 
 
 def main_dbc(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +65,7 @@ def main_dbc(argv: Sequence[str] | None = None) -> int:
         help="TCIA's file path mapping table, saved as CSV: which series is the one before "
         "contrast (default: the one whose description says so)",
     )
-    return run_command(parser, _work_dbc, argv)
+    return run_command(parser, _run_dbc, argv)
 
 
 def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
@@ -115,17 +115,17 @@ def _text(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
-def _work_lits17(args: argparse.Namespace) -> None:
+def _run_lits17(args: argparse.Namespace) -> None:
     found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude)
     _convert_or_show(args, ["lits17"], found)
 
 
-def _work_atlas(args: argparse.Namespace) -> None:
+def _run_atlas(args: argparse.Namespace) -> None:
     found = find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
     _convert_or_show(args, ["atlas"], found)
 
 
-def _work_dbc(args: argparse.Namespace) -> None:
+def _run_dbc(args: argparse.Namespace) -> None:
     if args.task == "both" and (args.name is not None or args.dataset_id is not None):
         raise SparseError("--name and --id are for one data set; choose it with --task")
     masks = None if args.masks is None else _folder(args.masks)

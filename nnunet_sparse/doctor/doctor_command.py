@@ -20,7 +20,7 @@ _MIN_WIDTH, _MAX_WIDTH = 80, 110
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``nnsparse_doctor``; its status is 1 if something is broken."""
+    """Run the command; returns its exit status, 1 if something is broken."""
     parser = CommandParser(
         "nnsparse_doctor",
         "Show what is wrong with the sparse annotation of any nnU-Net data set with an ignore "

@@ -351,7 +351,7 @@ def _null_for_nan(value: Any) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``nnsparse_evaluate``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_evaluate",
         "Score predictions against dense labels: nnU-Net's summary, batched IoU and Dice, and per "

@@ -80,7 +80,7 @@ def environment_lines() -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_env``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_env",
         "Print the shell lines after which -tr SparseTrainer works in every nnUNetv2_* command. "

@@ -497,7 +497,7 @@ def _number(value: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_advise``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_advise",
         "Say how many volumes, which density and which selector are best for a number of slices, "
