@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from nnunet_sparse.system.errors import SparseError
 
-Work = Callable[[argparse.Namespace], int | None]
+CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
 
 EXIT_ERROR = 2
@@ -40,7 +40,12 @@ class CommandParser(argparse.ArgumentParser):
         self._subcommands: argparse._SubParsersAction[CommandParser] | None = None
 
     def add_subcommand(
-        self, name: str, work: Work, description: str, example: str, summary: str | None = None
+        self,
+        name: str,
+        work: CommandFunction,
+        description: str,
+        example: str,
+        summary: str | None = None,
     ) -> "CommandParser":
         """Add a command below this one; one of those that are added must be given.
 
@@ -104,11 +109,13 @@ def non_negative_int(text: str) -> int:
 
 def run_subcommand(args: argparse.Namespace) -> int | None:
     """Do the work of the subcommand that was chosen."""
-    work: Work = args.work
+    work: CommandFunction = args.work
     return work(args)
 
 
-def run_command(parser: argparse.ArgumentParser, work: Work, argv: Sequence[str] | None) -> int:
+def run_command(
+    parser: argparse.ArgumentParser, work: CommandFunction, argv: Sequence[str] | None
+) -> int:
     """Parse the arguments, do the work, and turn errors into one line and an exit status.
 
     Returns
