@@ -22,8 +22,9 @@ from nnunet_sparse.system.command import (
     non_negative_int,
     run_command,
 )
+from nnunet_sparse.system.devices import best_device
 from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.pipeline import Runner, Step, Training, best_device, training_steps, words
+from nnunet_sparse.system.pipeline import Command, Runner, TrainingRequest, training_commands, words
 
 PLANS = "nnsparseSmallPlans"
 PHANTOM = "--shape 32 80 80"
@@ -125,7 +126,7 @@ def run_demo(
     runner = Runner(folder / "logs", paths, num_processes)
     phantom = f"Phantom{task.capitalize()}" + (f"Seed{seed}" if seed else "")
     runner.run(
-        Step(
+        Command(
             "make a phantom",
             words(
                 f"nnsparse_make_phantom {{}} {PHANTOM} --name {{}} --seed {{}} -np {{np}}",
@@ -137,7 +138,7 @@ def run_demo(
     )
     (base,) = names_with_suffix(paths.raw, phantom)
     runner.run(
-        Step(
+        Command(
             "annotate some slices",
             words("nnsparse_make_dataset -d {} --rho {} --seed {} -np {np}", base, rho, seed),
         )
@@ -148,13 +149,15 @@ def run_demo(
     draw_selection(paths.raw / dataset, pictures[0])
     predictions = folder / "predictions" / dataset
     runner.run(
-        Step(
+        Command(
             "plan and preprocess",
             words(f"nnsparse_plan_and_preprocess -d {{}} {PLANNING} -np {{np}}", dataset),
         )
     )
-    for step in training_steps(Training(dataset, "2d", PLANS, predictions, best_device()), paths):
-        runner.run(step)
+    for command in training_commands(
+        TrainingRequest(dataset, "2d", PLANS, predictions, best_device().type), paths
+    ):
+        runner.run(command)
     draw_predictions(paths.raw / dataset, predictions, pictures[1])
     summary = json.loads((predictions / SUMMARY_FILE).read_text(encoding="utf-8"))
     return DemoResult(summary["nnsparse"], pictures)

@@ -13,6 +13,7 @@ from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_states import duration
 from nnunet_sparse.grid.jobs import Job
 from nnunet_sparse.grid.runner import device_of
+from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
 
 _STEPS = {"train": "trainings", "predict": "predictions"}
 # nnU-Net's log of every epoch
@@ -85,13 +86,14 @@ def _ways(grid: Grid, jobs: Mapping[str, Job]) -> list[_Way]:
 def _model(training: Training) -> str:
     """Name of the folder that nnU-Net gives a network."""
     way = training.configuration
-    return f"{way.trainer}__{training.plans}__{way.configuration}"
+    return nnunet_model_name(way.trainer, training.plans, way.configuration)
 
 
 def _is_trained(grid: Grid, training: Training) -> bool:
     """Whether another experiment has trained it."""
-    folder = f"Dataset???_{training.of.suffix}/{_model(training)}/fold_{training.repeat}"
-    return any(grid.paths.results.glob(f"{folder}/validation/summary.json"))
+    model = Path(f"Dataset???_{training.of.suffix}") / _model(training)
+    summary = fold_folder(model, training.repeat) / "validation" / "summary.json"
+    return any(grid.paths.results.glob(str(summary)))
 
 
 def _logged(results: Path, model: str) -> list[float]:

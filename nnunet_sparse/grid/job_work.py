@@ -16,12 +16,13 @@ from nnunet_sparse.data.split import split_file
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.grid.cells import Base, CellVariant, Training
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.gpu_slot import VISIBLE
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import Preparation
 from nnunet_sparse.system.atomic import replace_folder, write_json
+from nnunet_sparse.system.devices import VISIBLE
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
 from nnunet_sparse.system.software import software
 
 Facts = dict[str, Any]
@@ -276,14 +277,14 @@ def _do_prepare(work: Work, preparation: Preparation) -> Facts:
 # --- training
 
 
-def fold_folder(grid: Grid, training: Training) -> Path:
+def training_folder(grid: Grid, training: Training) -> Path:
     """Folder that nnU-Net trains in."""
-    return _model_folder(grid, training) / f"fold_{training.repeat}"
+    return fold_folder(_model_folder(grid, training), training.repeat)
 
 
 def _model_folder(grid: Grid, training: Training) -> Path:
     way = training.configuration
-    model = f"{way.trainer}__{training.plans}__{way.configuration}"
+    model = nnunet_model_name(way.trainer, training.plans, way.configuration)
     return grid.paths.results / dataset_name(grid, training.of.suffix) / model
 
 
@@ -301,7 +302,7 @@ def _ask_train(_: Work, training: Training) -> Facts:
 
 
 def _trained(work: Work, training: Training) -> bool:
-    folder = fold_folder(work.grid, training)
+    folder = training_folder(work.grid, training)
     names = ("checkpoint_final.pth", "validation/summary.json")
     return all((folder / name).is_file() for name in names)
 
@@ -311,7 +312,7 @@ def _do_train(work: Work, training: Training) -> Facts:
 
     Another experiment, with a folder of its own, may have the same training.
     """
-    folder = fold_folder(work.grid, training)
+    folder = training_folder(work.grid, training)
     _check_same_plans(work, training, folder.parent)
     if not _trained(work, training):
         _train(work, training, folder)
@@ -338,7 +339,7 @@ def _facts_of(file: Path) -> Facts:
 
 def _fold_lock(work: Work, training: Training) -> AbstractContextManager[None]:
     """Lock of a fold, which other experiments may train as well."""
-    folder = fold_folder(work.grid, training)
+    folder = training_folder(work.grid, training)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # a name that nnU-Net does not take for a fold
     lock = folder.with_name(f".nnsparse_{folder.name}.lock")

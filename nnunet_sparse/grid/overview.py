@@ -31,7 +31,7 @@ from nnunet_sparse.grid.cells import (
 from nnunet_sparse.grid.expected_time import time_lines
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.job_work import fold_folder
+from nnunet_sparse.grid.job_work import training_folder
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.selection.budget import num_annotated_volumes, share_name
 from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
@@ -225,5 +225,5 @@ def _size_of_training(grid: Grid, job: Job) -> int:
     needed = (job.name, f"dataset/{job.subject.of.suffix}")
     if any(folder.read(name) is None for name in needed):
         return 0
-    files = fold_folder(grid, job.subject).rglob("*")
+    files = training_folder(grid, job.subject).rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())

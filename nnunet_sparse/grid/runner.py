@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.gpu_slot import gpu_slot, visible_gpus
+from nnunet_sparse.grid.gpu_slot import gpu_slot
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_work import STEPS_BY_NAME, Facts, Work
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import training_environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
@@ -129,7 +130,7 @@ def device_of(grid: Grid) -> str:
     """``cuda`` or ``cpu``, as the experiment wants it or this machine has it."""
     wanted = grid.experiment.device
     if wanted == "auto":
-        return "cuda" if visible_gpus() else "cpu"
+        return "cuda" if usable_gpus() else "cpu"
     return wanted
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from nnunet_sparse.grid import gpu_slot as module
-from nnunet_sparse.grid.gpu_slot import VISIBLE, gpu_slot, visible_gpus
+from nnunet_sparse.grid.gpu_slot import gpu_slot
+from nnunet_sparse.system import devices
+from nnunet_sparse.system.devices import VISIBLE
 
 
 @pytest.fixture(autouse=True)
@@ -15,15 +17,8 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VISIBLE, "3,5")
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr(module, "_TEMPORARY", tmp_path)
-
-
-def test_gpus_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert visible_gpus() == ["3", "5"]
-    for nothing in ("", "-1", "NoDevFiles", "-1,0"):
-        monkeypatch.setenv(VISIBLE, nothing)
-        assert visible_gpus() == []
-    monkeypatch.setenv(VISIBLE, "0,-1,1")
-    assert visible_gpus() == ["0"]
+    monkeypatch.setattr(devices, "_count_usable", lambda: 2)
+    devices._usable.cache_clear()
 
 
 def test_each_gets_another_one() -> None:

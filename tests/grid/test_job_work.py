@@ -80,7 +80,7 @@ def test_a_network_of_other_plans_is_not_taken(tmp_path: Path) -> None:
     grid = write_grid(tmp_path, text)
     done(grid, "prepare")
     training = job(grid, "train").subject
-    model = steps.fold_folder(grid, training).parent
+    model = steps.training_folder(grid, training).parent
     model.mkdir(parents=True)
     plans = json.loads(
         (grid.paths.preprocessed / steps.dataset_name(grid, KEY) / "Mine.json").read_text("utf-8")
@@ -150,7 +150,7 @@ def test_a_damaged_prediction_is_made_again(predicted: tuple[Grid, Path]) -> Non
 def test_two_experiments_train_once(pretended: Grid) -> None:
     other = replace(pretended, folder=pretended.file.parent / "other")
     training = job(pretended, "train").subject
-    folder = steps.fold_folder(pretended, training)
+    folder = steps.training_folder(pretended, training)
     folder.parent.mkdir(parents=True)
     step = steps.STEPS_BY_NAME["train"]
 
