@@ -61,9 +61,8 @@ def _run(args: argparse.Namespace) -> None:
         draw_selection(paths.raw / dataset, args.output / f"{dataset}_slices.png")
         for configuration in args.configurations:
             predictions = args.output / "predictions" / dataset / configuration
-            training = TrainingRequest(
-                dataset, configuration, plans, predictions, best_device().type
-            )
+            device = best_device().type
+            training = TrainingRequest(dataset, configuration, plans, predictions, device)
             seconds, *_ = [runner.run(command) for command in training_commands(training, paths)]
             picture = args.output / f"{dataset}_{configuration}_predictions.png"
             draw_predictions(paths.raw / dataset, predictions, picture)

@@ -244,20 +244,21 @@ def _run(args: argparse.Namespace) -> None:
     if args.list_selectors:
         print("\n".join(_selector_lines()))
         return
-    factors = {
-        "rho": args.rho,
-        "slices_per_volume": args.slices_per_volume,
-        "budget": args.budget,
-        "s": args.s,
-        "selector": args.selector,
-        "parameters": parse_parameters(args.selector, args.parameters),
-        "scope": args.scope,
-        "min_per_volume": args.min_per_volume,
-        "positive_weight": args.positive_weight,
-        "seed": args.seed,
-    }
     # what is wrong whatever the base is, before a phantom is made
-    Variant(**factors)
+    variant = Variant(
+        rho=args.rho,
+        slices_per_volume=args.slices_per_volume,
+        budget=args.budget,
+        s=args.s,
+        selector=args.selector,
+        parameters=parse_parameters(args.selector, args.parameters),
+        scope=args.scope,
+        min_per_volume=args.min_per_volume,
+        positive_weight=args.positive_weight,
+        seed=args.seed,
+        mae=args.mae,
+        mae_seed=args.mae_seed,
+    )
     check_axis(args.axis)
     interpolation = None
     if args.interpolate:
@@ -273,9 +274,9 @@ def _run(args: argparse.Namespace) -> None:
     result = make_dataset(
         paths,
         base,
-        **factors,
+        variant,
         axis=args.axis,
-        mae=mae_request(args),
+        device=args.device,
         split=SplitRequest(args.val, args.test, args.split_file, args.split_seed),
         repeats=args.repeats,
         dataset_id=args.dataset_id,
@@ -385,6 +386,6 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
 
 def _interpolated_name(result: SparseDataset, interpolation: Interpolation) -> str:
     """Name of the data set that would be made by interpolation."""
-    variant = replace(result.selection.variant, interpolation=interpolation.to_json())
+    variant = replace(result.selection.variant, interpolation=interpolation)
     suffix = parse_dataset_name(result.selection.base)[1]
     return f"DatasetXXX_{variant.dataset_suffix(suffix)}"

@@ -154,9 +154,8 @@ def run_demo(
             words(f"nnsparse_plan_and_preprocess -d {{}} {PLANNING} -np {{np}}", dataset),
         )
     )
-    for command in training_commands(
-        TrainingRequest(dataset, "2d", PLANS, predictions, best_device().type), paths
-    ):
+    training = TrainingRequest(dataset, "2d", PLANS, predictions, best_device().type)
+    for command in training_commands(training, paths):
         runner.run(command)
     draw_predictions(paths.raw / dataset, predictions, pictures[1])
     summary = json.loads((predictions / SUMMARY_FILE).read_text(encoding="utf-8"))

@@ -196,14 +196,13 @@ def _do_dataset(work: Work, cell: CellVariant) -> Facts:
     """Make the data set of a variant."""
     from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
     from nnunet_sparse.dataset_tools.make_dataset import make_dataset
-    from nnunet_sparse.interpolation.request import Interpolation
 
     paths, variant = work.grid.paths, cell.variant
-    if variant.interpolation:
+    if variant.interpolation is not None:
         filled = interpolate_dataset(
             paths,
             dataset_name(work.grid, cell.sparse.suffix),
-            Interpolation(**variant.interpolation),
+            variant.interpolation,
             device=work.device,
             num_processes=work.num_processes,
         )
@@ -211,14 +210,9 @@ def _do_dataset(work: Work, cell: CellVariant) -> Facts:
     made = make_dataset(
         paths,
         _base_name(work.grid, cell.base),
-        rho=variant.rho,
-        s=variant.s,
-        selector=variant.selector,
-        scope=variant.scope,
+        variant,
         axis=cell.base.task.axis,
-        positive_weight=variant.positive_weight,
-        seed=variant.seed,
-        mae=_mae(work),
+        device=work.device,
         repeats=work.grid.experiment.repeats,
         num_processes=work.num_processes,
     )

@@ -18,7 +18,6 @@ from nnunet_sparse.grid.cells import (
     variants,
 )
 from nnunet_sparse.grid.experiment import Configuration, Grid
-from nnunet_sparse.interpolation.request import Interpolation
 
 STEPS = ("base", "features", "interpolator", "dataset", "prepare", "train", "predict", "score")
 _ON_DEVICE = ("features", "interpolator", "train", "predict")
@@ -90,7 +89,7 @@ def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
     start = Job("base", base.suffix, base)
     yield start
     cells = variants(grid.experiment, base)
-    if any("features" in cell.variant.make_selector().uses for cell in cells):
+    if any(cell.variant.uses_features for cell in cells):
         yield Job("features", base.suffix, base, (start.name,))
     if any(_network(cell) for cell in cells):
         yield Job("interpolator", base.suffix, base, (start.name,))
@@ -124,15 +123,15 @@ def _of_training(training: Training, prepared: str) -> Iterator[Job]:
 def _before_dataset(cell: CellVariant, base: str) -> tuple[str, ...]:
     suffix = cell.base.suffix
     before = [base]
-    if cell.variant.interpolation:
+    if cell.variant.interpolation is not None:
         before.append(f"dataset/{cell.sparse.suffix}")
         if _network(cell):
             before.append(f"interpolator/{suffix}")
-    elif "features" in cell.variant.make_selector().uses:
+    elif cell.variant.uses_features:
         before.append(f"features/{suffix}")
     return tuple(before)
 
 
 def _network(cell: CellVariant) -> bool:
     filled = cell.variant.interpolation
-    return bool(filled) and Interpolation(**filled).uses_network
+    return filled is not None and filled.uses_network

@@ -93,7 +93,8 @@ def test_gpus_that_pytorch_cannot_use(monkeypatch, programs):
     assert usable_gpus() == ()
 
 
-def test_without_gpu_pytorch_is_not_asked(monkeypatch, programs):
+@pytest.mark.usefixtures("programs")
+def test_without_gpu_pytorch_is_not_asked(monkeypatch):
     monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.setattr(devices, "_count_usable", lambda: pytest.fail("PyTorch was asked"))
     assert usable_gpus() == ()

@@ -14,7 +14,6 @@ from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import Job, job_graph
-from nnunet_sparse.grid.results import interpolation_name
 from nnunet_sparse.report.grid.panels import density
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.errors import SparseError
@@ -74,7 +73,7 @@ def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
     variant = cell.variant
     return MaskQuality(
         task=cell.base.suffix,
-        interpolation=interpolation_name(variant.interpolation),
+        interpolation=variant.text("interpolation"),
         rho=density(variant),
         s=variant.s,
         selector=variant.selector,

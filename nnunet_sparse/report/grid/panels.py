@@ -12,7 +12,7 @@ from typing import Any
 from nnunet_sparse.grid.cells import DENSE, PARTNER, SPARSE, Training
 from nnunet_sparse.grid.experiment import Experiment, Grid
 from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.results import Result, interpolation_name
+from nnunet_sparse.grid.results import Result
 from nnunet_sparse.selection.variant import Variant
 
 
@@ -65,7 +65,7 @@ class Cell:
             selector=variant.selector,
             scope=variant.scope,
             positive_weight=variant.positive_weight,
-            interpolation=interpolation_name(variant.interpolation),
+            interpolation=variant.text("interpolation"),
             seed=variant.seed,
         )
 
