@@ -144,6 +144,12 @@ class Variant:
         """Whether the selector looks at features of a masked autoencoder."""
         return "features" in self.make_selector().uses
 
+    @property
+    def mae_names(self) -> list[str]:
+        """Parts of names for the masked autoencoder; what is not the default appears."""
+        preset = [self.mae] if self.mae != DEFAULT_PRESET else []
+        return [*preset, *([f"mae{self.mae_seed}"] if self.mae_seed else [])]
+
     def __hash__(self) -> int:
         return hash(self.same_but())
 
@@ -210,10 +216,7 @@ class Variant:
         """
         parts = [base_suffix, self.slices.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
-        if self.mae != DEFAULT_PRESET:
-            parts.append(self.mae)
-        if self.mae_seed:
-            parts.append(f"mae{self.mae_seed}")
+        parts += self.mae_names
         if self.scope != "volume":
             parts.append(self.scope)
         if self.min_per_volume:
