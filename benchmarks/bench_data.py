@@ -8,7 +8,7 @@ from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.pipeline import Runner, Step, words
+from nnunet_sparse.system.pipeline import Command, Runner, words
 
 PHANTOM = "phantom:"
 _FEW = 10
@@ -70,14 +70,14 @@ class BenchData:
             f"{test} -np {{np}}"
         )
         title = suffix.removesuffix("_seed0")
-        self.runner.run(Step(f"{title} make", words(make, base)))
+        self.runner.run(Command(f"{title} make", words(make, base)))
         found = names_with_suffix(raw, suffix)
         if len(found) != 1:
             raise SparseError(f"{len(found)} data sets named {suffix} in {raw}, one is needed")
         plan = f"nnsparse_plan_and_preprocess -d {{}} -pl {self.planner} -np {{np}} -c "
         settings = f" --set {' '.join(self.settings)}" if self.settings else ""
         command = words(plan + " ".join(self.configurations) + settings, found[0])
-        self.runner.run(Step(f"{title} plan", command))
+        self.runner.run(Command(f"{title} plan", command))
         return found[0]
 
     def base(self, data: str) -> str:
@@ -88,7 +88,7 @@ class BenchData:
         name = base_name(data)
         if not names_with_suffix(self.paths.raw, name):
             make = "nnsparse_make_phantom {} --num_train 28 --num_test 40 -np {np}"
-            self.runner.run(Step(f"{name} phantom", words(make, data.removeprefix(PHANTOM))))
+            self.runner.run(Command(f"{name} phantom", words(make, data.removeprefix(PHANTOM))))
         return names_with_suffix(self.paths.raw, name)[0]
 
     def _linked(self, data: str) -> str:

@@ -25,7 +25,7 @@ from bench_data import BenchData, base_name, is_small, open_paths
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
-from nnunet_sparse.system.pipeline import Runner, Step, words
+from nnunet_sparse.system.pipeline import Command, Runner, words
 
 NETWORK = "correspondence"
 ONE_WAY = "correspondence_oneway"
@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace) -> None:
                 f"--methods {' '.join(methods)} -np {{np}} "
                 f"--rho {' '.join(f'{rho:g}' for rho in args.rho)} -o {{}}"
             )
-            runner.run(Step(f"{base_name(data)} {row}", words(command, name, output)))
+            runner.run(Command(f"{base_name(data)} {row}", words(command, name, output)))
             lines += _lines(base_name(data), row, output / "quality.csv", args.rho)
     table = "\n".join(lines) + "\n"
     write_text(args.output / "interpolators.md", table)

@@ -17,11 +17,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.dataset_tools.make_phantom import make_phantom
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.env import training_environment
 from nnunet_sparse.system.errors import SparseError
@@ -99,10 +99,8 @@ def _measure(paths: NnUNetPaths, base: str, request: SplitRequest, args: argpars
     """One row of the table."""
     workers = args.num_processes
     first, further = (
-        _folder(
-            make_dataset(paths, base, rho=RHO, split=s, num_processes=workers, **factors).folder
-        )
-        for s, factors in ((request, {"selector": "fixed"}), (None, _FURTHER))
+        _folder(make_dataset(paths, base, variant, split=split, num_processes=workers).folder)
+        for variant, split in ((Variant(RHO), request), (_FURTHER, None))
     )
     file = _plan(paths, first, further, workers)
     store = paths.preprocessed / base / "nnsparse" / "images"
@@ -125,7 +123,7 @@ def _measure(paths: NnUNetPaths, base: str, request: SplitRequest, args: argpars
     )
 
 
-_FURTHER: dict[str, Any] = {"selector": "random", "seed": 1}
+_FURTHER = Variant(RHO, selector="random", seed=1)
 
 
 def _folder(folder: Path | None) -> Path:

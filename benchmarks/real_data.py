@@ -26,8 +26,9 @@ from nnunet_sparse.planners.planner_classes import default_plans_name
 from nnunet_sparse.selection.slice_pictures import draw_predictions, draw_selection
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.devices import best_device
 from nnunet_sparse.system.options import add_num_processes_option
-from nnunet_sparse.system.pipeline import Runner, Training, best_device, training_steps
+from nnunet_sparse.system.pipeline import Runner, TrainingRequest, training_commands
 
 HEADER = "| configuration | rho | label | batched IoU | Dice | HD95 mm | NSD | training s |"
 
@@ -61,8 +62,9 @@ def _run(args: argparse.Namespace) -> None:
         draw_selection(paths.raw / dataset, args.output / f"{dataset}_slices.png")
         for configuration in args.configurations:
             predictions = args.output / "predictions" / dataset / configuration
-            training = Training(dataset, configuration, plans, predictions, best_device())
-            seconds, *_ = [runner.run(step) for step in training_steps(training, paths)]
+            device = best_device().type
+            training = TrainingRequest(dataset, configuration, plans, predictions, device)
+            seconds, *_ = [runner.run(command) for command in training_commands(training, paths)]
             picture = args.output / f"{dataset}_{configuration}_predictions.png"
             draw_predictions(paths.raw / dataset, predictions, picture)
             rows += _rows(configuration, rho, predictions, seconds)

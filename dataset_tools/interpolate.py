@@ -122,7 +122,7 @@ def interpolate_dataset(
         raise SparseError(
             f"{source.name} does not belong to the split of {base.name}: it was made with another"
         )
-    variant = replace(selection.variant, interpolation=interpolation.to_json())
+    variant = replace(selection.variant, interpolation=interpolation)
     filled = replace(selection, variant=variant)
     documents = {
         DATASET_FILE: source.dataset_json,
@@ -199,7 +199,7 @@ def _selection_of(source: RawDataset) -> Selection:
             f"{source.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
         )
     selection = Selection.read(file)
-    if selection.variant.interpolation:
+    if selection.variant.interpolation is not None:
         raise SparseError(f"{source.name} is interpolated already")
     if missing := selection.cases.keys() - source.training.keys():
         raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")

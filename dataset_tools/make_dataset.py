@@ -1,9 +1,7 @@
 """Making a slice-sparse data set from a dense one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.data.check_base import CheckedCase, check_cases, check_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
@@ -65,19 +63,10 @@ class SparseDataset:
 def make_dataset(
     paths: NnUNetPaths,
     base: str,
+    variant: Variant,
     *,
-    rho: float | None = None,
-    slices_per_volume: int | None = None,
-    budget: int | None = None,
-    s: float = 1.0,
-    selector: str = "fixed",
-    parameters: Mapping[str, Any] | None = None,
-    scope: str = "volume",
-    min_per_volume: int = 0,
     axis: str = "auto",
-    positive_weight: float = 1.0,
-    seed: int = 0,
-    mae: MaeRequest | None = None,
+    device: str | None = None,
     split: SplitRequest | None = None,
     repeats: int = DEFAULT_REPEATS,
     dataset_id: int | None = None,
@@ -96,33 +85,14 @@ def make_dataset(
         nnU-Net's folders.
     base
         Name or ID of the dense base data set.
-    rho
-        Density: share of the slices of each annotated volume, in (0, 1]. This or one of the next
-        two is given.
-    slices_per_volume
-        Number of annotated slices of each annotated volume.
-    budget
-        Number of annotated slices in all.
-    s
-        Volume fraction: share of the training volumes that may carry annotation, in (0, 1].
-    selector
-        Name of a slice selector.
-    parameters
-        Parameters of the selector that differ from their defaults.
-    scope
-        ``volume``: slices are chosen within each volume, for the same share or number of them;
-        ``dataset``: from all volumes at once, as many in all.
-    min_per_volume
-        With scope ``dataset``, least number of slices of each volume.
+    variant
+        The factors. Its axis is not looked at, but set by the next parameter; a masked autoencoder
+        that its selector needs is trained if that has not been done.
     axis
         Slice axis: ``auto`` (closest to superior-inferior), ``axial``, ``coronal``, ``sagittal``,
         or an array axis ``0``, ``1``, ``2``.
-    positive_weight
-        With selector ``random``: how much likelier a slice with foreground is drawn.
-    seed
-        Seed of the order of volumes and of the selector.
-    mae
-        Masked autoencoder for selectors that use features; it is trained if that has not been done.
+    device
+        Where the masked autoencoder runs; None for a GPU if there is one.
     split
         How the base is split where it has no split yet.
     repeats
@@ -146,21 +116,7 @@ def make_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
-    mae = mae or MaeRequest()
-    variant = Variant(
-        rho,
-        s,
-        selector,
-        positive_weight,
-        seed=seed,
-        scope=scope,
-        slices_per_volume=slices_per_volume,
-        budget=budget,
-        min_per_volume=min_per_volume,
-        mae=mae.preset,
-        mae_seed=mae.seed,
-        parameters=parameters or {},
-    )
+    mae = variant.mae_request(device)
     check_axis(axis)
     dataset = RawDataset.open(paths.raw / find_dataset(paths, base))
     check_dataset(dataset)
@@ -171,7 +127,7 @@ def make_dataset(
     )
     array_axis, overridden = _slice_axis(axis, checked)
     variant = replace(variant, axis=overridden)
-    volumes = choose_volumes(list(base_split.train), s, seed)
+    volumes = choose_volumes(list(base_split.train), variant.s, variant.seed)
     lengths = {case_id: checked[case_id].geometry.shape[array_axis] for case_id in volumes}
     suffix = variant.dataset_suffix(dataset.suffix)
     features = None
@@ -179,7 +135,7 @@ def make_dataset(
         # what can be refused, before minutes of work
         slices_of_volumes(variant, lengths)
         check_id_is_free(paths, suffix, dataset.name, dataset_id, overwrite)
-        check_device(mae.device)
+        check_device(device)
         if not dry_run and split_is_new:
             # features belong to the training cases, so the split must not change any more
             keep_split(base_split, paths, dataset.name)

@@ -24,7 +24,7 @@ from nnunet_sparse.data.raw_dataset import dense_datasets
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, check_axis, make_dataset
-from nnunet_sparse.features.mae_options import add_mae_options, mae_request
+from nnunet_sparse.features.mae_options import add_mae_options
 from nnunet_sparse.interpolation.interpolation_options import (
     INTERPOLATION_OPTIONS,
     add_interpolation_options,
@@ -112,20 +112,21 @@ def _run(args: argparse.Namespace) -> None:
     if args.list_selectors:
         print("\n".join(_selector_lines()))
         return
-    factors = {
-        "rho": args.rho,
-        "slices_per_volume": args.slices_per_volume,
-        "budget": args.budget,
-        "s": args.s,
-        "selector": args.selector,
-        "parameters": parse_parameters(args.selector, args.parameters),
-        "scope": args.scope,
-        "min_per_volume": args.min_per_volume,
-        "positive_weight": args.positive_weight,
-        "seed": args.seed,
-    }
     # what is wrong whatever the base is, before a phantom is made
-    Variant(**factors)
+    variant = Variant(
+        rho=args.rho,
+        slices_per_volume=args.slices_per_volume,
+        budget=args.budget,
+        s=args.s,
+        selector=args.selector,
+        parameters=parse_parameters(args.selector, args.parameters),
+        scope=args.scope,
+        min_per_volume=args.min_per_volume,
+        positive_weight=args.positive_weight,
+        seed=args.seed,
+        mae=args.mae,
+        mae_seed=args.mae_seed,
+    )
     check_axis(args.axis)
     interpolation = None
     if args.interpolate:
@@ -141,9 +142,9 @@ def _run(args: argparse.Namespace) -> None:
     result = make_dataset(
         paths,
         base,
-        **factors,
+        variant,
         axis=args.axis,
-        mae=mae_request(args),
+        device=args.device,
         split=split_request(args),
         repeats=args.repeats,
         dataset_id=args.dataset_id,
@@ -260,6 +261,6 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
 
 def _interpolated_name(result: SparseDataset, interpolation: Interpolation) -> str:
     """Name of the data set that would be made by interpolation."""
-    variant = replace(result.selection.variant, interpolation=interpolation.to_json())
+    variant = replace(result.selection.variant, interpolation=interpolation)
     suffix = parse_dataset_name(result.selection.base)[1]
     return f"DatasetXXX_{variant.dataset_suffix(suffix)}"

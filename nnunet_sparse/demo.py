@@ -17,9 +17,10 @@ from nnunet_sparse.evaluation.score_table import format_table
 from nnunet_sparse.phantoms import TASKS
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.devices import best_device
 from nnunet_sparse.system.options import add_num_processes_option, add_seed_option
 from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.pipeline import Runner, Step, Training, best_device, training_steps, words
+from nnunet_sparse.system.pipeline import Command, Runner, TrainingRequest, training_commands, words
 
 PLANS = "nnsparseSmallPlans"
 PHANTOM = "--shape 32 80 80"
@@ -121,7 +122,7 @@ def run_demo(
     runner = Runner(folder / "logs", paths, num_processes)
     phantom = f"Phantom{task.capitalize()}" + (f"Seed{seed}" if seed else "")
     runner.run(
-        Step(
+        Command(
             "make a phantom",
             words(
                 f"nnsparse_make_phantom {{}} {PHANTOM} --name {{}} --seed {{}} -np {{np}}",
@@ -133,7 +134,7 @@ def run_demo(
     )
     (base,) = names_with_suffix(paths.raw, phantom)
     runner.run(
-        Step(
+        Command(
             "annotate some slices",
             words("nnsparse_make_dataset -d {} --rho {} --seed {} -np {np}", base, rho, seed),
         )
@@ -144,13 +145,14 @@ def run_demo(
     draw_selection(paths.raw / dataset, pictures[0])
     predictions = folder / "predictions" / dataset
     runner.run(
-        Step(
+        Command(
             "plan and preprocess",
             words(f"nnsparse_plan_and_preprocess -d {{}} {PLANNING} -np {{np}}", dataset),
         )
     )
-    for step in training_steps(Training(dataset, "2d", PLANS, predictions, best_device()), paths):
-        runner.run(step)
+    training = TrainingRequest(dataset, "2d", PLANS, predictions, best_device().type)
+    for command in training_commands(training, paths):
+        runner.run(command)
     draw_predictions(paths.raw / dataset, predictions, pictures[1])
     summary = json.loads((predictions / SUMMARY_FILE).read_text(encoding="utf-8"))
     return DemoResult(summary["nnsparse"], pictures)

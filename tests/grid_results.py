@@ -9,11 +9,11 @@ import numpy as np
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.job_records import GridFolder, Record
-from nnunet_sparse.grid.job_work import Work
-from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.job_records import Record
+from nnunet_sparse.grid.jobs import Job, ScoreJob, job_graph, jobs_of
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.runner import asked_for
+from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.report.grid.paired_statistics import pooled_iou
 
 
@@ -74,9 +74,9 @@ def pretend(
 ) -> None:
     """Leave the records and scores of trainings that were never run; None: not done."""
     jobs = job_graph(grid)
-    work = Work(grid, GridFolder(grid.folder), "cpu")
-    for job in jobs.values():
-        if job.step == "score" and (iou := iou_of(job.subject)) is not None:
+    work = Work(grid)
+    for job in jobs_of(jobs, ScoreJob):
+        if (iou := iou_of(job.subject)) is not None:
             _pretend_training(work, jobs, job.subject, iou, labels)
 
 

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from sparse_datasets import make_dataset
 from tiny import check_sparse_labels, tree
 
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.report.interpolation.quality_command import main as interpolation_quality
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -39,7 +39,7 @@ def test_sparse_labels_of_real_data(
     source = real_data(name)
     before = tree(source)
     (paths.raw / name).symlink_to(source)
-    result = make_dataset(paths, name, num_processes=2, **options)  # type: ignore[arg-type]
+    result = make_dataset(paths, name, num_processes=2, **options)
     check_sparse_labels(result, source)
     assert tree(source) == before
 

@@ -82,7 +82,7 @@ class Round:
     def from_json(cls, content: Mapping[str, Any]) -> "Round":
         """Inverse of :meth:`to_json`."""
         return cls(
-            Variant(**content["variant"]),
+            Variant.from_json(content["variant"]),
             {case_id: tuple(slices) for case_id, slices in content["slices"].items()},
             content["parameters"],
             content["features"],

@@ -65,7 +65,7 @@ class CellVariant:
     @property
     def sparse(self) -> "CellVariant":
         """The variant whose labels are interpolated."""
-        return replace(self, variant=replace(self.variant, interpolation={}), kind=SPARSE)
+        return replace(self, variant=replace(self.variant, interpolation=None), kind=SPARSE)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _interpolated(
         weight = base.task.positive_weight if "weights" in cls().uses else 1.0
         sparse = Variant(rho, s, selector, positive_weight=weight, seed=seed)
         yield CellVariant(base, sparse, PARTNER)
-        filled = replace(sparse, interpolation=interpolation.to_json())
+        filled = replace(sparse, interpolation=interpolation)
         yield CellVariant(base, filled, INTERPOLATED)
 
 

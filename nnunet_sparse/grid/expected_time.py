@@ -11,8 +11,9 @@ from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_states import duration
-from nnunet_sparse.grid.jobs import Job
-from nnunet_sparse.grid.runner import device_of
+from nnunet_sparse.grid.jobs import Job, PredictJob, TrainJob
+from nnunet_sparse.grid.step_work import device_of
+from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
 
 _STEPS = {"train": "trainings", "predict": "predictions"}
 # nnU-Net's log of every epoch
@@ -71,10 +72,11 @@ def _ways(grid: Grid, jobs: Mapping[str, Job]) -> list[_Way]:
     folder = GridFolder(grid.folder)
     found: dict[str, _Way] = {}
     for name, job in jobs.items():
-        if job.step in _STEPS:
+        if isinstance(job, TrainJob | PredictJob):
             way = found.setdefault(_model(job.subject), _Way(job.subject))
             record = folder.read(name)
-            if record is not None or job.step != "train" or not _is_trained(grid, job.subject):
+            is_left = record is None and isinstance(job, TrainJob)
+            if not (is_left and _is_trained(grid, job.subject)):
                 way.add(job.step, record)
     for model, way in found.items():
         if not way.times["train"]:
@@ -85,13 +87,14 @@ def _ways(grid: Grid, jobs: Mapping[str, Job]) -> list[_Way]:
 def _model(training: Training) -> str:
     """Name of the folder that nnU-Net gives a network."""
     way = training.configuration
-    return f"{way.trainer}__{training.plans}__{way.configuration}"
+    return nnunet_model_name(way.trainer, training.plans, way.configuration)
 
 
 def _is_trained(grid: Grid, training: Training) -> bool:
     """Whether another experiment has trained it."""
-    folder = f"Dataset???_{training.of.suffix}/{_model(training)}/fold_{training.repeat}"
-    return any(grid.paths.results.glob(f"{folder}/validation/summary.json"))
+    model = Path(f"Dataset???_{training.of.suffix}") / _model(training)
+    summary = fold_folder(model, training.repeat) / "validation" / "summary.json"
+    return any(grid.paths.results.glob(str(summary)))
 
 
 def _logged(results: Path, model: str) -> list[float]:

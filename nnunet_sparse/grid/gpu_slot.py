@@ -1,42 +1,21 @@
 """One job per GPU: locks that share the GPUs of a machine among processes."""
 
-import itertools
 import logging
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nnunet_sparse.system.devices import VISIBLE, usable_gpus
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.locks import try_lock, unlock
 
 logger = logging.getLogger(__name__)
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 _WAIT_S = 1.0
 # not TMPDIR, which may differ between terminals
 _TEMPORARY = Path("/tmp")
-_IMPOSSIBLE = {"", "-1", "NoDevFiles"}
-
-
-def visible_gpus() -> list[str]:
-    """GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    if VISIBLE in os.environ:
-        names = [name.strip() for name in os.environ[VISIBLE].split(",")]
-        # as CUDA does: what comes after an impossible one is not seen
-        return list(itertools.takewhile(lambda name: name not in _IMPOSSIBLE, names))
-    try:
-        found = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
-            capture_output=True,
-            encoding="utf-8",
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return []
-    return found.stdout.split()
 
 
 def _lock_folder() -> Path:
@@ -52,7 +31,7 @@ def gpu_slot() -> Iterator[None]:
     per user and machine; those of a SLURM job are its own, since SLURM may call the GPUs of every
     job 0, 1 and so on.
     """
-    gpus = visible_gpus()
+    gpus = usable_gpus()
     if not gpus:
         yield
         return

@@ -28,11 +28,11 @@ class Record:
     Attributes
     ----------
     run
-        Tells two times of doing the same job apart.
+        ID of the run: a new one each time the job is done.
     asked
         What the job was asked for.
     inputs
-        The runs of the jobs before it.
+        IDs of the runs of the jobs before it, by their names.
     seconds
         How long it took, the last of several attempts.
     facts
@@ -124,7 +124,7 @@ class GridFolder:
         measure: Callable[[], Any],
         read: Callable[[Any], _Value],
     ) -> _Value:
-        """What was measured of a job's result; measured once for each time that it was done.
+        """What was measured of a job's result; measured once for each run of it.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class GridFolder:
         key
             Key of the job.
         run
-            Of its record.
+            ID of its run.
         measure
             Measures it, as JSON.
         read

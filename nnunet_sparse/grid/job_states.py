@@ -10,9 +10,9 @@ from filelock import FileLock, Timeout
 
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.job_work import Work
-from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
-from nnunet_sparse.grid.runner import device_of, outdated
+from nnunet_sparse.grid.jobs import STEPS, Job, ScoreJob, TrainingJob, job_graph, jobs_of
+from nnunet_sparse.grid.runner import outdated
+from nnunet_sparse.grid.step_work import Work
 
 DONE, RUNNING, FAILED, STOPPED, WAITING = "done", "running", "failed", "stopped", "waiting"
 STATES = (DONE, RUNNING, FAILED, STOPPED, WAITING)
@@ -53,7 +53,7 @@ class Status:
         for name, state in self.states.items():
             job = self.jobs[name]
             kind = job.step
-            if job.step in ("train", "predict", "score"):
+            if isinstance(job, TrainingJob):
                 kind += f"/{job.subject.configuration.configuration}"
                 kind += f"/{job.subject.configuration.trainer}/{job.subject.plans}"
             if state == DONE:
@@ -70,7 +70,7 @@ class Status:
 def grid_status(grid: Grid) -> Status:
     """State of every job of an experiment, as the next run would find it; nothing is changed."""
     folder, jobs = GridFolder(grid.folder), job_graph(grid)
-    again = set(outdated(Work(grid, folder, device_of(grid)), jobs))
+    again = set(outdated(Work(grid), jobs))
     return Status({name: _state(folder, name, name in again) for name in jobs}, jobs, folder)
 
 
@@ -123,13 +123,11 @@ def _cells(status: Status) -> list[str]:
     """How many repeats of each cell have been scored."""
     total: Counter[tuple[str, str]] = Counter()
     done: Counter[tuple[str, str]] = Counter()
-    for name, state in status.states.items():
-        job = status.jobs[name]
-        if job.step == "score":
-            way = job.subject.configuration
-            key = (job.subject.of.suffix, f"{way.configuration} {way.trainer}")
-            total[key] += 1
-            done[key] += state == DONE
+    for job in jobs_of(status.jobs, ScoreJob):
+        way = job.subject.configuration
+        key = (job.subject.of.suffix, f"{way.configuration} {way.trainer}")
+        total[key] += 1
+        done[key] += status.states[job.name] == DONE
     if not total:
         return []
     width = max(len(suffix) for suffix, _ in total)

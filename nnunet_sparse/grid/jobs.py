@@ -1,13 +1,15 @@
-"""The steps of an experiment and what each waits for.
+"""The jobs of an experiment and what each waits for.
 
-Every step is one job: ``base`` (make a phantom, keep the split), ``features`` (train a masked
-autoencoder), ``interpolator`` (train one), ``dataset`` (select slices, write labels, interpolate
-them), ``prepare`` (plans and preprocessing), ``train``, ``predict`` and ``score``.
+A *step* is a kind of job, and has a class of its own: ``base`` (make a phantom, keep the split),
+``features`` (train a masked autoencoder), ``interpolator`` (train one), ``dataset`` (select slices,
+write labels, interpolate them), ``prepare`` (plans and preprocessing), ``train``, ``predict`` and
+``score``.
 """
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar, TypeVar
 
 from nnunet_sparse.grid.cells import (
     Base,
@@ -18,10 +20,96 @@ from nnunet_sparse.grid.cells import (
     variants,
 )
 from nnunet_sparse.grid.experiment import Configuration, Grid
-from nnunet_sparse.interpolation.request import Interpolation
 
-STEPS = ("base", "features", "interpolator", "dataset", "prepare", "train", "predict", "score")
 _ON_DEVICE = ("features", "interpolator", "train", "predict")
+
+
+@dataclass(frozen=True)
+class Job(ABC):
+    """One step of an experiment; a subclass says by ``subject`` what it works on.
+
+    Attributes
+    ----------
+    inputs
+        Names of the jobs that must be done before.
+    """
+
+    step: ClassVar[str]
+    inputs: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Name of its files."""
+
+    @property
+    def name(self) -> str:
+        """Step and key, which no other job has."""
+        return f"{self.step}/{self.key}"
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it uses a GPU where there is one."""
+        return self.step in _ON_DEVICE
+
+
+@dataclass(frozen=True)
+class BaseJob(Job):
+    """Makes a phantom, and keeps the split of the base."""
+
+    step = "base"
+    subject: Base
+
+    @property
+    def key(self) -> str:
+        """Name of its files."""
+        return self.subject.suffix
+
+
+@dataclass(frozen=True)
+class FeaturesJob(Job):
+    """Trains the masked autoencoder of a variant, and keeps its features."""
+
+    step = "features"
+    subject: CellVariant
+
+    @property
+    def key(self) -> str:
+        """Name of its files; what is not the default appears."""
+        return "_".join([self.subject.base.suffix, *self.subject.variant.mae_names])
+
+
+@dataclass(frozen=True)
+class InterpolatorJob(Job):
+    """Trains the network that carries labels between slices, as a variant needs it."""
+
+    step = "interpolator"
+    subject: CellVariant
+
+    @property
+    def key(self) -> str:
+        """Name of its files; what is not the default appears."""
+        interpolation = self.subject.variant.interpolation
+        assert interpolation is not None
+        return "_".join([self.subject.base.suffix, *interpolation.network_names])
+
+
+@dataclass(frozen=True)
+class DatasetJob(Job):
+    """Makes the data set of a variant."""
+
+    step = "dataset"
+    subject: CellVariant
+
+    @property
+    def key(self) -> str:
+        """Name of its files."""
+        return self.subject.suffix
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it uses a GPU where there is one."""
+        return _uses_network(self.subject)
 
 
 @dataclass(frozen=True)
@@ -40,35 +128,59 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One step of an experiment.
+class PrepareJob(Job):
+    """Plans and preprocesses a data set."""
 
-    Attributes
-    ----------
-    step
-        Its kind.
-    key
-        Name of its files.
-    subject
-        What it works on: a base, a variant, a preparation or a training.
-    inputs
-        Names of the jobs that must be done before.
-    """
-
-    step: str
-    key: str
-    subject: Any
-    inputs: tuple[str, ...] = ()
+    step = "prepare"
+    subject: Preparation
 
     @property
-    def name(self) -> str:
-        """Step and key, which no other job has."""
-        return f"{self.step}/{self.key}"
+    def key(self) -> str:
+        """Name of its files."""
+        return self.subject.key
+
+
+@dataclass(frozen=True)
+class TrainingJob(Job):
+    """Has to do with one training."""
+
+    subject: Training
 
     @property
-    def on_device(self) -> bool:
-        """Whether it uses a GPU where there is one."""
-        return self.step in _ON_DEVICE or (self.step == "dataset" and _network(self.subject))
+    def key(self) -> str:
+        """Name of its files."""
+        return self.subject.key
+
+
+class TrainJob(TrainingJob):
+    """Trains a network."""
+
+    step = "train"
+
+
+class PredictJob(TrainingJob):
+    """Predicts the test cases."""
+
+    step = "predict"
+
+
+class ScoreJob(TrainingJob):
+    """Scores the predictions."""
+
+    step = "score"
+
+
+_JOBS: tuple[type[Job], ...] = (
+    *(BaseJob, FeaturesJob, InterpolatorJob, DatasetJob, PrepareJob),
+    *(TrainJob, PredictJob, ScoreJob),
+)
+STEPS = tuple(job.step for job in _JOBS)
+_Kind = TypeVar("_Kind", bound=Job)
+
+
+def jobs_of(jobs: Mapping[str, Job], kind: type[_Kind]) -> list[_Kind]:
+    """Jobs of one step."""
+    return [job for job in jobs.values() if isinstance(job, kind)]
 
 
 def job_graph(grid: Grid) -> dict[str, Job]:
@@ -87,26 +199,28 @@ def job_graph(grid: Grid) -> dict[str, Job]:
 
 
 def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
-    start = Job("base", base.suffix, base)
+    start = BaseJob((), base)
     yield start
     cells = variants(grid.experiment, base)
-    if any("features" in cell.variant.make_selector().uses for cell in cells):
-        yield Job("features", base.suffix, base, (start.name,))
-    if any(_network(cell) for cell in cells):
-        yield Job("interpolator", base.suffix, base, (start.name,))
+    for cell in cells:
+        if cell.variant.uses_features:
+            yield FeaturesJob((start.name,), cell)
+    for cell in cells:
+        if _uses_network(cell):
+            yield InterpolatorJob((start.name,), cell)
     ways = configurations(grid, base)
     # the preprocessed images of all training cases are made by one variant, and linked by others
     leader = max(cells, key=lambda cell: cell.variant.s)
     for cell in [leader, *(cell for cell in cells if cell != leader)]:
-        dataset = Job("dataset", cell.suffix, cell, _before_dataset(cell, start.name))
+        dataset = DatasetJob(_before_dataset(cell, start.name), cell)
         yield dataset
         for plans in dict.fromkeys(plans for _, plans in ways):
             of_plans = [way for way, name in ways if name == plans]
             prepared = tuple(dict.fromkeys(way.configuration for way in of_plans))
+            first = PrepareJob((), Preparation(leader, plans, of_plans[0], prepared))
+            waits = () if cell == leader else (first.name,)
             preparation = Preparation(cell, plans, of_plans[0], prepared)
-            first = Preparation(leader, plans, of_plans[0], prepared)
-            waits = () if cell == leader else (f"prepare/{first.key}",)
-            prepare = Job("prepare", preparation.key, preparation, (dataset.name, *waits))
+            prepare = PrepareJob((dataset.name, *waits), preparation)
             yield prepare
             for way in of_plans:
                 for repeat in range(grid.experiment.repeats):
@@ -114,25 +228,22 @@ def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
 
 
 def _of_training(training: Training, prepared: str) -> Iterator[Job]:
-    before = prepared
-    for step in ("train", "predict", "score"):
-        job = Job(step, training.key, training, (before,))
-        yield job
-        before = job.name
+    train = TrainJob((prepared,), training)
+    predict = PredictJob((train.name,), training)
+    yield from (train, predict, ScoreJob((predict.name,), training))
 
 
 def _before_dataset(cell: CellVariant, base: str) -> tuple[str, ...]:
-    suffix = cell.base.suffix
     before = [base]
-    if cell.variant.interpolation:
-        before.append(f"dataset/{cell.sparse.suffix}")
-        if _network(cell):
-            before.append(f"interpolator/{suffix}")
-    elif "features" in cell.variant.make_selector().uses:
-        before.append(f"features/{suffix}")
+    if cell.variant.interpolation is not None:
+        before.append(DatasetJob((), cell.sparse).name)
+        if _uses_network(cell):
+            before.append(InterpolatorJob((), cell).name)
+    elif cell.variant.uses_features:
+        before.append(FeaturesJob((), cell).name)
     return tuple(before)
 
 
-def _network(cell: CellVariant) -> bool:
+def _uses_network(cell: CellVariant) -> bool:
     filled = cell.variant.interpolation
-    return bool(filled) and Interpolation(**filled).uses_network
+    return filled is not None and filled.uses_network

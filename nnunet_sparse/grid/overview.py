@@ -31,8 +31,8 @@ from nnunet_sparse.grid.cells import (
 from nnunet_sparse.grid.expected_time import time_lines
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.job_work import fold_folder
-from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.jobs import DatasetJob, Job, TrainJob, job_graph, jobs_of
+from nnunet_sparse.grid.train_work import training_folder
 from nnunet_sparse.selection.budget import num_annotated_volumes, share_name
 from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
 from nnunet_sparse.system.errors import SparseError
@@ -121,7 +121,7 @@ def overview(grid: Grid) -> str:
     lines.append(
         f"in all: {counts['dataset']} data sets, {counts['train']} trainings, {len(jobs)} jobs"
     )
-    _check_ids(grid, [job for job in jobs.values() if job.step == "dataset"])
+    _check_ids(grid, jobs_of(jobs, DatasetJob))
     lines += _shared_lines(counts)
     lines += time_lines(grid, jobs)
     lines += _disk_lines(grid, looked_at, jobs)
@@ -171,7 +171,7 @@ def _range(numbers: set[int]) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _check_ids(grid: Grid, datasets: list[Job]) -> None:
+def _check_ids(grid: Grid, datasets: list[DatasetJob]) -> None:
     folder = GridFolder(grid.folder)
     there = {parse_dataset_name(name)[1] for name in dataset_names(grid.paths.raw)}
     missing = sum(folder.read(job.name) is None and job.key not in there for job in datasets)
@@ -205,8 +205,9 @@ def _disk_lines(
             f"({len(names)} configuration{'s' * (len(names) > 1)}, at their own spacing, before "
             "compression)"
         )
-    sizes = [size for job in jobs.values() if (size := _size_of_training(grid, job))]
-    trainings = sum(job.step == "train" for job in jobs.values())
+    of_trainings = jobs_of(jobs, TrainJob)
+    sizes = [size for job in of_trainings if (size := _size_of_training(grid, job))]
+    trainings = len(of_trainings)
     if sizes:
         mean = statistics.mean(sizes)
         lines.append(
@@ -218,12 +219,10 @@ def _disk_lines(
     return lines
 
 
-def _size_of_training(grid: Grid, job: Job) -> int:
-    if job.step != "train":
-        return 0
+def _size_of_training(grid: Grid, job: TrainJob) -> int:
     folder = GridFolder(grid.folder)
     needed = (job.name, f"dataset/{job.subject.of.suffix}")
     if any(folder.read(name) is None for name in needed):
         return 0
-    files = fold_folder(grid, job.subject).rglob("*")
+    files = training_folder(grid, job.subject).rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())

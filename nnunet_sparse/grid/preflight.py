@@ -12,10 +12,11 @@ from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import find_split
 from nnunet_sparse.grid.cells import Base, bases, configurations, variants
 from nnunet_sparse.grid.experiment import Configuration, Grid
-from nnunet_sparse.grid.gpu_slot import visible_gpus
 from nnunet_sparse.phantoms import TASKS
+from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import environment, training_environment
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.nnunet_model import nnunet_model_name
 from nnunet_sparse.training.paper_recipes import PAPER
 from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 
@@ -41,7 +42,7 @@ def check_experiment(grid: Grid) -> None:
             _check_trainer(grid, configuration)
         _check_plans(grid, base, [way for way, _ in ways if way.plans])
     experiment = grid.experiment
-    if experiment.device == "cuda" and not visible_gpus():
+    if experiment.device == "cuda" and not usable_gpus():
         # the nodes of a cluster may have some
         logger.warning(
             "%s, line %d: device is cuda, and this machine has no GPU: trainings will fail here",
@@ -89,7 +90,7 @@ def _check_plans(grid: Grid, base: Base, ways: Sequence[Configuration]) -> None:
     """Refuse names of plans that plans or networks of other settings have."""
     suffixes = {cell.suffix for cell in variants(grid.experiment, base)}
     for way in ways:
-        model = f"{way.trainer}__{way.plans}__{way.configuration}"
+        model = nnunet_model_name(way.trainer, way.plans, way.configuration)
         files = [
             folder / name / file
             for folder, file in (

@@ -16,10 +16,9 @@ from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.job_work import Work
-from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.runner import device_of, is_asked_for
-from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.runner import is_asked_for
+from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError
@@ -125,10 +124,10 @@ def read_results(grid: Grid) -> list[Result]:
         If a task names a label that its base does not have, or a summary is damaged.
     """
     folder, jobs = GridFolder(grid.folder), job_graph(grid)
-    work = Work(grid, folder, device_of(grid))
+    work = Work(grid)
     found: list[Result] = []
-    for name, job in jobs.items():
-        if job.step == "score" and folder.read(name) is not None:
+    for job in jobs_of(jobs, ScoreJob):
+        if folder.read(job.name) is not None:
             train = jobs[f"train/{job.key}"]
             record = folder.read(train.name)
             # not of other settings with the same name of plans
@@ -164,7 +163,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
         "selector": variant.selector,
         "scope": variant.scope,
         "positive_weight": variant.positive_weight,
-        "interpolation": interpolation_name(variant.interpolation),
+        "interpolation": variant.value("interpolation"),
         "seed": variant.seed,
         "num_slices": made.facts["num_slices"] if made else 0,
         "num_cases": scores["num_cases"],
@@ -216,11 +215,6 @@ def _mean(of_labels: Sequence[Result]) -> Result:
     counts = np.stack([result.counts for result in of_labels])
     name = _OTHER_MEAN if any(result.label == MEAN for result in of_labels) else MEAN
     return replace(of_labels[0], label=name, counts=counts, **means)
-
-
-def interpolation_name(values: Mapping[str, Any]) -> str:
-    """Name of a variant's interpolation in tables; empty for none."""
-    return Interpolation(**values).name.removeprefix("mi_") if values else ""
 
 
 def _digest(file: Path) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.gpu_slot import gpu_slot, visible_gpus
+from nnunet_sparse.grid.gpu_slot import gpu_slot
 from nnunet_sparse.grid.job_records import GridFolder, Record
-from nnunet_sparse.grid.job_work import STEPS_BY_NAME, Facts, Work
+from nnunet_sparse.grid.job_work import work_of
 from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.step_work import Facts, Work
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.env import training_environment
 from nnunet_sparse.system.errors import SparseError
@@ -37,7 +38,7 @@ def run_job(grid: Grid, job: Job) -> None:
     lock, failure = folder.lock(job.name), folder.failure(job.name)
     for file in (lock, failure, folder.done(job.name)):
         file.parent.mkdir(parents=True, exist_ok=True)
-    _set_environment(grid)
+    _set_environment(grid, job)
     with locked(lock, f"{job.name} is being done by another process, waiting for it"):
         failure.unlink(missing_ok=True)
         try:
@@ -49,15 +50,15 @@ def run_job(grid: Grid, job: Job) -> None:
 
 def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
     inputs = {name: folder.read_done(name).run for name in job.inputs}
-    work = Work(grid, folder, device_of(grid))
+    work = Work(grid)
     record = folder.read(job.name)
     if record is not None and _is_current(work, job, record, inputs):
         logger.info("%s was done before", job.name)
     else:
-        step, needs_gpu = STEPS_BY_NAME[job.step], work.device == "cuda" and job.on_device
-        with step.held(work, job.subject), gpu_slot() if needs_gpu else nullcontext():
+        step, needs_gpu = work_of(job), job.on_device and work.device == "cuda"
+        with step.held(work, job), gpu_slot() if needs_gpu else nullcontext():
             start = time.monotonic()
-            facts = step.do(work, job.subject)
+            facts = step.do(work, job)
         seconds = round(time.monotonic() - start, 2)
         record = Record(uuid.uuid4().hex, asked_for(work, job), inputs, seconds, facts)
         folder.write(job.name, record)
@@ -71,8 +72,7 @@ def forget_outdated(grid: Grid) -> None:
     It knows the files in ``done`` alone, and takes what is there for good.
     """
     folder = GridFolder(grid.folder)
-    work = Work(grid, folder, device_of(grid))
-    for name in outdated(work, job_graph(grid)):
+    for name in outdated(Work(grid), job_graph(grid)):
         if folder.done(name).is_file():
             logger.info("%s is looked at again", name)
             folder.done(name).unlink()
@@ -100,7 +100,7 @@ def _is_done(work: Work, job: Job) -> bool:
 
 def asked_for(work: Work, job: Job) -> Facts:
     """What a job is asked for, as a record gives it back."""
-    content: Facts = json.loads(json.dumps(STEPS_BY_NAME[job.step].asked(work, job.subject)))
+    content: Facts = json.loads(json.dumps(work_of(job).asked(work, job)))
     return content
 
 
@@ -111,34 +111,26 @@ def is_asked_for(work: Work, job: Job, record: Record) -> bool:
 
 def _is_current(work: Work, job: Job, record: Record, inputs: Mapping[str, str]) -> bool:
     """Whether what a record tells of is there and is what is asked for now."""
-    step = STEPS_BY_NAME[job.step]
     if not is_asked_for(work, job, record) or not _is_there(work, job):
         return False
-    return not step.follows_inputs or dict(record.inputs) == dict(inputs)
+    return not work_of(job).follows_inputs or dict(record.inputs) == dict(inputs)
 
 
 def _is_there(work: Work, job: Job) -> bool:
     try:
-        return STEPS_BY_NAME[job.step].is_there(work, job.subject)
+        return work_of(job).is_there(work, job)
     except SparseError as error:  # half of it was deleted
         logger.debug("%s: %s", job.name, error)
         return False
 
 
-def device_of(grid: Grid) -> str:
-    """``cuda`` or ``cpu``, as the experiment wants it or this machine has it."""
-    wanted = grid.experiment.device
-    if wanted == "auto":
-        return "cuda" if visible_gpus() else "cpu"
-    return wanted
-
-
-def _set_environment(grid: Grid) -> None:
+def _set_environment(grid: Grid, job: Job) -> None:
     """Set what nnU-Net reads when it is imported."""
     threads = str(grid.experiment.threads)
     os.environ.update(training_environment(grid.paths))
     os.environ["nnUNet_def_n_proc"] = threads
     os.environ.setdefault("OMP_NUM_THREADS", threads)
     # a process of its own for batches pays with a GPU only
-    workers = grid.experiment.threads - 1 if device_of(grid) == "cuda" else 0
+    has_gpu = job.on_device and Work(grid).device == "cuda"
+    workers = grid.experiment.threads - 1 if has_gpu else 0
     os.environ.setdefault("nnUNet_n_proc_DA", str(workers))

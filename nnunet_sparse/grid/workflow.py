@@ -14,10 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from nnunet_sparse.grid.experiment import Grid
-from nnunet_sparse.grid.gpu_slot import visible_gpus
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.runner import forget_outdated
+from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import try_lock, unlock
 
@@ -141,7 +141,7 @@ def _defaults(options: Sequence[str]) -> list[str]:
         chosen += ["--cores", str(default_cores())]
     if given.isdisjoint({"--profile", "--resources", "--res", "--executor", "-e"}):
         # without GPUs the cores are the limit
-        chosen += ["--resources", f"gpu={len(visible_gpus()) or _NO_LIMIT}"]
+        chosen += ["--resources", f"gpu={len(usable_gpus()) or _NO_LIMIT}"]
     if given.isdisjoint(_TALKATIVE):
         chosen += ["--quiet", "all"]
     return chosen

@@ -88,14 +88,17 @@ class Interpolation:
             parts.append("oneway")
         if self.verify:
             parts.append("verified")
-        if self.preset != DEFAULT_PRESET:
-            parts.append(self.preset)
-        if self.network_seed:
-            parts.append(f"net{self.network_seed}")
-        parts += change_names(self.changes)
+        parts += self.network_names
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
+
+    @property
+    def network_names(self) -> list[str]:
+        """Parts of names for the network; what is not the default appears."""
+        preset = [self.preset] if self.preset != DEFAULT_PRESET else []
+        seed = [f"net{self.network_seed}"] if self.network_seed else []
+        return [*preset, *seed, *change_names(self.changes)]
 
     def warp(self, network: Any, volume: Volume) -> Warp:
         """What moves labels between slices of a volume."""

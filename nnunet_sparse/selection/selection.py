@@ -105,7 +105,7 @@ class Selection:
             }
             return cls(
                 base=content["base"],
-                variant=Variant(**content["variant"]),
+                variant=Variant.from_json(content["variant"]),
                 axis=content["axis"],
                 cases=cases,
                 parameters=content["selector"]["parameters"],

@@ -1,17 +1,41 @@
 """The factors that make one sparse data set differ from another of the same base."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.features.default import DEFAULT_PRESET
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selection.budget import Budget, check_share, share_name
 from nnunet_sparse.selectors import Selector, get_selector
 from nnunet_sparse.system.errors import SparseError
 
+if TYPE_CHECKING:
+    from nnunet_sparse.features.feature_store import MaeRequest
+
 # factors of the first version of selection.json, which are always written
 _ALWAYS = ("rho", "s", "selector", "positive_weight", "axis", "seed")
+# factors of the first tables of results
+_ALWAYS_IN_TABLES = frozenset(
+    {"rho", "s", "selector", "scope", "positive_weight", "interpolation", "seed"}
+)
+AMOUNT = ("rho", "slices_per_volume", "budget")
+"""Factors that say how much is annotated; a variant has one of them."""
+
+WAY_OF_CHOOSING = ("selector", "parameters", "mae", "mae_seed")
+"""Factors that say by what slices are chosen."""
+
+FACTORS = (
+    *AMOUNT,
+    "s",
+    *WAY_OF_CHOOSING,
+    *("scope", "min_per_volume", "positive_weight", "axis", "interpolation", "seed"),
+)
+"""All factors, in the order in which names and tables have them."""
+
+Value = float | str | None
+"""A factor as tables have it; None and empty text where it does not apply."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +71,12 @@ class Variant:
     parameters
         Parameters of the selector that differ from their defaults.
     interpolation
-        Values of an :class:`nnunet_sparse.interpolation.request.Interpolation` by which the slices
-        that are not annotated have been filled; empty if they carry the ignore label.
+        How the slices that are not annotated have been filled; None if they carry the ignore label.
     """
 
-    rho: float | None
-    s: float
-    selector: str
+    rho: float | None = None
+    s: float = 1.0
+    selector: str = "fixed"
     positive_weight: float = 1.0
     axis: int | None = None
     seed: int = 0
@@ -64,9 +87,10 @@ class Variant:
     mae: str = DEFAULT_PRESET
     mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    interpolation: Mapping[str, Any] = field(default_factory=dict)
+    interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
+        self.mae_request()  # which refuses an unknown preset
         chooser = self.make_selector()
         defaults = get_selector(self.selector).parameters
         given = chooser.parameters
@@ -109,17 +133,80 @@ class Variant:
         """Selector with its parameters."""
         return get_selector(self.selector, self.parameters)
 
+    def mae_request(self, device: str | None = None) -> "MaeRequest":
+        """Masked autoencoder whose features the selector uses, if it uses any."""
+        from nnunet_sparse.features.feature_store import MaeRequest
+
+        return MaeRequest(self.mae, self.mae_seed, device)
+
+    @property
+    def uses_features(self) -> bool:
+        """Whether the selector looks at features of a masked autoencoder."""
+        return "features" in self.make_selector().uses
+
+    @property
+    def mae_names(self) -> list[str]:
+        """Parts of names for the masked autoencoder; what is not the default appears."""
+        preset = [self.mae] if self.mae != DEFAULT_PRESET else []
+        return [*preset, *([f"mae{self.mae_seed}"] if self.mae_seed else [])]
+
+    def __hash__(self) -> int:
+        return hash(self.same_but())
+
+    def same_but(self, *left_out: str) -> tuple[object, ...]:
+        """Values of all factors but some: equal for variants that differ in these alone."""
+        values = {**vars(self), "parameters": tuple(sorted(self.parameters.items()))}
+        return tuple(value for name, value in values.items() if name not in left_out)
+
     def to_json(self) -> dict[str, Any]:
         """Factors, those that were added later only where they differ from their default."""
-        defaults = {f.name: f.default for f in fields(self)} | {
-            "parameters": {},
-            "interpolation": {},
-        }
         return {
             name: value
             for name, value in asdict(self).items()
-            if name in _ALWAYS or value != defaults[name]
+            if name in _ALWAYS or self._is_changed(name)
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Variant":
+        """Inverse of :meth:`to_json`."""
+        filled = content.get("interpolation")
+        return cls(**{**content, "interpolation": Interpolation(**filled) if filled else None})
+
+    def _is_changed(self, name: str) -> bool:
+        default = {item.name: item.default for item in fields(self)} | {"parameters": {}}
+        return bool(getattr(self, name) != default[name])
+
+    def value(self, factor: str) -> Value:
+        """A factor as tables have it."""
+        if factor == "parameters":
+            return " ".join(f"{key}={_value(value)}" for key, value in self.parameters.items())
+        if factor == "interpolation":
+            return "" if self.interpolation is None else self.interpolation.name.removeprefix("mi_")
+        if factor in ("mae", "mae_seed") and not self.uses_features:
+            return None
+        value: Value = getattr(self, factor)
+        return value
+
+    def text(self, factor: str) -> str:
+        """The same as people read it."""
+        value = self.value(factor)
+        if factor in ("rho", "s") and isinstance(value, float | int):
+            return share_name(value)
+        if isinstance(value, float):
+            return f"{value:g}"
+        return "" if value is None else str(value)
+
+    @property
+    def description(self) -> str:
+        """What it is besides amount and share of volumes; what is not the default appears."""
+        parts = [self.selector]
+        if self.interpolation is not None:
+            parts.insert(0, f"{self.text('interpolation')} from")
+        others = FACTORS[FACTORS.index("selector") + 1 :]
+        for name in (name for name in others if name != "interpolation" and self._is_changed(name)):
+            own = name == "parameters"
+            parts.append(self.text(name) if own else f"{factor_title(name)} {self.text(name)}")
+        return " ".join(parts)
 
     def dataset_suffix(self, base_suffix: str) -> str:
         """Name of the data set without ``DatasetXXX_``.
@@ -129,10 +216,7 @@ class Variant:
         """
         parts = [base_suffix, self.slices.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
-        if self.mae != DEFAULT_PRESET:
-            parts.append(self.mae)
-        if self.mae_seed:
-            parts.append(f"mae{self.mae_seed}")
+        parts += self.mae_names
         if self.scope != "volume":
             parts.append(self.scope)
         if self.min_per_volume:
@@ -141,14 +225,31 @@ class Variant:
             parts.append(f"pw{self.positive_weight:g}")
         if self.axis is not None:
             parts.append(f"axis{self.axis}")
-        if self.interpolation:
-            from nnunet_sparse.interpolation.request import Interpolation
-
-            parts.append(Interpolation(**self.interpolation).name)
+        if self.interpolation is not None:
+            parts.append(self.interpolation.name)
         return "_".join([*parts, f"seed{self.seed}"])
 
 
-def _value(value: Any) -> str:
+def factor_title(factor: str) -> str:
+    """Name of a factor for people."""
+    return "weight" if factor == "positive_weight" else factor.replace("_", " ")
+
+
+def table_factors(variants: Iterable[Variant]) -> tuple[str, ...]:
+    """Factors that a table of variants has as columns: the first ones, and what differs in any.
+
+    A factor that none of them changes is no column, so that tables stay what they were before it
+    was added.
+    """
+    every = list(variants)
+    return tuple(
+        name
+        for name in FACTORS
+        if name in _ALWAYS_IN_TABLES or any(variant._is_changed(name) for variant in every)
+    )
+
+
+def _value(value: float | str) -> str:
     """As short as tells it from any other value."""
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)

@@ -1,12 +1,28 @@
-"""Where networks run."""
+"""Where networks run, and which GPUs there are."""
 
-from typing import Any
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from nnunet_sparse.system.errors import SparseError
 
+if TYPE_CHECKING:
+    import torch
 
-def best_device(name: str | None = None) -> Any:
-    """Device (``torch.device``) of that name; for None a GPU if there is one.
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_IMPOSSIBLE = {"", "-1", "NoDevFiles"}
+# in a process of its own: once it has counted, it holds memory of each GPU, and others are hidden
+_COUNT = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
+# what PyTorch raises for names that it does not know, and for devices it was built without
+_NO_DEVICE = (RuntimeError, AssertionError, ImportError, AttributeError, ValueError)
+
+
+def best_device(name: str | None = None) -> "torch.device":
+    """Device of that name; for None a GPU if there is one.
 
     Raises
     ------
@@ -20,14 +36,14 @@ def best_device(name: str | None = None) -> Any:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except Exception as error:
+    except _NO_DEVICE as error:
         reason = "there is no GPU here" if name.startswith("cuda") else "choose cpu or cuda"
         raise SparseError(f"device {name!r} cannot be used: {reason}") from error
     return device
 
 
-def half_precision(device: Any) -> Any:
-    """Type (``torch.dtype``) in which a device convolves fastest, None for single precision.
+def half_precision(device: "torch.device") -> "torch.dtype | None":
+    """Type in which a device convolves fastest, None for single precision.
 
     bfloat16 on a GPU that has it and on processors with AMX, float16 on other GPUs.
     """
@@ -38,7 +54,7 @@ def half_precision(device: Any) -> Any:
             has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if has_bfloat16 else torch.float16
     # older versions of PyTorch do not tell what a processor has
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     has_amx = device.type == "cpu" and capabilities.get("amx_bf16", False)
     return torch.bfloat16 if has_amx else None
 
@@ -47,3 +63,40 @@ def check_device(name: str | None) -> None:
     """Refuse a device that cannot be used; None and ``cpu`` always can."""
     if name not in {None, "cpu"}:
         best_device(name)
+
+
+def usable_gpus() -> tuple[str, ...]:
+    """GPUs that this process may use and its PyTorch can, as ``CUDA_VISIBLE_DEVICES`` names them.
+
+    PyTorch is not imported. Where there is a GPU, a process of its own is asked once (seconds).
+    """
+    return _usable(os.environ.get(VISIBLE))
+
+
+@lru_cache
+def _usable(visible: str | None) -> tuple[str, ...]:
+    names = _listed() if visible is None else visible.split(",")
+    # as CUDA does: what comes after an impossible one is not seen
+    named = itertools.takewhile(lambda name: name not in _IMPOSSIBLE, (n.strip() for n in names))
+    found = tuple(named)
+    return found[: _count_usable()] if found else ()
+
+
+def _listed() -> Sequence[str]:
+    """Indices of the GPUs of this machine, whatever PyTorch makes of them."""
+    return _output_of("nvidia-smi", "--query-gpu=index", "--format=csv,noheader").split()
+
+
+def _count_usable() -> int:
+    """Number of visible GPUs that PyTorch can use; 0 where it is not installed."""
+    said = _output_of(sys.executable, "-c", _COUNT).split()
+    return int(said[-1]) if said else 0
+
+
+def _output_of(*command: str) -> str:
+    """What a program prints; nothing if it is not there or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout

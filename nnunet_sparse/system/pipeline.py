@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from nnunet_sparse.system.env import training_environment
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
 from nnunet_sparse.system.paths import NnUNetPaths
 
 logger = logging.getLogger(__name__)
@@ -21,26 +22,26 @@ TRAINER = "SparseTrainer"
 
 
 @dataclass(frozen=True)
-class Step:
+class Command:
     """One command.
 
     Attributes
     ----------
     title
         What it does; names its log file.
-    command
+    words
         The command and its arguments.
     output
         File that is there once it is complete; None for commands that find that out themselves.
     """
 
     title: str
-    command: list[str]
+    words: list[str]
     output: Path | None = None
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRequest:
     """What is trained, and where its predictions go.
 
     Attributes
@@ -67,21 +68,21 @@ class Training:
     repeat: int = 0
 
 
-def training_steps(training: Training, paths: NnUNetPaths) -> list[Step]:
+def training_commands(training: TrainingRequest, paths: NnUNetPaths) -> list[Command]:
     """Train, predict the test cases, and score them; an interrupted training is continued."""
     raw, dataset = paths.raw / training.dataset, training.dataset
-    model = f"{TRAINER}__{training.plans}__{training.configuration}"
-    trained = paths.results / dataset / model / f"fold_{training.repeat}"
+    model = nnunet_model_name(TRAINER, training.plans, training.configuration)
+    trained = fold_folder(paths.results / dataset / model, training.repeat)
     begun = any((trained / f"checkpoint_{name}.pth").exists() for name in ("latest", "final"))
     network = f"-tr {TRAINER} -p {training.plans} -device {training.device}"
     where = f"{training.configuration} {training.repeat}"
     return [
-        Step(
+        Command(
             "train",
             words(f"nnUNetv2_train {{}} {where} {network} {'--c' if begun else ''}", dataset),
             trained / "validation" / "summary.json",
         ),
-        Step(
+        Command(
             "predict",
             words(
                 f"nnUNetv2_predict -i {{}} -o {{}} -d {{}} -c {training.configuration} "
@@ -91,7 +92,7 @@ def training_steps(training: Training, paths: NnUNetPaths) -> list[Step]:
                 dataset,
             ),
         ),
-        Step(
+        Command(
             "score",
             words(
                 "nnsparse_evaluate {} {} --overwrite -np {np}",
@@ -108,20 +109,13 @@ def words(template: str, *values: object) -> list[str]:
     return [str(next(rest)) if word == "{}" else word for word in template.split()]
 
 
-def best_device() -> str:
-    """``cuda`` if there is a GPU, else ``cpu``."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 class Runner:
-    """Runs steps one after the other and shows each command.
+    """Runs commands one after the other and shows each of them.
 
     Parameters
     ----------
     logs
-        Folder for the output of the commands, one file per step.
+        Folder for the output of the commands, one file each.
     paths
         nnU-Net's folders that the commands are to use.
     num_processes
@@ -141,8 +135,8 @@ class Runner:
         }
         logs.mkdir(parents=True, exist_ok=True)
 
-    def run(self, step: Step) -> float:
-        """Run a step, unless it is done; returns the seconds that it took.
+    def run(self, command: Command) -> float:
+        """Run a command, unless it is done; returns the seconds that it took.
 
         Raises
         ------
@@ -150,29 +144,29 @@ class Runner:
             If the command fails; its last line is named.
         """
         self.count += 1
-        command = [self.num_processes if word == "{np}" else word for word in step.command]
-        logger.info("[%d] %s\n    %s", self.count, step.title, shlex.join(command))
-        if step.output is not None and step.output.exists():
+        words = [self.num_processes if word == "{np}" else word for word in command.words]
+        logger.info("[%d] %s\n    %s", self.count, command.title, shlex.join(words))
+        if command.output is not None and command.output.exists():
             logger.info("    done before")
             return 0.0
-        log = self.logs / f"{self.count}_{step.title.replace(' ', '_')}.txt"
+        log = self.logs / f"{self.count}_{command.title.replace(' ', '_')}.txt"
         start = time.monotonic()
-        status = self._run_logged(command, log, step.title)
+        status = self._run_logged(words, log, command.title)
         if status != 0:
             raise SparseError(
-                f"{command[0]} failed with exit status {status}, its last line: {_last_line(log)} "
+                f"{words[0]} failed with exit status {status}, its last line: {_last_line(log)} "
                 f"(all of it: {log})"
             )
         seconds = time.monotonic() - start
         logger.info("    %.0f s, log: %s", seconds, log)
         return seconds
 
-    def _run_logged(self, command: list[str], log: Path, title: str) -> int:
-        program = Path(sys.executable).with_name(command[0])
+    def _run_logged(self, words: list[str], log: Path, title: str) -> int:
+        program = Path(sys.executable).with_name(words[0])
         with (
             log.open("w", encoding="utf-8") as file,
             subprocess.Popen(
-                [str(program), *command[1:]],
+                [str(program), *words[1:]],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -11,11 +11,11 @@ import SimpleITK as sitk
 from conftest import BaseMaker
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sparse_datasets import make_dataset
 from tiny import check_sparse_labels, made, random_label, read_json, tree, write_volume
 
 from nnunet_sparse.data.label_files import find_reader
 from nnunet_sparse.data.split import SplitRequest
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.selection.budget import num_annotated_slices, num_annotated_volumes
 from nnunet_sparse.selection.choose_slices import choose_volumes
 from nnunet_sparse.system.errors import SparseError

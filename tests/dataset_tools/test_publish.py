@@ -9,9 +9,9 @@ import time
 
 import pytest
 from conftest import BaseMaker
+from sparse_datasets import make_dataset
 from tiny import tree
 
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import BaseMaker
+from sparse_datasets import make_dataset
 from tiny import check_sparse_labels, made, random_label, tree, write_volume
 
-from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, make_dataset
+from nnunet_sparse.dataset_tools.make_dataset import SparseDataset
 from nnunet_sparse.dataset_tools.make_dataset_command import main
 from nnunet_sparse.features.feature_store import MaeRequest, mae_model
 from nnunet_sparse.selection.selection import Selection
@@ -32,7 +33,7 @@ def test_every_selector_and_scope(
 ) -> None:
     base = make_base()
     before = tree(base)
-    choice: dict[str, Any] = {"rho": 0.3, "selector": selector, "scope": scope, "mae": CPU}
+    choice: dict[str, Any] = {"rho": 0.3, "selector": selector, "scope": scope, "device": "cpu"}
     result = make_dataset(paths, "4", **choice)
     check_sparse_labels(result, base)
     fixed = make_dataset(paths, "4", rho=0.3, dry_run=True)
@@ -51,13 +52,13 @@ def test_every_selector_and_scope(
 def test_labels_do_not_change_what_is_chosen(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     base = make_base()
     names = [n for n in selector_names() if not get_selector(n).looks_at_labels()]
-    before = {n: make_dataset(paths, "4", rho=0.3, selector=n, mae=CPU) for n in names}
+    before = {n: make_dataset(paths, "4", rho=0.3, selector=n, device="cpu") for n in names}
     rng = np.random.default_rng(1)
     for file in (base / "labelsTr").iterdir():
         shape = (10, 6, 5) if int(file.name[3:5]) % 2 == 0 else (7, 6, 5)
         write_volume(file, random_label(rng, shape))
     for name, result in before.items():
-        options = {"rho": 0.3, "selector": name, "mae": CPU}
+        options = {"rho": 0.3, "selector": name, "device": "cpu"}
         with pytest.raises(SparseError, match=r"labels that .* was made from have changed"):
             make_dataset(paths, "4", **options)
         after = make_dataset(paths, "4", **options, dry_run=True, overwrite=True)
@@ -103,7 +104,7 @@ def test_a_least_number_per_volume(paths: NnUNetPaths, make_base: BaseMaker) -> 
 @pytest.mark.usefixtures("short")
 def test_parameters_are_part_of_the_name(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     make_base()
-    choice: dict[str, Any] = {"rho": 0.2, "selector": "ual", "mae": CPU}
+    choice: dict[str, Any] = {"rho": 0.2, "selector": "ual", "device": "cpu"}
     result = make_dataset(paths, "4", **choice, parameters={"clusters": 2, "coverage": 0.9})
     assert made(result).name == "Dataset500_Tiny_rho0.200_s1.000_ual_clusters2_seed0"
     content = json.loads((made(result) / "selection.json").read_text("utf-8"))
@@ -115,13 +116,13 @@ def test_parameters_are_part_of_the_name(paths: NnUNetPaths, make_base: BaseMake
 @pytest.mark.usefixtures("short")
 def test_the_network_is_part_of_the_name(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     make_base()
-    first = make_dataset(paths, "4", rho=0.2, selector="ual", mae=CPU)
-    other = make_dataset(paths, "4", rho=0.2, selector="ual", mae=MaeRequest(seed=1, device="cpu"))
+    first = make_dataset(paths, "4", rho=0.2, selector="ual", device="cpu")
+    other = make_dataset(paths, "4", rho=0.2, selector="ual", mae_seed=1, device="cpu")
     assert made(other).name == "Dataset501_Tiny_rho0.200_s1.000_ual_mae1_seed0"
     assert other.selection.features != first.selection.features
     # others do not care
     fixed = make_dataset(paths, "4", rho=0.2)
-    again = make_dataset(paths, "4", rho=0.2, mae=MaeRequest("small", 3))
+    again = make_dataset(paths, "4", rho=0.2, mae="small", mae_seed=3)
     assert again.folder == fixed.folder
     assert not again.created
 
@@ -131,12 +132,12 @@ def test_a_dry_run_does_not_train(paths: NnUNetPaths, make_base: BaseMaker) -> N
     make_base()
     before = tree(paths.raw.parent)
     with pytest.raises(SparseError, match="run nnsparse_train_mae -d Dataset004_Tiny"):
-        make_dataset(paths, "4", rho=0.2, selector="ual", mae=CPU, dry_run=True)
+        make_dataset(paths, "4", rho=0.2, selector="ual", device="cpu", dry_run=True)
     assert tree(paths.raw.parent) == before
-    make_dataset(paths, "4", rho=0.2, selector="ual", mae=CPU)
+    make_dataset(paths, "4", rho=0.2, selector="ual", device="cpu")
     shutil.rmtree(mae_model(paths, "Dataset004_Tiny", CPU, 0).path / "features")
     before = tree(paths.raw.parent)
-    make_dataset(paths, "4", rho=0.3, selector="ual", mae=CPU, dry_run=True)
+    make_dataset(paths, "4", rho=0.3, selector="ual", device="cpu", dry_run=True)
     assert tree(paths.raw.parent) == before
 
 
@@ -181,7 +182,7 @@ def test_left_out_volumes_are_told(
         # found before a network is trained
         ({"budget": 62, "selector": "ual"}, "budget is 62 slices"),
         ({"rho": 0.1, "selector": "ual", "dataset_id": 4}, "ID 4 is taken by Dataset004_Tiny"),
-        ({"rho": 0.1, "selector": "ual", "mae": MaeRequest(device="x")}, "'x' cannot be used"),
+        ({"rho": 0.1, "selector": "ual", "device": "x"}, "'x' cannot be used"),
     ],
 )
 def test_bad_choices(

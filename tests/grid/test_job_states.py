@@ -1,17 +1,14 @@
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from grid_fixtures import TINY, write_grid
 
-from nnunet_sparse.grid import runner
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_states import duration, grid_status, last_lines, status_report
-from nnunet_sparse.grid.job_work import STEPS_BY_NAME, Work
-from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.runner import asked_for
+from nnunet_sparse.grid.step_work import StepWork, Work
 from nnunet_sparse.system.locks import try_lock, unlock
 
 
@@ -20,18 +17,18 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Keys of jobs whose files are not there; those of all others are."""
     keys: set[str] = set()
 
-    def is_there(_: Work, subject: Any) -> bool:
-        return subject.suffix not in keys if hasattr(subject, "suffix") else True
+    def is_there(_: StepWork[Job], __: Work, job: Job) -> bool:
+        return job.key not in keys
 
-    steps = {name: replace(step, is_there=is_there) for name, step in STEPS_BY_NAME.items()}
-    monkeypatch.setattr(runner, "STEPS_BY_NAME", steps)
+    for kind in StepWork.__subclasses__():
+        monkeypatch.setattr(kind, "is_there", is_there)
     return keys
 
 
 def finish(grid: Grid, name: str, seconds: float) -> None:
     """Record that a job was done as it is asked for."""
     folder, job = GridFolder(grid.folder), job_graph(grid)[name]
-    asked = asked_for(Work(grid, folder, "cpu"), job)
+    asked = asked_for(Work(grid), job)
     folder.write(name, Record("1", asked, dict.fromkeys(job.inputs, "1"), seconds, {}))
 
 

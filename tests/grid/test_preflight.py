@@ -8,6 +8,7 @@ from grid_fixtures import TINY, write_grid
 from nnunet_sparse.grid.grid_command import main
 from nnunet_sparse.grid.preflight import check_experiment
 from nnunet_sparse.planners.small_planner import SmallPlanner
+from nnunet_sparse.system import devices
 from nnunet_sparse.system.errors import SparseError
 
 BASE = "  - base: 4\n"
@@ -129,6 +130,7 @@ def test_a_gpu_that_there_is_not(
     check_experiment(grid)
     assert "tiny.yaml, line 14: device is cuda, and this machine has no GPU" in caplog.text
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(devices, "_usable", lambda _: ("0",))
     caplog.clear()
     check_experiment(grid)
     assert caplog.text == ""

@@ -1,21 +1,19 @@
-"""Jobs whose work is replaced; the real work is done in test_steps.py and test_workflow.py."""
+"""Jobs whose work is replaced; the real work is done in test_job_work.py and test_workflow.py."""
 
 import multiprocessing
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from grid_fixtures import write_grid
 from tiny import read_json
 
-from nnunet_sparse.grid import job_work as steps
 from nnunet_sparse.grid import runner
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_states import grid_status
-from nnunet_sparse.grid.jobs import STEPS, Job, job_graph
+from nnunet_sparse.grid.jobs import BaseJob, DatasetJob, Job, PrepareJob, job_graph, jobs_of
+from nnunet_sparse.grid.step_work import Facts, StepWork, Work
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -27,31 +25,37 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     monkeypatch.setenv("nnUNet_extTrainer", "")
     for name, value in grid.paths.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(runner, "STEPS_BY_NAME", {name: _counted(grid) for name in STEPS})
+    monkeypatch.setattr(runner, "work_of", lambda _: Counted())
     return grid
 
 
-def _counted(grid: Grid) -> steps.Step:
-    """A step whose work is to write a line."""
+class Counted(StepWork[Job]):
+    """Work that is to write a line."""
 
-    def do(_: steps.Work, subject: Any) -> dict[str, Any]:
-        with _lines(grid, subject).open("a", encoding="utf-8") as file:
+    def asked(self, work: Work, job: Job) -> Facts:
+        assert job.key
+        return {"repeats": work.grid.experiment.repeats}
+
+    def is_there(self, work: Work, job: Job) -> bool:
+        return _lines(work.grid, job).exists()
+
+    def do(self, work: Work, job: Job) -> Facts:
+        with _lines(work.grid, job).open("a", encoding="utf-8") as file:
             file.write("done\n")
         return {"fact": 1}
 
-    return steps.Step(
-        lambda work, _: {"repeats": work.grid.experiment.repeats},
-        lambda _, subject: _lines(grid, subject).exists(),
-        do,
-    )
+
+def use(monkeypatch: pytest.MonkeyPatch, kind: type[Job], work: Counted) -> None:
+    """Let jobs of a kind be done in another way."""
+    monkeypatch.setattr(runner, "work_of", lambda job: work if isinstance(job, kind) else Counted())
 
 
-def _lines(grid: Grid, subject: Any) -> Path:
-    return grid.file.parent / f"{getattr(subject, 'suffix', None) or subject.key}.txt"
+def _lines(grid: Grid, job: Job) -> Path:
+    return grid.file.parent / f"{job.key}.txt"
 
 
 def _count(grid: Grid, job: Job) -> int:
-    return len(_lines(grid, job.subject).read_text("utf-8").splitlines())
+    return len(_lines(grid, job).read_text("utf-8").splitlines())
 
 
 def base(grid: Grid) -> Job:
@@ -81,7 +85,7 @@ def test_what_snakemake_deletes_is_written_again(grid: Grid) -> None:
 
 def test_a_job_is_done_again_where_its_files_are_gone(grid: Grid) -> None:
     runner.run_job(grid, base(grid))
-    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
+    _lines(grid, base(grid)).rename(grid.file.parent / "moved")
     runner.run_job(grid, base(grid))
     assert _count(grid, base(grid)) == 1
 
@@ -109,10 +113,11 @@ def test_jobs_before_must_be_done(grid: Grid) -> None:
 def test_some_jobs_follow_those_before_them(
     grid: Grid, monkeypatch: pytest.MonkeyPatch, follows: bool
 ) -> None:
-    step = runner.STEPS_BY_NAME["dataset"]
-    changed = steps.Step(step.asked, step.is_there, step.do, follows_inputs=follows)
-    monkeypatch.setitem(runner.STEPS_BY_NAME, "dataset", changed)
-    job = next(job for job in job_graph(grid).values() if job.step == "dataset")
+    class Following(Counted):
+        follows_inputs = follows
+
+    use(monkeypatch, DatasetJob, Following())
+    job = jobs_of(job_graph(grid), DatasetJob)[0]
     for _ in range(2):
         runner.run_job(grid, base(grid))
         runner.run_job(grid, job)
@@ -148,30 +153,26 @@ def test_a_damaged_record_is_a_missing_one(
 def test_what_is_half_deleted_is_looked_at_again(
     grid: Grid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def is_there(*_: object) -> bool:
-        raise SparseError("no dataset.json")
+    class HalfDeleted(Counted):
+        def is_there(self, *_: object) -> bool:
+            raise SparseError("no dataset.json")
 
     runner.run_job(grid, base(grid))
-    step = runner.STEPS_BY_NAME["base"]
-    monkeypatch.setitem(runner.STEPS_BY_NAME, "base", replace(step, is_there=is_there))
+    use(monkeypatch, BaseJob, HalfDeleted())
     assert grid_status(grid).states["base/PhantomOrgan"] == "waiting"
 
 
-def _slowly(grid: Grid) -> None:
-    def do(_: steps.Work, subject: Any) -> dict[str, Any]:
-        with _lines(grid, subject).open("a", encoding="utf-8") as file:
-            file.write("done\n")
+class Slow(Counted):
+    def do(self, work: Work, job: Job) -> Facts:
+        facts = super().do(work, job)
         time.sleep(0.5)
-        return {}
-
-    step = _counted(grid)
-    runner.STEPS_BY_NAME["base"] = steps.Step(step.asked, step.is_there, do)
-    runner.run_job(grid, base(grid))
+        return facts
 
 
-def test_two_processes_do_a_job_once(grid: Grid) -> None:
+def test_two_processes_do_a_job_once(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, BaseJob, Slow())
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_slowly, args=(grid,)) for _ in range(2)]
+    processes = [context.Process(target=runner.run_job, args=(grid, base(grid))) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -190,7 +191,7 @@ def test_snakemake_forgets_what_is_no_longer_asked_for(grid: Grid) -> None:
     runner.forget_outdated(changed)
     assert not done.is_file()
     runner.run_job(changed, base(changed))
-    _lines(grid, base(grid).subject).rename(grid.file.parent / "moved")
+    _lines(grid, base(grid)).rename(grid.file.parent / "moved")
     runner.forget_outdated(changed)
     assert not done.is_file()
 
@@ -200,15 +201,15 @@ def test_jobs_after_one_that_is_outdated_are_not_looked_at(
 ) -> None:
     """Their files cannot be found, since where they are is a fact of the job before."""
     jobs = job_graph(grid)
-    first, second = (next(j for j in jobs.values() if j.step == s) for s in ("dataset", "prepare"))
+    first, second = jobs_of(jobs, DatasetJob)[0], jobs_of(jobs, PrepareJob)[0]
     for job in (base(grid), first, second):
         runner.run_job(grid, job)
 
-    def is_there(work: steps.Work, _: Any) -> bool:
-        return bool(work.folder.read_done(first.name))
+    class After(Counted):
+        def is_there(self, work: Work, job: Job) -> bool:
+            return bool(job.key and work.folder.read_done(first.name))
 
-    step = runner.STEPS_BY_NAME["prepare"]
-    monkeypatch.setitem(runner.STEPS_BY_NAME, "prepare", replace(step, is_there=is_there))
+    use(monkeypatch, PrepareJob, After())
     GridFolder(grid.folder).record(first.name).unlink()
     runner.forget_outdated(grid)
     assert not GridFolder(grid.folder).done(first.name).is_file()

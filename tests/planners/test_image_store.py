@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from conftest import BaseMaker
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
+from sparse_datasets import make_dataset
 from tiny import write_volume
 
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.planners.compressed_array import read_array
 from nnunet_sparse.planners.image_store import (
     StoredImage,

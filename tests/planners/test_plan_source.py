@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from sparse_datasets import make_dataset
 from tiny import made, read_json, tree
 
 from nnunet_sparse.data.split import SplitRequest
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.planners import plan_store
 from nnunet_sparse.planners.plan_and_preprocess import plan_and_preprocess
 from nnunet_sparse.planners.planner_classes import find_planner

@@ -7,9 +7,9 @@ import pytest
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
     DatasetFingerprintExtractor,
 )
+from sparse_datasets import make_dataset
 from tiny import made, write_volume
 
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.planners.sparse_fingerprint import (
     SparseFingerprintExtractor,
     intensity_properties,

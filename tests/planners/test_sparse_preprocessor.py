@@ -12,11 +12,11 @@ from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
+from sparse_datasets import make_dataset
 from tiny import random_label, tree, write_volume
 
 from nnunet_sparse.data.annotation import annotated_planes
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.planners import sparse_preprocessor
 from nnunet_sparse.planners.sparse_preprocessor import SparsePreprocessor
 from nnunet_sparse.system.errors import SparseError

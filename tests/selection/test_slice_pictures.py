@@ -6,9 +6,9 @@ import pytest
 from conftest import BaseMaker
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from sparse_datasets import make_dataset
 
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.selection.slice_pictures import add_legend, draw_predictions, draw_selection
 from nnunet_sparse.system.paths import NnUNetPaths
 

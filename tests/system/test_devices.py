@@ -1,9 +1,17 @@
+import subprocess
 from contextlib import nullcontext
 
 import pytest
 import torch
 
-from nnunet_sparse.system.devices import best_device, check_device, half_precision
+from nnunet_sparse.system import devices
+from nnunet_sparse.system.devices import (
+    VISIBLE,
+    best_device,
+    check_device,
+    half_precision,
+    usable_gpus,
+)
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -33,3 +41,60 @@ def test_devices_that_are_not_there():
     check_device(None)
     with pytest.raises(SparseError, match="device 'quantum' cannot be used: choose cpu or cuda"):
         check_device("quantum")
+
+
+@pytest.mark.parametrize("name", ["vulkan", "xla", "hpu", "mps:3", "cuda:977", "", "cpu0"])
+def test_names_of_devices_that_this_machine_has_not(name):
+    with pytest.raises(SparseError, match="cannot be used"):
+        best_device(name)
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """Lines that programs print, by the beginning of their name; those not named are not there."""
+    said = {}
+
+    def run(command, **_):
+        name = command[0].rpartition("/")[2]
+        for begin, text in said.items():
+            if name.startswith(begin):
+                return subprocess.CompletedProcess(command, 0, text)
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(devices.subprocess, "run", run)
+    devices._usable.cache_clear()
+    yield said
+    devices._usable.cache_clear()
+
+
+def test_gpus_of_the_environment(monkeypatch, programs):
+    programs["python"] = "2\n"
+    monkeypatch.setenv(VISIBLE, "3, 5")
+    assert usable_gpus() == ("3", "5")
+    for nothing in ("", "-1", "NoDevFiles", "-1,0"):
+        monkeypatch.setenv(VISIBLE, nothing)
+        assert usable_gpus() == ()
+    monkeypatch.setenv(VISIBLE, "0,-1,1")
+    assert usable_gpus() == ("0",)
+
+
+def test_gpus_of_the_machine(monkeypatch, programs):
+    monkeypatch.delenv(VISIBLE, raising=False)
+    programs["nvidia-smi"], programs["python"] = "0\n1\n", "warning\n2\n"
+    assert usable_gpus() == ("0", "1")
+
+
+def test_gpus_that_pytorch_cannot_use(monkeypatch, programs):
+    monkeypatch.delenv(VISIBLE, raising=False)
+    programs["nvidia-smi"], programs["python"] = "0\n1\n", "0\n"
+    assert usable_gpus() == ()
+    devices._usable.cache_clear()
+    del programs["python"]
+    assert usable_gpus() == ()
+
+
+@pytest.mark.usefixtures("programs")
+def test_without_gpu_pytorch_is_not_asked(monkeypatch):
+    monkeypatch.delenv(VISIBLE, raising=False)
+    monkeypatch.setattr(devices, "_count_usable", lambda: pytest.fail("PyTorch was asked"))
+    assert usable_gpus() == ()

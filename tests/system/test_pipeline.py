@@ -4,7 +4,7 @@ import pytest
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.pipeline import Runner, Step, Training, training_steps, words
+from nnunet_sparse.system.pipeline import Command, Runner, TrainingRequest, training_commands, words
 
 
 @pytest.fixture
@@ -17,33 +17,33 @@ def test_words_keep_values_together() -> None:
 
 
 def test_output_goes_to_a_log(runner: Runner, tmp_path: Path) -> None:
-    runner.run(Step("show the number", ["python", "-c", "print('{np}')"]))
-    runner.run(Step("show paths", ["nnsparse_env"]))
-    runner.run(Step("show it", ["python", "-c", "import sys; print(sys.argv[1])", "{np}"]))
+    runner.run(Command("show the number", ["python", "-c", "print('{np}')"]))
+    runner.run(Command("show paths", ["nnsparse_env"]))
+    runner.run(Command("show it", ["python", "-c", "import sys; print(sys.argv[1])", "{np}"]))
     assert (tmp_path / "logs" / "3_show_it.txt").read_text("utf-8") == "3\n"
     assert "nnUNet_raw" not in (tmp_path / "logs" / "2_show_paths.txt").read_text("utf-8")
 
 
-def test_a_finished_step_is_not_repeated(runner: Runner, tmp_path: Path) -> None:
+def test_a_finished_command_is_not_repeated(runner: Runner, tmp_path: Path) -> None:
     done = tmp_path / "done"
-    step = Step("touch", ["python", "-c", f"open({str(done)!r}, 'x')"], done)
-    assert runner.run(step) > 0
-    assert runner.run(step) == 0
+    command = Command("touch", ["python", "-c", f"open({str(done)!r}, 'x')"], done)
+    assert runner.run(command) > 0
+    assert runner.run(command) == 0
 
 
-def test_a_failing_step_names_its_last_line(runner: Runner) -> None:
+def test_a_failing_command_names_its_last_line(runner: Runner) -> None:
     with pytest.raises(SparseError, match=r"exit status 1, its last line: it broke .*1_fail\.txt"):
-        runner.run(Step("fail", ["python", "-c", "raise SystemExit('it broke')"]))
+        runner.run(Command("fail", ["python", "-c", "raise SystemExit('it broke')"]))
 
 
 def test_an_interrupted_training_is_continued(tmp_path: Path) -> None:
     paths = NnUNetPaths.below(tmp_path)
-    training = Training("Dataset500_A", "2d", "plansA", tmp_path / "out", "cpu", repeat=1)
-    train, predict, _ = training_steps(training, paths)
-    assert train.command[:4] == ["nnUNetv2_train", "Dataset500_A", "2d", "1"]
-    assert "--c" not in train.command
-    assert predict.command[predict.command.index("-f") + 1] == "1"
+    training = TrainingRequest("Dataset500_A", "2d", "plansA", tmp_path / "out", "cpu", repeat=1)
+    train, predict, _ = training_commands(training, paths)
+    assert train.words[:4] == ["nnUNetv2_train", "Dataset500_A", "2d", "1"]
+    assert "--c" not in train.words
+    assert predict.words[predict.words.index("-f") + 1] == "1"
     folder = paths.results / "Dataset500_A" / "SparseTrainer__plansA__2d" / "fold_1"
     folder.mkdir(parents=True)
     (folder / "checkpoint_latest.pth").touch()
-    assert training_steps(training, paths)[0].command[-1] == "--c"
+    assert training_commands(training, paths)[0].words[-1] == "--c"

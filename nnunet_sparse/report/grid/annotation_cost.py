@@ -12,7 +12,7 @@ from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.grid.cells import INTERPOLATED
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
 from nnunet_sparse.selection.selection import Selection
@@ -95,8 +95,8 @@ def annotation_hours(
     """
     folder, wanted = GridFolder(grid.folder), {r.dataset for r in results}
     found = {}
-    for job in job_graph(grid).values():
-        record = folder.read(job.name) if job.step == "dataset" else None
+    for job in jobs_of(job_graph(grid), DatasetJob):
+        record = folder.read(job.name)
         if record is None or record.facts["dataset"] not in wanted:
             continue
         # of an interpolated data set what people have annotated

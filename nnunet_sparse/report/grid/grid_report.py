@@ -8,7 +8,7 @@ from pathlib import Path
 from nnunet_sparse.grid.cells import SPARSE
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
 from nnunet_sparse.grid.results import (
     Result,
     read_results,
@@ -159,8 +159,8 @@ def _origin(grid: Grid, results: Sequence[Result]) -> str:
     )
 
 
-def _score_jobs(grid: Grid) -> list[Job]:
-    return [job for job in job_graph(grid).values() if job.step == "score"]
+def _score_jobs(grid: Grid) -> list[ScoreJob]:
+    return jobs_of(job_graph(grid), ScoreJob)
 
 
 def _newest_result(grid: Grid) -> str:

@@ -13,8 +13,7 @@ from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
-from nnunet_sparse.grid.jobs import Job, job_graph
-from nnunet_sparse.grid.results import interpolation_name
+from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.report.grid.panels import density
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.errors import SparseError
@@ -65,8 +64,8 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
     """
     return [
         _quality(job.subject, _counts(grid, job, num_processes))
-        for job in job_graph(grid).values()
-        if job.step == "dataset" and job.subject.kind == INTERPOLATED
+        for job in jobs_of(job_graph(grid), DatasetJob)
+        if job.subject.kind == INTERPOLATED
     ]
 
 
@@ -74,7 +73,7 @@ def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
     variant = cell.variant
     return MaskQuality(
         task=cell.base.suffix,
-        interpolation=interpolation_name(variant.interpolation),
+        interpolation=variant.text("interpolation"),
         rho=density(variant),
         s=variant.s,
         selector=variant.selector,
@@ -86,7 +85,7 @@ def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
     )
 
 
-def _counts(grid: Grid, job: Job, num_processes: int) -> Counts | None:
+def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> Counts | None:
     """Voxels of each label; None if the data set has not been made, or deleted unmeasured."""
     folder = GridFolder(grid.folder)
     record = folder.read(job.name)

@@ -11,8 +11,8 @@ from typing import Any
 
 from nnunet_sparse.grid.cells import DENSE, PARTNER, SPARSE, Training
 from nnunet_sparse.grid.experiment import Experiment, Grid
-from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.results import Result, interpolation_name
+from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.results import Result
 from nnunet_sparse.selection.variant import Variant
 
 
@@ -65,7 +65,7 @@ class Cell:
             selector=variant.selector,
             scope=variant.scope,
             positive_weight=variant.positive_weight,
-            interpolation=interpolation_name(variant.interpolation),
+            interpolation=variant.text("interpolation"),
             seed=variant.seed,
         )
 
@@ -118,7 +118,7 @@ def asked_cells(grid: Grid) -> list[Cell]:
     SparseError
         If bases do not exist or configurations contradict each other.
     """
-    trainings = [job.subject for job in job_graph(grid).values() if job.step == "score"]
+    trainings = [job.subject for job in jobs_of(job_graph(grid), ScoreJob)]
     cells = [Cell.of_training(training) for training in trainings]
     return [role for cell in cells for role in _roles(grid.experiment, cell)]
 

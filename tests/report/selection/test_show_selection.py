@@ -4,10 +4,10 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from sparse_datasets import make_dataset
 from tiny import tree
 
 from nnunet_sparse.data.split import SplitRequest
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.features.feature_store import SliceFeatures
 from nnunet_sparse.features.train_mae_command import main as train_mae
 from nnunet_sparse.report.selection.coverage import coverage

@@ -1,0 +1,13 @@
+"""Where nnU-Net keeps what it has trained: ``RESULTS/DATASET/TRAINER__PLANS__CONFIGURATION``."""
+
+from pathlib import Path
+
+
+def nnunet_model_name(trainer: str, plans: str, configuration: str) -> str:
+    """Name of the folder of a network, below that of its data set."""
+    return f"{trainer}__{plans}__{configuration}"
+
+
+def fold_folder(model: Path, repeat: int) -> Path:
+    """Folder of one of the trainings of a network."""
+    return model / f"fold_{repeat}"
