@@ -14,9 +14,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from nnunet_sparse.data.declared_labels import label_names
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.label_files import find_reader, read_label
-from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset, label_names
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.figures import save_figure
 

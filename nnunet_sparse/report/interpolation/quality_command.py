@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_sparse.data.declared_labels import foreground_values
 from nnunet_sparse.data.geometry import read_spacing
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
@@ -224,7 +225,7 @@ def _measure_all(
 ) -> dict[str, list[CaseQuality]]:
     """Measure the cases whose file is not there, one after the other where a network is used."""
     found, todo, asked = {}, {}, {}
-    labels = label_groups(images.raw)
+    labels = foreground_values(images.raw.dataset_json["labels"])
     for case_id in images.cases:
         asked[case_id] = {
             "version": _VERSION,
@@ -337,16 +338,6 @@ def _worst_slices(
         title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
         shown.append(WorstSlice(title, volume, index, filled.label[index]))
     return shown
-
-
-def label_groups(raw: RawDataset) -> dict[str, list[int]]:
-    """Values of each foreground label or region by its name."""
-    groups = {}
-    for name, value in raw.dataset_json["labels"].items():
-        values = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
-        if values and name != "ignore":
-            groups[name] = values
-    return groups
 
 
 def _label(files: Case, raw: RawDataset, axis: int) -> np.ndarray:
