@@ -13,6 +13,7 @@ from nnunet_sparse.data.dataset_name import (
     parse_dataset_name,
     taken_ids,
 )
+from nnunet_sparse.data.geometry import check_axis
 from nnunet_sparse.data.raw_dataset import dense_datasets
 from nnunet_sparse.data.split import DEFAULT_TEST, DEFAULT_VAL, SplitRequest
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
@@ -25,7 +26,6 @@ from nnunet_sparse.dataset_tools.interpolate_command import (
 from nnunet_sparse.dataset_tools.make_dataset import (
     DEFAULT_REPEATS,
     SparseDataset,
-    check_axis,
     make_dataset,
 )
 from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES

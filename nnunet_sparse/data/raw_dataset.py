@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.damaged_files import damaged_file_errors
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
 from nnunet_sparse.data.declared_labels import IGNORE, label_values
+from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.label_files import TIFF_READER
 from nnunet_sparse.system.errors import SparseError
 
@@ -144,15 +146,13 @@ class RawDataset:
         """Whether SimpleITK refuses the first image (sheared directions) but nibabel does not."""
         import nibabel
 
-        from nnunet_sparse.data.geometry import read_geometry
-
         first = next(iter(self.training.values())).images[0]
         try:
             read_geometry(first, "SimpleITKIO")
         except SparseError:
             try:
                 nibabel.load(first)
-            except Exception:
+            except damaged_file_errors():
                 return False
             return True
         return False

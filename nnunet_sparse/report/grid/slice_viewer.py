@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.declared_labels import label_names
-from nnunet_sparse.data.geometry import first_line
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.grid.cells import DENSE
