@@ -3,11 +3,11 @@
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,12 +16,14 @@ from nnunet_sparse.data.declared_labels import foreground_values
 from nnunet_sparse.data.geometry import read_spacing
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
+from nnunet_sparse.data.sliced_volume import read_sliced_volume
 from nnunet_sparse.data.training_images import TrainingImages, find_training_images
 from nnunet_sparse.dataset_tools.interpolate_command import NETWORK_OPTIONS
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET
 from nnunet_sparse.interpolation.interpolator_store import load_interpolator, train_interpolator
 from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
 from nnunet_sparse.interpolation.train_interpolator_command import (
     add_network_arguments,
@@ -48,6 +50,10 @@ from nnunet_sparse.system.command import (
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
+
+if TYPE_CHECKING:
+    from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+    from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
 
 WAYS = {
     **{method: Interpolation(method) for method in METHODS},
@@ -203,9 +209,11 @@ def _chosen_slices(
     checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
     features = None
     if "features" in cls.uses:
-        which = images.paths, images.raw, images.cases, images.axis, MaeRequest(device=args.device)
-        train_mae(*which, args.num_processes)
-        features = slice_features(*which, args.num_processes)
+        request = MaeRequest(device=args.device)
+        train_mae(images.paths, images.raw, images.cases, images.axis, request, args.num_processes)
+        features = slice_features(
+            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
+        )
     chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
     for rho, variant in variants.items():
         selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
@@ -218,7 +226,7 @@ def _measure_all(
     images: TrainingImages,
     chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
     ways: Sequence[Interpolation],
-    network: Any,
+    network: "CorrespondenceNetwork | None",
     digest: str | None,
     folder: Path,
     args: argparse.Namespace,
@@ -243,7 +251,9 @@ def _measure_all(
         _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
     )
     if network is None:
-        measured: Any = map_cases(measure, todo, args.num_processes, "Measuring").items()
+        measured: Iterable[tuple[str, list[CaseQuality]]] = map_cases(
+            measure, todo, args.num_processes, "Measuring"
+        ).items()
     else:
         bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
         measured = ((case_id, measure(job, network=network)) for case_id, job in bar)
@@ -267,7 +277,7 @@ def _measure(
     ways: Sequence[Interpolation],
     labels: Mapping[str, Sequence[int]],
     folder: Path,
-    network: Any = None,
+    network: "CorrespondenceNetwork | None" = None,
 ) -> list[CaseQuality]:
     """Measure a case and write its file."""
     files = job.files
@@ -281,8 +291,12 @@ def _measure(
 
 
 def _warps(
-    files: Case, raw: RawDataset, axis: int, network: Any, encode: bool = True
-) -> Callable[[Interpolation], tuple[Any, float]]:
+    files: Case,
+    raw: RawDataset,
+    axis: int,
+    network: "CorrespondenceNetwork | None",
+    encode: bool = True,
+) -> Callable[[Interpolation], tuple[Warp | None, float]]:
     """What gives the ways of a case their warp, and the seconds that encoding took for all."""
     if network is None:
         return lambda _: (None, 0.0)
@@ -303,12 +317,11 @@ def _worst_slices(
     images: TrainingImages,
     chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
     ways: Sequence[Interpolation],
-    network: Any,
+    network: "CorrespondenceNetwork | None",
     found: Mapping[str, Sequence[CaseQuality]],
-) -> list[Any]:
+) -> "list[WorstSlice]":
     """Slices with most wrong voxels of the first method at the lowest density, one of a case."""
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
-    from nnunet_sparse.selection import slice_pictures as pictures
 
     way = ways[0]
     rho = min(quality.rho for qualities in found.values() for quality in qualities)
@@ -324,7 +337,7 @@ def _worst_slices(
         if index < 0:
             continue
         files = images.raw.training[case_id]
-        volume = pictures.read_volume(images.raw, files, files.label, images.axis)
+        volume = read_sliced_volume(images.raw, files, files.label, images.axis)
         annotated = np.zeros(len(volume.label), bool)
         annotated[list(chosen[case_id][rho])] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
