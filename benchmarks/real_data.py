@@ -23,7 +23,7 @@ from bench_data import BenchData, open_paths
 
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.planners.planner_classes import default_plans_name
-from nnunet_sparse.selection.slice_pictures import draw_predictions, draw_selection
+from nnunet_sparse.report.selection.dataset_pictures import draw_predictions, draw_selection
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import best_device

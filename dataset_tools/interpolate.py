@@ -12,7 +12,12 @@ from tqdm import tqdm
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
 from nnunet_sparse.data.geometry import check_same_voxels, read_geometry, read_spacing
-from nnunet_sparse.data.label_files import TIFF_READER, read_label, spacing_file, write_label_like
+from nnunet_sparse.data.label_files import (
+    TIFF_READER,
+    label_spacing_file,
+    read_label,
+    write_label_like,
+)
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split
 from nnunet_sparse.dataset_tools.publish import check_available, publish
@@ -345,7 +350,7 @@ def _write_label(
             dense = np.ascontiguousarray(np.moveaxis(label, 0, axis))
             write_label_like(temporary, dense, template, reader)
             if reader == TIFF_READER:
-                spacing_file(temporary).replace(spacing_file(job.target))
+                label_spacing_file(temporary).replace(label_spacing_file(job.target))
     except OSError as error:
         reason = error.strerror or error
         raise SparseError(f"cannot write {job.target.name} into {staging}: {reason}") from error

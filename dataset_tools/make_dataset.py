@@ -6,7 +6,7 @@ from pathlib import Path
 from nnunet_sparse.data.check_base import CheckedCase, check_cases, check_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.folds import DEFAULT_REPEATS
-from nnunet_sparse.data.geometry import AXIS_CHOICES, resolve_axis
+from nnunet_sparse.data.geometry import check_axis, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import Split, SplitRequest, find_split, keep_split
 from nnunet_sparse.dataset_tools.publish import check_available, check_id_is_free, publish
@@ -183,18 +183,6 @@ def make_dataset(
         len(volumes),
         num_slices,
     )
-
-
-def check_axis(axis: str) -> None:
-    """Refuse an unknown slice axis.
-
-    Raises
-    ------
-    SparseError
-        Naming the choices.
-    """
-    if axis not in AXIS_CHOICES:
-        raise SparseError(f"unknown axis {axis!r}, choose from {', '.join(AXIS_CHOICES)}")
 
 
 def _features(

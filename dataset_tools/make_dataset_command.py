@@ -20,10 +20,14 @@ from nnunet_sparse.data.dataset_options import (
     add_split_options,
     split_request,
 )
+from nnunet_sparse.data.geometry import check_axis
 from nnunet_sparse.data.raw_dataset import dense_datasets
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
-from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, check_axis, make_dataset
+from nnunet_sparse.dataset_tools.make_dataset import (
+    SparseDataset,
+    make_dataset,
+)
 from nnunet_sparse.features.mae_options import add_mae_options
 from nnunet_sparse.interpolation.interpolation_options import (
     INTERPOLATION_OPTIONS,

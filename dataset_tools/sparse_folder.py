@@ -15,6 +15,7 @@ from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
     label_dtype,
+    label_spacing_file,
     read_label,
     spacing_file,
     write_label_like,
@@ -192,7 +193,7 @@ def _write_sparse_label(
         with atomic_path(job.target, staging) as temporary:
             write_label_like(temporary, sparse, job.template, reader)
             if reader == TIFF_READER:
-                spacing_file(temporary).replace(spacing_file(job.target))
+                label_spacing_file(temporary).replace(label_spacing_file(job.target))
     except OSError as error:
         reason = error.strerror or error
         raise SparseError(f"cannot write {job.target.name} into {staging}: {reason}") from error

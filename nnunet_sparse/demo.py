@@ -113,7 +113,7 @@ def run_demo(
     SparseError
         If one of the commands fails.
     """
-    from nnunet_sparse.selection.slice_pictures import draw_predictions, draw_selection
+    from nnunet_sparse.report.selection.dataset_pictures import draw_predictions, draw_selection
 
     variant = Variant(rho, 1.0, "fixed", seed=seed)  # refuses a bad rho
     folder = folder.resolve()

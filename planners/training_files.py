@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.declared_labels import LabelError, declared_labels
 from nnunet_sparse.data.label_files import check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.system.errors import SparseError
@@ -29,10 +29,12 @@ def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
         raise SparseError(f"{raw.folder / 'dataset.json'} lacks numTraining")
     if not raw.training:
         raise SparseError(f"{raw.name} has no training images in {raw.folder / 'imagesTr'}")
-    if problem := label_problem(raw.dataset_json):
+    try:
+        declared_labels(raw.dataset_json)
+    except LabelError as error:
         raise SparseError(
-            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {problem}"
-        )
+            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {error}"
+        ) from error
     check_files_exist(raw, raw.training)
     check_files_complete(raw, raw.training)
     return raw
@@ -97,27 +99,6 @@ def files_digest(raw: RawDataset, cases: Iterable[str] | None = None) -> str:
             entry = (case_id, file.name, status.st_size, status.st_mtime_ns)
             content.update(repr(entry).encode())
     return content.hexdigest()
-
-
-def label_problem(dataset_json: dict[str, Any]) -> str | None:
-    """What nnU-Net will not accept about the labels of a data set, or None.
-
-    nnU-Net's ``LabelManager`` checks the same, but needs torch for it.
-    """
-    labels: dict[str, Any] = dataset_json["labels"]
-    if labels.get("background") != 0:
-        return f"background must be 0, got {labels.get('background')!r}"
-    declared = [value for name, value in labels.items() if name != "ignore"]
-    highest = max(max(v) if isinstance(v, list) else v for v in declared)
-    ignore = labels.get("ignore", highest + 1)
-    if ignore != highest + 1:
-        return f"ignore must be the highest label plus 1, that is {highest + 1}, got {ignore!r}"
-    if any(isinstance(value, list) and len(value) > 1 for value in declared):
-        regions = [v for v in declared if any(v if isinstance(v, list) else [v])]
-        order = dataset_json.get("regions_class_order")
-        if not isinstance(order, list) or len(order) != len(regions):
-            return f"regions_class_order must list {len(regions)} labels, got {order!r}"
-    return None
 
 
 def _refuse(raw: RawDataset, what: str, missing: list[str], total: int) -> None:

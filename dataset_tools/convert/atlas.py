@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_sparse.data.geometry import check_same_voxels
+from nnunet_sparse.data.geometry import check_same_voxels, geometry_of
 from nnunet_sparse.data.volume_files import (
     check_file,
-    geometry_of,
     orientation_of,
     oriented,
     placed_like,

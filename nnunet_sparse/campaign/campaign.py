@@ -24,7 +24,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.data.raw_dataset import Case, RawDataset, label_names
+from nnunet_sparse.data.declared_labels import label_names
+from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError

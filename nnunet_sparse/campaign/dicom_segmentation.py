@@ -16,7 +16,8 @@ from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.same_grid import part_of
 from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
-from nnunet_sparse.data.geometry import Geometry, first_line
+from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.system.errors import SparseError
 
 DICOM_ENDING = ".dcm"

@@ -19,7 +19,8 @@ from nnunet_sparse.campaign.label_descriptions import IGNORE_COLOR
 from nnunet_sparse.campaign.prefilled_label import prefilled_label
 from nnunet_sparse.data.geometry import PLANES, read_geometry
 from nnunet_sparse.data.image_files import read_image
-from nnunet_sparse.selection.slice_pictures import label_color, window_of, windowed
+from nnunet_sparse.data.label_colors import label_color
+from nnunet_sparse.data.sliced_volume import window_of, windowed
 from nnunet_sparse.system.atomic import atomic_path
 
 # rows of the LPS frame

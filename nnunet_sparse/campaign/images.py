@@ -12,8 +12,9 @@ import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.dicom_series import read_dicom, slice_files
-from nnunet_sparse.data.geometry import Geometry, first_line, read_geometry, read_spacing
+from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
 from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.nifti import write_nifti
 from nnunet_sparse.data.volume_files import check_file, plain_type, read_image

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.selection.slice_pictures import label_color
+from nnunet_sparse.data.label_colors import label_color
 from nnunet_sparse.system.atomic import write_text
 
 ITKSNAP_FILE = "labels_itksnap.txt"

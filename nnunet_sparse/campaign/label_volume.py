@@ -9,7 +9,8 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.campaign.same_grid import whole_of
-from nnunet_sparse.data.geometry import Geometry, first_line, read_geometry
+from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.geometry import Geometry, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import (
     check_complete,
     is_nifti,
@@ -93,8 +94,6 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
     SparseError
         If the file is damaged, not a volume, or holds several values or fractions.
     """
-    from nnunet_sparse.data.volume_files import geometry_of
-
     if is_nifti(file):
         _check_letters(file)
         check_complete(file)

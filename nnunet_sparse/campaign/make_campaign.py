@@ -27,10 +27,10 @@ from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers, plane_of, work_order, write_worklist
 from nnunet_sparse.data.geometry import (
     Geometry,
+    check_axis,
     check_same_voxels,
     resolve_axis,
 )
-from nnunet_sparse.dataset_tools.make_dataset import check_axis
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.devices import check_device

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.campaign.label_volume import read_volume_file
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import to_integers
 from nnunet_sparse.system.errors import SparseError
 

@@ -27,8 +27,9 @@ def read_slicer_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray
         If the file cannot be read or lies elsewhere than its image, or a segment is called like no
         label or overlaps one of another label.
     """
+    from nnunet_sparse.data.geometry import geometry_of
     from nnunet_sparse.data.slicer_segments import read_segments
-    from nnunet_sparse.data.volume_files import geometry_of, read_volume
+    from nnunet_sparse.data.volume_files import read_volume
 
     image = read_volume(file)
     layers = voxels_of(image).reshape(*reversed(image.GetSize()), -1)  # [z, y, x, layer]

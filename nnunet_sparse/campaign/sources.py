@@ -7,8 +7,15 @@ from typing import Any
 
 from nnunet_sparse.campaign.find_volumes import SourceVolume, find_volumes, volumes_of_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.declared_labels import (
+    BACKGROUND,
+    IGNORE,
+    LabelError,
+    LabelRule,
+    declared_labels,
+    values_of,
+)
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.planners.training_files import label_problem
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import configured_paths
 
@@ -90,7 +97,7 @@ def _declared(
             f"--channels names {len(channels)} channels, {raw.name} has {raw.num_channels}"
         )
     channel_names = raw.channel_names if channels is None else _numbered(channels)
-    labels = {n: v for n, v in raw.dataset_json["labels"].items() if n != "ignore"}
+    labels = {n: v for n, v in raw.dataset_json["labels"].items() if n != IGNORE}
     if not any(value for value in raw.label_values):
         if named is None:
             raise SparseError(
@@ -111,39 +118,37 @@ def _declared(
         "labels": labels,
         **({} if order is None else {"regions_class_order": order}),
     }
-    if problem := _label_problem(declared):
+    try:
+        _check_labels(declared)
+    except LabelError as error:
         raise SparseError(
-            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {problem}"
-        )
+            f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {error}"
+        ) from error
     return declared
 
 
-def _label_problem(declared: dict[str, Any]) -> str | None:
-    """What nnU-Net will not accept about labels, or what they leave open."""
-    labels = {n: v if isinstance(v, list) else [v] for n, v in declared["labels"].items()}
-    for name, values in labels.items():
-        if any(isinstance(value, bool) for value in values):
-            return f"{name} must be a whole number, got {declared['labels'][name]!r}"
-    if problem := label_problem(declared):
-        return problem
-    found = sorted(value for values in labels.values() for value in values)
-    if all(len(values) == 1 for values in labels.values()) and len(set(found)) < len(found):
-        return f"values must differ where labels are no regions, got {found}"
-    if sorted(set(found)) != list(range(found[-1] + 1)):
-        return f"values must be consecutive, 0, 1, ..., got {sorted(set(found))}"
-    return None
+def _check_labels(declared: dict[str, Any]) -> None:
+    """Refuse labels that nnU-Net does not take, and two names of one class.
+
+    nnU-Net would take the names for one class; an annotator could not tell which is meant.
+    """
+    labels = declared_labels(declared)
+    found = sorted(value for entry in declared["labels"].values() for value in values_of(entry))
+    if not labels.has_regions and len(set(found)) < len(found):
+        reason = f"values must differ where labels are no regions, got {found}"
+        raise LabelError(LabelRule.VALUE, reason)
 
 
 def _labels(names: Sequence[str]) -> dict[str, int]:
     """Labels by name, background included."""
     for name in names:
-        if name.lower() in {"background", "ignore"}:
+        if name.lower() in {BACKGROUND, IGNORE}:
             raise SparseError(f"label {name!r} is there anyway; --labels names the others")
         if not name.strip() or not name.isprintable():
             raise SparseError(f"{name!r} is no name for a label")
     if len(set(names)) < len(names):
         raise SparseError("--labels names a label twice")
-    return {"background": 0, **{name: value for value, name in enumerate(names, 1)}}
+    return {BACKGROUND: 0, **{name: value for value, name in enumerate(names, 1)}}
 
 
 def _numbered(names: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from nnunet_sparse.data.declared_labels import LabelError, LabelRule, declared_labels
 from nnunet_sparse.data.geometry import Geometry, check_same_voxels, read_geometry
 from nnunet_sparse.data.label_files import check_complete, is_nifti, read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
@@ -62,20 +63,24 @@ def check_dataset(dataset: RawDataset) -> None:
             f"{dataset.name} has no labels ({dataset.folder / 'labelsTr'}), which are needed to "
             "simulate annotation"
         )
-    labels = dataset.dataset_json["labels"]
-    if labels.get("background") != 0:
-        raise SparseError(f"{dataset.name}: nnU-Net needs the label 'background' with the value 0")
-    if (
-        any(isinstance(value, list) for value in labels.values())
-        and "regions_class_order" not in dataset.dataset_json
-    ):
-        raise SparseError(f"{dataset.name}: regions need regions_class_order in dataset.json")
-    values = dataset.label_values
-    if values != list(range(len(values))) or len(values) < 2:
-        raise SparseError(
-            f"{dataset.name}: nnU-Net needs consecutive labels 0, 1, ..., got {values}"
-        )
+    _check_labels(dataset)
     dataset.reader()
+
+
+def _check_labels(dataset: RawDataset) -> None:
+    """Refuse labels that nnU-Net does not take, and those without foreground."""
+    consecutive = f"nnU-Net needs consecutive labels 0, 1, ..., got {dataset.label_values}"
+    try:
+        if not declared_labels(dataset.dataset_json).foreground:
+            raise SparseError(f"{dataset.name}: {consecutive}")
+    except LabelError as error:
+        reasons = {
+            LabelRule.BACKGROUND: "nnU-Net needs the label 'background' with the value 0",
+            LabelRule.CONSECUTIVE: consecutive,
+        }
+        if "regions_class_order" not in dataset.dataset_json:
+            reasons[LabelRule.ORDER] = "regions need regions_class_order in dataset.json"
+        raise SparseError(f"{dataset.name}: {reasons.get(error.rule, str(error))}") from error
 
 
 def check_cases(

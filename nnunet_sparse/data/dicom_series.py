@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.volume_files import plain_type
 from nnunet_sparse.system.errors import SparseError
 

@@ -10,11 +10,16 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_sparse.data.damaged_files import reading
+from nnunet_sparse.data.label_files import TIFF_READER, spacing_file
 from nnunet_sparse.system.errors import SparseError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # row of the LPS frame the slices stack along
 AXIS_CHOICES = ("auto", "0", "1", "2", *sorted(PLANES))
@@ -40,6 +45,14 @@ class Geometry:
     affine: np.ndarray | None
     num_channels: int = 1
 
+    @property
+    def spacing_mm(self) -> tuple[float, float, float] | None:
+        """Distance between voxels along the array axes; None if the format has none."""
+        if self.affine is None:
+            return None
+        z, y, x = (float(mm) for mm in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return z, y, x
+
     def axis_of(self, plane: str) -> int:
         """Array axis closest to the normal of ``axial``, ``coronal`` or ``sagittal`` slices.
 
@@ -57,11 +70,11 @@ class Geometry:
 
         The unit is the smallest spacing of this volume. Without an affine the distance is 0.
         """
-        if self.affine is None or other.affine is None:
+        if self.affine is None or other.affine is None or self.spacing_mm is None:
             return 0.0
         corners = np.array([[*c, 1] for c in itertools.product(*((0, n - 1) for n in self.shape))])
         distance = np.linalg.norm(corners @ (self.affine - other.affine)[:3].T, axis=1).max()
-        return float(distance / np.linalg.norm(self.affine[:3, :3], axis=0).min())
+        return float(distance / min(self.spacing_mm))
 
 
 def check_same_voxels(
@@ -110,39 +123,49 @@ def read_geometry(path: Path, reader: str) -> Geometry:
     SparseError
         If the file cannot be read or does not hold one volume.
     """
-    try:
+    with reading(f"{path} cannot be read as an image"):
         geometry = _read_header(path, reader)
-    except SparseError:
-        raise
-    except Exception as error:
-        raise SparseError(f"{path} cannot be read as an image: {first_line(error)}") from error
     affine = geometry.affine
     if affine is not None and not (np.isfinite(affine).all() and np.linalg.det(affine)):
         raise SparseError(f"{path} has no valid position in its header: {affine.tolist()}")
     return geometry
 
 
-def read_spacing(path: Path, reader: str) -> tuple[float, float, float]:
-    """Distance in mm between voxels along the array axes, as nnU-Net's reader gives it.
+def read_spacing(image: Path, reader: str) -> tuple[float, float, float]:
+    """Distance in mm between an image's voxels along the array axes, as nnU-Net's reader gives it.
 
     Raises
     ------
     SparseError
         If the file cannot be read.
     """
-    affine = read_geometry(path, reader).affine
-    if affine is not None:
-        z, y, x = (float(mm) for mm in np.linalg.norm(affine[:3, :3], axis=0))
-        return z, y, x
-    from nnunet_sparse.data.label_files import spacing_file
+    return spacing_of(read_geometry(image, reader), spacing_file(image))
 
-    file = spacing_file(path)
-    if not file.is_file():
+
+def spacing_of(geometry: Geometry, beside: Path) -> tuple[float, float, float]:
+    """Distance in mm between voxels along the array axes.
+
+    Parameters
+    ----------
+    geometry
+        What the image or label file says itself.
+    beside
+        JSON file in which nnU-Net looks for the spacing of formats that cannot hold it; without it
+        the spacing is 1.
+
+    Raises
+    ------
+    SparseError
+        If the JSON file is needed and does not name a spacing.
+    """
+    if (spacing := geometry.spacing_mm) is not None:
+        return spacing
+    if not beside.is_file():
         return 1.0, 1.0, 1.0
     try:
-        z, y, x = (float(mm) for mm in json.loads(file.read_text(encoding="utf-8"))["spacing"])
+        z, y, x = (float(mm) for mm in json.loads(beside.read_text(encoding="utf-8"))["spacing"])
     except (ValueError, KeyError, TypeError) as error:
-        raise SparseError(f'{file} must name the "spacing" along three axes') from error
+        raise SparseError(f'{beside} must name the "spacing" along three axes') from error
     return z, y, x
 
 
@@ -151,16 +174,9 @@ def _read_header(path: Path, reader: str) -> Geometry:
         return _itk_geometry(path, reorient=reader.endswith("WithReorient"))
     if reader in {"NibabelIO", "NibabelIOWithReorient"}:
         return _nibabel_geometry(path, reorient=reader.endswith("WithReorient"))
-    if reader == "Tiff3DIO":
+    if reader == TIFF_READER:
         return _tiff_geometry(path)
     raise SparseError(f"images of nnU-Net's reader {reader} cannot be handled ({path})")
-
-
-def first_line(error: BaseException) -> str:
-    """Say what went wrong in at most one line, for messages."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # SimpleITK's first line names its source file, the reason comes last
-    return (lines[-1] if lines else type(error).__name__)[:200]
 
 
 def _itk_geometry(path: Path, reorient: bool) -> Geometry:
@@ -176,12 +192,23 @@ def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     dim = image.GetDimension()
     if dim < 3:
         raise SparseError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
+    return geometry_of(image)
+
+
+def geometry_of(image: "sitk.Image | sitk.ImageFileReader") -> Geometry:
+    """Geometry of an image of ITK with at least three dimensions, or of a header it has read."""
+    shape, num_channels = tuple(reversed(image.GetSize()[:3])), math.prod(image.GetSize()[3:])
+    return Geometry(shape, _reverse_columns(itk_affine(image)), num_channels)
+
+
+def itk_affine(image: "sitk.Image | sitk.ImageFileReader") -> np.ndarray:
+    """(4, 4) matrix from ITK's indices (x, y, z) to LPS positions in mm."""
+    dim = image.GetDimension()
     direction = np.reshape(image.GetDirection(), (dim, dim))[:3, :3]
     affine = np.eye(4)
     affine[:3, :3] = direction * np.asarray(image.GetSpacing()[:3])
     affine[:3, 3] = image.GetOrigin()[:3]
-    shape, num_channels = tuple(reversed(image.GetSize()[:3])), math.prod(image.GetSize()[3:])
-    return Geometry(shape, _reverse_columns(affine), num_channels)
+    return affine
 
 
 def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
@@ -210,6 +237,18 @@ def _tiff_geometry(path: Path) -> Geometry:
 def _reverse_columns(affine: np.ndarray) -> np.ndarray:
     """Let a matrix that takes (x, y, z) indices take (z, y, x) indices."""
     return affine[:, [2, 1, 0, 3]]
+
+
+def check_axis(axis: str) -> None:
+    """Refuse an unknown slice axis.
+
+    Raises
+    ------
+    SparseError
+        Naming the choices.
+    """
+    if axis not in AXIS_CHOICES:
+        raise SparseError(f"unknown axis {axis!r}, choose from {', '.join(AXIS_CHOICES)}")
 
 
 def resolve_axis(axis: str, geometries: dict[str, Geometry]) -> int:

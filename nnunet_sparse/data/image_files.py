@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti
-from nnunet_sparse.system.errors import SparseError
 
 
 def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.ndarray]:
@@ -34,9 +33,6 @@ def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.nd
     for file in images:
         if file.is_file() and is_nifti(file):
             check_complete(file)
-    try:
+    with reading(f"nnU-Net cannot read {', '.join(map(str, images))}"):
         volume, properties = find_reader(reader)().read_images([str(file) for file in images])
-    except Exception as error:
-        names = ", ".join(map(str, images))
-        raise SparseError(f"nnU-Net cannot read {names}: {first_line(error)}") from error
     return np.asarray(volume, np.float32), np.asarray(properties["spacing"], float)

@@ -6,13 +6,12 @@ it was made from.
 """
 
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
@@ -40,12 +39,8 @@ def read_label(path: Path, reader: str) -> np.ndarray:
     SparseError
         If the file is damaged, not a volume, or holds values that are not whole numbers.
     """
-    try:
+    with reading(f"{path} cannot be read as a label"):
         label = _read(path, reader)
-    except SparseError:
-        raise
-    except Exception as error:
-        raise SparseError(f"{path} cannot be read as a label: {first_line(error)}") from error
     return to_integers(label, path)
 
 
@@ -123,7 +118,7 @@ def check_complete(path: Path) -> None:
     """
     import nibabel
 
-    try:
+    with reading(f"{path} is damaged or not NIfTI"):
         image: Any = nibabel.load(path)
         expected = int(image.dataobj.offset) + image.header.get_data_dtype().itemsize * int(
             np.prod(image.shape, dtype=np.int64)
@@ -136,10 +131,6 @@ def check_complete(path: Path) -> None:
                 np.asanyarray(image.dataobj)
         elif path.stat().st_size < expected:
             raise SparseError(f"{path} is truncated: {path.stat().st_size} of {expected} bytes")
-    except SparseError:
-        raise
-    except (Exception, zlib.error) as error:
-        raise SparseError(f"{path} is damaged or not NIfTI: {first_line(error)}") from error
 
 
 def is_nifti(path: Path) -> bool:
@@ -147,9 +138,14 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(_NIFTI_ENDINGS)
 
 
-def spacing_file(path: Path) -> Path:
-    """File in which nnU-Net keeps the spacing of a TIFF image or label, which cannot hold it."""
-    return path.with_name(re.sub(r"(_\d{4})?\.[^.]+$", ".json", path.name))
+def spacing_file(image: Path) -> Path:
+    """File in which nnU-Net keeps the spacing of a TIFF image, which cannot hold it."""
+    return image.with_name(re.sub(r"(_\d{4})?\.[^.]+$", ".json", image.name))
+
+
+def label_spacing_file(label: Path) -> Path:
+    """File in which nnU-Net keeps the spacing of a TIFF label; its name has no channel."""
+    return label.with_suffix(".json")
 
 
 def find_reader(name: str) -> Any:

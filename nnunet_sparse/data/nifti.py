@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.data.geometry import RAS_TO_LPS
+from nnunet_sparse.data.geometry import RAS_TO_LPS, itk_affine
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -26,10 +25,8 @@ def write_nifti(image: sitk.Image, path: Path) -> None:
     """
     import nibabel
 
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    nifti = nibabel.Nifti1Image(sitk.GetArrayViewFromImage(image).T, RAS_TO_LPS @ affine)
+    affine = RAS_TO_LPS @ itk_affine(image)
+    nifti = nibabel.Nifti1Image(sitk.GetArrayViewFromImage(image).T, affine)
     nifti.header.set_xyzt_units("mm")
     nifti.set_qform(nifti.affine, code="scanner")
     nifti.set_sform(nifti.affine, code="scanner")

@@ -3,13 +3,15 @@
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.damaged_files import damaged_file_errors
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
+from nnunet_sparse.data.declared_labels import IGNORE, label_values
+from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.label_files import TIFF_READER
 from nnunet_sparse.system.errors import SparseError
 
@@ -97,16 +99,12 @@ class RawDataset:
     @property
     def has_ignore_label(self) -> bool:
         """Whether an ignore label is declared, as in sparse data sets."""
-        return "ignore" in self.dataset_json["labels"]
+        return IGNORE in self.dataset_json["labels"]
 
     @property
     def label_values(self) -> list[int]:
         """Sorted declared label values, those of regions included, ``ignore`` left out."""
-        values: set[int] = set()
-        for name, value in self.dataset_json["labels"].items():
-            if name != "ignore":
-                values.update(value if isinstance(value, list) else [value])
-        return sorted(values)
+        return label_values(self.dataset_json["labels"])
 
     def case(self, case_id: str) -> Case:
         """Look a case up among the training and test cases."""
@@ -148,34 +146,16 @@ class RawDataset:
         """Whether SimpleITK refuses the first image (sheared directions) but nibabel does not."""
         import nibabel
 
-        from nnunet_sparse.data.geometry import read_geometry
-
         first = next(iter(self.training.values())).images[0]
         try:
             read_geometry(first, "SimpleITKIO")
         except SparseError:
             try:
                 nibabel.load(first)
-            except Exception:
+            except damaged_file_errors():
                 return False
             return True
         return False
-
-
-def label_names(labels: Mapping[str, Any]) -> dict[int, list[str]]:
-    """Names of the classes or regions that each label from 1 on belongs to; ``ignore`` left out.
-
-    Parameters
-    ----------
-    labels
-        ``labels`` of ``dataset.json``.
-    """
-    names: dict[int, list[str]] = {}
-    for name, values in labels.items():
-        for value in values if isinstance(values, list) else [values]:
-            if value > 0 and name != "ignore":
-                names.setdefault(int(value), []).append(name)
-    return dict(sorted(names.items()))
 
 
 def dense_datasets(raw: Path) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.dataset_options import split_request
-from nnunet_sparse.data.geometry import read_geometry, resolve_axis
+from nnunet_sparse.data.geometry import check_axis, read_geometry, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
 from nnunet_sparse.system.devices import check_device
@@ -74,7 +74,6 @@ def open_training_images(
         For everything that the user can set right.
     """
     from nnunet_sparse.data.check_base import check_dataset
-    from nnunet_sparse.dataset_tools.make_dataset import check_axis
 
     check_axis(axis)
     raw = RawDataset.open(paths.raw / find_dataset(paths, base))

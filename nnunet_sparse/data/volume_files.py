@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, Geometry, first_line
+from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, itk_affine
 from nnunet_sparse.data.label_files import check_complete, is_nifti
 from nnunet_sparse.system.errors import SparseError
 
@@ -115,14 +116,6 @@ def orientation_of(image: sitk.Image) -> str:
     return str(code)
 
 
-def geometry_of(image: sitk.Image) -> Geometry:
-    """Shape (z, y, x) and affine of an image in memory."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    return Geometry(tuple(image.GetSize()[::-1]), affine[:, [2, 1, 0, 3]])
-
-
 def same_voxels(one: sitk.Image, other: sitk.Image) -> bool:
     """Whether two images lie on the same voxels, to a tenth of a voxel at every corner."""
     first, second = geometry_of(one), geometry_of(other)
@@ -159,10 +152,10 @@ def by_position(label: sitk.Image, image: sitk.Image, path: Path) -> tuple[sitk.
     if same_voxels(label, image):
         return placed_like(label, image), "same"
     voxels = np.argwhere(sitk.GetArrayViewFromImage(label) != 0)[:, ::-1]  # x, y, z
-    matrix = np.reshape(label.GetDirection(), (3, 3)) * label.GetSpacing()
-    positions = voxels @ matrix.T + label.GetOrigin()
-    to_index = np.linalg.inv(np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())
-    nearest = np.floor((positions - image.GetOrigin()) @ to_index.T + 0.5)
+    label_affine, image_affine = itk_affine(label), itk_affine(image)
+    positions = voxels @ label_affine[:3, :3].T + label_affine[:3, 3]
+    to_index = np.linalg.inv(image_affine[:3, :3])
+    nearest = np.floor((positions - image_affine[:3, 3]) @ to_index.T + 0.5)
     outside = ((nearest < 0) | (nearest >= image.GetSize())).any(axis=1)
     if outside.any():
         raise SparseError(

@@ -1,6 +1,6 @@
 """Picture of one batch as the network sees it, nnU-Net's beside ours.
 
-Labels are drawn in the colours of :mod:`nnunet_sparse.selection.slice_pictures`.
+Labels are drawn in the colours of :mod:`nnunet_sparse.data.label_colors`.
 """
 
 import textwrap
@@ -14,15 +14,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch as LegendPatch
 
+from nnunet_sparse.data.label_colors import label_color
 from nnunet_sparse.doctor.batches import IGNORED, BatchSource, Patch
 from nnunet_sparse.system.atomic import atomic_path
 
-# fmt: off
-_COLORS = (
-    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#8B4513",
-    "#00E5E5", "#B00020", "#8FD14F", "#001F7A", "#FFB3A7", "#005C2E", "#FF4FD8",
-)
-# fmt: on
 _PADDING = "#7A4B9A"
 _COARSE_BACKGROUND = "#C9C9C9"
 _COARSE_IGNORED = "#3A3A3A"
@@ -204,7 +199,7 @@ def _pixels(panel: _Panel) -> np.ndarray:
         rgb = np.repeat(panel.image[..., None], 3, axis=-1)
         rgb[ignored] *= _DIMMED
     for value in np.unique(panel.target[panel.target > 0]):
-        color = np.array(mpl.colors.to_rgb(_color(int(value))))
+        color = np.array(mpl.colors.to_rgb(label_color(int(value))))
         mask = panel.target == value
         opacity = _OPACITY if panel.image is not None else 1.0
         rgb[mask] = (1 - opacity) * rgb[mask] + opacity * color
@@ -225,14 +220,10 @@ def _frame(axes: Any, patch: Patch) -> None:
     )
 
 
-def _color(value: int) -> str:
-    return _COLORS[(value - 1) % len(_COLORS)]
-
-
 def _legend_handles(classes: Mapping[str, Sequence[int]], num_regions: int) -> list[LegendPatch]:
     values = range(1, num_regions + 1) if num_regions else (v[0] for v in classes.values())
     handles = [
-        LegendPatch(color=_color(value), label=name)
+        LegendPatch(color=label_color(value), label=name)
         for name, value in zip(classes, values, strict=False)
     ]
     return [

@@ -25,7 +25,7 @@ from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.doctor.subject import Subject
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError

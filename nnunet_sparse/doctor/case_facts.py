@@ -1,12 +1,12 @@
 """What one raw case tells: where it is annotated, with what, and how bright that is."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from nnunet_sparse.data.annotation import infer_slice_axis
-from nnunet_sparse.data.label_files import find_reader, read_label
+from nnunet_sparse.data.image_files import read_image
+from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import Case
 from nnunet_sparse.system.errors import SparseError
 
@@ -117,7 +117,7 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
     """
     assert job.case.label is not None
     label = read_label(job.case.label, job.reader)
-    images, spacing = _read_images(job)
+    images, spacing = read_image(job.case.images, job.reader)
     if len(images) != job.num_channels:
         raise SparseError(
             f"{job.case.images[0]}: the case has {len(images)} channels, dataset.json names "
@@ -137,7 +137,7 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
     rng = np.random.default_rng(_SEED)
     return CaseFacts(
         shape=label.shape,
-        spacing=spacing,
+        spacing=tuple(spacing.tolist()),
         annotated_voxels=counts,
         class_planes=_class_planes(label, counts, job.classes),
         slice_axis=infer_slice_axis(label, job.ignore_label),
@@ -147,17 +147,6 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
         num_ignored_outside=int((outside & ~annotated[inside]).sum()),
         num_in_box=int(outside.size),
     )
-
-
-def _read_images(job: CaseJob) -> tuple[np.ndarray, tuple[float, ...]]:
-    try:
-        images, properties = find_reader(job.reader)().read_images(
-            [str(f) for f in job.case.images]
-        )
-    except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-        raise SparseError(f"{job.case.images[0]} cannot be read as an image: {reason}") from error
-    return np.asarray(images), tuple(float(side) for side in properties["spacing"])
 
 
 def _undeclared(label: np.ndarray, job: CaseJob) -> tuple[int, ...]:
@@ -202,7 +191,9 @@ def _nonzero(images: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
     return tuple(box), ~np.asarray(mask[tuple(box)])
 
 
-def _sample(images: np.ndarray, mask: np.ndarray, count: int, rng: Any) -> np.ndarray:
+def _sample(
+    images: np.ndarray, mask: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
     """Intensities (channel, count) of voxels of a mask, drawn with replacement."""
     flat = mask.reshape(-1)
     if flat.size == 0:

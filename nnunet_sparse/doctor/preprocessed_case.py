@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.doctor.plane_survival import lost_slices, stock_planes, stray_planes
 from nnunet_sparse.system.errors import SparseError

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.declared_labels import IGNORE, LabelError, LabelRule, declared_labels
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
 from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
@@ -15,8 +16,6 @@ from nnunet_sparse.system.paths import NnUNetPaths
 # the split that nnU-Net makes where there is none
 _NUM_STOCK_FOLDS = 5
 _STOCK_SPLIT_SEED = 12345
-
-LabelSets = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Subject:
     @property
     def ignore_label(self) -> int:
         """Value of voxels that are not annotated."""
-        return int(self.raw.dataset_json["labels"]["ignore"])
+        return int(self.raw.dataset_json["labels"][IGNORE])
 
     @property
     def is_interpolated(self) -> bool:
@@ -83,15 +82,9 @@ class Subject:
         return (self.raw.folder / INTERPOLATION_FILE).is_file()
 
     @property
-    def classes(self) -> LabelSets:
+    def classes(self) -> dict[str, tuple[int, ...]]:
         """Label values of every foreground class or region, by name."""
-        labels = self.raw.dataset_json["labels"]
-        classes = {
-            name: tuple(value) if isinstance(value, list) else (int(value),)
-            for name, value in labels.items()
-            if name != "ignore"
-        }
-        return {name: values for name, values in classes.items() if any(values)}
+        return declared_labels(self.raw.dataset_json).foreground
 
     @property
     def labelled(self) -> list[str]:
@@ -199,16 +192,19 @@ def _with_own_batches(plans: Plans) -> list[str]:
 
 
 def _check_labels(raw: RawDataset) -> None:
-    """Refuse labels that nnU-Net refuses: ignore is one value, the highest label + 1."""
-    labels = raw.dataset_json["labels"]
-    wanted = max(raw.label_values, default=0) + 1
-    if wanted == 1:
-        raise SparseError(f"{raw.folder / 'dataset.json'} declares no label but background")
-    if labels["ignore"] != wanted:
-        raise SparseError(
-            f"{raw.folder / 'dataset.json'}: the label ignore must be {wanted}, the highest label "
-            f"+ 1, got {labels['ignore']!r}"
-        )
+    """Refuse labels that nnU-Net does not take, and those without foreground."""
+    file = raw.folder / "dataset.json"
+    if not any(raw.label_values):
+        raise SparseError(f"{file} declares no label but background")
+    try:
+        declared_labels(raw.dataset_json)
+    except LabelError as error:
+        if error.rule is LabelRule.IGNORE:
+            raise SparseError(
+                f"{file}: the label ignore must be {raw.label_values[-1] + 1}, the highest label "
+                f"+ 1, got {raw.dataset_json['labels'][IGNORE]!r}"
+            ) from error
+        raise SparseError(f"{file}: nnU-Net does not take these labels: {error}") from error
 
 
 def _grouped(splits: Sequence[Mapping[str, Iterable[str]]]) -> list[Fold]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.data.geometry import Geometry, check_same_voxels, read_geometry
-from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti, read_label
+from nnunet_sparse.data.geometry import check_same_voxels, read_geometry, spacing_of
+from nnunet_sparse.data.label_files import check_complete, is_nifti, label_spacing_file, read_label
 from nnunet_sparse.evaluation.metrics import Counts, Label, count_voxels, label_mask
 from nnunet_sparse.evaluation.surface_metrics import SurfaceMetrics, surface_metrics
 from nnunet_sparse.system.errors import SparseError
@@ -97,7 +97,7 @@ def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
         _check_values(files.prediction, prediction, evaluation.declared)
 
     ignore = None if ignore_label is None else reference == ignore_label
-    spacing = _spacing_mm(geometry, files.reference, reader)
+    spacing = spacing_of(geometry, label_spacing_file(files.reference))
     voxel_ml = float(np.prod(spacing)) / _MM3_PER_ML
     scores = {}
     for label in evaluation.labels:
@@ -119,10 +119,3 @@ def _check_values(file: Path, segmentation: np.ndarray, declared: Iterable[int])
         raise SparseError(
             f"{file} holds the label value {unknown[0]}, expected are {sorted(declared)}"
         )
-
-
-def _spacing_mm(geometry: Geometry, file: Path, reader: str) -> list[float]:
-    """Spacing per array axis; TIFF keeps it in a JSON file that nnU-Net's reader knows of."""
-    if geometry.affine is not None:
-        return [float(s) for s in np.linalg.norm(geometry.affine[:3, :3], axis=0)]
-    return [float(s) for s in find_reader(reader)().read_seg(str(file))[1]["spacing"]]

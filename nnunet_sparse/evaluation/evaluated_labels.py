@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
 

@@ -22,7 +22,7 @@ stands beside every mean. Batched values pool the counts of all cases and need n
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,30 @@ def count_voxels(
         fp=int(np.count_nonzero(prediction)) - tp,
         fn=int(np.count_nonzero(reference)) - tp,
     )
+
+
+def count_labels(
+    reference: np.ndarray, prediction: np.ndarray, labels: Mapping[str, Sequence[int]]
+) -> dict[str, Counts]:
+    """Count the voxels of several labels or regions.
+
+    Parameters
+    ----------
+    reference, prediction
+        Segmentations of one shape.
+    labels
+        Values of each label or region, by its name.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    counts = {}
+    for name, values in labels.items():
+        label = values[0] if len(values) == 1 else tuple(values)
+        counts[name] = count_voxels(label_mask(reference, label), label_mask(prediction, label))
+    return counts
 
 
 def pool(counts: Iterable[Counts]) -> Counts:

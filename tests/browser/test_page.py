@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from grid_results import result
 
+from nnunet_sparse.data.sliced_volume import SlicedVolume
 from nnunet_sparse.report.grid import paper_tables as grid_tables
 from nnunet_sparse.report.grid.mask_quality import MaskQuality
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
@@ -16,7 +17,6 @@ from nnunet_sparse.report.grid.panels import panels
 from nnunet_sparse.report.grid.paper_figures import drop_plots, selector_plots
 from nnunet_sparse.report.grid.slice_viewer import _view
 from nnunet_sparse.report.tables import Table
-from nnunet_sparse.selection.slice_pictures import SlicedVolume
 
 ODD = (("3DA", "10.5"), ("2DZ", "undefined"), ("1D", ""), ("20DB", "9.5 (1 of 2)"))
 pytestmark = pytest.mark.skipif(

@@ -1,4 +1,5 @@
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +7,15 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 from tiny import OBLIQUE, write_volume
 
 from nnunet_sparse.data.label_files import (
+    TIFF_READER,
     check_complete,
     find_reader,
     label_dtype,
+    label_spacing_file,
     read_label,
     spacing_file,
     write_label_like,
@@ -150,3 +154,13 @@ def test_check_complete_refuses_other_files(tmp_path: Path, content: bytes) -> N
 def test_spacing_files_of_tiffs() -> None:
     assert spacing_file(Path("x/case.1.tif")).name == "case.1.json"
     assert spacing_file(Path("x/case_0000.tif")).name == "case.json"
+
+
+@pytest.mark.parametrize("name", ["case", "case_0001", "case.1"])
+def test_labels_keep_their_spacing_where_nnunet_looks(tmp_path: Path, name: str) -> None:
+    template, label = tmp_path / f"{name}.tif", tmp_path / "new" / f"{name}.tif"
+    label.parent.mkdir()
+    tifffile.imwrite(template, np.zeros((2, 3, 4), np.uint8))
+    template.with_name(f"{name}.json").write_text('{"spacing": [3, 1, 1]}')
+    write_label_like(label, np.ones((2, 3, 4), np.uint8), template, TIFF_READER)
+    assert json.loads(label_spacing_file(label).read_text())["spacing"] == [3, 1, 1]

@@ -1,7 +1,8 @@
 import numpy as np
 from matplotlib.image import imread
 
-from nnunet_sparse.doctor.batch_picture import _best_cut, _color, draw_batches
+from nnunet_sparse.data.label_colors import label_color
+from nnunet_sparse.doctor.batch_picture import _best_cut, draw_batches
 from nnunet_sparse.doctor.batches import open_batches
 from nnunet_sparse.doctor.subject import open_subject
 
@@ -29,7 +30,7 @@ def test_both_trainers_are_shown(toy, tmp_path):
 
 
 def test_fifteen_classes_have_fifteen_colours():
-    assert len({_color(value) for value in range(1, 16)}) == 15
+    assert len({label_color(value) for value in range(1, 16)}) == 15
 
 
 def test_the_cut_lies_inside_an_object():

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nnunet_sparse.evaluation.metrics import Counts, count_voxels, label_mask, pool, summarize
+from nnunet_sparse.evaluation.metrics import (
+    Counts,
+    count_labels,
+    count_voxels,
+    label_mask,
+    pool,
+    summarize,
+)
 
 SHAPE = (2, 3, 4)
 masks = hnp.arrays(bool, SHAPE)
@@ -91,3 +98,9 @@ def test_swapping_swaps_the_errors_only(reference, prediction, ignore):
 def test_ignored_voxels_never_change_a_count(reference, prediction, ignore, other, another):
     changed = np.where(ignore, other, reference), np.where(ignore, another, prediction)
     assert count_voxels(*changed, ignore) == count_voxels(reference, prediction, ignore)
+
+
+def test_labels_and_regions_are_counted_by_name():
+    truth, found = np.array([0, 1, 1, 2, 2, 2]), np.array([1, 1, 0, 2, 1, 0])
+    counts = count_labels(truth, found, {"a": [1], "both": [1, 2], "none": [3]})
+    assert counts == {"a": Counts(1, 2, 1), "both": Counts(3, 1, 2), "none": Counts(0, 0, 0)}

@@ -1,15 +1,15 @@
 """How well the interpolated training masks of an experiment agree with the dense ones."""
 
-from collections import Counter
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from nnunet_sparse.data.declared_labels import BACKGROUND, IGNORE, values_of
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.evaluation.metrics import Counts, count_labels, pool
 from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
@@ -18,8 +18,6 @@ from nnunet_sparse.report.grid.panels import density
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
-
-Counts = dict[str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
     ]
 
 
-def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
+def _quality(cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
     variant = cell.variant
     return MaskQuality(
         task=cell.base.suffix,
@@ -85,7 +83,7 @@ def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
     )
 
 
-def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> Counts | None:
+def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts] | None:
     """Voxels of each label; None if the data set has not been made, or deleted unmeasured."""
     folder = GridFolder(grid.folder)
     record = folder.read(job.name)
@@ -93,19 +91,19 @@ def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> Counts | None:
         return None
     measure = partial(_measure, grid, str(record.facts["dataset"]), num_processes)
     try:
-        return folder.measured("quality", job.key, record.run, measure, dict)
+        return folder.measured("quality", job.key, record.run, measure, _from_json)
     except FileNotFoundError:
         return None
 
 
-def _mean_iou(counts: Counts, labels: tuple[str, ...]) -> float | None:
+def _mean_iou(counts: Mapping[str, Counts], labels: tuple[str, ...]) -> float | None:
     """Mean over the labels that count; None if one of them is undefined."""
-    ious = [_iou(counts[label]) for label in labels or counts if label in counts]
-    defined = [iou for iou in ious if iou is not None]
-    return sum(defined) / len(defined) if defined and len(defined) == len(ious) else None
+    ious = [counts[label].iou for label in labels or counts if label in counts]
+    return sum(ious) / len(ious) if ious and not any(map(math.isnan, ious)) else None
 
 
-def _measure(grid: Grid, name: str, num_processes: int) -> Counts:
+def _measure(grid: Grid, name: str, num_processes: int) -> dict[str, list[int]]:
+    """True positive, false positive and false negative voxels of each label, as JSON keeps them."""
     folder = grid.paths.raw / name
     if not folder.is_dir():
         raise FileNotFoundError(folder)
@@ -113,17 +111,19 @@ def _measure(grid: Grid, name: str, num_processes: int) -> Counts:
     selection = Selection.read(filled.folder / SELECTION_FILE)
     base = RawDataset.open(grid.paths.raw / selection.base)
     labels = {
-        label: values if isinstance(values, list) else [values]
-        for label, values in base.dataset_json["labels"].items()
-        if label not in ("background", "ignore")
+        label: values_of(entry)
+        for label, entry in base.dataset_json["labels"].items()
+        if label not in (BACKGROUND, IGNORE)
     }
     work = partial(_count, reader=base.reader(), labels=labels)
     pairs = dict(_masks(base, filled, list(selection.cases)))
-    total: dict[str, Counter[int]] = {label: Counter() for label in labels}
-    for counts in map_cases(work, pairs, num_processes, "Comparing masks").values():
-        for label, numbers in counts.items():
-            total[label].update(dict(enumerate(numbers)))
-    return {label: [numbers[k] for k in range(3)] for label, numbers in total.items()}
+    cases = map_cases(work, pairs, num_processes, "Comparing masks").values()
+    total = {label: pool(counts[label] for counts in cases) for label in labels}
+    return {label: [counts.tp, counts.fp, counts.fn] for label, counts in total.items()}
+
+
+def _from_json(content: dict[str, list[int]]) -> dict[str, Counts]:
+    return {label: Counts(*numbers) for label, numbers in content.items()}
 
 
 def _masks(
@@ -141,16 +141,8 @@ def _mask(dataset: RawDataset, case_id: str) -> Path:
     return case.label
 
 
-def _count(pair: tuple[Path, Path], reader: str, labels: dict[str, list[int]]) -> Counts:
-    """True positive, false positive and false negative voxels of each label."""
+def _count(
+    pair: tuple[Path, Path], reader: str, labels: dict[str, tuple[int, ...]]
+) -> dict[str, Counts]:
     truth, found = (read_label(file, reader) for file in pair)
-    counts = {}
-    for label, values in labels.items():
-        is_true, is_found = np.isin(truth, values), np.isin(found, values)
-        both = int((is_true & is_found).sum())
-        counts[label] = [both, int(is_found.sum()) - both, int(is_true.sum()) - both]
-    return counts
-
-
-def _iou(counts: list[int]) -> float | None:
-    return counts[0] / sum(counts) if sum(counts) else None
+    return count_labels(truth, found, labels)

@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nnunet_sparse.data.geometry import first_line
+from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.declared_labels import label_names
+from nnunet_sparse.data.label_colors import label_color
 from nnunet_sparse.data.label_files import read_label
-from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset, label_names
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.data.slice_drawing import spread
+from nnunet_sparse.data.sliced_volume import SlicedVolume, read_sliced_volume, windowed
 from nnunet_sparse.grid.cells import DENSE
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
@@ -22,13 +26,6 @@ from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.paired_statistics import pooled_iou
 from nnunet_sparse.report.grid.panels import Panel
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.selection.slice_pictures import (
-    SlicedVolume,
-    label_color,
-    read_volume,
-    spread,
-    windowed,
-)
 from nnunet_sparse.system.errors import SparseError
 
 logger = logging.getLogger(__name__)
@@ -159,8 +156,8 @@ def _test_volumes(
 def _volume(dataset: RawDataset, case: Case, axis: int) -> SlicedVolume | None:
     """Image and truth of a case; None, with a warning, if one of them cannot be read."""
     try:
-        return read_volume(dataset, case, case.label, axis)
-    except Exception as error:  # of whichever library reads the format
+        return read_sliced_volume(dataset, case, case.label, axis)
+    except SparseError as error:
         files = ", ".join(str(file) for file in (*case.images, case.label))
         logger.warning("left out of the viewer: one of %s: %s", files, first_line(error))
         return None

@@ -2,14 +2,15 @@
 
 import csv
 import io
-import json
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.evaluation.metrics import Counts, count_labels, pool
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
 
@@ -33,8 +34,7 @@ class CaseQuality:
     method
         Name of the interpolation.
     mixed, propagated
-        True positive, false positive and false negative voxels by label: of the whole volume, and
-        of the slices that were not annotated.
+        Voxels by label: of the whole volume, and of the slices that were not annotated.
     seconds
         Time that the interpolation took.
     worst
@@ -43,8 +43,8 @@ class CaseQuality:
 
     rho: float
     method: str
-    mixed: dict[str, list[int]]
-    propagated: dict[str, list[int]]
+    mixed: dict[str, Counts]
+    propagated: dict[str, Counts]
     seconds: float
     worst: tuple[int, int]
 
@@ -87,12 +87,9 @@ def measure_case(
             seconds = prepared + time.perf_counter() - start
             wrong = (filled != label).sum(axis=(1, 2))
             worst = int(wrong.argmax())
-            human = _counts(filled[annotated], label[annotated], labels)
-            propagated = _counts(filled[~annotated], label[~annotated], labels)
-            mixed = {
-                name: [sum(parts) for parts in zip(human[name], counts, strict=True)]
-                for name, counts in propagated.items()
-            }
+            human = count_labels(label[annotated], filled[annotated], labels)
+            propagated = count_labels(label[~annotated], filled[~annotated], labels)
+            mixed = {name: human[name] + counts for name, counts in propagated.items()}
             found.append(
                 CaseQuality(
                     rho,
@@ -201,34 +198,41 @@ def quality_csv(rows: Sequence[QualityRow]) -> str:
 
 def to_json(found: Sequence[CaseQuality]) -> list[dict[str, Any]]:
     """Measurements of a case, as JSON holds them; :func:`from_json` undoes it."""
-    return json.loads(json.dumps([asdict(quality) for quality in found]))  # type: ignore[no-any-return]
+    return [
+        {
+            **vars(quality),
+            "mixed": _as_lists(quality.mixed),
+            "propagated": _as_lists(quality.propagated),
+            "worst": list(quality.worst),
+        }
+        for quality in found
+    ]
 
 
 def from_json(content: Sequence[Mapping[str, Any]]) -> list[CaseQuality]:
     """Inverse of :func:`to_json`."""
-    return [CaseQuality(**{**one, "worst": tuple(one["worst"])}) for one in content]
+    return [
+        CaseQuality(
+            **{
+                **one,
+                "mixed": {name: Counts(*counts) for name, counts in one["mixed"].items()},
+                "propagated": {name: Counts(*counts) for name, counts in one["propagated"].items()},
+                "worst": tuple(one["worst"]),
+            }
+        )
+        for one in content
+    ]
 
 
-def _counts(
-    found: np.ndarray, truth: np.ndarray, labels: Mapping[str, Sequence[int]]
-) -> dict[str, list[int]]:
+def _as_lists(counts: Mapping[str, Counts]) -> dict[str, list[int]]:
     """True positive, false positive and false negative voxels by label."""
-    known = np.union1d(np.unique(found), np.unique(truth))
-    one, other = (np.searchsorted(known, part).ravel() for part in (found, truth))
-    size = len(known)
-    pairs = np.bincount(size * one + other, minlength=size**2).reshape(size, size)
-    counts = {}
-    for name, values in labels.items():
-        inside = np.isin(known, values)
-        of_found, of_truth = pairs[inside], pairs[:, inside]
-        both = int(of_found[:, inside].sum())
-        counts[name] = [both, int(of_found.sum()) - both, int(of_truth.sum()) - both]
-    return counts
+    return {name: [found.tp, found.fp, found.fn] for name, found in counts.items()}
 
 
-def _iou(counts: Sequence[Sequence[int]]) -> float | None:
-    both, extra, missed = np.sum(counts, axis=0).tolist()
-    return both / (both + extra + missed) if both + extra + missed else None
+def _iou(counts: Iterable[Counts]) -> float | None:
+    """Batched IoU; None where it is undefined."""
+    iou = pool(counts).iou
+    return None if math.isnan(iou) else iou
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

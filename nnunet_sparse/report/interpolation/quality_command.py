@@ -3,11 +3,11 @@
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,9 +17,11 @@ from nnunet_sparse.data.dataset_options import (
     add_dataset_option,
     add_split_options,
 )
+from nnunet_sparse.data.declared_labels import foreground_values
 from nnunet_sparse.data.geometry import read_spacing
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
+from nnunet_sparse.data.sliced_volume import read_sliced_volume
 from nnunet_sparse.data.training_images import TrainingImages, find_training_images
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.interpolation_options import (
@@ -30,6 +32,7 @@ from nnunet_sparse.interpolation.interpolation_options import (
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET
 from nnunet_sparse.interpolation.interpolator_store import load_interpolator, train_interpolator
 from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     CaseQuality,
@@ -55,6 +58,10 @@ from nnunet_sparse.system.options import (
     given_options,
 )
 from nnunet_sparse.system.parallel import map_cases
+
+if TYPE_CHECKING:
+    from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+    from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
 
 WAYS = {
     **{method: Interpolation(method) for method in METHODS},
@@ -198,9 +205,11 @@ def _chosen_slices(
     checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
     features = None
     if "features" in cls.uses:
-        which = images.paths, images.raw, images.cases, images.axis, MaeRequest(device=args.device)
-        train_mae(*which, args.num_processes)
-        features = slice_features(*which, args.num_processes)
+        request = MaeRequest(device=args.device)
+        train_mae(images.paths, images.raw, images.cases, images.axis, request, args.num_processes)
+        features = slice_features(
+            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
+        )
     chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
     for rho, variant in variants.items():
         selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
@@ -213,14 +222,14 @@ def _measure_all(
     images: TrainingImages,
     chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
     ways: Sequence[Interpolation],
-    network: Any,
+    network: "CorrespondenceNetwork | None",
     digest: str | None,
     folder: Path,
     args: argparse.Namespace,
 ) -> dict[str, list[CaseQuality]]:
     """Measure the cases whose file is not there, one after the other where a network is used."""
     found, todo, asked = {}, {}, {}
-    labels = label_groups(images.raw)
+    labels = foreground_values(images.raw.dataset_json["labels"])
     for case_id in images.cases:
         asked[case_id] = {
             "version": _VERSION,
@@ -238,7 +247,9 @@ def _measure_all(
         _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
     )
     if network is None:
-        measured: Any = map_cases(measure, todo, args.num_processes, "Measuring").items()
+        measured: Iterable[tuple[str, list[CaseQuality]]] = map_cases(
+            measure, todo, args.num_processes, "Measuring"
+        ).items()
     else:
         bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
         measured = ((case_id, measure(job, network=network)) for case_id, job in bar)
@@ -262,7 +273,7 @@ def _measure(
     ways: Sequence[Interpolation],
     labels: Mapping[str, Sequence[int]],
     folder: Path,
-    network: Any = None,
+    network: "CorrespondenceNetwork | None" = None,
 ) -> list[CaseQuality]:
     """Measure a case and write its file."""
     files = job.files
@@ -276,8 +287,12 @@ def _measure(
 
 
 def _warps(
-    files: Case, raw: RawDataset, axis: int, network: Any, encode: bool = True
-) -> Callable[[Interpolation], tuple[Any, float]]:
+    files: Case,
+    raw: RawDataset,
+    axis: int,
+    network: "CorrespondenceNetwork | None",
+    encode: bool = True,
+) -> Callable[[Interpolation], tuple[Warp | None, float]]:
     """What gives the ways of a case their warp, and the seconds that encoding took for all."""
     if network is None:
         return lambda _: (None, 0.0)
@@ -298,12 +313,11 @@ def _worst_slices(
     images: TrainingImages,
     chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
     ways: Sequence[Interpolation],
-    network: Any,
+    network: "CorrespondenceNetwork | None",
     found: Mapping[str, Sequence[CaseQuality]],
-) -> list[Any]:
+) -> "list[WorstSlice]":
     """Slices with most wrong voxels of the first method at the lowest density, one of a case."""
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
-    from nnunet_sparse.selection import slice_pictures as pictures
 
     way = ways[0]
     rho = min(quality.rho for qualities in found.values() for quality in qualities)
@@ -319,7 +333,7 @@ def _worst_slices(
         if index < 0:
             continue
         files = images.raw.training[case_id]
-        volume = pictures.read_volume(images.raw, files, files.label, images.axis)
+        volume = read_sliced_volume(images.raw, files, files.label, images.axis)
         annotated = np.zeros(len(volume.label), bool)
         annotated[list(chosen[case_id][rho])] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
@@ -333,16 +347,6 @@ def _worst_slices(
         title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
         shown.append(WorstSlice(title, volume, index, filled.label[index]))
     return shown
-
-
-def label_groups(raw: RawDataset) -> dict[str, list[int]]:
-    """Values of each foreground label or region by its name."""
-    groups = {}
-    for name, value in raw.dataset_json["labels"].items():
-        values = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
-        if values and name != "ignore":
-            groups[name] = values
-    return groups
 
 
 def _label(files: Case, raw: RawDataset, axis: int) -> np.ndarray:

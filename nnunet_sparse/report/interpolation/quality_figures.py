@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.slice_drawing import add_legend, draw_slice
+from nnunet_sparse.data.sliced_volume import SlicedVolume
 from nnunet_sparse.report.interpolation.interpolation_quality import QualityRow
-from nnunet_sparse.selection.slice_pictures import SlicedVolume, add_legend, draw_slice
 from nnunet_sparse.system.figures import save_figure
 
 _LEGEND_COLUMNS = 3

@@ -9,15 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.slice_drawing import add_legend, draw_slice, spread
+from nnunet_sparse.data.sliced_volume import read_sliced_volume
 from nnunet_sparse.report.selection.coverage import CurvePoint
+from nnunet_sparse.report.selection.dataset_pictures import draw_marks
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.selection.slice_pictures import (
-    add_legend,
-    draw_marks,
-    draw_slice,
-    read_volume,
-    spread,
-)
 from nnunet_sparse.selectors import selector_names
 from nnunet_sparse.system.figures import save_figure
 
@@ -53,7 +49,7 @@ def draw_contact_sheet(
     grid = figure.subplots(len(shown), columns, squeeze=False)
     for row, name in zip(grid, shown, strict=True):
         case = dataset.training[name]
-        volume = read_volume(dataset, case, case.label, selection.axis)
+        volume = read_sliced_volume(dataset, case, case.label, selection.axis)
         slices = selection.cases[name].slices
         chosen = spread(slices, columns)
         for axes, i in zip(row, chosen, strict=False):

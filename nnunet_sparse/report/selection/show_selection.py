@@ -10,6 +10,7 @@ import numpy as np
 
 from nnunet_sparse.data.check_base import CheckedCase, check_cases
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.declared_labels import foreground_values
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, split_file
 from nnunet_sparse.features.feature_store import (
@@ -153,10 +154,8 @@ def foreground_shares(
         return first, second
 
     result = {"any label": shares(list(range(len(values))))} if len(values) > 1 else {}
-    for name, value in base.dataset_json["labels"].items():
-        labels = [v for v in (value if isinstance(value, list) else [value]) if v > 0]
-        if labels:
-            result[name] = shares([values.index(v) for v in labels])
+    for name, labels in foreground_values(base.dataset_json["labels"]).items():
+        result[name] = shares([values.index(v) for v in labels])
     return result
 
 

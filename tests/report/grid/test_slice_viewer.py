@@ -10,6 +10,7 @@ from grid_fixtures import write_grid
 from grid_results import result
 from PIL import Image
 
+from nnunet_sparse.data.label_colors import label_color
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.report.grid.panels import panels
@@ -19,7 +20,6 @@ from nnunet_sparse.report.grid.slice_viewer import (
     label_legend,
     viewed_volumes,
 )
-from nnunet_sparse.selection.slice_pictures import label_color
 
 
 def test_labels_that_are_regions(make_base: BaseMaker) -> None:

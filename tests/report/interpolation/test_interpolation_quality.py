@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 from tiny import tree
 
+from nnunet_sparse.evaluation.metrics import Counts
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     from_json,
@@ -36,9 +37,9 @@ def test_scores_by_hand():
     label = case_of([1, 1, 0, 2], [1, 0, 0, 2], [0, 0, 1, 2], [1, 1, 0, 0])
     (found,) = measured(label, r0_5=[0, 3])
     # slices 1 and 2 are found as [1, 1, 0, 2] and [1, 1, 0, 0]
-    assert found.propagated["a"] == [1, 3, 1]
-    assert found.mixed["a"] == [5, 3, 1]
-    assert found.propagated["both"] == [2, 3, 2]
+    assert found.propagated["a"] == Counts(1, 3, 1)
+    assert found.mixed["a"] == Counts(5, 3, 1)
+    assert found.propagated["both"] == Counts(2, 3, 2)
     assert found.worst == (2, 4)
     rows = {row.label: row for row in quality_rows({"case": [found]})}
     assert rows["a"].propagated == pytest.approx(0.2)
