@@ -28,7 +28,14 @@ from nnunet_sparse.data.geometry import first_line
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.compressed_array import write_array
-from nnunet_sparse.planners.plans import IMAGE_FIELDS, LABEL_FIELDS, Plans, configuration_of
+from nnunet_sparse.planners.plans import (
+    IMAGE_FIELDS,
+    INTENSITIES,
+    LABEL_FIELDS,
+    SCHEMES_WITHOUT_INTENSITIES,
+    Plans,
+    configuration_of,
+)
 from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
@@ -37,13 +44,6 @@ from nnunet_sparse.system.parallel import map_cases
 
 _VERSION = 1
 _FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
-# they look at the image alone, so that plans made on different cases can share it
-_WITHOUT_INTENSITIES = {
-    "ZScoreNormalization",
-    "NoNormalization",
-    "RescaleTo01Normalization",
-    "RGBTo01Normalization",
-}
 
 Source = tuple[tuple[str, int, int], ...]
 
@@ -81,9 +81,9 @@ def image_fields(plans: Plans, configuration: str) -> dict[str, Any]:
     resolved = configuration_of(plans, configuration)
     # the mask is resampled as labels are
     keys = IMAGE_FIELDS + (LABEL_FIELDS if any(resolved["use_mask_for_norm"]) else ())
-    intensities = plans.get("foreground_intensity_properties_per_channel", {})
+    intensities = plans.get(INTENSITIES, {})
     schemes = enumerate(resolved["normalization_schemes"])
-    used = [str(c) for c, scheme in schemes if scheme not in _WITHOUT_INTENSITIES]
+    used = [str(c) for c, scheme in schemes if scheme not in SCHEMES_WITHOUT_INTENSITIES]
     return (
         {"version": _VERSION, "intensities": {c: intensities.get(c) for c in used}}
         | {key: resolved.get(key) for key in keys}

@@ -24,7 +24,7 @@ from nnunet_sparse.planners.nnunet_calls import (
 )
 from nnunet_sparse.planners.planner_classes import default_plans_name, find_planner, is_ours
 from nnunet_sparse.planners.planning_input import PlanningInput
-from nnunet_sparse.planners.plans import Plans, read_plans
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.system.atomic import remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
@@ -34,7 +34,6 @@ from nnunet_sparse.training.settings import BLOCK
 logger = logging.getLogger(__name__)
 
 STORE = "nnsparse"
-FINGERPRINT_FILE = "dataset_fingerprint.json"
 _DIGEST_LENGTH = 16
 
 

@@ -16,8 +16,8 @@ from nnunet_sparse.data.preprocessing_record import StepRecord, digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.plan_source import PlanSource
-from nnunet_sparse.planners.plan_store import FINGERPRINT_FILE
 from nnunet_sparse.planners.plans import (
+    FINGERPRINT_FILE,
     Plans,
     check_configurations,
     configuration_of,

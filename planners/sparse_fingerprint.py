@@ -22,13 +22,13 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
 )
 
 from nnunet_sparse.planners.nnunet_calls import reader_class
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
 Fingerprint = dict[str, Any]
 
-FINGERPRINT_FILE = "dataset_fingerprint.json"
 # starting processes, and handing samples over, takes longer than measuring less than this
 _BYTES_WORTH_A_POOL = 10**8
 _PERCENTILES = {"percentile_00_5": 0.5, "median": 50.0, "percentile_99_5": 99.5}
@@ -120,7 +120,7 @@ class SparseFingerprintExtractor(DatasetFingerprintExtractor):  # type: ignore[m
         return {
             "spacings": [case.spacing for case in cases],
             "shapes_after_crop": [case.shape for case in cases],
-            "foreground_intensity_properties_per_channel": {
+            INTENSITIES: {
                 str(number): self._properties(
                     str(name), np.concatenate([case.intensities[number] for case in cases])
                 )

@@ -21,6 +21,7 @@ from nnunet_sparse.doctor.preprocessed_checks import (
     check_surviving_slices,
 )
 from nnunet_sparse.doctor.subject import Fold, Subject, read_folds
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
@@ -30,8 +31,6 @@ Outcome = Finding | Skipped
 # foreground intensities kept of all cases together, and of one
 _NUM_INTENSITIES = 4_000_000
 _MIN_PER_CASE, _MAX_PER_CASE = 500, 50_000
-_FINGERPRINT_FILE = "dataset_fingerprint.json"
-_INTENSITIES = "foreground_intensity_properties_per_channel"
 
 
 def examine(
@@ -157,19 +156,19 @@ def _raw_outcomes(
 
 def _held_intensities(subject: Subject) -> tuple[Any, str] | None:
     """Intensities that the plans or else the fingerprint hold, and where they stand."""
-    plans, file = subject.plans, subject.preprocessed / _FINGERPRINT_FILE
-    if plans is not None and plans.get(_INTENSITIES):
-        held, source = plans[_INTENSITIES], f"plans {plans['plans_name']}"
+    plans, file = subject.plans, subject.preprocessed / FINGERPRINT_FILE
+    if plans is not None and plans.get(INTENSITIES):
+        held, source = plans[INTENSITIES], f"plans {plans['plans_name']}"
     elif file.is_file():
         try:
-            held, source = json.loads(file.read_text(encoding="utf-8"))[_INTENSITIES], file.name
+            held, source = json.loads(file.read_text(encoding="utf-8"))[INTENSITIES], file.name
         except (ValueError, KeyError, TypeError) as error:
             raise SparseError(f"{file} is no fingerprint of nnU-Net; plan again") from error
     else:
         return None
     if not is_intensities(held):
         raise SparseError(
-            f"{source} of {subject.raw.name}: {_INTENSITIES} must map channels 0, 1 ... to numbers "
+            f"{source} of {subject.raw.name}: {INTENSITIES} must map channels 0, 1 ... to numbers "
             "by their names; plan again"
         )
     if len(held) != subject.raw.num_channels:

@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.doctor.finding import Finding
+from nnunet_sparse.planners.plans import SCHEMES_WITHOUT_INTENSITIES
 
-# the schemes of nnU-Net that look at the image alone
-_WITHOUT_FINGERPRINT = {
-    "ZScoreNormalization",
-    "NoNormalization",
-    "RescaleTo01Normalization",
-    "RGBTo01Normalization",
-}
 MAX_MEAN_SHIFT = 0.05
 MAX_WIDTH_CHANGE = 0.1
 # data sets may share plans: intensities that differ from the own ones need not be wrong
@@ -93,7 +87,7 @@ def check_fingerprint(
             "stock_clip_width_change": stock_width,
             "contaminated": differs and closer,
             "foreign": any(foreign),
-            "used": number >= len(schemes) or schemes[number] not in _WITHOUT_FINGERPRINT,
+            "used": number >= len(schemes) or schemes[number] not in SCHEMES_WITHOUT_INTENSITIES,
             "held": values,
             "annotated": own,
         }

@@ -8,7 +8,8 @@ from typing import Any
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
-from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
+from nnunet_sparse.doctor.plans_file import choose_plans
+from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -101,7 +102,7 @@ class Subject:
     def resolved(self, configuration: str) -> dict[str, Any]:
         """A configuration with what it inherits."""
         assert self.plans is not None
-        return resolved(self.plans, configuration)
+        return configuration_of(self.plans, configuration)
 
     def data_folder(self, configuration: str) -> Path:
         """Folder of a configuration's preprocessed data; it need not exist."""
@@ -195,7 +196,7 @@ def read_folds(subject: Subject) -> list[Fold]:
 def _with_own_batches(plans: Plans) -> list[str]:
     """All configurations but the later stages of cascades, whose batches are those of others."""
     names = list(plans["configurations"])
-    return [name for name in names if not resolved(plans, name).get("previous_stage")]
+    return [name for name in names if not configuration_of(plans, name).get("previous_stage")]
 
 
 def _check_labels(raw: RawDataset) -> None:
