@@ -26,8 +26,8 @@ import numpy as np
 
 from nnunet_sparse.data.geometry import first_line
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.compressed_array import write_array
+from nnunet_sparse.planners.planning_input import read_base_name
 from nnunet_sparse.planners.plans import (
     IMAGE_FIELDS,
     INTENSITIES,

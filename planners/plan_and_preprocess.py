@@ -97,7 +97,6 @@ def plan_and_preprocess(
         default_configurations,
         read_plans,
     )
-    from nnunet_sparse.planners.splits import copy_splits
     from nnunet_sparse.planners.training_files import open_for_training
 
     changes = dict(settings or {})
@@ -121,7 +120,7 @@ def plan_and_preprocess(
         target = steps.PreprocessedDataset(
             raw, folder, StepRecord(folder), num_processes or default_num_processes()
         )
-        copy_splits(raw, folder, overwrite)
+        steps.copy_splits(target, overwrite)
         plans = steps.plan(
             target,
             source,

@@ -16,7 +16,7 @@ from nnunet_sparse.system.errors import SparseError
 # name: module, default name of its plans
 OURS = {
     "SparsePlanner": ("sparse_planner", "nnsparsePlans"),
-    "SparseResEncPlanner": ("residual_planner", "nnsparseResEncPlans"),
+    "SparseResEncPlanner": ("sparse_planner", "nnsparseResEncPlans"),
     "SmallPlanner": ("small_planner", "nnsparseSmallPlans"),
     "PaperPlannerLiTS17": ("paper_planner", "nnsparsePaperLiTS17Plans"),
     "PaperPlannerDBC": ("paper_planner", "nnsparsePaperDBCPlans"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.preprocessing_record import StepRecord, digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
@@ -151,6 +152,33 @@ def _copy_fingerprint(target: PreprocessedDataset, source: Path, overwrite: bool
     if found != wanted:
         with atomic_path(file) as temporary:
             shutil.copyfile(source, temporary)
+
+
+def copy_splits(target: PreprocessedDataset, overwrite: bool) -> None:
+    """Give the data set the split of the raw one, if that has one.
+
+    Folds that were added to the raw one are added to the copy; folds that only the copy has stay.
+
+    Raises
+    ------
+    SparseError
+        If another split is there and ``overwrite`` is False.
+    """
+    source, copy = target.raw.folder / SPLITS_FILE, target.folder / SPLITS_FILE
+    if not source.is_file():
+        return
+    splits = read_splits(source)
+    if copy.is_file():
+        before = read_splits(copy)
+        if before[: len(splits)] == splits:
+            return
+        if before != splits[: len(before)] and not overwrite:
+            raise SparseError(
+                f"{copy} differs from {source}, and trainings may have used it: "
+                "--overwrite replaces it"
+            )
+    with atomic_path(copy) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def copy_dataset_json(target: PreprocessedDataset) -> None:
