@@ -18,7 +18,7 @@ from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
 from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
 from nnunet_sparse.training.augmentation import sparse_transforms
 from nnunet_sparse.training.losses import build_loss
-from nnunet_sparse.training.paper_recipes import PaperTraining
+from nnunet_sparse.training.paper_recipes import PaperTrainer
 from nnunet_sparse.training.pretrained import find_weights
 from nnunet_sparse.training.recipe import DECIDED_BY_RECIPE, Recipe
 from nnunet_sparse.training.recipe_augmentation import (
@@ -49,11 +49,11 @@ class RecipeTrainer(SparseTrainer):
 
     Attributes
     ----------
-    training
+    paper
         The network and the recipe.
     """
 
-    training: ClassVar[PaperTraining]
+    paper: ClassVar[PaperTrainer]
 
     # nnU-Net reads the parameters of __init__ by name: there must be no others
     def __init__(
@@ -90,8 +90,8 @@ class RecipeTrainer(SparseTrainer):
     def _recipe_of(cls, manager: ConfigurationManager) -> Recipe:
         """Recipe in force for a configuration."""
         settings = TrainingSettings.from_block(manager.configuration.get(BLOCK, {}))
-        recipe = cls.training.recipe.replaced(settings.recipe)
-        dimensions = architecture_dimensions(cls.training.architecture)
+        recipe = cls.paper.recipe.replaced(settings.recipe)
+        dimensions = architecture_dimensions(cls.paper.architecture)
         if len(manager.patch_size) != dimensions:
             raise SparseError(
                 f"{cls.__name__} trains a network of {dimensions} dimensions, the patches of this "
@@ -112,7 +112,7 @@ class RecipeTrainer(SparseTrainer):
         """Build the network with fresh weights; nnU-Net's inference calls this too."""
         recipe = cls._recipe_of(configuration_manager)
         return build_network(
-            cls.training.architecture,
+            cls.paper.architecture,
             num_input_channels,
             num_output_channels,
             configuration_manager.patch_size,
@@ -171,7 +171,7 @@ class RecipeTrainer(SparseTrainer):
     def _start_from_weights(self) -> None:
         # before anything else, so that it fails at once
         needed = self.recipe.pretrained and not self._has_given_weights()
-        source = find_weights(self.training.architecture) if needed else None
+        source = find_weights(self.paper.architecture) if needed else None
         if not self.was_initialized:
             self.initialize()
         if source is not None:
@@ -211,7 +211,7 @@ class RecipeTrainer(SparseTrainer):
         num_classes = plans_manager.get_label_manager(dataset_json).num_segmentation_heads
         return {
             "trainer": cls.__name__,
-            "architecture": cls.training.architecture,
+            "architecture": cls.paper.architecture,
             "recipe": recipe.to_dict(),
             "labels_of_roles": {role: list(values) for role, values in roles.items()},
             "class_weights": class_weights(roles, recipe.class_weights, num_classes),

@@ -29,6 +29,7 @@ from nnunet_sparse.data.geometry import first_line
 from nnunet_sparse.doctor.subject import Subject
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.trainers.trainer_classes import find_trainer
 from nnunet_sparse.training.augmentation import ResolvePadding
 from nnunet_sparse.training.patch_labels import PADDING
 
@@ -37,8 +38,6 @@ class NoBatchesError(SparseError):
     """A trainer cannot make batches of the data."""
 
 
-STOCK_TRAINER = "nnUNetTrainer"
-OWN_TRAINER = "SparseTrainer"
 IGNORED = -1
 SEED = 20250101
 # about half a minute on one core for patches of any size
@@ -220,29 +219,6 @@ def open_batches(
         num_regions=len(manager.foreground_regions) if manager.has_regions else 0,
         ignore_label=subject.ignore_label,
     )
-
-
-def find_trainer(name: str) -> Any:
-    """Class of a trainer.
-
-    Raises
-    ------
-    SparseError
-        If nnU-Net finds none of that name.
-    """
-    if name == OWN_TRAINER:
-        from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
-
-        return SparseTrainer
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-
-    try:
-        return recursive_find_trainer_class_by_name(name)
-    except (RuntimeError, AssertionError) as error:
-        raise SparseError(
-            f"nnU-Net finds no trainer {name!r}; trainers of other projects are looked for in "
-            "the folders that nnUNet_extTrainer names"
-        ) from error
 
 
 def _make_trainer(subject: Subject, configuration: str, trainer_class: Any) -> Any:

@@ -24,6 +24,7 @@ from nnunet_sparse.doctor.subject import Fold, Subject, read_folds
 from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.trainers.trainer_classes import OURS, STOCK_TRAINER, find_trainer
 
 Facts = Mapping[str, CaseFacts]
 Outcome = Finding | Skipped
@@ -60,9 +61,7 @@ def examine(
     SparseError
         If a file cannot be read, or the trainer does not exist.
     """
-    from nnunet_sparse.doctor.batches import OWN_TRAINER, find_trainer
-
-    if trainer != OWN_TRAINER:
+    if trainer not in OURS:
         find_trainer(trainer)
     folds = read_folds(subject)
     intensities = _held_intensities(subject)
@@ -316,7 +315,7 @@ def _sampled(
 ) -> list[Finding]:
     """Findings in the batches of a trainer, nnU-Net's beside them, and their picture."""
     from nnunet_sparse.doctor import batch_checks
-    from nnunet_sparse.doctor.batches import STOCK_TRAINER, open_batches
+    from nnunet_sparse.doctor.batches import open_batches
 
     source = open_batches(subject, configuration, trainer, cases)
     number = num_batches or source.default_num_batches
