@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.training.paper_recipes import PAPER, PaperTrainer
 from nnunet_sparse.training.pretrained import PRETRAINED
-from nnunet_sparse.training.recipe import Recipe
-
-_LOSSES = {"ce": "cross entropy", "dice_ce": "soft Dice + CE", "dice_focal": "soft Dice + focal"}
+from nnunet_sparse.training.recipe import LOSSES, Recipe
+from nnunet_sparse.training.schedules import SCHEDULES
 
 
 def recipe_table() -> str:
@@ -51,7 +50,7 @@ def option_table() -> str:
 
 def _recipe(trainer: PaperTrainer) -> str:
     recipe = trainer.recipe
-    loss = _LOSSES[recipe.loss]
+    loss = LOSSES[recipe.loss]
     if recipe.class_weights:
         loss += f" ({_pairs(recipe.class_weights)})"
     optimizer = f"{'AdamW' if recipe.optimizer == 'adamw' else 'SGD'}, weight decay "
@@ -69,12 +68,7 @@ def _recipe(trainer: PaperTrainer) -> str:
 
 
 def _rate(recipe: Recipe) -> str:
-    schedule = {
-        "constant": "constant",
-        "poly": f"poly {recipe.power:g}",
-        "step": f"times {recipe.factor:g} every {recipe.period}",
-        "cosine": "cosine to 0",
-    }[recipe.schedule]
+    schedule = SCHEDULES[recipe.schedule].format_map(recipe.to_dict())
     return f"{recipe.initial_lr:g}, {schedule}"
 
 
