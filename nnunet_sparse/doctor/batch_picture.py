@@ -14,7 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch as LegendPatch
 
-from nnunet_sparse.doctor.batches import IGNORED, BatchSource, Patch
+from nnunet_sparse.doctor.batches import BatchSource
+from nnunet_sparse.doctor.patch import IGNORED, Patch
 from nnunet_sparse.system.atomic import atomic_path
 
 # fmt: off

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnunet_sparse.doctor.case_facts import CaseFacts
+from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
 
 Facts = Mapping[str, CaseFacts]
@@ -24,57 +25,7 @@ def common_slice_axis(facts: Facts, declared: int | None) -> int:
     return min(axes, key=lambda axis: (-axes[axis], axis)) if axes else 0
 
 
-def check_annotated_slices(facts: Facts, training: Sequence[str], axis: int) -> Finding:
-    """Annotated slices per case and per class; a class that no training case shows is broken.
-
-    Parameters
-    ----------
-    facts
-        Labelled cases.
-    training
-        Those that some fold trains on.
-    axis
-        Slice axis.
-    """
-    sparse = {c: case for c, case in facts.items() if not case.is_dense}
-    slices = {c: case.num_planes(axis) for c, case in facts.items()}
-    names = list(next(iter(facts.values())).class_planes)
-    totals = {
-        name: sum(facts[c].class_planes[name][axis] for c in training if c in facts)
-        for name in names
-    }
-    per_class = ", ".join(
-        f"{name} on {_summary_of_class(facts, sparse, name, axis)}" for name in names
-    )
-    missing = [name for name, total in totals.items() if total == 0]
-    counts = [slices[c] for c in sparse]
-    depths = [case.shape[axis] for case in sparse.values()]
-    return Finding(
-        check="annotated slices",
-        verdict="broken" if missing else "ok",
-        number=sum(counts),
-        found=f"{len(sparse)} of {len(facts)} cases are annotated sparsely, {spread(counts)} of "
-        f"{spread(depths)} slices along axis {axis} each (min/median/max); {per_class}",
-        advice=f"no training case shows {', '.join(missing)}: annotate slices that do, or remove "
-        "the label from dataset.json"
-        if missing
-        else "",
-        details={
-            "axis": axis,
-            "num_dense_cases": len(facts) - len(sparse),
-            "class_slices_of_training_cases": totals,
-            "cases": {
-                c: {
-                    "num_slices": case.shape[axis],
-                    "annotated_slices": slices[c],
-                    "class_slices": {name: case.class_planes[name][axis] for name in names},
-                }
-                for c, case in facts.items()
-            },
-        },
-    )
-
-
+@check
 def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: int) -> Finding:
     """Label values that ``dataset.json`` does not declare, and cases without a label.
 
@@ -113,7 +64,60 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
     )
 
 
-def check_whole_slices(facts: Facts, axis: int, interpolated: bool = False) -> Finding:
+@check
+def check_annotated_slices(facts: Facts, training_cases: Sequence[str], axis: int) -> Finding:
+    """Annotated slices per case and per class; a class that no training case shows is broken.
+
+    Parameters
+    ----------
+    facts
+        Labelled cases.
+    training_cases
+        Those that some fold trains on.
+    axis
+        Slice axis.
+    """
+    sparse = {c: case for c, case in facts.items() if not case.is_dense}
+    slices = {c: case.num_planes(axis) for c, case in facts.items()}
+    names = list(next(iter(facts.values())).class_planes)
+    totals = {
+        name: sum(facts[c].class_planes[name][axis] for c in training_cases if c in facts)
+        for name in names
+    }
+    per_class = ", ".join(
+        f"{name} on {_summary_of_class(facts, sparse, name, axis)}" for name in names
+    )
+    missing = [name for name, total in totals.items() if total == 0]
+    counts = [slices[c] for c in sparse]
+    depths = [case.shape[axis] for case in sparse.values()]
+    return Finding(
+        check="annotated slices",
+        verdict="broken" if missing else "ok",
+        number=sum(counts),
+        found=f"{len(sparse)} of {len(facts)} cases are annotated sparsely, {spread(counts)} of "
+        f"{spread(depths)} slices along axis {axis} each (min/median/max); {per_class}",
+        advice=f"no training case shows {', '.join(missing)}: annotate slices that do, or remove "
+        "the label from dataset.json"
+        if missing
+        else "",
+        details={
+            "axis": axis,
+            "num_dense_cases": len(facts) - len(sparse),
+            "class_slices_of_training_cases": totals,
+            "cases": {
+                c: {
+                    "num_slices": case.shape[axis],
+                    "annotated_slices": slices[c],
+                    "class_slices": {name: case.class_planes[name][axis] for name in names},
+                }
+                for c, case in facts.items()
+            },
+        },
+    )
+
+
+@check
+def check_whole_slices(facts: Facts, axis: int, is_interpolated: bool = False) -> Finding:
     """Whether labels are whole slices; parts of slices are what only 3d training can use well.
 
     Where labels were interpolated, what is left out of slices was meant to be.
@@ -124,26 +128,33 @@ def check_whole_slices(facts: Facts, axis: int, interpolated: bool = False) -> F
     incomplete = sum(case.num_incomplete(axis) for case in sparse.values())
     return Finding(
         check="whole slices",
-        verdict="warning" if incomplete and not interpolated else "ok",
+        verdict="warning" if incomplete and not is_interpolated else "ok",
         number=incomplete,
         found=f"{incomplete} of {total} annotated slices along axis {axis} are annotated in part"
         + (f" ({named(cases)})" if cases else "")
-        + (", as the interpolation left them" if incomplete and interpolated else ""),
+        + (", as the interpolation left them" if incomplete and is_interpolated else ""),
         advice="annotate slices completely, background included, or train in 3d: preprocessing, "
         "slice sampling and the simulated budget count whole slices"
-        if incomplete and not interpolated
+        if incomplete and not is_interpolated
         else "",
         details={"cases": {c: sparse[c].num_incomplete(axis) for c in cases}},
     )
 
 
+@check
 def check_slice_axis(
-    facts: Facts, declared: int | None, transpose_forward: Sequence[int], configuration: str
-) -> Finding:
+    facts: Facts,
+    declared_axis: int | None,
+    transpose_forward: Sequence[int],
+    dimensions: int,
+    configuration: str,
+) -> Finding | None:
     """Whether 2d patches lie in the annotated slices: nnU-Net cuts along the first axis."""
+    if dimensions != 2:
+        return None
     cut = int(transpose_forward[0])
     axes = {
-        c: case.slice_axis if declared is None else declared
+        c: case.slice_axis if declared_axis is None else declared_axis
         for c, case in facts.items()
         if not case.is_dense
     }
