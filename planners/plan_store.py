@@ -24,7 +24,7 @@ from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.system.atomic import remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained, in_one_line
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.training.settings import BLOCK
 
@@ -170,17 +170,16 @@ def _staged(source: PlanningInput, fingerprint: Path | None) -> Iterator[None]:
 @contextmanager
 def _quiet(what: str) -> Iterator[None]:
     """Run nnU-Net's code without its printing, and turn its errors into one line."""
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    except SparseError:
-        raise
-    except OSError as error:
-        reason = f"{error.filename or ''} {error.strerror or error}".strip()
-        raise SparseError(f"nnU-Net failed at {what}: {reason}") from error
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SparseError(f"nnU-Net failed at {what}: {reason}") from error
+
+    def message(error: Exception) -> str:
+        if isinstance(error, OSError):
+            reason = f"{error.filename or ''} {error.strerror or error}".strip()
+        else:
+            reason = in_one_line(error)
+        return f"nnU-Net failed at {what}: {reason}"
+
+    with explained(message), redirect_stdout(io.StringIO()):
+        yield
 
 
 def _positive_thread_number() -> dict[str, str]:

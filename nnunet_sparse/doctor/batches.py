@@ -25,6 +25,7 @@ from nnunet_sparse.doctor.batch_recorder import (
 from nnunet_sparse.doctor.patch import IGNORED, Patch
 from nnunet_sparse.doctor.subject import Subject
 from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.foreign_code import explained
 from nnunet_sparse.trainers.trainer_classes import find_trainer
 
 SEED = 20250101
@@ -92,11 +93,14 @@ class BatchSource:
 
         for number in range(num_batches):
             self.recorder.clear()
-            try:
-                with seeded(SEED, number), _quiet():
-                    batch = next(self.loader)
-            except Exception as error:
-                raise NoBatchesError(f"batches cannot be drawn: {first_line(error)}") from error
+            with (
+                explained(
+                    lambda error: f"batches cannot be drawn: {first_line(error)}", NoBatchesError
+                ),
+                seeded(SEED, number),
+                _quiet(),
+            ):
+                batch = next(self.loader)
             targets = batch["target"]
             levels = targets if isinstance(targets, list) else [targets]
             for sample, case_id in enumerate(batch["keys"]):
@@ -145,7 +149,9 @@ def open_batches(
     """
     with _nothing_kept(), _quiet():
         trainer_class = find_trainer(trainer)
-        try:
+        with explained(
+            lambda error: f"{trainer} cannot draw batches: {first_line(error)}", NoBatchesError
+        ):
             made = _make_trainer(subject, configuration, trainer_class)
             # only training batches are wanted, and nnU-Net would write a missing split file
             made.do_split = lambda: (list(cases), list(cases))
@@ -154,8 +160,6 @@ def open_batches(
             made._set_batch_size_and_oversample()
             training, _ = made.get_dataloaders()
             weights = getattr(made._build_loss(), "weight_factors", None) or (1.0,)
-        except Exception as error:
-            raise NoBatchesError(f"{trainer} cannot draw batches: {first_line(error)}") from error
         loader = getattr(training, "data_loader", None) or training.loader
         recorder, transforms = record_batches(loader)
     manager = made.label_manager
