@@ -100,8 +100,9 @@ def plan(
         If a configuration is not planned, other plans are there, or nnU-Net fails.
     """
     file = target.folder / f"{plans_name}.json"
-    own, step, inputs = read_plans(file), f"plans/{plans_name}", (source.digest, dict(changes))
-    up_to_date = target.record.is_complete(step, digest_of(*inputs, _hash(file)))
+    own, step, made_from = read_plans(file), f"plans/{plans_name}", source.digest
+    digest = digest_of(made_from, dict(changes), _hash(file))
+    up_to_date = target.record.is_complete(step, digest)
     if own is None or not up_to_date or not (target.folder / FINGERPRINT_FILE).is_file():
         fingerprint, plans = source.obtain(target.num_processes)
         planned = with_settings(moved(plans, target.raw.name, plans_name), changes)
@@ -120,7 +121,7 @@ def plan(
             planned["configurations"] = added | planned["configurations"]
             write_json(file, planned)
             own = planned
-        target.record.finish(step, digest_of(*inputs, _hash(file)))
+        target.record.finish(step, digest_of(made_from, dict(changes), _hash(file)))
     assert own is not None
     check_configurations(own, configurations)
     return own

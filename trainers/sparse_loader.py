@@ -19,6 +19,9 @@ from nnunet_sparse.training.augmentation import AnnotatedTargets
 from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.training.sampling import place_patch
 
+# of nnU-Net's class_locations: a label, or the labels of a region
+ClassKey = int | tuple[int, ...]
+
 
 class NoAnnotationError(SparseError):
     """None of the cases that batches should be drawn from has an annotated voxel."""
@@ -109,7 +112,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         self.masks = masks if masks.is_dir() else None
         self.indices: list[str] = []
         self.slices: list[tuple[str, int]] = []
-        slices_of_class: dict[Any, list[tuple[str, int]]] = {}
+        slices_of_class: dict[ClassKey, list[tuple[str, int]]] = {}
         for case in self._data.identifiers:
             properties = load_pickle(str(folder / f"{case}.pkl"))
             planes = self._annotated_planes(case, properties)
@@ -179,7 +182,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
     ) -> tuple[str, torch.Tensor, torch.Tensor]:
         """Case, image patch (channel, *initial patch) and label patch before augmentation."""
         if self.uniform_slices:
-            shown = None
+            shown: ClassKey | None = None
             if force_foreground and self.slices_of_class:
                 keys = list(self.slices_of_class)
                 shown = keys[int(rng.integers(len(keys)))]
@@ -229,7 +232,10 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         return [first - margin for first, margin in zip(corner, self.margin, strict=True)]
 
     def _voxel_of_case(
-        self, locations: dict[Any, np.ndarray], force_foreground: bool, rng: np.random.Generator
+        self,
+        locations: dict[ClassKey, np.ndarray],
+        force_foreground: bool,
+        rng: np.random.Generator,
     ) -> list[int]:
         """Random voxel of a random class, or any annotated one."""
         key = self.annotated_classes_key
@@ -240,7 +246,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         return [int(index) for index in choices[int(rng.integers(len(choices)))][1:]]
 
     def _voxel_of_slice(
-        self, label: np.ndarray, shown: Any, rng: np.random.Generator
+        self, label: np.ndarray, shown: ClassKey | None, rng: np.random.Generator
     ) -> tuple[int, int]:
         """Random pixel (y, x) of a class that the slice shows, or any annotated one for None."""
         if shown is None:
@@ -271,7 +277,7 @@ def _crop(array: Any, box: Sequence[Sequence[int]], outside: float, dtype: Any) 
     return patch
 
 
-def planes_of_class(properties: dict[str, Any], key: Any) -> np.ndarray:
+def planes_of_class(properties: dict[str, Any], key: ClassKey) -> np.ndarray:
     """Planes along the first axis of a preprocessed case that show a class.
 
     Parameters

@@ -8,6 +8,7 @@ import numpy as np
 from nnunet_sparse.doctor.case_facts import CaseFacts
 from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
+from nnunet_sparse.system.wording import first_of
 
 Facts = Mapping[str, CaseFacts]
 
@@ -42,9 +43,9 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
     values = sorted({value for found in undeclared.values() for value in found})
     texts, advice = [], []
     if undeclared:
-        shown = ", ".join(map(str, values[:_NUM_NAMED])) + (", ..." if values[_NUM_NAMED:] else "")
         texts.append(
-            f"{len(undeclared)} cases hold values that dataset.json does not declare: {shown} "
+            f"{len(undeclared)} cases hold values that dataset.json does not declare: "
+            f"{first_of(values, _NUM_NAMED)} "
             f"({named(sorted(undeclared))})"
         )
         advice.append(f"correct the labels or dataset.json; ignored voxels are {ignore_label}")
@@ -184,7 +185,7 @@ def spread(values: Sequence[int]) -> str:
 
 def named(cases: Sequence[str]) -> str:
     """Case IDs for a message."""
-    return ", ".join(cases[:_NUM_NAMED]) + (", ..." if len(cases) > _NUM_NAMED else "")
+    return first_of(cases, _NUM_NAMED)
 
 
 def _summary_of_class(facts: Facts, sparse: Facts, name: str, axis: int) -> str:

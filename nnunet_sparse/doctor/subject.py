@@ -12,9 +12,9 @@ from nnunet_sparse.doctor.plans_file import choose_plans
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.trainers.repeats import NUM_STOCK_FOLDS
 
 # the split that nnU-Net makes where there is none
-_NUM_STOCK_FOLDS = 5
 _STOCK_SPLIT_SEED = 12345
 
 LabelSets = dict[str, tuple[int, ...]]
@@ -183,12 +183,12 @@ def read_folds(subject: Subject) -> list[Fold]:
     for file in files:
         if file.is_file():
             return _grouped(read_splits(file))
-    if len(subject.labelled) < _NUM_STOCK_FOLDS:
+    if len(subject.labelled) < NUM_STOCK_FOLDS:
         return []
     from nnunetv2.utilities.crossval_split import generate_crossval_split
 
     splits = generate_crossval_split(
-        sorted(subject.labelled), seed=_STOCK_SPLIT_SEED, n_splits=_NUM_STOCK_FOLDS
+        sorted(subject.labelled), seed=_STOCK_SPLIT_SEED, n_splits=NUM_STOCK_FOLDS
     )
     return _grouped(splits)
 
