@@ -14,6 +14,7 @@ preprocessing. It holds, for every case,
 import contextlib
 import hashlib
 import io
+import logging
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
@@ -26,24 +27,27 @@ import numpy as np
 
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.planners.base_name import read_base_name
 from nnunet_sparse.planners.compressed_array import write_array
-from nnunet_sparse.planners.plans import IMAGE_FIELDS, LABEL_FIELDS, Plans, configuration_of
+from nnunet_sparse.planners.planning_input import read_base_name
+from nnunet_sparse.planners.plans import (
+    IMAGE_FIELDS,
+    INTENSITIES,
+    LABEL_FIELDS,
+    SCHEMES_WITHOUT_INTENSITIES,
+    Plans,
+    configuration_of,
+)
 from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.parallel import map_cases
 
+logger = logging.getLogger(__name__)
+
 _VERSION = 1
 _FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
-# they look at the image alone, so that plans made on different cases can share it
-_WITHOUT_INTENSITIES = {
-    "ZScoreNormalization",
-    "NoNormalization",
-    "RescaleTo01Normalization",
-    "RGBTo01Normalization",
-}
 
 Source = tuple[tuple[str, int, int], ...]
 
@@ -81,9 +85,9 @@ def image_fields(plans: Plans, configuration: str) -> dict[str, Any]:
     resolved = configuration_of(plans, configuration)
     # the mask is resampled as labels are
     keys = IMAGE_FIELDS + (LABEL_FIELDS if any(resolved["use_mask_for_norm"]) else ())
-    intensities = plans.get("foreground_intensity_properties_per_channel", {})
+    intensities = plans.get(INTENSITIES, {})
     schemes = enumerate(resolved["normalization_schemes"])
-    used = [str(c) for c, scheme in schemes if scheme not in _WITHOUT_INTENSITIES]
+    used = [str(c) for c, scheme in schemes if scheme not in SCHEMES_WITHOUT_INTENSITIES]
     return (
         {"version": _VERSION, "intensities": {c: intensities.get(c) for c in used}}
         | {key: resolved.get(key) for key in keys}
@@ -195,7 +199,10 @@ def _look_up(
                 folder / part / f"{case_id}.b2nd" if stored[part] else None
                 for part in ("nonzero", "zeros")
             )
-        except Exception:  # damaged content makes pickle raise anything
+        except FileNotFoundError:
+            continue
+        except Exception as error:  # damaged content makes pickle raise anything
+            logger.info("%s in %s is damaged and made anew: %s", case_id, folder, error)
             continue
         image = folder / f"{case_id}.b2nd"
         if all(file is None or file.is_file() for file in (image, nonzero, zeros)):
@@ -258,11 +265,11 @@ def _cropped_mask(
 
 def _read_image(case: Case, reader: Any) -> tuple[np.ndarray, dict[str, Any]]:
     names = ", ".join(str(file) for file in case.images)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            image, properties = reader.read_images([str(file) for file in case.images])
-    except Exception as error:
-        raise SparseError(f"nnU-Net cannot read {names}: {first_line(error)}") from error
+    with (
+        explained(lambda error: f"nnU-Net cannot read {names}: {first_line(error)}"),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        image, properties = reader.read_images([str(file) for file in case.images])
     for channel, voxels in enumerate(image):
         if not np.isfinite(voxels).all():
             file = case.images[channel] if len(case.images) == len(image) else case.images[0]

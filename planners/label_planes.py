@@ -16,6 +16,7 @@ from nnunet_sparse.planners.label_resampling import resample_label_planes
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import first_of
 
 _NUM_NAMED = 10
 OUTSIDE = -1  # nnU-Net's value for background outside the non-zero mask
@@ -142,11 +143,10 @@ def _check_values(file: Path, label: np.ndarray, labels: Mapping[str, Any]) -> N
         # values out of range first: they are no index
         wrong = plane[~known] if not known.all() else plane[~declared[plane]]
         if wrong.size:
-            named = ", ".join(map(str, np.flatnonzero(declared)[:_NUM_NAMED]))
-            more = ", ..." if declared.sum() > _NUM_NAMED else ""
+            named = first_of(np.flatnonzero(declared).tolist(), _NUM_NAMED)
             raise SparseError(
                 f"{file} holds the label {wrong[0]}, which dataset.json does not declare "
-                f"(it declares {named}{more})"
+                f"(it declares {named})"
             )
 
 

@@ -1,4 +1,4 @@
-"""Planners with the batch size, patch size and spacing of the paper's tasks."""
+"""Planners with the batch size, patch size and spacing of the paper's tasks, a class for each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,19 +86,16 @@ class PaperPlanner(SparsePlanner):
         }
 
 
-class PaperPlannerLiTS17(PaperPlanner):
-    """1 mm; 2d: 16 slices of 384 x 384; 3d: 24 patches of 128 x 128 x 128."""
+def _planner_class(task: str) -> type[PaperPlanner]:
+    """Planner of a task; nnU-Net writes its name into the plans."""
+    described = TASKS[task]
+    sizes = (
+        f"{dimensions}d: {size.batch_size} patches of {' x '.join(map(str, size.patch_size))}"
+        for dimensions, size in described.sizes.items()
+    )
+    text = f"{' x '.join(f'{mm:g}' for mm in described.spacing)} mm; {'; '.join(sizes)}."
+    members = {"__module__": __name__, "__doc__": text, "task": task}
+    return type(f"PaperPlanner{task}", (PaperPlanner,), members)
 
-    task = "LiTS17"
 
-
-class PaperPlannerDBC(PaperPlanner):
-    """1 x 0.7 x 0.7 mm; 2d: 16 slices of 496 x 496; 3d: 24 patches of 64 x 128 x 128."""
-
-    task = "DBC"
-
-
-class PaperPlannerATLAS(PaperPlanner):
-    """1 mm; 2d: 16 slices of 256 x 224; 3d: 54 patches of 64 x 96 x 96."""
-
-    task = "ATLAS"
+globals().update({planner.__name__: planner for planner in map(_planner_class, TASKS)})

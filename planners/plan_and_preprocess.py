@@ -97,7 +97,6 @@ def plan_and_preprocess(
         default_configurations,
         read_plans,
     )
-    from nnunet_sparse.planners.splits import copy_splits
     from nnunet_sparse.planners.training_files import open_for_training
 
     changes = dict(settings or {})
@@ -121,7 +120,7 @@ def plan_and_preprocess(
         target = steps.PreprocessedDataset(
             raw, folder, StepRecord(folder), num_processes or default_num_processes()
         )
-        copy_splits(raw, folder, overwrite)
+        steps.copy_splits(target, overwrite)
         plans = steps.plan(
             target,
             source,
@@ -209,9 +208,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
-    from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
     from nnunet_sparse.planners.planner_classes import task_of
     from nnunet_sparse.planners.plans import default_configurations, read_plans
+    from nnunet_sparse.planners.training_commands import training_lines
+    from nnunet_sparse.training.paper_recipes import trainers_for
 
     file = plan_and_preprocess(
         configured_paths(),
@@ -229,7 +229,7 @@ def _run(args: argparse.Namespace) -> None:
     plans = read_plans(file) or {}
     configurations = args.configurations or default_configurations(plans)
     for configuration in dict.fromkeys(configurations):
-        for trainer in paper_trainers(args.planner, configuration) or ["SparseTrainer"]:
+        for trainer in trainers_for(task_of(args.planner), configuration) or ["SparseTrainer"]:
             print("\n".join(training_lines(trainer, plans, configuration, file.parent)))
     decided = sorted(set(settings) & set(DECIDED_BY_RECIPE))
     if decided and task_of(args.planner):

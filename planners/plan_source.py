@@ -10,10 +10,14 @@ from typing import Any, Protocol
 from nnunet_sparse.data.dataset_name import dataset_names
 from nnunet_sparse.data.preprocessing_record import digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.planners.base_name import read_base_name
-from nnunet_sparse.planners.plan_store import FINGERPRINT_FILE, stored_plans
-from nnunet_sparse.planners.planning_input import PlanningInput, base_input, own_input
-from nnunet_sparse.planners.plans import Plans, read_plans
+from nnunet_sparse.planners.plan_store import stored_plans
+from nnunet_sparse.planners.planning_input import (
+    PlanningInput,
+    base_input,
+    own_input,
+    read_base_name,
+)
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.training.settings import BLOCK

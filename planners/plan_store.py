@@ -7,9 +7,10 @@ read is complete and right. nnU-Net's own files in ``nnUNet_preprocessed/DATASET
 import io
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,19 @@ from typing import Any
 from nnunet_sparse.data.preprocessing_record import digest_of
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.data.slice_axis import count_slice_axes
-from nnunet_sparse.planners.nnunet_calls import (
-    positive_thread_number,
-    quiet,
-    reader_class,
-)
 from nnunet_sparse.planners.planner_classes import default_plans_name, find_planner, is_ours
 from nnunet_sparse.planners.planning_input import PlanningInput
-from nnunet_sparse.planners.plans import Plans, read_plans
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.system.atomic import remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.foreign_code import explained, in_one_line
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.training.settings import BLOCK
 
 logger = logging.getLogger(__name__)
 
 STORE = "nnsparse"
-FINGERPRINT_FILE = "dataset_fingerprint.json"
 _DIGEST_LENGTH = 16
 
 
@@ -98,7 +94,7 @@ def _measured(source: PlanningInput, num_processes: int) -> dict[str, Any]:
     name = source.measured.name
     check_files_complete(source.measured, source.cases)
     logger.info("fingerprint: measuring %d cases of %s", len(source.cases), name)
-    with quiet(f"the fingerprint of {name}"), _staged(source, None):
+    with _quiet(f"the fingerprint of {name}"), _staged(source, None):
         return SparseFingerprintExtractor(name, num_processes).measure()
 
 
@@ -110,12 +106,12 @@ def _planned(source: PlanningInput, planner: str, fingerprint: Path, num_process
     logger.info("plans: %s plans for %d cases of %s", planner, source.num_training, name)
     if source.slice_axis is None and is_ours(planner):
         source = replace(source, slice_axis=_shown_slice_axis(source, num_processes))
-    with quiet(f"the plans of {name}"), _staged(source, fingerprint):
+    with _quiet(f"the plans of {name}"), _staged(source, fingerprint):
         instance = planner_class(name, plans_name=default_plans_name(planner))
         # nnU-Net's would not be written in one step, nor compared with what is there
         instance.save_plans = recursive_fix_for_json_export
         # nnU-Net prints a traceback for each of its readers that does not take the images
-        with environment(positive_thread_number()), redirect_stderr(io.StringIO()):
+        with environment(_positive_thread_number()), redirect_stderr(io.StringIO()):
             instance.plan_experiment()
     plans: Plans = json.loads(json.dumps(instance.plans))
     return plans | {BLOCK: {"fingerprint": source.provenance()}}
@@ -126,9 +122,11 @@ def _shown_slice_axis(source: PlanningInput, num_processes: int) -> int | None:
     measured, ignore_label = source.measured, source.measured.dataset_json["labels"].get("ignore")
     if ignore_label is None:
         return None
+    from nnunet_sparse.planners.sparse_fingerprint import reader_class
+
     labels = {c: file for c, file in label_files(measured).items() if c in source.cases}
     image = str(measured.training[source.cases[0]].images[0])
-    with quiet(f"the files of {measured.name}"):
+    with _quiet(f"the files of {measured.name}"):
         reader = reader_class(measured.dataset_json, image).__name__
     axes = count_slice_axes(labels, reader, ignore_label, num_processes)
     if len(axes) > 1:
@@ -167,3 +165,24 @@ def _staged(source: PlanningInput, fingerprint: Path | None) -> Iterator[None]:
         folders = {"nnUNet_raw": raw.parent, "nnUNet_preprocessed": preprocessed.parent}
         with environment({name: str(folder) for name, folder in folders.items()}):
             yield
+
+
+@contextmanager
+def _quiet(what: str) -> Iterator[None]:
+    """Run nnU-Net's code without its printing, and turn its errors into one line."""
+
+    def message(error: Exception) -> str:
+        if isinstance(error, OSError):
+            reason = f"{error.filename or ''} {error.strerror or error}".strip()
+        else:
+            reason = in_one_line(error)
+        return f"nnU-Net failed at {what}: {reason}"
+
+    with explained(message), redirect_stdout(io.StringIO()):
+        yield
+
+
+def _positive_thread_number() -> dict[str, str]:
+    """Variable that hides ``nnUNet_n_proc_DA=0``, which nnU-Net's planner would hand to torch."""
+    name = "nnUNet_n_proc_DA"
+    return {name: "1"} if os.environ.get(name) == "0" else {}

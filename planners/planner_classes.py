@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.paper_tasks import TASKS
 
+_PAPER = "PaperPlanner"
 # name: module, default name of its plans
 OURS = {
     "SparsePlanner": ("sparse_planner", "nnsparsePlans"),
-    "SparseResEncPlanner": ("residual_planner", "nnsparseResEncPlans"),
+    "SparseResEncPlanner": ("sparse_planner", "nnsparseResEncPlans"),
     "SmallPlanner": ("small_planner", "nnsparseSmallPlans"),
-    "PaperPlannerLiTS17": ("paper_planner", "nnsparsePaperLiTS17Plans"),
-    "PaperPlannerDBC": ("paper_planner", "nnsparsePaperDBCPlans"),
-    "PaperPlannerATLAS": ("paper_planner", "nnsparsePaperATLASPlans"),
+    **{f"{_PAPER}{task}": ("paper_planner", f"nnsparsePaper{task}Plans") for task in TASKS},
 }
-_PAPER = "PaperPlanner"
 _SCALED = re.compile(r"(.+)_scale([0-9.]+)")
 
 

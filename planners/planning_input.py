@@ -5,17 +5,20 @@ base must train with the same plans, otherwise batch size, patch size and normal
 with the budget. They are therefore made from the training cases of the base's split.
 """
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
+from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.preprocessing_record import digest_of
-from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.data.split import SplitRequest, find_split, split_file
-from nnunet_sparse.planners.splits import trained_cases
 from nnunet_sparse.planners.training_files import check_files_exist, files_digest
+from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.training.settings import TrainingSettings
@@ -131,3 +134,37 @@ def base_input(paths: NnUNetPaths, raw: RawDataset, base: str) -> PlanningInput:
         slice_axis=read_slice_axis(raw.folder),
         num_training=len(split.train),
     )
+
+
+def read_base_name(raw_dataset: Path) -> str | None:
+    """Name of the base data set, or None if there is none; the rest of the file may be anything.
+
+    Parameters
+    ----------
+    raw_dataset
+        Folder of the variant.
+    """
+    try:
+        base = json.loads((raw_dataset / SELECTION_FILE).read_text(encoding="utf-8"))["base"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(base, str) or not base.isprintable() or base.startswith(CAMPAIGN_PREFIX):
+        return None
+    return base if base == Path(base).name and base not in ("", "..") else None
+
+
+def trained_cases(raw: RawDataset) -> tuple[str, ...]:
+    """Sorted training cases of any fold; all cases where the raw data set has no split.
+
+    Raises
+    ------
+    SparseError
+        If no fold trains on a case of the data set.
+    """
+    file = raw.folder / SPLITS_FILE
+    if not file.is_file():
+        return tuple(sorted(raw.training))
+    trained = set[str]().union(*(fold["train"] for fold in read_splits(file)))
+    if not trained & raw.training.keys():
+        raise SparseError(f"no fold of {file} trains on a case of {raw.name}")
+    return tuple(sorted(trained & raw.training.keys()))

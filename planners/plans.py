@@ -16,6 +16,18 @@ Plans = dict[str, Any]
 
 STOCK_CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 _DEFAULT_CONFIGURATIONS = ("2d", "3d_fullres")
+FINGERPRINT_FILE = "dataset_fingerprint.json"
+
+INTENSITIES = "foreground_intensity_properties_per_channel"
+# they look at the image alone, so that plans made on different cases normalise alike
+SCHEMES_WITHOUT_INTENSITIES = frozenset(
+    {
+        "ZScoreNormalization",
+        "NoNormalization",
+        "RescaleTo01Normalization",
+        "RGBTo01Normalization",
+    }
+)
 
 # what the preprocessed images and labels of a configuration depend on
 IMAGE_FIELDS = (
@@ -31,8 +43,23 @@ _PREPROCESSING_OF_ALL = (
     "image_reader_writer",
     "transpose_forward",
     "label_manager",
-    "foreground_intensity_properties_per_channel",
+    INTENSITIES,
 )
+
+
+class InheritanceError(SparseError):
+    """A configuration inherits from one that there is not, or from itself.
+
+    Attributes
+    ----------
+    heir, parent
+        Names of the configurations.
+    """
+
+    def __init__(self, message: str, heir: str = "", parent: str = "") -> None:
+        super().__init__(message)
+        self.heir = heir
+        self.parent = parent
 
 
 def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
@@ -40,16 +67,18 @@ def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
 
     Raises
     ------
-    SparseError
+    InheritanceError
         If it inherits from a configuration that there is not, or from itself.
     """
     configurations: dict[str, dict[str, Any]] = plans["configurations"]
     lineage, resolved = [name], configurations[name]
     while parent := configurations[lineage[-1]].get("inherits_from"):
         if parent in lineage or parent not in configurations:
-            raise SparseError(
+            raise InheritanceError(
                 f"plans {plans['plans_name']}: configuration {lineage[-1]!r} cannot inherit from "
-                f"{parent!r} (there are {', '.join(configurations)})"
+                f"{parent!r} (there are {', '.join(configurations)})",
+                lineage[-1],
+                parent,
             )
         lineage.append(parent)
         resolved = configurations[parent] | resolved

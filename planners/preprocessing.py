@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.preprocessing_record import StepRecord, digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.plan_source import PlanSource
-from nnunet_sparse.planners.plan_store import FINGERPRINT_FILE
 from nnunet_sparse.planners.plans import (
+    FINGERPRINT_FILE,
     Plans,
     check_configurations,
     configuration_of,
@@ -99,8 +100,9 @@ def plan(
         If a configuration is not planned, other plans are there, or nnU-Net fails.
     """
     file = target.folder / f"{plans_name}.json"
-    own, step, inputs = read_plans(file), f"plans/{plans_name}", (source.digest, dict(changes))
-    up_to_date = target.record.is_complete(step, digest_of(*inputs, _hash(file)))
+    own, step, made_from = read_plans(file), f"plans/{plans_name}", source.digest
+    digest = digest_of(made_from, dict(changes), _hash(file))
+    up_to_date = target.record.is_complete(step, digest)
     if own is None or not up_to_date or not (target.folder / FINGERPRINT_FILE).is_file():
         fingerprint, plans = source.obtain(target.num_processes)
         planned = with_settings(moved(plans, target.raw.name, plans_name), changes)
@@ -119,7 +121,7 @@ def plan(
             planned["configurations"] = added | planned["configurations"]
             write_json(file, planned)
             own = planned
-        target.record.finish(step, digest_of(*inputs, _hash(file)))
+        target.record.finish(step, digest_of(made_from, dict(changes), _hash(file)))
     assert own is not None
     check_configurations(own, configurations)
     return own
@@ -151,6 +153,33 @@ def _copy_fingerprint(target: PreprocessedDataset, source: Path, overwrite: bool
     if found != wanted:
         with atomic_path(file) as temporary:
             shutil.copyfile(source, temporary)
+
+
+def copy_splits(target: PreprocessedDataset, overwrite: bool) -> None:
+    """Give the data set the split of the raw one, if that has one.
+
+    Folds that were added to the raw one are added to the copy; folds that only the copy has stay.
+
+    Raises
+    ------
+    SparseError
+        If another split is there and ``overwrite`` is False.
+    """
+    source, copy = target.raw.folder / SPLITS_FILE, target.folder / SPLITS_FILE
+    if not source.is_file():
+        return
+    splits = read_splits(source)
+    if copy.is_file():
+        before = read_splits(copy)
+        if before[: len(splits)] == splits:
+            return
+        if before != splits[: len(before)] and not overwrite:
+            raise SparseError(
+                f"{copy} differs from {source}, and trainings may have used it: "
+                "--overwrite replaces it"
+            )
+    with atomic_path(copy) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def copy_dataset_json(target: PreprocessedDataset) -> None:

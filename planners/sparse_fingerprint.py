@@ -4,6 +4,8 @@ nnU-Net takes every label above 0 for foreground, the ignore label included. In 
 is nearly every voxel, and CT intensities would be normalised by the background's.
 """
 
+import contextlib
+import io
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,20 +17,20 @@ import numpy as np
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
     DatasetFingerprintExtractor,
 )
+from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from nnunetv2.paths import nnUNet_preprocessed
 from nnunetv2.preprocessing.normalization.default_normalization_schemes import CTNormalization
 from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization import (
     get_normalization_scheme,
 )
 
-from nnunet_sparse.planners.nnunet_calls import reader_class
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
 Fingerprint = dict[str, Any]
 
-FINGERPRINT_FILE = "dataset_fingerprint.json"
 # starting processes, and handing samples over, takes longer than measuring less than this
 _BYTES_WORTH_A_POOL = 10**8
 _PERCENTILES = {"percentile_00_5": 0.5, "median": 50.0, "percentile_99_5": 99.5}
@@ -120,7 +122,7 @@ class SparseFingerprintExtractor(DatasetFingerprintExtractor):  # type: ignore[m
         return {
             "spacings": [case.spacing for case in cases],
             "shapes_after_crop": [case.shape for case in cases],
-            "foreground_intensity_properties_per_channel": {
+            INTENSITIES: {
                 str(number): self._properties(
                     str(name), np.concatenate([case.intensities[number] for case in cases])
                 )
@@ -153,6 +155,20 @@ def intensity_properties(intensities: np.ndarray) -> dict[str, float | None]:
         "max": float(np.max(intensities)),
         **dict(zip(_PERCENTILES, map(float, percentiles), strict=True)),
     }
+
+
+def reader_class(dataset_json: dict[str, Any], image: str) -> Any:
+    """nnU-Net's reader of a data set, without the tracebacks of those that do not take its images.
+
+    Parameters
+    ----------
+    dataset_json
+        Content of ``dataset.json``.
+    image
+        One of the images.
+    """
+    with contextlib.redirect_stderr(io.StringIO()):
+        return determine_reader_writer_from_dataset_json(dataset_json, image, verbose=False)
 
 
 @dataclass(frozen=True)

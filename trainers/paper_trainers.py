@@ -1,49 +1,17 @@
 """The networks of the paper with their recipes, as ``nnUNetv2_train -tr`` takes them.
 
-What each of them does is in :mod:`nnunet_sparse.training.paper_recipes`.
+There is one class for each row of the table :data:`nnunet_sparse.training.paper_recipes.PAPER`,
+under the name of the row.
 """
 
 from nnunet_sparse.trainers.recipe_trainer import RecipeTrainer
-from nnunet_sparse.training.paper_recipes import PAPER
+from nnunet_sparse.training.paper_recipes import PAPER, PaperTrainer
 
 
-class SparseTrainerInceptionUNet(RecipeTrainer):
-    """Inception-UNet, the paper's 2D network for liver tumours."""
-
-    training = PAPER["SparseTrainerInceptionUNet"]
-
-
-class SparseTrainerSegFormer(RecipeTrainer):
-    """SegFormer-B3, the paper's 2D network for breast MRI."""
-
-    training = PAPER["SparseTrainerSegFormer"]
+def _trainer_class(name: str, paper: PaperTrainer) -> type[RecipeTrainer]:
+    """Trainer of a row; pickle and nnU-Net find it by its name in this module."""
+    text = f"{paper.network}, a network of {paper.dimensions} dimensions for {paper.task}."
+    return type(name, (RecipeTrainer,), {"__module__": __name__, "__doc__": text, "paper": paper})
 
 
-class SparseTrainerCAMWNet(RecipeTrainer):
-    """CAM-WNet, the paper's 2D network for stroke lesions."""
-
-    training = PAPER["SparseTrainerCAMWNet"]
-
-
-class SparseTrainerUNet3D(RecipeTrainer):
-    """3D U-Net, the paper's 3D network for liver tumours."""
-
-    training = PAPER["SparseTrainerUNet3D"]
-
-
-class SparseTrainerSegResNet(RecipeTrainer):
-    """SegResNet, the paper's 3D network for breast MRI."""
-
-    training = PAPER["SparseTrainerSegResNet"]
-
-
-class SparseTrainerUNETR(RecipeTrainer):
-    """UNETR, the paper's 3D network for stroke lesions."""
-
-    training = PAPER["SparseTrainerUNETR"]
-
-
-class SparseTrainerAttentionUNet3D(RecipeTrainer):
-    """3D Attention U-Net, with which the paper checks UNETR."""
-
-    training = PAPER["SparseTrainerAttentionUNet3D"]
+globals().update({name: _trainer_class(name, paper) for name, paper in PAPER.items()})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,10 +16,10 @@ from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers.role_loader import NoCentreError, RoleDataLoader, centre_groups
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
-from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+from nnunet_sparse.trainers.sparse_trainer import Part, SparseTrainer
 from nnunet_sparse.training.augmentation import sparse_transforms
 from nnunet_sparse.training.losses import build_loss
-from nnunet_sparse.training.paper_recipes import PaperTraining
+from nnunet_sparse.training.paper_recipes import PaperTrainer
 from nnunet_sparse.training.pretrained import find_weights
 from nnunet_sparse.training.recipe import DECIDED_BY_RECIPE, Recipe
 from nnunet_sparse.training.recipe_augmentation import (
@@ -33,7 +34,6 @@ from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 RECIPE_FILE = "recipe.json"
 # at least so many during a training
 _NUM_CHECKPOINTS = 10
-_DEFAULT_DEVICE = torch.device("cuda")
 
 
 class RecipeTrainer(SparseTrainer):
@@ -49,28 +49,28 @@ class RecipeTrainer(SparseTrainer):
 
     Attributes
     ----------
-    training
+    paper
         The network and the recipe.
     """
 
-    training: ClassVar[PaperTraining]
+    paper: ClassVar[PaperTrainer]
 
-    # nnU-Net reads the parameters of __init__ by name: there must be no others
-    def __init__(
-        self,
-        plans: dict[str, Any],
-        configuration: str,
-        fold: int,
-        dataset_json: dict[str, Any],
-        device: torch.device = _DEFAULT_DEVICE,
+    def _read_plans(
+        self, plans: dict[str, Any], configuration: str, dataset_json: dict[str, Any]
     ) -> None:
-        # refused before nnU-Net makes an output folder
         manager = PlansManager(plans).get_configuration(configuration)
         if manager.previous_stage_name is not None:
             raise SparseError(f"{type(self).__name__} does not train in a cascade")
         self.recipe = self._recipe_of(manager)
         self.roles = resolve_roles(dataset_json, self.recipe.roles)
-        super().__init__(plans, configuration, fold, dataset_json, device)
+        super()._read_plans(plans, configuration, dataset_json)
+        self.record = self._record_of(plans, configuration, dataset_json)
+        self.begun_with: dict[str, Any] | None = None
+        self.weights_source = "none"
+        self.fresh_weights = 0.0
+
+    def _apply_settings(self) -> None:
+        super()._apply_settings()
         self.enable_deep_supervision = False
         self.initial_lr = self.recipe.initial_lr
         self.weight_decay = self.recipe.weight_decay
@@ -81,17 +81,13 @@ class RecipeTrainer(SparseTrainer):
         self.num_epochs = -(-self.recipe.iterations // self.iterations_per_epoch)
         # nnU-Net's 50 epochs are nearly all that there are
         self.save_every = min(self.save_every, max(1, self.num_epochs // _NUM_CHECKPOINTS))
-        self.record = self._record_of(plans, configuration, dataset_json)
-        self.begun_with: dict[str, Any] | None = None
-        self.weights_source = "none"
-        self.fresh_weights = 0.0
 
     @classmethod
     def _recipe_of(cls, manager: ConfigurationManager) -> Recipe:
         """Recipe in force for a configuration."""
         settings = TrainingSettings.from_block(manager.configuration.get(BLOCK, {}))
-        recipe = cls.training.recipe.replaced(settings.recipe)
-        dimensions = architecture_dimensions(cls.training.architecture)
+        recipe = cls.paper.recipe.replaced(settings.recipe)
+        dimensions = architecture_dimensions(cls.paper.architecture)
         if len(manager.patch_size) != dimensions:
             raise SparseError(
                 f"{cls.__name__} trains a network of {dimensions} dimensions, the patches of this "
@@ -112,7 +108,7 @@ class RecipeTrainer(SparseTrainer):
         """Build the network with fresh weights; nnU-Net's inference calls this too."""
         recipe = cls._recipe_of(configuration_manager)
         return build_network(
-            cls.training.architecture,
+            cls.paper.architecture,
             num_input_channels,
             num_output_channels,
             configuration_manager.patch_size,
@@ -171,7 +167,7 @@ class RecipeTrainer(SparseTrainer):
     def _start_from_weights(self) -> None:
         # before anything else, so that it fails at once
         needed = self.recipe.pretrained and not self._has_given_weights()
-        source = find_weights(self.training.architecture) if needed else None
+        source = find_weights(self.paper.architecture) if needed else None
         if not self.was_initialized:
             self.initialize()
         if source is not None:
@@ -211,7 +207,7 @@ class RecipeTrainer(SparseTrainer):
         num_classes = plans_manager.get_label_manager(dataset_json).num_segmentation_heads
         return {
             "trainer": cls.__name__,
-            "architecture": cls.training.architecture,
+            "architecture": cls.paper.architecture,
             "recipe": recipe.to_dict(),
             "labels_of_roles": {role: list(values) for role, values in roles.items()},
             "class_weights": class_weights(roles, recipe.class_weights, num_classes),
@@ -337,7 +333,7 @@ class RecipeTrainer(SparseTrainer):
     def _draws_as_stock(self) -> bool:
         return False
 
-    def _own_loader(self, stock: Any, part: str) -> SparseDataLoader:
+    def _own_loader(self, stock: Any, part: Part) -> SparseDataLoader:
         settings = self.settings
         if not self.label_manager.has_ignore_label:
             # nothing else could be told from it
@@ -349,14 +345,16 @@ class RecipeTrainer(SparseTrainer):
                 stock, self.label_manager, transforms, placement="inside", slice_sampling="uniform"
             )
         groups = centre_groups(self.recipe.patch_centres, self.roles)
-        how = (stock, self.label_manager, transforms, self.recipe.placement)
+        loader_of = partial(
+            RoleDataLoader, stock, self.label_manager, transforms, self.recipe.placement
+        )
         try:
-            return RoleDataLoader(*how, groups)
+            return loader_of(groups)
         except NoCentreError as error:
             if part == "training":
                 raise
             self.print_to_log_file(f"{error}: validation patches are drawn uniformly")
-            return RoleDataLoader(*how, ())
+            return loader_of(())
 
 
 def _weights_of(file: Path) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from nnunet_sparse.data.preprocessing_record import StepRecord
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import first_of
 
 # folds of the split that nnU-Net makes where there is none
-_NUM_STOCK_FOLDS = 5
+NUM_STOCK_FOLDS = 5
 _NUM_NAMED = 10
 
 
@@ -33,7 +34,7 @@ def check_repeat(fold: int | str, splits_file: Path) -> None:
         If the fold is ``all`` or beyond the file.
     """
     exists = splits_file.is_file()
-    count = len(json.loads(splits_file.read_text("utf-8"))) if exists else _NUM_STOCK_FOLDS
+    count = len(json.loads(splits_file.read_text("utf-8"))) if exists else NUM_STOCK_FOLDS
     valid = f"repeats are 0 to {count - 1}" + (f" in {splits_file}" if exists else "")
     if fold == "all":
         raise SparseError(f"fold 'all' would also train on the validation cases; {valid}")
@@ -110,6 +111,6 @@ def split_existing(cases: Sequence[str], existing: set[str]) -> tuple[list[str],
 
 def missing_message(part: str, found: Sequence[str], missing: Sequence[str]) -> str:
     """What a log says about cases that are left out."""
-    named = ", ".join(missing[:_NUM_NAMED]) + (", ..." if len(missing) > _NUM_NAMED else "")
+    named = first_of(missing, _NUM_NAMED)
     total = len(found) + len(missing)
     return f"{len(missing)} of {total} {part} cases are not preprocessed, left out: {named}"

@@ -13,7 +13,7 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_sparse.data.annotation import PROPERTY
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.trainers.sparse_loader import SparseDataLoader, annotated_planes
+from nnunet_sparse.trainers.sparse_loader import PlacedPatch, SparseDataLoader, annotated_planes
 from nnunet_sparse.training.patch_centres import draw_pixel, draw_voxel
 from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND
 from nnunet_sparse.training.recipe import JOINT
@@ -135,7 +135,7 @@ class RoleDataLoader(SparseDataLoader):
         self,
         force_foreground: bool,  # noqa: ARG002
         rng: np.random.Generator,
-    ) -> tuple[str, list[int], tuple[Any, Any, Any]]:
+    ) -> PlacedPatch:
         if not self.groups:
             return self._anywhere(rng)
         for _ in range(_MAX_ATTEMPTS):
@@ -147,12 +147,12 @@ class RoleDataLoader(SparseDataLoader):
             if voxel is not None:
                 self.centres.append(list(voxel))
                 corner = self._corner(voxel, image.shape[1:], rng)
-                return case, corner, (image, label, previous)
+                return PlacedPatch(case, corner, image, label, previous)
         raise SparseError(
             "hardly any case has a voxel around which recipe.patch_centres draws patches"
         )
 
-    def _anywhere(self, rng: np.random.Generator) -> tuple[str, list[int], tuple[Any, Any, Any]]:
+    def _anywhere(self, rng: np.random.Generator) -> PlacedPatch:
         """A patch that lies in a volume, or contains it where it is larger, uniformly."""
         case = self.indices[int(rng.integers(len(self.indices)))]
         image, label, previous, _ = self._data.load_case(case)
@@ -164,7 +164,7 @@ class RoleDataLoader(SparseDataLoader):
             [low + size // 2 for low, size in zip(corner, self.final_patch_size, strict=True)]
         )
         initial = [low - margin for low, margin in zip(corner, self.margin, strict=True)]
-        return case, initial, (image, label, previous)
+        return PlacedPatch(case, initial, image, label, previous)
 
     def _may_have(self, properties: dict[str, Any], group: CentreGroup) -> bool:
         """Whether a case may have a voxel of a group; it is annotated."""

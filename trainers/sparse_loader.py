@@ -1,6 +1,7 @@
 """Batches of patches that were drawn for annotated voxels or slices."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,34 @@ from nnunet_sparse.training.augmentation import AnnotatedTargets
 from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.training.sampling import place_patch
 
+# of nnU-Net's class_locations: a label, or the labels of a region
+ClassKey = int | tuple[int, ...]
+
 
 class NoAnnotationError(SparseError):
     """None of the cases that batches should be drawn from has an annotated voxel."""
+
+
+@dataclass(frozen=True)
+class PlacedPatch:
+    """Where a patch lies, with the arrays of its case, which are read where it is cut out.
+
+    Attributes
+    ----------
+    case
+        The case.
+    corner
+        First voxel of the initial patch, in voxels of the image; it may lie outside.
+    image, label, previous
+        (channel, z, y, x), as nnU-Net's data sets return them; the prediction of a previous stage
+        is None where there is none.
+    """
+
+    case: str
+    corner: Sequence[int]
+    image: Any
+    label: Any
+    previous: Any
 
 
 class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
@@ -86,7 +112,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         self.masks = masks if masks.is_dir() else None
         self.indices: list[str] = []
         self.slices: list[tuple[str, int]] = []
-        slices_of_class: dict[Any, list[tuple[str, int]]] = {}
+        slices_of_class: dict[ClassKey, list[tuple[str, int]]] = {}
         for case in self._data.identifiers:
             properties = load_pickle(str(folder / f"{case}.pkl"))
             planes = self._annotated_planes(case, properties)
@@ -156,7 +182,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
     ) -> tuple[str, torch.Tensor, torch.Tensor]:
         """Case, image patch (channel, *initial patch) and label patch before augmentation."""
         if self.uniform_slices:
-            shown = None
+            shown: ClassKey | None = None
             if force_foreground and self.slices_of_class:
                 keys = list(self.slices_of_class)
                 shown = keys[int(rng.integers(len(keys)))]
@@ -167,38 +193,36 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
             label = label[:, plane : plane + 1]
             voxel = [plane, *self._voxel_of_slice(label[0, 0], shown, rng)]
             corner = self._corner(voxel, image.shape[1:], rng)
-        else:
-            case, corner, (image, label, previous) = self._place(force_foreground, rng)
-        return self._cut(case, corner, image, label, previous)
+            return self._cut(PlacedPatch(case, corner, image, label, previous))
+        return self._cut(self._place(force_foreground, rng))
 
-    def _place(
-        self, force_foreground: bool, rng: np.random.Generator
-    ) -> tuple[str, list[int], tuple[Any, Any, Any]]:
-        """Case, first voxel of the initial patch, and the case's arrays."""
+    def _place(self, force_foreground: bool, rng: np.random.Generator) -> PlacedPatch:
+        """Draw a case, and where its patch lies."""
         case = self.indices[int(rng.integers(len(self.indices)))]
         image, label, previous, properties = self._data.load_case(case)
         voxel = self._voxel_of_case(properties["class_locations"], force_foreground, rng)
-        return case, self._corner(voxel, image.shape[1:], rng), (image, label, previous)
+        corner = self._corner(voxel, image.shape[1:], rng)
+        return PlacedPatch(case, corner, image, label, previous)
 
-    def _cut(
-        self, case: str, corner: Sequence[int], image: Any, label: Any, previous: Any
-    ) -> tuple[str, torch.Tensor, torch.Tensor]:
+    def _cut(self, placed: PlacedPatch) -> tuple[str, torch.Tensor, torch.Tensor]:
         """Case, image patch and label patch; of a slice, the label is that of the slice alone."""
-        box = [[low, low + size] for low, size in zip(corner, self.patch_size, strict=True)]
-        image_patch = torch.from_numpy(_crop(image, box, 0, np.float32))
+        box = [[low, low + size] for low, size in zip(placed.corner, self.patch_size, strict=True)]
+        image_patch = torch.from_numpy(_crop(placed.image, box, 0, np.float32))
         label_box = [[0, 1], *box[1:]] if self.uniform_slices else box
-        label_patch = _crop(label, label_box, PADDING, np.int16)
+        label_patch = _crop(placed.label, label_box, PADDING, np.int16)
         if self.masks is not None:
-            whole = blosc2.open(str(self.masks / f"{case}.b2nd"), "r", dparams={"nthreads": 1})
+            whole = blosc2.open(
+                str(self.masks / f"{placed.case}.b2nd"), "r", dparams={"nthreads": 1}
+            )
             mask = _crop(whole, box, 1, np.uint8)
             label_patch[(label_patch == self.ignore_label) & (mask == 0)] = MASKED_IGNORE
-        if previous is not None:
-            stage = _crop(previous, box, MASKED_BACKGROUND, np.int16)
+        if placed.previous is not None:
+            stage = _crop(placed.previous, box, MASKED_BACKGROUND, np.int16)
             label_patch = np.concatenate((label_patch, stage[None]))
         patch = torch.from_numpy(label_patch)
         if self.patch_size_was_2d:
-            return case, image_patch[:, 0], patch[:, 0]
-        return case, image_patch, patch
+            return placed.case, image_patch[:, 0], patch[:, 0]
+        return placed.case, image_patch, patch
 
     def _corner(
         self, voxel: Sequence[int], image_shape: Sequence[int], rng: np.random.Generator
@@ -208,7 +232,10 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         return [first - margin for first, margin in zip(corner, self.margin, strict=True)]
 
     def _voxel_of_case(
-        self, locations: dict[Any, np.ndarray], force_foreground: bool, rng: np.random.Generator
+        self,
+        locations: dict[ClassKey, np.ndarray],
+        force_foreground: bool,
+        rng: np.random.Generator,
     ) -> list[int]:
         """Random voxel of a random class, or any annotated one."""
         key = self.annotated_classes_key
@@ -219,7 +246,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         return [int(index) for index in choices[int(rng.integers(len(choices)))][1:]]
 
     def _voxel_of_slice(
-        self, label: np.ndarray, shown: Any, rng: np.random.Generator
+        self, label: np.ndarray, shown: ClassKey | None, rng: np.random.Generator
     ) -> tuple[int, int]:
         """Random pixel (y, x) of a class that the slice shows, or any annotated one for None."""
         if shown is None:
@@ -250,7 +277,7 @@ def _crop(array: Any, box: Sequence[Sequence[int]], outside: float, dtype: Any) 
     return patch
 
 
-def planes_of_class(properties: dict[str, Any], key: Any) -> np.ndarray:
+def planes_of_class(properties: dict[str, Any], key: ClassKey) -> np.ndarray:
     """Planes along the first axis of a preprocessed case that show a class.
 
     Parameters
@@ -267,10 +294,7 @@ def planes_of_class(properties: dict[str, Any], key: Any) -> np.ndarray:
     """
     if PROPERTY in properties and "class_planes" in properties[PROPERTY]:
         return np.asarray(properties[PROPERTY]["class_planes"].get(key, ()), dtype=np.int64)
-    locations = properties["class_locations"][key]
-    if len(locations) == 0:
-        return np.zeros(0, dtype=np.int64)
-    return np.unique(np.asarray(locations)[:, 1]).astype(np.int64)
+    return _planes_of_locations(properties["class_locations"][key])
 
 
 def annotated_planes(properties: dict[str, Any], annotated_key: tuple[int, ...]) -> np.ndarray:
@@ -291,7 +315,11 @@ def annotated_planes(properties: dict[str, Any], annotated_key: tuple[int, ...])
     """
     if PROPERTY in properties:
         return np.asarray(properties[PROPERTY]["annotated_planes"], dtype=np.int64)
-    locations = properties["class_locations"].get(annotated_key, [])
+    return _planes_of_locations(properties["class_locations"].get(annotated_key, []))
+
+
+def _planes_of_locations(locations: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
+    """Planes of voxels (n, 4), each with its channel first, as nnU-Net notes them."""
     if len(locations) == 0:
         return np.zeros(0, dtype=np.int64)
     return np.unique(np.asarray(locations)[:, 1]).astype(np.int64)

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from nnunetv2.paths import nnUNet_preprocessed
@@ -20,6 +20,8 @@ from nnunet_sparse.trainers.seeding import Stream, seed_everything, seeded_batch
 from nnunet_sparse.trainers.sparse_loader import NoAnnotationError, SparseDataLoader
 from nnunet_sparse.training.augmentation import sparse_transforms
 from nnunet_sparse.training.settings import BLOCK, STOCK, TrainingSettings
+
+Part = Literal["training", "validation"]
 
 _DEFAULT_DEVICE = torch.device("cuda")
 
@@ -44,11 +46,30 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         device: torch.device = _DEFAULT_DEVICE,
     ) -> None:
         # refused before nnU-Net makes an output folder
-        block = PlansManager(plans).get_configuration(configuration).configuration.get(BLOCK, {})
-        self.settings = TrainingSettings.from_block(block)
+        self._read_plans(plans, configuration, dataset_json)
         if nnUNet_preprocessed.is_set():
             repeats.check_repeat(fold, _splits_file(plans["dataset_name"]))
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self._apply_settings()
+
+    def _read_plans(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        dataset_json: dict[str, Any],  # noqa: ARG002 - for trainers that derive from this one
+    ) -> None:
+        """Take from the plans what the training depends on; nnU-Net has set nothing yet.
+
+        Raises
+        ------
+        SparseError
+            If they hold something that this trainer cannot use.
+        """
+        block = PlansManager(plans).get_configuration(configuration).configuration.get(BLOCK, {})
+        self.settings = TrainingSettings.from_block(block)
+
+    def _apply_settings(self) -> None:
+        """Put what was read from the plans in the place of nnU-Net's values."""
         self.num_epochs = self.settings.num_epochs
         self.num_iterations_per_epoch = self.settings.num_iterations_per_epoch
         self.num_val_iterations_per_epoch = self.settings.num_val_iterations_per_epoch
@@ -92,7 +113,7 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
             )
         return training, self._existing("validation", validation)
 
-    def _existing(self, part: str, cases: list[str]) -> list[str]:
+    def _existing(self, part: Part, cases: list[str]) -> list[str]:
         folder = Path(self.preprocessed_dataset_folder)
         found, missing = repeats.split_existing(cases, repeats.preprocessed_cases(folder))
         if missing:
@@ -109,29 +130,32 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         num_workers = get_allowed_n_proc_DA()
         # nnU-Net's loaders are to run in this process: they are replaced
         with environment({"nnUNet_n_proc_DA": "0"}):
-            loaders = super().get_dataloaders()
-        loaders = [
-            self._sparse_loader(augmenter.data_loader, part)
-            for augmenter, part in zip(loaders, ("training", "validation"), strict=True)
-        ]
-        streams = (Stream.TRAINING_BATCHES, Stream.VALIDATION_BATCHES)
-        lengths = (self.num_iterations_per_epoch, self.num_val_iterations_per_epoch)
-        workers = (num_workers, max(1, num_workers // 2) if num_workers else 0)
-        training, validation = (
-            seeded_batches(
-                loader,
-                seed=(stream, self.fold, self.local_rank),
-                first=self.current_epoch * length,
-                num_workers=count,
-                pin_memory=self.device.type == "cuda",
-            )
-            for loader, stream, length, count in zip(
-                loaders, streams, lengths, workers, strict=True
-            )
+            stock_training, stock_validation = super().get_dataloaders()
+        training = self._sparse_loader(stock_training.data_loader, "training")
+        validation = self._sparse_loader(stock_validation.data_loader, "validation")
+        return (
+            self._seeded(
+                training, Stream.TRAINING_BATCHES, self.num_iterations_per_epoch, num_workers
+            ),
+            self._seeded(
+                validation,
+                Stream.VALIDATION_BATCHES,
+                self.num_val_iterations_per_epoch,
+                max(1, num_workers // 2) if num_workers else 0,
+            ),
         )
-        return training, validation
 
-    def _sparse_loader(self, stock: Any, part: str) -> Any:
+    def _seeded(self, loader: Any, stream: Stream, batches_per_epoch: int, num_workers: int) -> Any:
+        """Batches of a loader with the seeds of this repeat, from the current epoch on."""
+        return seeded_batches(
+            loader,
+            seed=(stream, self.fold, self.local_rank),
+            first=self.current_epoch * batches_per_epoch,
+            num_workers=num_workers,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def _sparse_loader(self, stock: Any, part: Part) -> Any:
         """The loader that the settings ask for in place of nnU-Net's."""
         _fix_choice_of_blur(stock.transforms)
         if self._draws_as_stock():
@@ -148,7 +172,7 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Whether batches are made by nnU-Net's own loader."""
         return not self.label_manager.has_ignore_label or self.settings.samples_as_stock
 
-    def _own_loader(self, stock: Any, part: str) -> SparseDataLoader:  # noqa: ARG002
+    def _own_loader(self, stock: Any, part: Part) -> SparseDataLoader:  # noqa: ARG002
         """Our loader for the training or validation batches of one of nnU-Net's."""
         transforms = sparse_transforms(
             stock.transforms, self.settings, self.label_manager.ignore_label

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained, in_one_line
 
 ARCHITECTURES: dict[str, str] = {
     name: f"nnunet_sparse.architectures.{name}"
@@ -97,15 +98,10 @@ def build_network(
                 f"option {key!r} of architecture {name!r} must be like its default "
                 f"{_text(known[key])}, got {value!r}"
             )
-    try:
+    with explained(lambda error: f"architecture {name!r} cannot be built: {in_one_line(error)}"):
         network: nn.Module = _module(name).build(
             num_input_channels, num_classes, patch_size, **options
         )
-    except SparseError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SparseError(f"architecture {name!r} cannot be built: {reason}") from error
     return network
 
 

@@ -10,15 +10,12 @@ the concatenations; no deep supervision; any size of patches (padded to a multip
 
 from collections.abc import Sequence
 
-import torch
-from torch import nn
-
-from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
+from nnunet_sparse.architectures.padding import PaddedNetwork, check_dimensions
 
 DIMENSIONS = 3
 
 
-class AttentionUNet3D(nn.Module):
+class AttentionUNet3D(PaddedNetwork):
     """U-Net with attention gates in its skips.
 
     Parameters
@@ -32,25 +29,19 @@ class AttentionUNet3D(nn.Module):
     def __init__(
         self, num_input_channels: int, num_classes: int, *, channels: Sequence[int]
     ) -> None:
-        super().__init__()
         from monai.networks.nets import AttentionUnet
 
         num_halvings = len(channels) - 1
         if num_halvings < 1:
             raise ValueError(f"channels must have two levels or more, got {list(channels)}")
-        self.multiple = 2**num_halvings
-        self.network = AttentionUnet(
+        network = AttentionUnet(
             spatial_dims=DIMENSIONS,
             in_channels=num_input_channels,
             out_channels=num_classes,
             channels=tuple(channels),
             strides=(2,) * num_halvings,
         )
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(batch, num_input_channels, z, y, x) to logits (batch, num_classes, z, y, x)."""
-        logits = self.network(pad_to_multiple(images, self.multiple))
-        return crop_to_size(logits, images.shape[2:])
+        super().__init__(network, 2**num_halvings)
 
 
 def build(

@@ -30,10 +30,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
 from torch import nn
 
 from nnunet_sparse.architectures.channel_attention import ChannelAttention
+from nnunet_sparse.architectures.double_convolution import double_convolution
 from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
 from nnunet_sparse.architectures.rgb import RGBAdapter
 from nnunet_sparse.architectures.vgg16 import VGGEncoder
@@ -72,7 +72,7 @@ class CoarseStage(nn.Module):
         skips = [stage[-1] for stage in vgg_channels]
         below = (skips[-1], *decoder_channels)
         self.decoder = nn.ModuleList(
-            _double_convolution(before + skip, after)
+            double_convolution(DIMENSIONS, before + skip, after)
             for before, skip, after in zip(below, skips[-2::-1], decoder_channels, strict=False)
         )
         self.head = nn.Conv2d(below[-1], num_classes, 1)
@@ -106,13 +106,15 @@ class AttentionStage(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(
-            _double_convolution(before, after)
+            double_convolution(DIMENSIONS, before, after)
             for before, after in pairwise((num_input_channels, *channels))
         )
         self.attention = nn.ModuleList(ChannelAttention(n, reduction) for n in channels[:-1])
         pairs = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(n, skip, 2, stride=2) for n, skip in pairs)
-        self.decoder = nn.ModuleList(_double_convolution(2 * skip, skip) for _, skip in pairs)
+        self.decoder = nn.ModuleList(
+            double_convolution(DIMENSIONS, 2 * skip, skip) for _, skip in pairs
+        )
         self.head = nn.Conv2d(channels[0], num_classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -184,13 +186,6 @@ class CAMWNet(nn.Module):
             If it cannot be read, or names or shapes differ.
         """
         self.coarse.encoder.load_pretrained(file)
-
-
-def _double_convolution(num_in: int, num_out: int) -> nn.Module:
-    block: nn.Module = StackedConvBlocks(
-        2, nn.Conv2d, num_in, num_out, 3, 1, norm_op=nn.BatchNorm2d, nonlin=nn.ReLU
-    )
-    return block
 
 
 def build(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
 def padded_size(size: Sequence[int], multiple: int) -> tuple[int, ...]:
@@ -75,3 +76,25 @@ def check_dimensions(patch_size: Sequence[int], dimensions: int) -> None:
         )
     if min(patch_size) < 1:
         raise ValueError(f"the sides of a patch must be positive, got {list(patch_size)}")
+
+
+class PaddedNetwork(nn.Module):
+    """A network for images whose sides are multiples of a number, used on images of any size.
+
+    Attributes
+    ----------
+    network
+        Maps images (batch, channels, *padded) to logits (batch, num_classes, *padded).
+    multiple
+        What its sides must be multiples of.
+    """
+
+    def __init__(self, network: nn.Module, multiple: int) -> None:
+        super().__init__()
+        self.multiple = multiple
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(batch, num_input_channels, *spatial) to logits (batch, num_classes, *spatial)."""
+        logits = self.network(pad_to_multiple(images, self.multiple))
+        return crop_to_size(logits, images.shape[2:])

@@ -21,6 +21,7 @@ from torch import nn
 from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
 from nnunet_sparse.architectures.rgb import RGBAdapter
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained, in_one_line
 
 DIMENSIONS = 2
 MULTIPLE = 32
@@ -128,13 +129,12 @@ class SegFormer(nn.Module):
         """
         transformers = _transformers()
         self._check_config(folder, transformers)
-        try:
+        with explained(
+            lambda error: f"the weights in {folder} cannot be loaded: {in_one_line(error)}"
+        ):
             encoder, found = transformers.SegformerModel.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True
             )
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise SparseError(f"the weights in {folder} cannot be loaded: {reason}") from error
         missing = sorted(found["missing_keys"])
         if missing:
             raise SparseError(

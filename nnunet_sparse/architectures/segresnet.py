@@ -10,15 +10,12 @@ enlarged trilinearly, whose gradient is not deterministic on GPUs.
 
 from collections.abc import Sequence
 
-import torch
-from torch import nn
-
-from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
+from nnunet_sparse.architectures.padding import PaddedNetwork, check_dimensions
 
 DIMENSIONS = 3
 
 
-class SegResNet(nn.Module):
+class SegResNet(PaddedNetwork):
     """Residual encoder-decoder with group normalisation (8 groups).
 
     Parameters
@@ -44,7 +41,6 @@ class SegResNet(nn.Module):
         blocks_up: Sequence[int],
         dropout: float,
     ) -> None:
-        super().__init__()
         if len(blocks_up) != len(blocks_down) - 1:
             raise ValueError(
                 f"blocks_up must have one number less than blocks_down, got {list(blocks_up)} "
@@ -52,8 +48,7 @@ class SegResNet(nn.Module):
             )
         from monai.networks.nets import SegResNet as Network
 
-        self.multiple = 2 ** len(blocks_up)
-        self.network = Network(
+        network = Network(
             spatial_dims=DIMENSIONS,
             init_filters=init_filters,
             in_channels=num_input_channels,
@@ -62,11 +57,7 @@ class SegResNet(nn.Module):
             blocks_down=tuple(blocks_down),
             blocks_up=tuple(blocks_up),
         )
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(batch, num_input_channels, z, y, x) to logits (batch, num_classes, z, y, x)."""
-        logits = self.network(pad_to_multiple(images, self.multiple))
-        return crop_to_size(logits, images.shape[2:])
+        super().__init__(network, 2 ** len(blocks_up))
 
 
 def build(

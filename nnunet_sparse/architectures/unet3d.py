@@ -20,9 +20,9 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
 from torch import nn
 
+from nnunet_sparse.architectures.double_convolution import double_convolution
 from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
 
 DIMENSIONS = 3
@@ -57,7 +57,7 @@ class UNet3D(nn.Module):
         features = [base_features * 2 ** (level + 1) for level in range(NUM_LEVELS)]
         inputs = [num_input_channels, *features]
         self.encoder = nn.ModuleList(
-            _double_convolution(before, [after // 2, after])
+            double_convolution(DIMENSIONS, before, [after // 2, after])
             for before, after in zip(inputs, features, strict=False)
         )
         pairs = list(zip(features[:0:-1], features[-2::-1], strict=True))
@@ -65,7 +65,7 @@ class UNet3D(nn.Module):
             nn.ConvTranspose3d(below, below, 2, stride=2, bias=False) for below, _ in pairs
         )
         self.decoder = nn.ModuleList(
-            _double_convolution(below + skip, [skip, skip]) for below, skip in pairs
+            double_convolution(DIMENSIONS, below + skip, skip) for below, skip in pairs
         )
         self.head = nn.Conv3d(features[0], num_classes, 1)
 
@@ -86,13 +86,6 @@ class UNet3D(nn.Module):
             x = block(torch.cat([skips.pop(), up(x)], dim=1))
         logits: torch.Tensor = self.head(x)
         return logits
-
-
-def _double_convolution(num_in: int, num_out: list[int]) -> nn.Module:
-    block: nn.Module = StackedConvBlocks(
-        2, nn.Conv3d, num_in, num_out, 3, 1, norm_op=nn.BatchNorm3d, nonlin=nn.ReLU
-    )
-    return block
 
 
 def build(

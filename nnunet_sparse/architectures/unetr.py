@@ -12,18 +12,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nnunet_sparse.architectures.padding import (
-    check_dimensions,
-    crop_to_size,
-    pad_to_multiple,
-    padded_size,
-)
+from nnunet_sparse.architectures.padding import PaddedNetwork, check_dimensions, padded_size
 
 DIMENSIONS = 3
 MULTIPLE = 16
 
 
-class UNETR(nn.Module):
+class UNETR(PaddedNetwork):
     """Vision transformer encoder with a convolutional decoder, for patches of one size.
 
     Parameters
@@ -52,11 +47,9 @@ class UNETR(nn.Module):
         num_heads: int,
         dropout: float,
     ) -> None:
-        super().__init__()
         from monai.networks.nets import UNETR as Network  # noqa: N811
 
-        self.patch_size = tuple(patch_size)
-        self.network = Network(
+        network = Network(
             in_channels=num_input_channels,
             out_channels=num_classes,
             img_size=padded_size(patch_size, MULTIPLE),
@@ -69,8 +62,10 @@ class UNETR(nn.Module):
         )
         # MONAI makes these for cross attention, without which they never get a gradient, at which
         # a training on several devices stops
-        for block in self.network.vit.blocks:
+        for block in network.vit.blocks:
             block.norm_cross_attn = nn.Identity()
+        super().__init__(network, MULTIPLE)
+        self.patch_size = tuple(patch_size)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Segment images.
@@ -95,8 +90,7 @@ class UNETR(nn.Module):
                 f"this UNETR was built for patches of {list(self.patch_size)} voxels, "
                 f"got {list(images.shape[2:])}"
             )
-        logits = self.network(pad_to_multiple(images, MULTIPLE))
-        return crop_to_size(logits, self.patch_size)
+        return super().forward(images)
 
 
 def build(

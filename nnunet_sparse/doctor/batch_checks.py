@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_sparse.doctor.batches import Patch
+from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding, Verdict
+from nnunet_sparse.doctor.patch import Patch
 
 MAX_PADDING = 0.5
 MIN_OFFSETS = 0.5
@@ -88,69 +89,79 @@ def count_patches(patches: Iterable[Patch]) -> BatchFacts:
     )
 
 
-def check_padding(facts: BatchFacts, stock: BatchFacts, configuration: str) -> Finding:
+@check
+def check_padding(batches: BatchFacts, stock_batches: BatchFacts, configuration: str) -> Finding:
     """Share of padding among the voxels that the loss sees."""
-    wrong = facts.padding > MAX_PADDING
+    wrong = batches.padding > MAX_PADDING
     return Finding(
         check="padding",
         verdict="warning" if wrong else "ok",
-        number=facts.padding,
-        found=f"{100 * facts.padding:.1f} % of the supervised voxels of {facts.num_patches} "
+        number=batches.padding,
+        found=f"{100 * batches.padding:.1f} % of the supervised voxels of {batches.num_patches} "
         "patches lie outside the image and are trained as background",
         advice="choose smaller patches (nnsparse_plan_and_preprocess limits them to the image), "
         "placement=inside or padding=ignore"
         if wrong
         else "",
-        stock=stock.padding,
+        stock=stock_batches.padding,
         configuration=configuration,
-        details={"num_patches": facts.num_patches, "stock_num_patches": stock.num_patches},
+        details={
+            "num_patches": batches.num_patches,
+            "stock_num_patches": stock_batches.num_patches,
+        },
     )
 
 
-def check_offsets(facts: BatchFacts, stock: BatchFacts, configuration: str) -> Finding:
-    """Share of the positions along the first patch axis that ever carry a label."""
-    wrong = facts.offsets < MIN_OFFSETS * facts.expected_offsets
-    depth = len(facts.depth_counts)
+@check
+def check_offsets(
+    batches: BatchFacts, stock_batches: BatchFacts, configuration: str, dimensions: int = 3
+) -> Finding | None:
+    """Share of the positions along the first patch axis that ever carry a label, in 3d."""
+    if dimensions != 3:
+        return None
+    wrong = batches.offsets < MIN_OFFSETS * batches.expected_offsets
+    depth = len(batches.depth_counts)
     return Finding(
         check="depth offsets",
         verdict="warning" if wrong else "ok",
-        number=facts.offsets,
-        found=f"{int((facts.depth_counts > 0).sum())} of {depth} positions along the first patch "
-        f"axis carry a label in {facts.num_straight} patches that are not rotated or scaled "
-        f"(nnU-Net: {int((stock.depth_counts > 0).sum())})",
+        number=batches.offsets,
+        found=f"{int((batches.depth_counts > 0).sum())} of {depth} positions along the first patch "
+        f"axis carry a label in {batches.num_straight} patches that are not rotated or scaled "
+        f"(nnU-Net: {int((stock_batches.depth_counts > 0).sum())})",
         advice="elsewhere in the patch the network is never told anything about the image: "
         "train with SparseTrainer; if you do, plan patches of fewer slices than the images have, "
         "annotate other slices in other cases (selector random), or set placement=anywhere, which "
         "shows more padding"
         if wrong
         else "",
-        stock=stock.offsets,
+        stock=stock_batches.offsets,
         configuration=configuration,
         details={
-            "expected": facts.expected_offsets,
-            "patches_per_offset": [int(n) for n in facts.depth_counts],
-            "stock_patches_per_offset": [int(n) for n in stock.depth_counts],
+            "expected": batches.expected_offsets,
+            "patches_per_offset": [int(n) for n in batches.depth_counts],
+            "stock_patches_per_offset": [int(n) for n in stock_batches.depth_counts],
         },
     )
 
 
+@check
 def check_levels(
-    facts: BatchFacts,
-    weights: Sequence[float],
-    stock: BatchFacts,
-    stock_weights: Sequence[float],
+    batches: BatchFacts,
+    level_weights: Sequence[float],
+    stock_batches: BatchFacts,
+    stock_level_weights: Sequence[float],
     configuration: str,
 ) -> Finding:
     """Share of patches that show the outputs of deep supervision a label; the worst output's."""
-    shares = _weighted(facts.level_shares, weights)
-    stock_shares = _weighted(stock.level_shares, stock_weights)
+    shares = _weighted(batches.level_shares, level_weights)
+    stock_shares = _weighted(stock_batches.level_shares, stock_level_weights)
     worst = min(shares.values())
     verdict: Verdict = "ok"
     if worst < MIN_LEVEL:
         verdict = "broken" if worst < BROKEN_LEVEL else "warning"
     # coarser outputs cannot see more than the patch does
     advice = "train with SparseTrainer and targets=annotated: these outputs hardly ever see a label"
-    if facts.level_shares[0] < MIN_LEVEL:
+    if batches.level_shares[0] < MIN_LEVEL:
         advice = "train with SparseTrainer: too many patches are drawn where nothing is annotated"
     listed = ", ".join(f"{100 * share:.0f} %" for share in shares.values())
     stock_listed = ", ".join(f"{100 * share:.0f} %" for share in stock_shares.values())
@@ -165,10 +176,12 @@ def check_levels(
         configuration=configuration,
         details={
             "outputs": list(shares.values()),
-            "outputs_with_rotation": list(_weighted(facts.all_level_shares, weights).values()),
+            "outputs_with_rotation": list(
+                _weighted(batches.all_level_shares, level_weights).values()
+            ),
             "stock_outputs": list(stock_shares.values()),
             "stock_outputs_with_rotation": list(
-                _weighted(stock.all_level_shares, stock_weights).values()
+                _weighted(stock_batches.all_level_shares, stock_level_weights).values()
             ),
         },
     )

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch as LegendPatch
 
 from nnunet_sparse.data.label_colors import label_color
-from nnunet_sparse.doctor.batches import IGNORED, BatchSource, Patch
+from nnunet_sparse.doctor.batches import BatchSource
+from nnunet_sparse.doctor.patch import IGNORED, Patch
 from nnunet_sparse.system.atomic import atomic_path
 
 _PADDING = "#7A4B9A"

@@ -13,77 +13,25 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from batchgeneratorsv2.transforms.base.basic_transform import (
-    BasicTransform,
-    ImageOnlyTransform,
-    SegOnlyTransform,
-)
-from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
-from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from batchgeneratorsv2.transforms.utils.random import RandomTransform
-from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.doctor.batch_recorder import (
+    BatchRecorder,
+    NoBatchesError,
+    annotation_transforms,
+    record_batches,
+)
+from nnunet_sparse.doctor.patch import IGNORED, Patch
 from nnunet_sparse.doctor.subject import Subject
 from nnunet_sparse.system.env import environment
-from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.training.augmentation import ResolvePadding
-from nnunet_sparse.training.patch_labels import PADDING
+from nnunet_sparse.system.foreign_code import explained
+from nnunet_sparse.trainers.trainer_classes import find_trainer
 
-
-class NoBatchesError(SparseError):
-    """A trainer cannot make batches of the data."""
-
-
-STOCK_TRAINER = "nnUNetTrainer"
-OWN_TRAINER = "SparseTrainer"
-IGNORED = -1
 SEED = 20250101
 # about half a minute on one core for patches of any size
 _VOXELS_PER_RUN = 60 * 128**3
 _MIN_PATCHES, _MAX_PATCHES = 60, 400
-# nnU-Net's loader writes -1 outside the image; background outside the non-zero mask becomes this
-_STOCK_PADDING = -1
-_STOCK_MASKED = -2
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A patch as the network sees it.
-
-    Attributes
-    ----------
-    case_id
-        Its case.
-    image
-        (channel, *patch) float32.
-    targets
-        For each output an integer array: IGNORED, 0 for background, the label value or, with
-        regions, the number of the last region from 1 on.
-    is_outside
-        (*patch) bool, voxels outside the image.
-    is_straight
-        Whether it was neither rotated nor scaled.
-    """
-
-    case_id: str
-    image: np.ndarray
-    targets: tuple[np.ndarray, ...]
-    is_outside: np.ndarray
-    is_straight: bool
-
-    def annotated(self, level: int) -> np.ndarray:
-        """Voxels of an output's target that are annotated and lie in the image."""
-        target = self.targets[level]
-        outside = self.is_outside
-        if target.shape != outside.shape:
-            shrunk = F.interpolate(
-                torch.from_numpy(outside)[None, None].float(), target.shape, mode="nearest-exact"
-            )
-            outside = shrunk[0, 0].numpy() > 0
-        return np.asarray((target != IGNORED) & ~outside)
 
 
 @dataclass(frozen=True)
@@ -107,7 +55,7 @@ class BatchSource:
     """
 
     loader: Any
-    recorder: "_Recorder"
+    recorder: BatchRecorder
     transforms: ComposeTransforms
     level_weights: tuple[float, ...]
     num_regions: int
@@ -141,15 +89,18 @@ class BatchSource:
 
         self.loader.transforms = self.transforms
         if annotation_only:
-            self.loader.transforms = _annotation_only(self.transforms, self.ignore_label)
+            self.loader.transforms = annotation_transforms(self.transforms, self.ignore_label)
 
         for number in range(num_batches):
             self.recorder.clear()
-            try:
-                with seeded(SEED, number), _quiet():
-                    batch = next(self.loader)
-            except Exception as error:
-                raise NoBatchesError(f"batches cannot be drawn: {first_line(error)}") from error
+            with (
+                explained(
+                    lambda error: f"batches cannot be drawn: {first_line(error)}", NoBatchesError
+                ),
+                seeded(SEED, number),
+                _quiet(),
+            ):
+                batch = next(self.loader)
             targets = batch["target"]
             levels = targets if isinstance(targets, list) else [targets]
             for sample, case_id in enumerate(batch["keys"]):
@@ -198,7 +149,9 @@ def open_batches(
     """
     with _nothing_kept(), _quiet():
         trainer_class = find_trainer(trainer)
-        try:
+        with explained(
+            lambda error: f"{trainer} cannot draw batches: {first_line(error)}", NoBatchesError
+        ):
             made = _make_trainer(subject, configuration, trainer_class)
             # only training batches are wanted, and nnU-Net would write a missing split file
             made.do_split = lambda: (list(cases), list(cases))
@@ -207,10 +160,8 @@ def open_batches(
             made._set_batch_size_and_oversample()
             training, _ = made.get_dataloaders()
             weights = getattr(made._build_loss(), "weight_factors", None) or (1.0,)
-        except Exception as error:
-            raise NoBatchesError(f"{trainer} cannot draw batches: {first_line(error)}") from error
         loader = getattr(training, "data_loader", None) or training.loader
-        recorder, transforms = _record(loader)
+        recorder, transforms = record_batches(loader)
     manager = made.label_manager
     return BatchSource(
         loader=loader,
@@ -222,29 +173,6 @@ def open_batches(
     )
 
 
-def find_trainer(name: str) -> Any:
-    """Class of a trainer.
-
-    Raises
-    ------
-    SparseError
-        If nnU-Net finds none of that name.
-    """
-    if name == OWN_TRAINER:
-        from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
-
-        return SparseTrainer
-    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-
-    try:
-        return recursive_find_trainer_class_by_name(name)
-    except (RuntimeError, AssertionError) as error:
-        raise SparseError(
-            f"nnU-Net finds no trainer {name!r}; trainers of other projects are looked for in "
-            "the folders that nnUNet_extTrainer names"
-        ) from error
-
-
 def _make_trainer(subject: Subject, configuration: str, trainer_class: Any) -> Any:
     plans = copy.deepcopy(subject.plans)
     assert plans is not None
@@ -252,120 +180,6 @@ def _make_trainer(subject: Subject, configuration: str, trainer_class: Any) -> A
     file = subject.preprocessed / "dataset.json"
     content = json.loads(file.read_text("utf-8")) if file.is_file() else subject.raw.dataset_json
     return trainer_class(plans, configuration, 0, content, torch.device("cpu"))
-
-
-class _Recorder(SegOnlyTransform):  # type: ignore[misc]
-    """Remembers, for every sample, which voxels are padding, before that is resolved."""
-
-    def __init__(self, padding: int) -> None:
-        super().__init__()
-        self.padding = padding
-        self.outside: list[np.ndarray] = []
-        self.straight: list[bool] = []
-        self._rotated = False
-
-    def clear(self) -> None:
-        self.outside, self.straight, self._rotated = [], [], False
-
-    def watch(self, spatial: SpatialTransform) -> None:
-        """Notice when a spatial transform does something."""
-        draw = spatial.get_parameters
-
-        def watched(**data: Any) -> dict[str, Any]:
-            parameters: dict[str, Any] = draw(**data)
-            self._rotated = parameters["grid"] is not None
-            return parameters
-
-        spatial.get_parameters = watched
-
-    def _apply_to_segmentation(
-        self,
-        segmentation: torch.Tensor,
-        **params: Any,  # noqa: ARG002 - nnU-Net's interface
-    ) -> torch.Tensor:
-        self.outside.append((segmentation[0] == self.padding).numpy().copy())
-        self.straight.append(not self._rotated)
-        if self.padding == _STOCK_PADDING:
-            segmentation[segmentation == _STOCK_MASKED] = 0
-        return segmentation
-
-
-class _OnlyAnnotated(BasicTransform):  # type: ignore[misc]
-    """Keep one channel and merge all classes, which augmentation would treat one by one."""
-
-    def __init__(self, ignore_label: int) -> None:
-        super().__init__()
-        self.ignore_label = ignore_label
-
-    def apply(
-        self,
-        data_dict: dict[str, Any],
-        **params: Any,  # noqa: ARG002 - nnU-Net's interface
-    ) -> dict[str, Any]:
-        label = data_dict["segmentation"]
-        label[(label > 0) & (label != self.ignore_label)] = 0
-        return data_dict | {"image": data_dict["image"][:1]}
-
-
-class _MaskedApart:
-    """Data set of nnU-Net whose masked background has another value than padding."""
-
-    def __init__(self, data: Any) -> None:
-        self._data = data
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._data, name)
-
-    def load_case(self, identifier: str) -> tuple[Any, ...]:
-        image, label, previous, properties = self._data.load_case(identifier)
-        return image, _MaskedLabel(label), previous, properties
-
-
-class _MaskedLabel:
-    """A label array of which only what is cropped is read."""
-
-    def __init__(self, label: Any) -> None:
-        self._label = label
-        self.shape, self.dtype, self.ndim = label.shape, label.dtype, len(label.shape)
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        label = np.array(self._label[index])
-        label[label == _STOCK_PADDING] = _STOCK_MASKED
-        return label
-
-
-def _record(loader: Any) -> tuple["_Recorder", ComposeTransforms]:
-    """A loader's transforms, which tell what they know; the loader's data set is wrapped."""
-    from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
-
-    if isinstance(loader, SparseDataLoader):
-        recorder = _Recorder(PADDING)
-    else:
-        recorder = _Recorder(_STOCK_PADDING)
-        loader._data = _MaskedApart(loader._data)
-    transforms: list[Any] = []
-    for transform in loader.transforms.transforms:
-        if isinstance(transform, RemoveLabelTransform | ResolvePadding):
-            if recorder not in transforms:
-                transforms.append(recorder)
-        elif isinstance(transform, SpatialTransform):
-            transform = copy.copy(transform)  # noqa: PLW2901 - watched in this loader alone
-            recorder.watch(transform)
-        transforms.append(transform)
-    if recorder not in transforms:
-        raise NoBatchesError("the trainer's transforms do not say which voxels are padding")
-    return recorder, ComposeTransforms(transforms)
-
-
-def _annotation_only(transforms: ComposeTransforms, ignore_label: int) -> ComposeTransforms:
-    """The transforms without those that change neither what is annotated nor where it stands."""
-    kept = [t for t in transforms.transforms if not _changes_images_only(t)]
-    return ComposeTransforms([_OnlyAnnotated(ignore_label), *kept])
-
-
-def _changes_images_only(transform: Any) -> bool:
-    inner = transform.transform if isinstance(transform, RandomTransform) else transform
-    return isinstance(inner, ImageOnlyTransform | MaskImageTransform)
 
 
 @contextlib.contextmanager

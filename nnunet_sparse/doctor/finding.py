@@ -66,7 +66,7 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """Everything that was found in a data set.
 
     Attributes

@@ -3,13 +3,13 @@
 import textwrap
 from collections.abc import Sequence
 
-from nnunet_sparse.doctor.finding import Report
+from nnunet_sparse.doctor.finding import Diagnosis
 
 _HEADER = ("verdict", "check", "configuration", "number", "nnU-Net")
 _GAP = "  "
 
 
-def format_report(report: Report, width: int = 100) -> str:
+def format_report(report: Diagnosis, width: int = 100) -> str:
     """Aligned table of all findings.
 
     Parameters

@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
+from nnunet_sparse.planners.plans import SCHEMES_WITHOUT_INTENSITIES
 
-# the schemes of nnU-Net that look at the image alone
-_WITHOUT_FINGERPRINT = {
-    "ZScoreNormalization",
-    "NoNormalization",
-    "RescaleTo01Normalization",
-    "RGBTo01Normalization",
-}
 MAX_MEAN_SHIFT = 0.05
 MAX_WIDTH_CHANGE = 0.1
 # data sets may share plans: intensities that differ from the own ones need not be wrong
@@ -25,29 +20,30 @@ MAX_FOREIGN_MEAN_SHIFT = 0.5
 MAX_FOREIGN_WIDTH_CHANGE = 0.5
 
 
+@check
 def check_fingerprint(
-    held: Mapping[str, Mapping[str, float]],
-    annotated: np.ndarray,
-    stock: np.ndarray,
+    held_intensities: Mapping[str, Mapping[str, float]],
+    annotated_intensities: np.ndarray,
+    stock_intensities: np.ndarray,
     schemes: Sequence[str],
-    source: str,
-    interpolated: bool = False,
+    intensities_source: str,
+    is_interpolated: bool = False,
 ) -> Finding:
     """Compare intensities that plans hold with those of the annotated foreground.
 
     Parameters
     ----------
-    held
+    held_intensities
         ``foreground_intensity_properties_per_channel``.
-    annotated
+    annotated_intensities
         (channel, n) intensities of annotated foreground voxels.
-    stock
+    stock_intensities
         (channel, m) intensities of what nnU-Net takes for foreground, ignored voxels included.
     schemes
         Normalisation of each channel; empty if it is not known.
-    source
+    intensities_source
         Where the values stand, for the message.
-    interpolated
+    is_interpolated
         Whether labels were interpolated: their errors hold what lies around the objects, and values
         that are far from them need not be those of other images.
 
@@ -62,7 +58,7 @@ def check_fingerprint(
         the channel is normalised with them, else a warning. Values that are neither, but far from
         the annotated ones, are a warning where they are used.
     """
-    if annotated.shape[1] == 0:
+    if annotated_intensities.shape[1] == 0:
         return Finding(
             check="fingerprint",
             verdict="ok",
@@ -70,9 +66,10 @@ def check_fingerprint(
             found="no annotated foreground voxel to compare the fingerprint with",
         )
     channels: dict[str, dict[str, Any]] = {}
-    for number, key in enumerate(sorted(held, key=int)):
-        own, with_ignored = _properties(annotated[number]), _properties(stock[number])
-        values = {name: held[key].get(name) for name in own}
+    for number, key in enumerate(sorted(held_intensities, key=int)):
+        own = _properties(annotated_intensities[number])
+        with_ignored = _properties(stock_intensities[number])
+        values = {name: held_intensities[key].get(name) for name in own}
         if any(value is None for value in values.values()):
             continue
         mean, width = _distance(values, own)
@@ -93,11 +90,11 @@ def check_fingerprint(
             "stock_clip_width_change": stock_width,
             "contaminated": differs and closer,
             "foreign": any(foreign),
-            "used": number >= len(schemes) or schemes[number] not in _WITHOUT_FINGERPRINT,
+            "used": number >= len(schemes) or schemes[number] not in SCHEMES_WITHOUT_INTENSITIES,
             "held": values,
             "annotated": own,
         }
-    return _finding(channels, source, interpolated)
+    return _finding(channels, intensities_source, is_interpolated)
 
 
 def is_intensities(held: Any) -> bool:

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.planners.plans import InheritanceError, Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
-
-Plans = dict[str, Any]
 
 _PREFERRED = ("nnsparsePlans", "nnUNetPlans")
 _WORDS: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping"}
@@ -69,13 +68,6 @@ def choose_plans(folder: Path, name: str | None) -> Plans | None:
     return found[name]
 
 
-def resolved(plans: Plans, configuration: str) -> dict[str, Any]:
-    """A configuration of plans with what it inherits from others."""
-    own: dict[str, Any] = plans["configurations"][configuration]
-    parent = own.get("inherits_from")
-    return (resolved(plans, parent) if parent else {}) | own
-
-
 def _default_name(
     folder: Path, found: Mapping[str, Plans], damaged: Mapping[str, str]
 ) -> str | None:
@@ -103,22 +95,18 @@ def _check(plans: Plans, file: Path) -> None:
             f"{file}: transpose_forward must order the axes 0, 1 and 2, got "
             f"{plans['transpose_forward']!r}"
         )
+    for name, own in names.items():
+        if not isinstance(own, dict):
+            raise SparseError(f"{file}: configuration {name} must map keys to values")
     for name in names:
-        heirs = [name]
-        while True:
-            own = names[heirs[-1]]
-            if not isinstance(own, dict):
-                raise SparseError(f"{file}: configuration {heirs[-1]} must map keys to values")
-            parent = own.get("inherits_from")
-            if not parent:
-                break
-            if parent not in names or parent in heirs:
-                raise SparseError(
-                    f"{file}: configuration {heirs[-1]} inherits from {parent!r}, which must be "
-                    "another of its configurations"
-                )
-            heirs.append(parent)
-        _check_kinds(resolved(plans, name), _CONFIGURATION_KEYS, f"{file}: configuration {name}")
+        try:
+            configuration = configuration_of(plans, name)
+        except InheritanceError as error:
+            raise SparseError(
+                f"{file}: configuration {error.heir} inherits from {error.parent!r}, which must be "
+                "another of its configurations"
+            ) from error
+        _check_kinds(configuration, _CONFIGURATION_KEYS, f"{file}: configuration {name}")
 
 
 def _check_kinds(content: Mapping[str, Any], kinds: Mapping[str, type], where: str) -> None:

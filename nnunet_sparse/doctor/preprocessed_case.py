@@ -11,6 +11,7 @@ from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.doctor.plane_survival import lost_slices, stock_planes, stray_planes
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained
 
 
 @dataclass(frozen=True)
@@ -139,24 +140,25 @@ def _stock_lost(
     name, arguments = (
         job.configuration[key] for key in ("resampling_fn_seg", "resampling_fn_seg_kwargs")
     )
-    try:
+    with explained(
+        lambda error: (
+            f"labels cannot be resampled as the plans say, with {name}: {first_line(error)}"
+        )
+    ):
         resample = recursive_find_resampling_fn_by_name(name)
         planes = stock_planes(area, axis, num_targets, spacing, target, resample, arguments)
-    except Exception as error:
-        raise SparseError(
-            f"labels cannot be resampled as the plans say, with {name}: {first_line(error)}"
-        ) from error
     return len(lost_slices((area > 0).astype(float), planes))
 
 
 def _load(folder: Path, case_id: str) -> tuple[np.ndarray, dict[str, Any]]:
     from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
-    try:
+    with explained(
+        lambda error: (
+            f"{case_id} in {folder} cannot be read ({first_line(error)}): preprocess again"
+        )
+    ):
         data = infer_dataset_class(str(folder))(str(folder), [case_id])
         _, seg, _, properties = data.load_case(case_id)
-        return np.asarray(seg[0]), properties
-    except Exception as error:
-        raise SparseError(
-            f"{case_id} in {folder} cannot be read ({first_line(error)}): preprocess again"
-        ) from error
+        label = np.asarray(seg[0])
+    return label, properties

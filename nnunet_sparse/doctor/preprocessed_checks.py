@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunet_sparse.doctor.case_facts import CaseFacts
+from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
 from nnunet_sparse.doctor.preprocessed_case import PreprocessedFacts
 from nnunet_sparse.doctor.raw_checks import named
@@ -11,12 +12,15 @@ from nnunet_sparse.doctor.raw_checks import named
 _PLAN = "nnsparse_plan_and_preprocess"
 
 
-def check_surviving_slices(facts: Mapping[str, PreprocessedFacts], configuration: str) -> Finding:
+@check
+def check_surviving_slices(
+    preprocessed_facts: Mapping[str, PreprocessedFacts], configuration: str
+) -> Finding:
     """Annotated slices that preprocessing lost, beside what nnU-Net's resampling loses."""
-    done = {c: case for c, case in facts.items() if case.lost is not None}
-    total = sum(case.num_annotated for case in facts.values())
-    cropped = sum(case.num_cropped for case in facts.values())
-    stock = sum(case.stock_lost for case in facts.values())
+    done = {c: case for c, case in preprocessed_facts.items() if case.lost is not None}
+    total = sum(case.num_annotated for case in preprocessed_facts.values())
+    cropped = sum(case.num_cropped for case in preprocessed_facts.values())
+    stock = sum(case.stock_lost for case in preprocessed_facts.values())
     lost = {c: case.lost for c, case in done.items() if case.lost}
     stray = {c: case.stray for c, case in done.items() if case.stray}
     num_lost = sum(len(slices) for slices in lost.values() if slices)
@@ -48,11 +52,60 @@ def check_surviving_slices(facts: Mapping[str, PreprocessedFacts], configuration
     )
 
 
+@dataclass(frozen=True)
+class FileTimes:
+    """Times in ns of a case's raw label and its preprocessed label; None where it is missing."""
+
+    label: int | None
+    preprocessed: int | None
+
+
+@check
+def check_preprocessed_files(
+    file_times: Mapping[str, FileTimes], configuration: str, unfinished: str = ""
+) -> Finding:
+    """Cases that are not preprocessed, or older than their labels.
+
+    Parameters
+    ----------
+    file_times
+        Of every labelled case.
+    configuration
+        The configuration.
+    unfinished
+        What is known of a preprocessing that was begun and not finished: broken.
+    """
+    missing = [c for c, time in file_times.items() if time.preprocessed is None]
+    old = [
+        c
+        for c, time in file_times.items()
+        if time.label is not None
+        and time.preprocessed is not None
+        and time.label > time.preprocessed
+    ]
+    texts = [unfinished] if unfinished else []
+    if missing:
+        texts.append(f"{len(missing)} of {len(file_times)} cases are missing ({named(missing)})")
+    if old:
+        texts.append(f"{len(old)} are older than their labels ({named(old)})")
+    return Finding(
+        check="preprocessed files",
+        verdict="broken" if unfinished else "warning" if texts else "ok",
+        number=len(missing) + len(old),
+        found="; ".join(texts)
+        or f"{len(file_times)} cases are preprocessed, none older than its label",
+        advice=f"run {_PLAN} again" if texts else "",
+        configuration=configuration,
+        details={"missing": missing, "old": old},
+    )
+
+
+@check
 def check_normalisation_mask(
     facts: Mapping[str, CaseFacts],
     use_mask_for_norm: Sequence[bool],
     masked_cases: Sequence[str] | None,
-    cases: Sequence[str],
+    preprocessed_cases: Sequence[str],
     configuration: str,
 ) -> Finding:
     """Whether the zeros around the object are told apart from ignored voxels.
@@ -65,13 +118,13 @@ def check_normalisation_mask(
         For each channel whether it is normalised within the non-zero mask.
     masked_cases
         Cases with a mask beside the preprocessed data; None without such a folder.
-    cases
-        Preprocessed cases.
+    preprocessed_cases
+        Labelled cases that are preprocessed.
     configuration
         The configuration.
     """
-    total = sum(facts[c].num_in_box for c in cases if c in facts)
-    outside = sum(facts[c].num_ignored_outside for c in cases if c in facts)
+    total = sum(facts[c].num_in_box for c in preprocessed_cases if c in facts)
+    outside = sum(facts[c].num_ignored_outside for c in preprocessed_cases if c in facts)
     share = outside / total if total else 0.0
     if not any(use_mask_for_norm):
         return Finding(
@@ -81,13 +134,17 @@ def check_normalisation_mask(
             found="no channel is normalised within the non-zero mask",
             configuration=configuration,
         )
-    without = [c for c in cases if c not in (masked_cases or ()) and facts[c].num_ignored_outside]
+    without = [
+        c
+        for c in preprocessed_cases
+        if c not in (masked_cases or ()) and facts[c].num_ignored_outside
+    ]
     return Finding(
         check="normalisation mask",
         verdict="broken" if without else "ok",
         number=share,
         found=f"{100 * share:.1f} % of the voxels are ignored and outside the non-zero mask; "
-        f"{len(without)} of {len(cases)} cases do not tell them from the inside"
+        f"{len(without)} of {len(preprocessed_cases)} cases do not tell them from the inside"
         + (f" ({named(without)})" if without else ""),
         advice=f"preprocess with {_PLAN}, which keeps the mask of each image: nnU-Net counts these "
         "zeros into mean and standard deviation, unlike in prediction"
@@ -95,50 +152,4 @@ def check_normalisation_mask(
         else "",
         configuration=configuration,
         details={"cases": without},
-    )
-
-
-@dataclass(frozen=True)
-class FileTimes:
-    """Times in ns of a case's raw label and its preprocessed label; None where it is missing."""
-
-    label: int | None
-    preprocessed: int | None
-
-
-def check_preprocessed_files(
-    times: Mapping[str, FileTimes], configuration: str, unfinished: str = ""
-) -> Finding:
-    """Cases that are not preprocessed, or older than their labels.
-
-    Parameters
-    ----------
-    times
-        Of every labelled case.
-    configuration
-        The configuration.
-    unfinished
-        What is known of a preprocessing that was begun and not finished: broken.
-    """
-    missing = [c for c, time in times.items() if time.preprocessed is None]
-    old = [
-        c
-        for c, time in times.items()
-        if time.label is not None
-        and time.preprocessed is not None
-        and time.label > time.preprocessed
-    ]
-    texts = [unfinished] if unfinished else []
-    if missing:
-        texts.append(f"{len(missing)} of {len(times)} cases are missing ({named(missing)})")
-    if old:
-        texts.append(f"{len(old)} are older than their labels ({named(old)})")
-    return Finding(
-        check="preprocessed files",
-        verdict="broken" if unfinished else "warning" if texts else "ok",
-        number=len(missing) + len(old),
-        found="; ".join(texts) or f"{len(times)} cases are preprocessed, none older than its label",
-        advice=f"run {_PLAN} again" if texts else "",
-        configuration=configuration,
-        details={"missing": missing, "old": old},
     )

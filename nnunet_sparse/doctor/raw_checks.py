@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnunet_sparse.doctor.case_facts import CaseFacts
+from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
+from nnunet_sparse.system.wording import first_of
 
 Facts = Mapping[str, CaseFacts]
 
@@ -24,14 +26,54 @@ def common_slice_axis(facts: Facts, declared: int | None) -> int:
     return min(axes, key=lambda axis: (-axes[axis], axis)) if axes else 0
 
 
-def check_annotated_slices(facts: Facts, training: Sequence[str], axis: int) -> Finding:
+@check
+def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: int) -> Finding:
+    """Label values that ``dataset.json`` does not declare, and cases without a label.
+
+    Parameters
+    ----------
+    facts
+        Labelled cases.
+    unlabelled
+        Other cases for training.
+    ignore_label
+        Value of voxels that are not annotated.
+    """
+    undeclared = {c: case.undeclared for c, case in facts.items() if case.undeclared}
+    values = sorted({value for found in undeclared.values() for value in found})
+    texts, advice = [], []
+    if undeclared:
+        texts.append(
+            f"{len(undeclared)} cases hold values that dataset.json does not declare: "
+            f"{first_of(values, _NUM_NAMED)} "
+            f"({named(sorted(undeclared))})"
+        )
+        advice.append(f"correct the labels or dataset.json; ignored voxels are {ignore_label}")
+    if unlabelled:
+        texts.append(
+            f"{len(unlabelled)} of {len(facts) + len(unlabelled)} cases have no label "
+            f"({named(unlabelled)})"
+        )
+        advice.append("nnU-Net wants a label for every case in imagesTr: move the images away")
+    return Finding(
+        check="label values",
+        verdict="broken" if undeclared else "warning" if unlabelled else "ok",
+        number=len(undeclared) + len(unlabelled),
+        found="; ".join(texts) or f"{len(facts)} cases hold declared values only",
+        advice="; ".join(advice),
+        details={"undeclared": undeclared, "unlabelled": list(unlabelled)},
+    )
+
+
+@check
+def check_annotated_slices(facts: Facts, training_cases: Sequence[str], axis: int) -> Finding:
     """Annotated slices per case and per class; a class that no training case shows is broken.
 
     Parameters
     ----------
     facts
         Labelled cases.
-    training
+    training_cases
         Those that some fold trains on.
     axis
         Slice axis.
@@ -40,7 +82,7 @@ def check_annotated_slices(facts: Facts, training: Sequence[str], axis: int) -> 
     slices = {c: case.num_planes(axis) for c, case in facts.items()}
     names = list(next(iter(facts.values())).class_planes)
     totals = {
-        name: sum(facts[c].class_planes[name][axis] for c in training if c in facts)
+        name: sum(facts[c].class_planes[name][axis] for c in training_cases if c in facts)
         for name in names
     }
     per_class = ", ".join(
@@ -75,45 +117,8 @@ def check_annotated_slices(facts: Facts, training: Sequence[str], axis: int) -> 
     )
 
 
-def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: int) -> Finding:
-    """Label values that ``dataset.json`` does not declare, and cases without a label.
-
-    Parameters
-    ----------
-    facts
-        Labelled cases.
-    unlabelled
-        Other cases for training.
-    ignore_label
-        Value of voxels that are not annotated.
-    """
-    undeclared = {c: case.undeclared for c, case in facts.items() if case.undeclared}
-    values = sorted({value for found in undeclared.values() for value in found})
-    texts, advice = [], []
-    if undeclared:
-        shown = ", ".join(map(str, values[:_NUM_NAMED])) + (", ..." if values[_NUM_NAMED:] else "")
-        texts.append(
-            f"{len(undeclared)} cases hold values that dataset.json does not declare: {shown} "
-            f"({named(sorted(undeclared))})"
-        )
-        advice.append(f"correct the labels or dataset.json; ignored voxels are {ignore_label}")
-    if unlabelled:
-        texts.append(
-            f"{len(unlabelled)} of {len(facts) + len(unlabelled)} cases have no label "
-            f"({named(unlabelled)})"
-        )
-        advice.append("nnU-Net wants a label for every case in imagesTr: move the images away")
-    return Finding(
-        check="label values",
-        verdict="broken" if undeclared else "warning" if unlabelled else "ok",
-        number=len(undeclared) + len(unlabelled),
-        found="; ".join(texts) or f"{len(facts)} cases hold declared values only",
-        advice="; ".join(advice),
-        details={"undeclared": undeclared, "unlabelled": list(unlabelled)},
-    )
-
-
-def check_whole_slices(facts: Facts, axis: int, interpolated: bool = False) -> Finding:
+@check
+def check_whole_slices(facts: Facts, axis: int, is_interpolated: bool = False) -> Finding:
     """Whether labels are whole slices; parts of slices are what only 3d training can use well.
 
     Where labels were interpolated, what is left out of slices was meant to be.
@@ -124,26 +129,33 @@ def check_whole_slices(facts: Facts, axis: int, interpolated: bool = False) -> F
     incomplete = sum(case.num_incomplete(axis) for case in sparse.values())
     return Finding(
         check="whole slices",
-        verdict="warning" if incomplete and not interpolated else "ok",
+        verdict="warning" if incomplete and not is_interpolated else "ok",
         number=incomplete,
         found=f"{incomplete} of {total} annotated slices along axis {axis} are annotated in part"
         + (f" ({named(cases)})" if cases else "")
-        + (", as the interpolation left them" if incomplete and interpolated else ""),
+        + (", as the interpolation left them" if incomplete and is_interpolated else ""),
         advice="annotate slices completely, background included, or train in 3d: preprocessing, "
         "slice sampling and the simulated budget count whole slices"
-        if incomplete and not interpolated
+        if incomplete and not is_interpolated
         else "",
         details={"cases": {c: sparse[c].num_incomplete(axis) for c in cases}},
     )
 
 
+@check
 def check_slice_axis(
-    facts: Facts, declared: int | None, transpose_forward: Sequence[int], configuration: str
-) -> Finding:
+    facts: Facts,
+    declared_axis: int | None,
+    transpose_forward: Sequence[int],
+    dimensions: int,
+    configuration: str,
+) -> Finding | None:
     """Whether 2d patches lie in the annotated slices: nnU-Net cuts along the first axis."""
+    if dimensions != 2:
+        return None
     cut = int(transpose_forward[0])
     axes = {
-        c: case.slice_axis if declared is None else declared
+        c: case.slice_axis if declared_axis is None else declared_axis
         for c, case in facts.items()
         if not case.is_dense
     }
@@ -173,7 +185,7 @@ def spread(values: Sequence[int]) -> str:
 
 def named(cases: Sequence[str]) -> str:
     """Case IDs for a message."""
-    return ", ".join(cases[:_NUM_NAMED]) + (", ..." if len(cases) > _NUM_NAMED else "")
+    return first_of(cases, _NUM_NAMED)
 
 
 def _summary_of_class(facts: Facts, sparse: Facts, name: str, axis: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunet_sparse.doctor.case_facts import CaseFacts
+from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
 from nnunet_sparse.doctor.raw_checks import named
 from nnunet_sparse.doctor.subject import Fold
@@ -11,6 +12,7 @@ from nnunet_sparse.doctor.subject import Fold
 Facts = Mapping[str, CaseFacts]
 
 
+@check
 def check_ignored_cases(facts: Facts, folds: Sequence[Fold]) -> Finding:
     """Cases without any annotated voxel; without folds, of the whole data set."""
     ignored = {c for c, case in facts.items() if case.is_ignored}
@@ -36,7 +38,35 @@ def check_ignored_cases(facts: Facts, folds: Sequence[Fold]) -> Finding:
     )
 
 
-def check_classes_per_fold(facts: Facts, folds: Sequence[Fold]) -> Finding:
+@check
+def check_split_files(labelled: Sequence[str], existing_folds: Sequence[Fold]) -> Finding:
+    """Cases that folds name but the data set lacks, or that both train and validate."""
+    known = set(labelled)
+    unknown = sorted({c for fold in existing_folds for c in (*fold.train, *fold.val)} - known)
+    both = sorted({c for fold in existing_folds for c in set(fold.train) & set(fold.val)})
+    empty = [fold.name for fold in existing_folds if not fold.train]
+    num_folds = sum(len(fold.numbers) for fold in existing_folds)
+    texts = []
+    if empty:
+        texts.append(f"no training case in {', '.join(empty)}")
+    if unknown:
+        texts.append(f"{len(unknown)} cases have no label in the data set ({named(unknown)})")
+    if both:
+        texts.append(f"{len(both)} cases both train and validate ({named(both)})")
+    return Finding(
+        check="split",
+        verdict="broken" if texts else "ok",
+        number=len({*unknown, *both, *empty}),
+        found="; ".join(texts)
+        or f"{num_folds} {'fold' if num_folds == 1 else 'folds'}, {len(existing_folds)} different; "
+        "no case both trains and validates",
+        advice="correct splits_final.json in nnUNet_preprocessed" if texts else "",
+        details={"unknown": unknown, "both": both, "empty": empty},
+    )
+
+
+@check
+def check_classes_per_fold(facts: Facts, existing_folds: Sequence[Fold]) -> Finding:
     """Classes that no annotated slice of a fold's training, or of its validation, shows."""
     names = list(next(iter(facts.values())).class_planes)
 
@@ -44,8 +74,8 @@ def check_classes_per_fold(facts: Facts, folds: Sequence[Fold]) -> Finding:
         known = [facts[c] for c in cases if c in facts]
         return [n for n in names if not any(any(case.class_planes[n]) for case in known)]
 
-    training = {fold.name: m for fold in folds if (m := missing(fold.train))}
-    validation = {fold.name: m for fold in folds if (m := missing(fold.val))}
+    training = {fold.name: m for fold in existing_folds if (m := missing(fold.train))}
+    validation = {fold.name: m for fold in existing_folds if (m := missing(fold.val))}
     texts = [
         f"{part} of {fold} shows no {', '.join(classes)}"
         for part, found in (("training", training), ("validation", validation))
@@ -66,9 +96,10 @@ def check_classes_per_fold(facts: Facts, folds: Sequence[Fold]) -> Finding:
     )
 
 
-def check_dense_validation(facts: Facts, folds: Sequence[Fold]) -> Finding:
+@check
+def check_dense_validation(facts: Facts, existing_folds: Sequence[Fold]) -> Finding:
     """Validation cases with ignored voxels, whose scores leave most of the volume out."""
-    cases = sorted({c for fold in folds for c in fold.val if c in facts})
+    cases = sorted({c for fold in existing_folds for c in fold.val if c in facts})
     sparse = [c for c in cases if not facts[c].is_dense]
     return Finding(
         check="dense validation",
@@ -84,35 +115,10 @@ def check_dense_validation(facts: Facts, folds: Sequence[Fold]) -> Finding:
     )
 
 
-def check_split_files(labelled: Sequence[str], folds: Sequence[Fold]) -> Finding:
-    """Cases that folds name but the data set lacks, or that both train and validate."""
-    known = set(labelled)
-    unknown = sorted({c for fold in folds for c in (*fold.train, *fold.val)} - known)
-    both = sorted({c for fold in folds for c in set(fold.train) & set(fold.val)})
-    empty = [fold.name for fold in folds if not fold.train]
-    num_folds = sum(len(fold.numbers) for fold in folds)
-    texts = []
-    if empty:
-        texts.append(f"no training case in {', '.join(empty)}")
-    if unknown:
-        texts.append(f"{len(unknown)} cases have no label in the data set ({named(unknown)})")
-    if both:
-        texts.append(f"{len(both)} cases both train and validate ({named(both)})")
-    return Finding(
-        check="split",
-        verdict="broken" if texts else "ok",
-        number=len({*unknown, *both, *empty}),
-        found="; ".join(texts)
-        or f"{num_folds} {'fold' if num_folds == 1 else 'folds'}, {len(folds)} different; no case "
-        "both trains and validates",
-        advice="correct splits_final.json in nnUNet_preprocessed" if texts else "",
-        details={"unknown": unknown, "both": both, "empty": empty},
-    )
-
-
+@check
 def check_test_cases(
-    training: Mapping[str, Sequence[Path]],
-    test: Mapping[str, Sequence[Path]],
+    training_files: Mapping[str, Sequence[Path]],
+    test_files: Mapping[str, Sequence[Path]],
     declared_test: Mapping[str, Sequence[str]],
     equal_files: Mapping[Path, Path],
 ) -> Finding:
@@ -120,26 +126,26 @@ def check_test_cases(
 
     Parameters
     ----------
-    training, test
+    training_files, test_files
         Image files of every case.
     declared_test
         Test cases that a split of the project names, by the file that does.
     equal_files
         For image files of test cases, a training file of the same content.
     """
-    owners = {file: case for case, files in training.items() for file in files}
+    owners = {file: case for case, files in training_files.items() for file in files}
     leaks: dict[str, str] = {}
     for file, cases in declared_test.items():
         for case in cases:
-            if case in training:
+            if case in training_files:
                 leaks[case] = f"{case} is a test case in {file}"
-    for case, files in test.items():
+    for case, files in test_files.items():
         same = next((equal_files[f] for f in files if f in equal_files), None)
-        if case in training:
+        if case in training_files:
             leaks[case] = f"{case} is in imagesTs and in training"
         elif same is not None:
             leaks[case] = f"{case} of imagesTs is the training case {owners[same]}"
-    count = len({*test, *(c for cases in declared_test.values() for c in cases)})
+    count = len({*test_files, *(c for cases in declared_test.values() for c in cases)})
     return Finding(
         check="test cases",
         verdict="broken" if leaks else "ok",

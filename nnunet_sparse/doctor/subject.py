@@ -9,12 +9,13 @@ from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import IGNORE, LabelError, LabelRule, declared_labels
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
-from nnunet_sparse.doctor.plans_file import Plans, choose_plans, resolved
+from nnunet_sparse.doctor.plans_file import choose_plans
+from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.trainers.repeats import NUM_STOCK_FOLDS
 
 # the split that nnU-Net makes where there is none
-_NUM_STOCK_FOLDS = 5
 _STOCK_SPLIT_SEED = 12345
 
 
@@ -94,7 +95,7 @@ class Subject:
     def resolved(self, configuration: str) -> dict[str, Any]:
         """A configuration with what it inherits."""
         assert self.plans is not None
-        return resolved(self.plans, configuration)
+        return configuration_of(self.plans, configuration)
 
     def data_folder(self, configuration: str) -> Path:
         """Folder of a configuration's preprocessed data; it need not exist."""
@@ -175,12 +176,12 @@ def read_folds(subject: Subject) -> list[Fold]:
     for file in files:
         if file.is_file():
             return _grouped(read_splits(file))
-    if len(subject.labelled) < _NUM_STOCK_FOLDS:
+    if len(subject.labelled) < NUM_STOCK_FOLDS:
         return []
     from nnunetv2.utilities.crossval_split import generate_crossval_split
 
     splits = generate_crossval_split(
-        sorted(subject.labelled), seed=_STOCK_SPLIT_SEED, n_splits=_NUM_STOCK_FOLDS
+        sorted(subject.labelled), seed=_STOCK_SPLIT_SEED, n_splits=NUM_STOCK_FOLDS
     )
     return _grouped(splits)
 
@@ -188,7 +189,7 @@ def read_folds(subject: Subject) -> list[Fold]:
 def _with_own_batches(plans: Plans) -> list[str]:
     """All configurations but the later stages of cascades, whose batches are those of others."""
     names = list(plans["configurations"])
-    return [name for name in names if not resolved(plans, name).get("previous_stage")]
+    return [name for name in names if not configuration_of(plans, name).get("previous_stage")]
 
 
 def _check_labels(raw: RawDataset) -> None:

@@ -156,7 +156,7 @@ def _check_trainer(grid: Grid, configuration: Configuration) -> None:
 
 
 def _find_trainer(grid: Grid, configuration: Configuration) -> Any:
-    from nnunet_sparse.doctor.batches import find_trainer
+    from nnunet_sparse.trainers.trainer_classes import find_trainer
 
     name = configuration.trainer
     try:

@@ -165,7 +165,7 @@ def _paper(base: str) -> str:
         return ""
     lines = ["    configurations:            # the paper's"]
     for name, training in PAPER.items():
-        if training.task == task and name != "SparseTrainerAttentionUNet3D":
+        if training.task == task and training.is_main:
             lines += [
                 f"      - configuration: {training.configuration}",
                 f"        trainer: {name}",

@@ -6,7 +6,8 @@ annotated voxels alone: the others change neither its value nor any gradient. Lo
 float32, whatever the logits are. A batch without annotated voxels costs 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -134,8 +135,8 @@ def build_loss(
     Parameters
     ----------
     name
-        ``ce``: cross entropy; ``dice_ce``: soft Dice and cross entropy; ``dice_focal``: soft Dice
-        and focal loss.
+        One of ``LOSSES``: terms, joined by ``_``, that are summed. ``ce``: cross entropy;
+        ``dice``: soft Dice; ``focal``: focal loss.
     ignore_label
         Target of voxels that are not annotated; None if all are.
     class_weights
@@ -150,12 +151,13 @@ def build_loss(
     """
     if name not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {name!r}")
-    cross_entropy = MaskedCrossEntropy(ignore_label, class_weights)
-    if name == "ce":
-        return cross_entropy
-    dice = MaskedSoftDice(ignore_label, smooth)
-    other = cross_entropy if name == "dice_ce" else MaskedFocal(ignore_label, gamma)
-    return SumOfLosses(dice, other)
+    terms: dict[str, Callable[[], nn.Module]] = {
+        "ce": partial(MaskedCrossEntropy, ignore_label, class_weights),
+        "dice": partial(MaskedSoftDice, ignore_label, smooth),
+        "focal": partial(MaskedFocal, ignore_label, gamma),
+    }
+    chosen = [terms[term]() for term in name.split("_")]
+    return chosen[0] if len(chosen) == 1 else SumOfLosses(*chosen)
 
 
 def _classes(target: torch.Tensor, ignore_label: int | None) -> tuple[torch.Tensor, torch.Tensor]:

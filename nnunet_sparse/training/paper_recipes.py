@@ -1,4 +1,7 @@
-"""The paper's trainings: which network, with which recipe, for which task.
+"""The paper's trainers: which network, with which recipe, for which task.
+
+Everything that names them follows from the table here: the classes, nnU-Net's look-up, what
+planning says about them, and the grid's experiment files.
 
 Numbers are those of Zhang, Kramer and Mazurowski (MIDL 2026, appendix G); where the paper is silent
 the value is a decision of this project, listed in docs/recipes.md.
@@ -10,7 +13,7 @@ from nnunet_sparse.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class PaperTraining:
+class PaperTrainer:
     """A network of the paper and its recipe.
 
     Attributes
@@ -25,6 +28,8 @@ class PaperTraining:
         The paper's task; ``PaperPlanner`` with this name plans it.
     recipe
         Everything else.
+    is_main
+        Whether it is one of the paper's six trainers; the others check one of these.
     """
 
     network: str
@@ -32,6 +37,7 @@ class PaperTraining:
     dimensions: int
     task: str
     recipe: Recipe
+    is_main: bool = True
 
     @property
     def configuration(self) -> str:
@@ -53,8 +59,8 @@ _ATLAS_3D = Recipe(
     patch_centres={"background": 0.3, "target": 0.55, "unannotated": 0.15},
 )
 
-PAPER: dict[str, PaperTraining] = {
-    "SparseTrainerInceptionUNet": PaperTraining(
+PAPER: dict[str, PaperTrainer] = {
+    "SparseTrainerInceptionUNet": PaperTrainer(
         "Inception-UNet (Punn and Agarwal 2020)",
         "inception_unet",
         2,
@@ -71,7 +77,7 @@ PAPER: dict[str, PaperTraining] = {
             augmentation=("bias_field", "elastic", "flip"),
         ),
     ),
-    "SparseTrainerSegFormer": PaperTraining(
+    "SparseTrainerSegFormer": PaperTrainer(
         "SegFormer-B3 (Xie et al. 2021)",
         "segformer",
         2,
@@ -88,7 +94,7 @@ PAPER: dict[str, PaperTraining] = {
             pretrained=True,
         ),
     ),
-    "SparseTrainerCAMWNet": PaperTraining(
+    "SparseTrainerCAMWNet": PaperTrainer(
         "CAM-WNet (Liu et al. 2022)",
         "cam_wnet",
         2,
@@ -106,7 +112,7 @@ PAPER: dict[str, PaperTraining] = {
             pretrained=True,
         ),
     ),
-    "SparseTrainerUNet3D": PaperTraining(
+    "SparseTrainerUNet3D": PaperTrainer(
         "3D U-Net (Cicek et al. 2016)",
         "unet3d",
         3,
@@ -124,7 +130,7 @@ PAPER: dict[str, PaperTraining] = {
             patch_centres=_LITS17_CENTRES,
         ),
     ),
-    "SparseTrainerSegResNet": PaperTraining(
+    "SparseTrainerSegResNet": PaperTrainer(
         "SegResNet (Myronenko 2019)",
         "segresnet",
         3,
@@ -139,11 +145,25 @@ PAPER: dict[str, PaperTraining] = {
             augmentation=("affine", "flip"),
         ),
     ),
-    "SparseTrainerUNETR": PaperTraining(
+    "SparseTrainerUNETR": PaperTrainer(
         "UNETR (Hatamizadeh et al. 2022)", "unetr", 3, "ATLAS", _ATLAS_3D
     ),
-    "SparseTrainerAttentionUNet3D": PaperTraining(
-        "Attention U-Net (Oktay et al. 2018)", "attention_unet3d", 3, "ATLAS", _ATLAS_3D
+    "SparseTrainerAttentionUNet3D": PaperTrainer(
+        "Attention U-Net (Oktay et al. 2018)",
+        "attention_unet3d",
+        3,
+        "ATLAS",
+        _ATLAS_3D,
+        is_main=False,  # the paper checks UNETR with it
     ),
 }
 """By name of the trainer."""
+
+
+def trainers_for(task: str | None, configuration: str) -> list[str]:
+    """Names of the paper's trainers for a task and nnU-Net's configuration; none for no task."""
+    return [
+        name
+        for name, trainer in PAPER.items()
+        if (trainer.task, trainer.configuration) == (task, configuration)
+    ]

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained, in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -85,22 +86,17 @@ def find_weights(architecture: str) -> Path:
         own = Path(folder).expanduser() / weights.name
         if weights.is_complete(own):
             return own
-    try:
-        with _short_timeout():
-            return _from_hub(weights) if weights.repository else _from_torch(weights)
-    except SparseError:
-        raise
-    except Exception as error:
-        what = weights.name
-        if weights.files:
-            what += " with " + " or ".join(" and ".join(names) for names in weights.files)
-        where = f"in {folder}" if folder else f"in a folder and set {WEIGHTS_FOLDER} to it"
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise SparseError(
-            f"the pretrained weights {weights.name} are not there and could not be downloaded: get "
-            f"{weights.address} and put it as {what} {where}, or make plans that do without them: "
-            f"nnsparse_plan_and_preprocess ... -p NEW_NAME --set recipe.pretrained=false ({reason})"
-        ) from None
+    what = weights.name
+    if weights.files:
+        what += " with " + " or ".join(" and ".join(names) for names in weights.files)
+    where = f"in {folder}" if folder else f"in a folder and set {WEIGHTS_FOLDER} to it"
+    advice = (
+        f"the pretrained weights {weights.name} are not there and could not be downloaded: get "
+        f"{weights.address} and put it as {what} {where}, or make plans that do without them: "
+        "nnsparse_plan_and_preprocess ... -p NEW_NAME --set recipe.pretrained=false"
+    )
+    with explained(lambda error: f"{advice} ({in_one_line(error)[:200]})"), _short_timeout():
+        return _from_hub(weights) if weights.repository else _from_torch(weights)
 
 
 def _from_torch(weights: PretrainedWeights) -> Path:

@@ -27,7 +27,8 @@ from nnunet_sparse.training.sampling import PLACEMENTS
 from nnunet_sparse.training.schedules import SCHEDULES
 
 AUGMENTATIONS = ("bias_field", "elastic", "affine", "flip")
-LOSSES = ("ce", "dice_ce", "dice_focal")
+# in words for tables; names are those of the terms, joined by "_"
+LOSSES = {"ce": "cross entropy", "dice_ce": "soft Dice + CE", "dice_focal": "soft Dice + focal"}
 OPTIMIZERS = ("adamw", "sgd")
 DECIDED_BY_RECIPE = (
     "num_epochs",

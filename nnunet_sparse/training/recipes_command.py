@@ -5,11 +5,10 @@ import json
 from collections.abc import Sequence
 
 from nnunet_sparse.system.command import CommandParser, run_command
-from nnunet_sparse.training.paper_recipes import PAPER, PaperTraining
+from nnunet_sparse.training.paper_recipes import PAPER, PaperTrainer
 from nnunet_sparse.training.pretrained import PRETRAINED
-from nnunet_sparse.training.recipe import Recipe
-
-_LOSSES = {"ce": "cross entropy", "dice_ce": "soft Dice + CE", "dice_focal": "soft Dice + focal"}
+from nnunet_sparse.training.recipe import LOSSES, Recipe
+from nnunet_sparse.training.schedules import SCHEDULES
 
 
 def recipe_table() -> str:
@@ -20,12 +19,12 @@ def recipe_table() -> str:
         "| trainer | network | planner, configuration | batch, patch (z, y, x), spacing in mm |",
         "|---|---|---|---|",
     ]
-    for name, training in PAPER.items():
-        size = TASKS[training.task].sizes[training.dimensions]
-        spacing = TASKS[training.task].spacing[3 - training.dimensions :]
+    for name, trainer in PAPER.items():
+        size = TASKS[trainer.task].sizes[trainer.dimensions]
+        spacing = TASKS[trainer.task].spacing[3 - trainer.dimensions :]
         lines.append(
-            f"| `{name}` | {training.network} "
-            f"| `PaperPlanner{training.task}`, {training.configuration} "
+            f"| `{name}` | {trainer.network} "
+            f"| `PaperPlanner{trainer.task}`, {trainer.configuration} "
             f"| {size.batch_size}, {_sides(size.patch_size)}, {_sides(spacing)} |"
         )
     lines += [
@@ -34,7 +33,7 @@ def recipe_table() -> str:
         "| augmentation | patch centres | encoder |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [f"| `{name}` | {_recipe(training)} |" for name, training in PAPER.items()]
+    lines += [f"| `{name}` | {_recipe(trainer)} |" for name, trainer in PAPER.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -43,15 +42,15 @@ def option_table() -> str:
     from nnunet_sparse.architectures.architecture import architecture_options
 
     lines = ["| trainer | `recipe.network`, with its defaults |", "|---|---|"]
-    for name, training in PAPER.items():
-        options = json.dumps(architecture_options(training.architecture))
+    for name, trainer in PAPER.items():
+        options = json.dumps(architecture_options(trainer.architecture))
         lines.append(f"| `{name}` | `{options}` |")
     return "\n".join(lines) + "\n"
 
 
-def _recipe(training: PaperTraining) -> str:
-    recipe = training.recipe
-    loss = _LOSSES[recipe.loss]
+def _recipe(trainer: PaperTrainer) -> str:
+    recipe = trainer.recipe
+    loss = LOSSES[recipe.loss]
     if recipe.class_weights:
         loss += f" ({_pairs(recipe.class_weights)})"
     optimizer = f"{'AdamW' if recipe.optimizer == 'adamw' else 'SGD'}, weight decay "
@@ -59,9 +58,9 @@ def _recipe(training: PaperTraining) -> str:
     if recipe.optimizer == "sgd":
         optimizer += f", momentum {recipe.momentum:g}"
     centres = _pairs(recipe.patch_centres) or "uniform"
-    if training.dimensions == 2:
+    if trainer.dimensions == 2:
         centres = "annotated slices, uniform"
-    weights = PRETRAINED[training.architecture].name if recipe.pretrained else "from scratch"
+    weights = PRETRAINED[trainer.architecture].name if recipe.pretrained else "from scratch"
     augmentation = ", ".join(name.replace("_", " ") for name in recipe.augmentation)
     return " | ".join(
         (str(recipe.iterations), loss, optimizer, _rate(recipe), augmentation, centres, weights)
@@ -69,12 +68,7 @@ def _recipe(training: PaperTraining) -> str:
 
 
 def _rate(recipe: Recipe) -> str:
-    schedule = {
-        "constant": "constant",
-        "poly": f"poly {recipe.power:g}",
-        "step": f"times {recipe.factor:g} every {recipe.period}",
-        "cosine": "cosine to 0",
-    }[recipe.schedule]
+    schedule = SCHEDULES[recipe.schedule].format_map(recipe.to_dict())
     return f"{recipe.initial_lr:g}, {schedule}"
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-SCHEDULES = ("constant", "poly", "step", "cosine")
+SCHEDULES = {
+    "constant": "constant",
+    "poly": "poly {power:g}",
+    "step": "times {factor:g} every {period}",
+    "cosine": "cosine to 0",
+}
+"""In words for tables, with options of recipes in braces."""
 
 
 def learning_rate(

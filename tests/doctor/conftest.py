@@ -12,7 +12,7 @@ import pytest
 from tiny import write_volume
 
 from nnunet_sparse.doctor.examine import examine
-from nnunet_sparse.doctor.finding import Finding, Report
+from nnunet_sparse.doctor.finding import Diagnosis, Finding
 from nnunet_sparse.doctor.subject import open_subject
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -180,7 +180,7 @@ class Toy:
             "nnsparse": self.settings,
         }
 
-    def examine(self, configuration: str | None = None, **arguments: Any) -> Report:
+    def examine(self, configuration: str | None = None, **arguments: Any) -> Diagnosis:
         subject = open_subject(self.paths, "600", None, configuration)
         arguments = {"trainer": "SparseTrainer", "num_batches": 12} | arguments
         return examine(subject, **arguments)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nnunet_sparse.doctor.batch_checks import BatchFacts, check_levels, check_offsets
-from nnunet_sparse.doctor.batches import IGNORED, Patch, open_batches
+from nnunet_sparse.doctor.batches import open_batches
+from nnunet_sparse.doctor.patch import IGNORED, Patch
 from nnunet_sparse.doctor.subject import open_subject
 
 

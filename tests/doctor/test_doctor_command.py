@@ -6,7 +6,7 @@ from matplotlib.image import imread
 from tiny import tree
 
 from nnunet_sparse.doctor.doctor_command import main, picture_files
-from nnunet_sparse.doctor.finding import Finding, Report
+from nnunet_sparse.doctor.finding import Diagnosis, Finding
 from nnunet_sparse.doctor.findings_table import format_report
 
 QUICK = ["-d", "600", "-nb", "2", "-np", "1"]
@@ -122,7 +122,7 @@ def test_the_table_is_aligned():
         Finding("another", "broken", 0.5, "half", "mend it", stock=0.25, configuration="2d"),
         Finding("third", "ok", 2.5, "far", stock=26.25, unit="SD"),
     ]
-    text = format_report(Report("Dataset001_X", "plans", "Trainer", findings, []))
+    text = format_report(Diagnosis("Dataset001_X", "plans", "Trainer", findings, []))
     assert text.splitlines()[2:-2] == [
         "verdict  check    configuration   number   nnU-Net",
         "ok       first                        12",
@@ -137,5 +137,5 @@ def test_the_table_is_aligned():
 
 def test_numbers_that_are_not_finite_are_null():
     finding = Finding("x", "ok", float("nan"), "", details={"a": [float("inf"), 1]})
-    content = Report("d", None, "t", [finding], []).to_json()["findings"][0]
+    content = Diagnosis("d", None, "t", [finding], []).to_json()["findings"][0]
     assert (content["number"], content["details"]) == (None, {"a": [None, 1]})

@@ -11,7 +11,6 @@ from nnunet_sparse.planners.paper_planner import (
     PaperPlannerDBC,
     PaperPlannerLiTS17,
 )
-from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
 from nnunet_sparse.planners.plan_and_preprocess import main, plan_and_preprocess
 from nnunet_sparse.planners.planner_classes import (
     default_plans_name,
@@ -19,7 +18,9 @@ from nnunet_sparse.planners.planner_classes import (
     task_of,
     with_scale,
 )
+from nnunet_sparse.planners.training_commands import training_lines
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.training.paper_recipes import trainers_for
 from nnunet_sparse.training.paper_tasks import TASKS, PaperSize, fitted, scaled
 
 # sizes of the paper's images (z, y, x)
@@ -191,12 +192,12 @@ def test_bad_scales(planner, scale, message):
 
 
 def test_trainers_of_a_planner():
-    assert paper_trainers("PaperPlannerATLAS", "2d") == ["SparseTrainerCAMWNet"]
-    assert paper_trainers("PaperPlannerATLAS", "3d_fullres") == [
+    assert trainers_for(task_of("PaperPlannerATLAS"), "2d") == ["SparseTrainerCAMWNet"]
+    assert trainers_for(task_of("PaperPlannerATLAS"), "3d_fullres") == [
         "SparseTrainerUNETR",
         "SparseTrainerAttentionUNet3D",
     ]
-    assert paper_trainers("SmallPlanner", "2d") == []
+    assert trainers_for(task_of("SmallPlanner"), "2d") == []
 
 
 def test_commands_and_memory_are_told(tmp_path):

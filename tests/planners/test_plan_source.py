@@ -262,7 +262,13 @@ def test_a_base_without_its_split_is_refused(paths, base):  # noqa: ARG001
 
 
 def test_a_further_variant_needs_no_torch():
-    modules = ("plan_and_preprocess", "steps", "plan_source", "registry", "splits", "step_record")
+    modules = (
+        "plan_and_preprocess",
+        "preprocessing",
+        "plan_source",
+        "planner_classes",
+        "planning_input",
+    )
     imports = "\n".join(f"import nnunet_sparse.planners.{module}" for module in modules)
     code = f"import sys\n{imports}\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

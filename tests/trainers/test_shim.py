@@ -1,11 +1,13 @@
 import importlib.util
 import multiprocessing
+import pickle
 import subprocess
 import sys
 
 import pytest
 
 from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
+from nnunet_sparse.trainers.trainer_classes import OURS, find_trainer, own_trainer
 
 SHIM = ext_trainers_folder() / "nnunet_sparse_trainers_shim.py"
 
@@ -19,9 +21,16 @@ def shim():
 
 
 def test_every_listed_trainer_exists(shim):
-    for name in shim._MODULES:
+    for name in OURS:
         assert getattr(shim, name).__name__ == name
         assert name in dir(shim)
+
+
+def test_processes_can_be_given_the_classes():
+    for name in OURS:
+        trainer = own_trainer(name)
+        assert pickle.loads(pickle.dumps(trainer)) is trainer
+        assert find_trainer(name) is trainer
 
 
 def test_other_names_do_not_exist(shim):

@@ -1,24 +1,13 @@
-"""What the command says about the paper's trainers after planning."""
+"""What the command says about trainings after planning: their command lines and memory."""
 
 import json
 from pathlib import Path
 
-from nnunet_sparse.planners.planner_classes import task_of
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.training.paper_recipes import PAPER
 from nnunet_sparse.training.roles import resolve_roles
 from nnunet_sparse.training.settings import BLOCK
-
-
-def paper_trainers(planner: str, configuration: str) -> list[str]:
-    """Trainers of the paper for a planner and a configuration; none for planners of others."""
-    task = task_of(planner)
-    return [
-        name
-        for name, training in PAPER.items()
-        if (training.task, training.configuration) == (task, configuration)
-    ]
 
 
 def training_lines(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> list[str]:
@@ -27,7 +16,7 @@ def training_lines(trainer: str, plans: Plans, configuration: str, preprocessed:
     Parameters
     ----------
     trainer
-        One of :func:`paper_trainers`, or any other.
+        Name of any trainer.
     plans
         Plans of the data set.
     configuration
@@ -57,13 +46,13 @@ def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) 
     """
     from nnunet_sparse.training.memory import training_memory
 
-    training, planned = PAPER[trainer], configuration_of(plans, configuration)
-    recipe = training.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
+    paper, planned = PAPER[trainer], configuration_of(plans, configuration)
+    recipe = paper.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
     dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
     resolve_roles(dataset_json, recipe.roles)
     labels = [name for name in dataset_json["labels"] if name != "ignore"]
     memory = training_memory(
-        training.architecture,
+        paper.architecture,
         len(dataset_json["channel_names"]),
         len(labels),
         planned["patch_size"],
