@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from nnunet_sparse.dataset_tools.interpolate import InterpolatedDataset, interpolate_dataset
-from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
 from nnunet_sparse.interpolation.train_interpolator_command import (
     add_network_arguments,
@@ -99,7 +99,7 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
         args.one_way,
         args.verify,
         args.min_confidence,
-        args.preset or DEFAULT_PRESET,
+        args.preset or DEFAULT_INTERPOLATOR_PRESET,
         args.interpolator_seed,
         parse_changes(args.change),
     )

@@ -28,8 +28,8 @@ from nnunet_sparse.dataset_tools.make_dataset import (
     check_axis,
     make_dataset,
 )
-from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
-from nnunet_sparse.features.feature_store import MaeRequest
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET, MAE_PRESETS
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
@@ -190,8 +190,8 @@ def add_mae_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--mae",
-        choices=PRESET_NAMES,
-        default=DEFAULT_PRESET,
+        choices=tuple(MAE_PRESETS),
+        default=DEFAULT_MAE_PRESET,
         help="size of the masked autoencoder (default: %(default)s)",
     )
     group.add_argument(

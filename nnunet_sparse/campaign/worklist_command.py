@@ -31,8 +31,8 @@ from nnunet_sparse.dataset_tools.make_dataset_command import (
     add_selector_arguments,
     mae_request,
 )
-from nnunet_sparse.features.default import DEFAULT_PRESET
-from nnunet_sparse.features.feature_store import MaeRequest
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
 from nnunet_sparse.system.command import (
@@ -357,7 +357,7 @@ def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:
     if first is not None and selector == first.selector and not args.parameters:
         parameters = first.parameters
     mae = mae_request(args)
-    if first is not None and (mae.preset, mae.seed) == (DEFAULT_PRESET, 0):
+    if first is not None and (mae.preset, mae.seed) == (DEFAULT_MAE_PRESET, 0):
         mae = MaeRequest(first.mae, first.mae_seed)
     return Variant(
         rho=args.rho,

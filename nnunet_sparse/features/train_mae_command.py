@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from nnunet_sparse.data.training_images import find_training_images
-from nnunet_sparse.features.feature_store import slice_features, train_mae
+from nnunet_sparse.features.feature_store import slice_features
 from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
 
 
@@ -43,11 +43,10 @@ def _run(args: argparse.Namespace) -> None:
 
     images = find_training_images(args)
     mae = mae_request(args)
-    which = images.paths, images.raw, images.cases, images.axis, mae, args.num_processes
-    folder = train_mae(*which, args.overwrite)
-    features = slice_features(*which)
+    model = mae.train(images, args.num_processes, args.overwrite)
+    features = slice_features(images, mae, args.num_processes)
     count = sum(len(values) for values in features.values.values())
     print(
         f"features: {count} slices of {len(features.values)} training volumes, axis {images.axis}"
     )
-    print(f"folder:   {folder} (loss.png, reconstructions.png)")
+    print(f"folder:   {model.path} (loss.png, reconstructions.png)")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.label_files import read_label
@@ -23,6 +23,11 @@ from nnunet_sparse.system.atomic import replace_folder, write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.software import software
+
+if TYPE_CHECKING:
+    from nnunet_sparse.data.training_images import TrainingImages
+    from nnunet_sparse.features.mae_request import MaeRequest
+    from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 
 Facts = dict[str, Any]
 # with fewer threads nnU-Net's processes for prediction are not worth their start
@@ -119,53 +124,29 @@ def _ask_network(_: Work, base: Base) -> Facts:
 
 def _do_features(work: Work, base: Base) -> Facts:
     """Train a masked autoencoder and keep the features of all training slices."""
-    from nnunet_sparse.features.feature_store import slice_features, train_mae
+    from nnunet_sparse.features.feature_store import slice_features
 
     images, request = _images(work, base), _mae(work)
-    where = (images.paths, images.raw, images.cases, images.axis, request, work.num_processes)
-    train_mae(*where)
-    slice_features(*where)
+    request.train(images, work.num_processes)
+    slice_features(images, request, work.num_processes)
     return {}
 
 
 def _features_are_there(work: Work, base: Base) -> bool:
-    from nnunet_sparse.features.feature_store import mae_model
-
-    images = _images(work, base)
-    return mae_model(images.paths, images.raw.name, _mae(work), images.axis).checkpoint.is_file()
+    return _mae(work).model_of(_images(work, base)).checkpoint.is_file()
 
 
 def _do_interpolator(work: Work, base: Base) -> Facts:
     """Train the network that carries labels between slices."""
-    from nnunet_sparse.interpolation.interpolator_store import (
-        InterpolatorRequest,
-        train_interpolator,
-    )
-
-    images = _images(work, base)
-    train_interpolator(
-        images.paths,
-        images.raw,
-        images.cases,
-        images.axis,
-        InterpolatorRequest(device=work.device),
-        work.num_processes,
-    )
+    _interpolator(work).train(_images(work, base), work.num_processes)
     return {}
 
 
 def _interpolator_is_there(work: Work, base: Base) -> bool:
-    from nnunet_sparse.interpolation.interpolator_store import (
-        InterpolatorRequest,
-        interpolator_model,
-    )
-
-    images = _images(work, base)
-    model = interpolator_model(images.paths, images.raw.name, InterpolatorRequest(), images.axis)
-    return model.checkpoint.is_file()
+    return _interpolator(work).model_of(_images(work, base)).checkpoint.is_file()
 
 
-def _images(work: Work, base: Base) -> Any:
+def _images(work: Work, base: Base) -> "TrainingImages":
     from nnunet_sparse.data.split import SplitRequest
     from nnunet_sparse.data.training_images import open_training_images
 
@@ -173,10 +154,16 @@ def _images(work: Work, base: Base) -> Any:
     return open_training_images(work.grid.paths, name, base.task.axis, SplitRequest())
 
 
-def _mae(work: Work) -> Any:
-    from nnunet_sparse.features.feature_store import MaeRequest
+def _mae(work: Work) -> "MaeRequest":
+    from nnunet_sparse.features.mae_request import MaeRequest
 
     return MaeRequest(device=work.device)
+
+
+def _interpolator(work: Work) -> "InterpolatorRequest":
+    from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
+
+    return InterpolatorRequest(device=work.device)
 
 
 # --- data sets

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET, PRESETS
-from nnunet_sparse.interpolation.interpolator_store import InterpolatorRequest, change_names
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
+from nnunet_sparse.interpolation.interpolator_request import (
+    InterpolatorRequest,
+    PresetChanges,
+    change_names,
+)
 from nnunet_sparse.interpolation.nearest import interpolate_nearest
-from nnunet_sparse.interpolation.network_input import Volume
 from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
 from nnunet_sparse.interpolation.shape import interpolate_shape
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.interpolation.verification import verified
 from nnunet_sparse.system.errors import SparseError
 
@@ -45,9 +49,9 @@ class Interpolation:
     one_way: bool = False
     verify: bool = False
     min_confidence: float = 0.0
-    preset: str = DEFAULT_PRESET
+    preset: str = DEFAULT_INTERPOLATOR_PRESET
     network_seed: int = 0
-    changes: tuple[tuple[str, Any], ...] = ()
+    changes: PresetChanges = ()
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -56,15 +60,13 @@ class Interpolation:
             )
         if not 0 <= self.min_confidence <= 1:
             raise SparseError(f"min_confidence must lie in [0, 1], got {self.min_confidence:g}")
-        if self.preset not in PRESETS:
-            raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
         if self.method != NETWORK_METHOD:
             for option in ("one_way", "verify"):
                 if getattr(self, option):
                     raise SparseError(
                         f"{option} works with {NETWORK_METHOD}, not with {self.method}"
                     )
-            object.__setattr__(self, "preset", DEFAULT_PRESET)
+            object.__setattr__(self, "preset", DEFAULT_INTERPOLATOR_PRESET)
             object.__setattr__(self, "network_seed", 0)
             object.__setattr__(self, "changes", ())
         # as JSON gives them, and without what is the preset's anyway
@@ -88,7 +90,7 @@ class Interpolation:
             parts.append("oneway")
         if self.verify:
             parts.append("verified")
-        if self.preset != DEFAULT_PRESET:
+        if self.preset != DEFAULT_INTERPOLATOR_PRESET:
             parts.append(self.preset)
         if self.network_seed:
             parts.append(f"net{self.network_seed}")
@@ -97,7 +99,7 @@ class Interpolation:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
 
-    def warp(self, network: Any, volume: Volume) -> Warp:
+    def warp(self, network: Any, volume: SliceStack) -> Warp:
         """What moves labels between slices of a volume."""
         from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 

@@ -7,15 +7,11 @@ from typing import Any
 
 from nnunet_sparse.data.training_images import find_training_images
 from nnunet_sparse.interpolation.interpolator_presets import (
-    DEFAULT_PRESET,
-    PRESETS,
+    DEFAULT_INTERPOLATOR_PRESET,
+    INTERPOLATOR_PRESETS,
     InterpolatorPreset,
 )
-from nnunet_sparse.interpolation.interpolator_store import (
-    InterpolatorRequest,
-    load_interpolator,
-    train_interpolator,
-)
+from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 from nnunet_sparse.system.command import (
     CommandParser,
     add_num_processes,
@@ -63,9 +59,9 @@ def add_network_arguments(group: argparse._ArgumentGroup, of_any_method: bool = 
     """Add the options that name a network; None is the default if there may be no network."""
     group.add_argument(
         "--preset",
-        choices=tuple(PRESETS),
-        default=None if of_any_method else DEFAULT_PRESET,
-        help=f"length of the training (default: {DEFAULT_PRESET})",
+        choices=tuple(INTERPOLATOR_PRESETS),
+        default=None if of_any_method else DEFAULT_INTERPOLATOR_PRESET,
+        help=f"length of the training (default: {DEFAULT_INTERPOLATOR_PRESET})",
     )
     group.add_argument(
         "--interpolator_seed",
@@ -114,15 +110,7 @@ def _run(args: argparse.Namespace) -> None:
     changes = parse_changes(args.change)
     request = InterpolatorRequest(args.preset, args.interpolator_seed, args.device, changes)
     images = find_training_images(args)
-    model = train_interpolator(
-        images.paths,
-        images.raw,
-        images.cases,
-        images.axis,
-        request,
-        args.num_processes,
-        args.overwrite,
-    )
-    load_interpolator(model, "cpu")  # which refuses one that is damaged
+    model = request.train(images, args.num_processes, args.overwrite)
+    request.restore(model)  # refuses one that is damaged
     print(f"trained on: {len(images.cases)} training volumes, axis {images.axis}")
     print(f"folder:     {model.path} (loss.png, reconstructions.png)")

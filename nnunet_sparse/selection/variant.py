@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from nnunet_sparse.features.default import DEFAULT_PRESET
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.selection.budget import Budget, check_share, share_name
 from nnunet_sparse.selectors import Selector, get_selector
 from nnunet_sparse.system.errors import SparseError
@@ -61,7 +61,7 @@ class Variant:
     slices_per_volume: int | None = None
     budget: int | None = None
     min_per_volume: int = 0
-    mae: str = DEFAULT_PRESET
+    mae: str = DEFAULT_MAE_PRESET
     mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     interpolation: Mapping[str, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Variant:
         changed = {key: given[key] for key in sorted(given) if given[key] != defaults[key]}
         object.__setattr__(self, "parameters", changed)
         if "features" not in chooser.uses:
-            object.__setattr__(self, "mae", DEFAULT_PRESET)
+            object.__setattr__(self, "mae", DEFAULT_MAE_PRESET)
             object.__setattr__(self, "mae_seed", 0)
         _ = self.slices
         check_share("s", self.s)
@@ -129,7 +129,7 @@ class Variant:
         """
         parts = [base_suffix, self.slices.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
-        if self.mae != DEFAULT_PRESET:
+        if self.mae != DEFAULT_MAE_PRESET:
             parts.append(self.mae)
         if self.mae_seed:
             parts.append(f"mae{self.mae_seed}")

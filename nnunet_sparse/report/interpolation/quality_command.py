@@ -18,10 +18,9 @@ from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.data.training_images import TrainingImages, find_training_images
 from nnunet_sparse.dataset_tools.interpolate_command import NETWORK_OPTIONS
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
-from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET
-from nnunet_sparse.interpolation.interpolator_store import load_interpolator, train_interpolator
-from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
+from nnunet_sparse.interpolation.slice_stack import read_slice_stack
 from nnunet_sparse.interpolation.train_interpolator_command import (
     add_network_arguments,
     parse_changes,
@@ -112,7 +111,7 @@ def _run(args: argparse.Namespace) -> None:
     ways = [
         replace(
             WAYS[method],
-            preset=args.preset or DEFAULT_PRESET,
+            preset=args.preset or DEFAULT_INTERPOLATOR_PRESET,
             network_seed=args.interpolator_seed,
             changes=changes,
         )
@@ -136,10 +135,8 @@ def _run(args: argparse.Namespace) -> None:
     network, digest = None, None
     if any(way.uses_network for way in ways):
         request = next(way for way in ways if way.uses_network).network(args.device)
-        model = train_interpolator(
-            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
-        )
-        network, digest = load_interpolator(model, args.device), model.digest("interpolator")
+        trained = request.restore(request.train(images, args.num_processes))
+        network, digest = trained.network, trained.digest
     (output / "cases").mkdir(parents=True, exist_ok=True)
     write_json(output / _OPTIONS_FILE, asked)
     found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
@@ -195,16 +192,17 @@ def _chosen_slices(
 ) -> dict[str, dict[float, tuple[int, ...]]]:
     """Annotated slices of every case by density."""
     from nnunet_sparse.data.check_base import check_cases
-    from nnunet_sparse.features.feature_store import MaeRequest, slice_features, train_mae
+    from nnunet_sparse.features.feature_store import slice_features
+    from nnunet_sparse.features.mae_request import MaeRequest
     from nnunet_sparse.selection.choose_slices import choose_slices
 
     cls = selector_class(args.selector)
     checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
     features = None
     if "features" in cls.uses:
-        which = images.paths, images.raw, images.cases, images.axis, MaeRequest(device=args.device)
-        train_mae(*which, args.num_processes)
-        features = slice_features(*which, args.num_processes)
+        mae = MaeRequest(device=args.device)
+        mae.train(images, args.num_processes)
+        features = slice_features(images, mae, args.num_processes)
     chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
     for rho, variant in variants.items():
         selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
@@ -287,7 +285,7 @@ def _warps(
         return lambda _: (None, 0.0)
     from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
-    volume = read_volume(files.images, raw.reader(), axis)
+    volume = read_slice_stack(files.images, raw.reader(), axis)
     warp = CorrespondenceWarp(network, volume)
     start = time.perf_counter()
     # where they are not kept, every interpolation computes them
