@@ -21,12 +21,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bench_data import BenchData, base_name, open_paths
-from bench_runs import scores_of, train_missing, train_one
+from bench_data import BenchData, base_name
+from bench_runs import add_run_options, run_and_tabulate, scores_of
 from train_and_score import Experiment
 
 from nnunet_sparse.planners.planner_classes import default_plans_name
-from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -100,25 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=positive_int, default=3)
     parser.add_argument("--planner", default="SmallPlanner")
     parser.add_argument("--set", nargs="+", default=["num_epochs=20"], dest="settings")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--jobs", type=positive_int, default=1, help="trainings at a time")
-    parser.add_argument("--table", action="store_true", help="train nothing, show the table")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    add_run_options(parser)
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = open_paths(args.output)
-    if args.one:
-        train_one(paths, args.output, args.one, args.device)
-        return
-    cells = list(_cells(args, paths))
-    if not args.table:
-        # dense trainings belong to all densities
-        train_missing(__file__, cells, paths, args.output, args.device, args.jobs)
-    table = _table(cells, args.output)
-    write_text(args.output / "ablation.md", table)
-    print(table, end="")
+    run_and_tabulate(__file__, args, _cells, _table, "ablation.md")
 
 
 def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:

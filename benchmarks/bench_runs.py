@@ -1,20 +1,24 @@
 """Many trainings, each in a process of its own, which can be stopped and continued."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from bench_data import open_paths
 from train_and_score import Experiment, train_and_score
 
-from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.atomic import write_json, write_text
+from nnunet_sparse.system.command import positive_int
 from nnunet_sparse.system.paths import NnUNetPaths
 
+_Cell = TypeVar("_Cell")
 _THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "nnUNet_n_proc_DA": "0"}
 
 
@@ -33,6 +37,49 @@ def scores_of(output: Path, key: str, experiment: Experiment) -> dict[str, Any] 
         **json.loads(json.dumps(asdict(experiment)))
     )
     return dict(content["scores"]) if same else None
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of :func:`run_and_tabulate`."""
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--jobs", type=positive_int, default=1, help="trainings at a time")
+    parser.add_argument("--table", action="store_true", help="train nothing, show the table")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+
+
+def run_and_tabulate(
+    script: str,
+    args: argparse.Namespace,
+    cells_of: Callable[[argparse.Namespace, NnUNetPaths], Iterable[_Cell]],
+    table_of: Callable[[Sequence[_Cell], Path], str],
+    name: str,
+) -> None:
+    """Do what is asked for: all trainings and their table, the table only, or one training.
+
+    Parameters
+    ----------
+    script
+        Script that calls this function, which :func:`train_all` runs for each training.
+    args
+        With ``output`` and the options of :func:`add_run_options`.
+    cells_of
+        Makes the data sets and lists the trainings, each a dataclass with ``key`` and
+        ``experiment``; those of one key are one training.
+    table_of
+        Makes the table of the trainings whose results stand in a folder.
+    name
+        File of the table in that folder.
+    """
+    paths = open_paths(args.output)
+    if args.one:
+        train_one(paths, args.output, args.one, args.device)
+        return
+    cells = list(cells_of(args, paths))
+    if not args.table:
+        train_missing(script, cells, paths, args.output, args.device, args.jobs)
+    table = table_of(cells, args.output)
+    write_text(args.output / name, table)
+    print(table, end="")
 
 
 def train_one(paths: NnUNetPaths, output: Path, text: str, device: str) -> None:

@@ -13,19 +13,18 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bench_data import BenchData, base_name, open_paths
-from bench_runs import result_file, train_all, train_one
+from bench_data import BenchData, base_name
+from bench_runs import add_run_options, result_file, run_and_tabulate
 from train_and_score import Experiment
 
 from nnunet_sparse.planners.planner_classes import default_plans_name
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.pipeline import Runner
@@ -66,25 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", default="40", help="test cases (default: %(default)s)")
     parser.add_argument("--planner", default="SmallPlanner")
     parser.add_argument("--set", nargs="+", default=["num_epochs=10"], dest="settings")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--jobs", type=positive_int, default=1, help="trainings at a time")
-    parser.add_argument("--table", action="store_true", help="train nothing, show the table")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    add_run_options(parser)
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = open_paths(args.output)
-    if args.one:
-        train_one(paths, args.output, args.one, args.device)
-        return
-    cells = _cells(args, paths)
-    if not args.table:
-        todo = {c.key: asdict(c) for c in cells if not result_file(args.output, c.key).is_file()}
-        train_all(__file__, todo, paths, args.output, args.device, args.jobs)
-    table = _table(cells, args.output)
-    write_text(args.output / "selectors.md", table)
-    print(table, end="")
+    run_and_tabulate(__file__, args, _cells, _table, "selectors.md")
 
 
 def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> list[Cell]:

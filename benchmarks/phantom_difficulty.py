@@ -262,10 +262,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="of torch; another number gives slightly different scores (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, help="file to write, .md or .json")
-    return run_command(parser, _work, argv)
+    return run_command(parser, _run, argv)
 
 
-def _work(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     if args.output and args.output.suffix not in (".md", ".json"):
         raise SparseError(f"--output must end in .md or .json, got {args.output}")
     torch.set_num_threads(args.threads)

@@ -25,7 +25,8 @@ from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.planners.planner_classes import default_plans_name
 from nnunet_sparse.selection.slice_pictures import draw_predictions, draw_selection
 from nnunet_sparse.system.atomic import write_text
-from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
+from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.options import add_num_processes_option
 from nnunet_sparse.system.pipeline import Runner, Training, best_device, training_steps
 
 HEADER = "| configuration | rho | label | batched IoU | Dice | HD95 mm | NSD | training s |"
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-c", "--configurations", nargs="+", default=["2d", "3d_fullres"])
     parser.add_argument("--planner", default="SmallPlanner")
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="KEY=VALUE")
-    add_num_processes(parser)
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 

@@ -12,23 +12,22 @@ recipe's. On a GPU, with the paper's sizes, also memory and time of an iteration
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench_data import BenchData, base_name, open_paths
-from bench_runs import scores_of, train_missing, train_one
+from bench_data import BenchData, base_name
+from bench_runs import add_run_options, run_and_tabulate, scores_of
 from train_and_score import Experiment
 
 from nnunet_sparse.planners.planner_classes import default_plans_name
-from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.pipeline import Runner
 from nnunet_sparse.training.paper_recipes import PAPER
+from nnunet_sparse.training.settings import parse_assignments
 
 BASELINE = "SparseTrainer"
 # widths with which a CPU takes about as long as for SmallPlanner's U-Net
@@ -94,25 +93,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--iterations", type=positive_int, default=500)
     parser.add_argument("--planner", default="SmallPlanner")
     parser.add_argument("--published", action="store_true", help="networks as wide as published")
-    parser.add_argument("--set", nargs="+", default=[], dest="recipe", help="key=JSON of recipes")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--jobs", type=positive_int, default=1, help="trainings at a time")
-    parser.add_argument("--table", action="store_true", help="train nothing, show the table")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--set", nargs="+", default=[], dest="recipe", help="key=value of recipes")
+    add_run_options(parser)
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    paths = open_paths(args.output)
-    if args.one:
-        train_one(paths, args.output, args.one, args.device)
-        return
-    cells = list(_cells(args, paths))
-    if not args.table:
-        train_missing(__file__, cells, paths, args.output, args.device, args.jobs)
-    table = _table(cells, args.output)
-    write_text(args.output / "recipes.md", table)
-    print(table, end="")
+    run_and_tabulate(__file__, args, _cells, _table, "recipes.md")
 
 
 def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
@@ -125,7 +112,7 @@ def _cells(args: argparse.Namespace, paths: NnUNetPaths) -> Iterator[Cell]:
         "num_val_iterations_per_epoch": 1,
         "num_epochs": args.iterations // per_epoch,
     }
-    changes = {key: json.loads(value) for key, _, value in (t.partition("=") for t in args.recipe)}
+    changes = parse_assignments(f"recipe.{text}" for text in args.recipe).get("recipe", {})
     for data in args.data:
         dataset = source.variant(data, args.rho)
         for configuration in ("2d", "3d_fullres"):

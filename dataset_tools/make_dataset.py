@@ -7,6 +7,7 @@ from typing import Any
 
 from nnunet_sparse.data.check_base import CheckedCase, check_cases, check_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.folds import DEFAULT_REPEATS
 from nnunet_sparse.data.geometry import AXIS_CHOICES, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import Split, SplitRequest, find_split, keep_split
@@ -25,8 +26,6 @@ from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
-
-DEFAULT_REPEATS = 3
 
 
 @dataclass(frozen=True)

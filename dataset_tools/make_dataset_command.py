@@ -4,7 +4,6 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from nnunet_sparse.data.dataset_name import (
     FIRST_FREE_ID,
@@ -13,36 +12,42 @@ from nnunet_sparse.data.dataset_name import (
     parse_dataset_name,
     taken_ids,
 )
+from nnunet_sparse.data.dataset_options import (
+    add_axis_option,
+    add_dataset_id_option,
+    add_dataset_option,
+    add_repeats_option,
+    add_split_options,
+    split_request,
+)
 from nnunet_sparse.data.raw_dataset import dense_datasets
-from nnunet_sparse.data.split import DEFAULT_TEST, DEFAULT_VAL, SplitRequest
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
-from nnunet_sparse.dataset_tools.interpolate_command import (
+from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
+from nnunet_sparse.dataset_tools.make_dataset import SparseDataset, check_axis, make_dataset
+from nnunet_sparse.features.mae_options import add_mae_options, mae_request
+from nnunet_sparse.interpolation.interpolation_options import (
     INTERPOLATION_OPTIONS,
-    add_interpolation_arguments,
+    add_interpolation_options,
     interpolation_of,
-    report,
 )
-from nnunet_sparse.dataset_tools.make_dataset import (
-    DEFAULT_REPEATS,
-    SparseDataset,
-    check_axis,
-    make_dataset,
-)
-from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET, MAE_PRESETS
-from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.selection.selection_options import (
+    add_budget_options,
+    add_selector_options,
+    add_volume_fraction_option,
+)
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.selectors.registry import SCOPES
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    positive_int,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_dry_run_option,
+    add_num_processes_option,
+    add_overwrite_option,
+    add_seed_option,
+    given_options,
+)
 from nnunet_sparse.system.paths import NnUNetPaths, configured_or_default_paths, configured_paths
 
 logger = logging.getLogger(__name__)
@@ -60,36 +65,20 @@ def _parser() -> argparse.ArgumentParser:
         "keep their label, everything else is set to the ignore label.",
         "nnsparse_make_dataset -d 4 --rho 0.2 --s 0.5 --selector random",
     )
-    parser.add_argument(
-        "-d",
-        dest="base",
-        metavar="ID|NAME",
-        help="dense base data set in nnUNet_raw (default: the only one there is; if there is none, "
+    add_dataset_option(
+        parser,
+        "dense base data set in nnUNet_raw (default: the only one there is; if there is none, "
         "a phantom is made)",
+        dest="base",
+        required=False,
     )
-    how_many = parser.add_mutually_exclusive_group(required=True)
-    how_many.add_argument("--rho", type=float, help="density: share of a volume's slices, (0, 1]")
-    how_many.add_argument(
-        "--slices_per_volume", type=positive_int, metavar="K", help="slices of each volume"
-    )
-    how_many.add_argument("--budget", type=positive_int, metavar="N", help="slices in all")
+    how_many = add_budget_options(parser)
     how_many.add_argument(
         "--list_selectors", action="store_true", help="show the selectors, and stop"
     )
-    parser.add_argument(
-        "--s",
-        type=float,
-        default=1.0,
-        help="volume fraction: share of the training volumes, in (0, 1] (default: %(default)s)",
-    )
-    add_selector_arguments(parser, "fixed", selector_names())
-    parser.add_argument(
-        "--axis",
-        default="auto",
-        metavar="AXIS",
-        help="slice axis: auto (closest to superior-inferior), axial, coronal, sagittal, or array "
-        "axis 0, 1, 2 (default: %(default)s)",
-    )
+    add_volume_fraction_option(parser, "training volumes")
+    add_selector_options(parser, "fixed", selector_names())
+    add_axis_option(parser)
     parser.add_argument(
         "--positive_weight",
         type=float,
@@ -98,13 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         help="with --selector random: slices with foreground are W times as likely (simulation "
         "only, it looks at the labels; default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed",
-        type=non_negative_int,
-        default=0,
-        help="seed of volumes and slices (default: %(default)s)",
-    )
-    add_mae_arguments(parser)
+    add_seed_option(parser, "volumes and slices")
+    add_mae_options(parser)
     parser.add_argument(
         "--interpolate",
         choices=METHODS,
@@ -112,132 +96,16 @@ def _parser() -> argparse.ArgumentParser:
         help="then fill the slices that are not annotated, as nnsparse_interpolate does, in a data "
         f"set of its own: {', '.join(METHODS)}",
     )
-    add_interpolation_arguments(parser)
-    parser.add_argument(
-        "--id",
-        type=positive_int,
-        dest="dataset_id",
-        help="ID of the new data set, with --interpolate of the sparse one (default: free)",
+    add_interpolation_options(parser)
+    add_dataset_id_option(
+        parser, "ID of the new data set, with --interpolate of the sparse one (default: free)"
     )
-    parser.add_argument(
-        "--repeats",
-        type=positive_int,
-        default=DEFAULT_REPEATS,
-        help="number of equal folds, for repeated trainings (default: %(default)s)",
-    )
-    add_split_arguments(parser)
-    parser.add_argument("--dry_run", action="store_true", help="tell what would be made, and stop")
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace a data set of the same name that has other content",
-    )
-    add_num_processes(parser)
+    add_repeats_option(parser)
+    add_split_options(parser)
+    add_dry_run_option(parser)
+    add_overwrite_option(parser, "replace a data set of the same name that has other content")
+    add_num_processes_option(parser)
     return parser
-
-
-def add_selector_arguments(
-    parser: argparse.ArgumentParser, default: str | None, names: Sequence[str]
-) -> None:
-    """Add the choice of the selector, its parameters and its scope.
-
-    Parameters
-    ----------
-    parser
-        Parser of a command.
-    default
-        Name of the default selector, for scope ``volume``; None if the default is not known before
-        the command runs: all are None then.
-    names
-        Selectors to be named in the help.
-    """
-    known = default is not None
-    parser.add_argument(
-        "--selector",
-        default=default,
-        help=f"how slices are chosen: {', '.join(names)} (default: "
-        f"{default or 'as in the first round'})",
-    )
-    parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        dest="parameters",
-        metavar="KEY=VALUE",
-        help="parameters of the selector, as in --selector ual --set clusters=5",
-    )
-    parser.add_argument(
-        "--scope",
-        choices=SCOPES,
-        default="volume" if known else None,
-        help="choose within each volume, or from all volumes at once (default: "
-        f"{'volume' if known else 'as in the first round'})",
-    )
-    parser.add_argument(
-        "--min_per_volume",
-        type=non_negative_int,
-        default=0 if known else None,
-        metavar="M",
-        help="with --scope dataset: slices that every volume gets at least (default: "
-        f"{'0' if known else 'as in the first round'})",
-    )
-
-
-def add_mae_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the masked autoencoder, for selectors that use features."""
-    group = parser.add_argument_group(
-        "features", "of the selectors that look at images; trained where that has not been done"
-    )
-    group.add_argument(
-        "--mae",
-        choices=tuple(MAE_PRESETS),
-        default=DEFAULT_MAE_PRESET,
-        help="size of the masked autoencoder (default: %(default)s)",
-    )
-    group.add_argument(
-        "--mae_seed",
-        type=non_negative_int,
-        default=0,
-        metavar="SEED",
-        help="seed of its training (default: %(default)s)",
-    )
-    group.add_argument(
-        "-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is a GPU)"
-    )
-
-
-def mae_request(args: argparse.Namespace) -> MaeRequest:
-    """What :func:`add_mae_arguments` has read."""
-    return MaeRequest(args.mae, args.mae_seed, args.device)
-
-
-def add_split_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the split of a base that has none yet."""
-    group = parser.add_argument_group(
-        "split of the base", "made once, by the first call for a base; it never changes afterwards"
-    )
-    group.add_argument(
-        "--val",
-        type=float,
-        metavar="N",
-        help=f"validation cases: a number, or a share below 1 (default: {DEFAULT_VAL})",
-    )
-    group.add_argument(
-        "--test",
-        type=float,
-        metavar="N",
-        help="test cases, likewise; not where the base has its own in imagesTs and labelsTs "
-        f"(default: {DEFAULT_TEST})",
-    )
-    group.add_argument(
-        "--split_file",
-        type=Path,
-        metavar="JSON",
-        help='take the split from a file: {"train": [...], "val": [...], "test": [...]}',
-    )
-    group.add_argument(
-        "--split_seed", type=non_negative_int, metavar="SEED", help="seed of the split (default: 0)"
-    )
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -263,7 +131,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.interpolate:
         interpolation = interpolation_of(args.interpolate, args)
         check_device(args.device)
-    elif given := [name for name in INTERPOLATION_OPTIONS if getattr(args, name)]:
+    elif given := given_options(args, INTERPOLATION_OPTIONS):
         raise SparseError(f"--{given[0]} works with --interpolate")
     named = args.base is not None
     paths = configured_paths() if named else configured_or_default_paths()
@@ -276,7 +144,7 @@ def _run(args: argparse.Namespace) -> None:
         **factors,
         axis=args.axis,
         mae=mae_request(args),
-        split=SplitRequest(args.val, args.test, args.split_file, args.split_seed),
+        split=split_request(args),
         repeats=args.repeats,
         dataset_id=args.dataset_id,
         num_processes=args.num_processes,
@@ -299,7 +167,8 @@ def _run(args: argparse.Namespace) -> None:
             num_processes=args.num_processes,
             overwrite=args.overwrite,
         )
-        print(report(filled))
+        print(made_line(filled.folder, filled.created))
+        print(next_line(filled.folder))
 
 
 def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
@@ -353,25 +222,31 @@ def _selector_lines() -> list[str]:
 def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     selection, split = result.selection, result.split
     lines = [
-        f"base:       {selection.base} ({len(split.train)} train, {len(split.val)} val, "
-        f"{len(split.test)} test)",
-        f"budget:     {selection.budget} of {result.num_slices} slices along axis "
-        f"{selection.axis}, in {len(selection.cases)} of {len(split.train)} training volumes",
+        titled(
+            "base",
+            f"{selection.base} ({len(split.train)} train, {len(split.val)} val, "
+            f"{len(split.test)} test)",
+        ),
+        titled(
+            "budget",
+            f"{selection.budget} of {result.num_slices} slices along axis {selection.axis}, in "
+            f"{len(selection.cases)} of {len(split.train)} training volumes",
+        ),
     ]
     if left_out := result.num_volumes - len(selection.cases):
-        lines.append(f"left out:   {left_out} of the {result.num_volumes} volumes, without a slice")
+        text = f"{left_out} of the {result.num_volumes} volumes, without a slice"
+        lines.append(titled("left out", text))
     if not args.dry_run:
         assert result.folder is not None
-        made = "made:       " if result.created else "exists:     "
-        lines.append(f"{made}{result.folder}")
+        lines.append(made_line(result.folder, result.created))
         if not args.interpolate:
-            lines.append(f"next:       nnsparse_plan_and_preprocess -d {result.folder.name}")
+            lines.append(next_line(result.folder))
         return "\n".join(lines)
     for case_id, case in selection.cases.items():
         indices = " ".join(str(i) for i in case.slices)
         lines.append(f"  {case_id}: {len(case.slices)} of {case.num_slices}: {indices}")
     if result.folder is not None and not args.overwrite:
-        return "\n".join([*lines, f"exists:     {result.folder}"])
+        return "\n".join([*lines, made_line(result.folder, created=False)])
     target = result.folder or f"DatasetXXX_{result.suffix}"
     return "\n".join(
         [

@@ -22,19 +22,24 @@ from nnunet_sparse.data.dataset_name import (
     find_named,
     reserve_id,
 )
+from nnunet_sparse.data.dataset_options import add_dataset_id_option
 from nnunet_sparse.data.nifti import write_nifti
 from nnunet_sparse.phantoms import TASKS, PhantomCase, make_case
 from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
 from nnunet_sparse.system.atomic import replace_folder, write_json
 from nnunet_sparse.system.command import (
     CommandParser,
-    add_num_processes,
     non_negative_int,
     positive_int,
     run_command,
 )
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.options import (
+    add_num_processes_option,
+    add_overwrite_option,
+    add_seed_option,
+)
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths, configured_or_default_paths
 
@@ -289,7 +294,7 @@ def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[s
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command ``nnsparse_make_phantom``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_make_phantom",
         "Make a procedural data set, as nnU-Net raw data, to try things out without data.",
@@ -301,7 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="lesion",
         help=f"what it shows: {', '.join(TASKS)} (default: %(default)s)",
     )
-    parser.add_argument("--id", type=int, help="data set ID, 1 to 999 (default: a free one)")
+    add_dataset_id_option(parser)
     parser.add_argument("--name", help="name after the ID (default: PhantomLesion and so on)")
     parser.add_argument("--num_train", type=positive_int, default=24, metavar="N")
     parser.add_argument("--num_test", type=non_negative_int, default=8, metavar="N")
@@ -324,20 +329,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--oblique", type=float, default=0.0, metavar="DEG", help="tilt of the axial stack"
     )
-    parser.add_argument("--seed", type=non_negative_int, default=0)
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a phantom of the same name"
-    )
-    add_num_processes(parser)
-    return run_command(parser, _work, argv)
+    add_seed_option(parser, "the data set")
+    add_overwrite_option(parser, "replace a phantom of the same name")
+    add_num_processes_option(parser)
+    return run_command(parser, _run, argv)
 
 
-def _work(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     paths = configured_or_default_paths()
     name = make_phantom(
         paths,
         args.task,
-        dataset_id=args.id,
+        dataset_id=args.dataset_id,
         name=args.name,
         num_train=args.num_train,
         num_test=args.num_test,

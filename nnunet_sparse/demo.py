@@ -16,12 +16,8 @@ from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.evaluation.score_table import format_table
 from nnunet_sparse.phantoms import TASKS
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.options import add_num_processes_option, add_seed_option
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.pipeline import Runner, Step, Training, best_device, training_steps, words
 
@@ -62,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=0.2,
         help="share of the slices that are annotated (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=non_negative_int, default=0, help="default: %(default)s")
-    add_num_processes(parser)
+    add_seed_option(parser, "the phantom and of the selection")
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.atomic import remove_leftovers
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    default_num_processes,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.options import (
+    add_num_processes_option,
+    add_overwrite_option,
+    default_num_processes,
+)
 from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.training.recipe import DECIDED_BY_RECIPE
 from nnunet_sparse.training.roles import resolve_roles
@@ -152,7 +152,7 @@ def _check_plans_name(name: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_plan_and_preprocess``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_plan_and_preprocess",
         "Make a raw data set ready for nnUNetv2_train: fingerprint, plans, preprocessing. Steps "
@@ -200,16 +200,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="KEY=VALUE",
         help="training settings, e.g. num_epochs=100 optimizer=adamw",
     )
-    add_num_processes(parser)
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace plans and a split that differ, and data of nnU-Net's own preprocessing",
+    add_num_processes_option(parser)
+    add_overwrite_option(
+        parser, "replace plans and a split that differ, and data of nnU-Net's own preprocessing"
     )
-    return run_command(parser, _work, argv)
+    return run_command(parser, _run, argv)
 
 
-def _work(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
     from nnunet_sparse.planners.paper_trainings import paper_trainers, training_lines
     from nnunet_sparse.planners.planner_classes import task_of

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_sparse.data.dataset_options import add_dataset_id_option
 from nnunet_sparse.dataset_tools.convert.atlas import find_atlas
 from nnunet_sparse.dataset_tools.convert.convert import (
     Converted,
@@ -17,27 +18,27 @@ from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
 from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
 from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
 from nnunet_sparse.dataset_tools.convert.source_cases import Found
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    positive_int,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_dry_run_option,
+    add_num_processes_option,
+    add_overwrite_option,
+    add_seed_option,
+)
 from nnunet_sparse.system.paths import configured_or_default_paths
 
 
 def main_lits17(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_lits17``."""
     parser = _parser("lits17", "LiTS17 (liver and tumour in CT)", "LiTS17", TASKS["lits17"])
-    return run_command(parser, _work_lits17, argv)
+    return run_command(parser, _run_lits17, argv)
 
 
 def main_atlas(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_atlas``."""
     parser = _parser("atlas", "ATLAS R2.0 (stroke lesions in T1)", "ATLAS_2", TASKS["atlas"])
-    return run_command(parser, _work_atlas, argv)
+    return run_command(parser, _run_atlas, argv)
 
 
 def main_dbc(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +65,7 @@ def main_dbc(argv: Sequence[str] | None = None) -> int:
         help="TCIA's file path mapping table, saved as CSV: which series is the one before "
         "contrast (default: the one whose description says so)",
     )
-    return run_command(parser, _work_dbc, argv)
+    return run_command(parser, _run_dbc, argv)
 
 
 def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
@@ -77,7 +78,7 @@ def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
     )
     parser.add_argument("folder", type=Path, metavar="IN", help="folder of the published data set")
     parser.add_argument("-o", "--name", help="name after the ID (default: the task's)")
-    parser.add_argument("--id", type=int, help="data set ID, 1 to 999 (default: a free one)")
+    add_dataset_id_option(parser)
     parser.add_argument(
         "--spacing",
         type=float,
@@ -95,7 +96,7 @@ def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
     parser.add_argument(
         "--native", action="store_true", help="keep the voxels: no resampling, no cropping"
     )
-    parser.add_argument("--seed", type=non_negative_int, default=0, help="seed of the split")
+    add_seed_option(parser, "the split")
     parser.add_argument(
         "--exclude", nargs="+", default=[], metavar="CASE", help="cases to leave out"
     )
@@ -104,13 +105,9 @@ def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
         action="store_true",
         help="leave out cases that lack image or label, instead of stopping",
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a converted data set of the same name"
-    )
-    parser.add_argument(
-        "--dry_run", action="store_true", help="check the files and say what would be made"
-    )
-    add_num_processes(parser)
+    add_overwrite_option(parser, "replace a converted data set of the same name")
+    add_dry_run_option(parser, "check the files and say what would be made")
+    add_num_processes_option(parser)
     return parser
 
 
@@ -118,18 +115,18 @@ def _text(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
-def _work_lits17(args: argparse.Namespace) -> None:
+def _run_lits17(args: argparse.Namespace) -> None:
     found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude)
     _convert_or_show(args, ["lits17"], found)
 
 
-def _work_atlas(args: argparse.Namespace) -> None:
+def _run_atlas(args: argparse.Namespace) -> None:
     found = find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
     _convert_or_show(args, ["atlas"], found)
 
 
-def _work_dbc(args: argparse.Namespace) -> None:
-    if args.task == "both" and (args.name is not None or args.id is not None):
+def _run_dbc(args: argparse.Namespace) -> None:
+    if args.task == "both" and (args.name is not None or args.dataset_id is not None):
         raise SparseError("--name and --id are for one data set; choose it with --task")
     masks = None if args.masks is None else _folder(args.masks)
     found = find_dbc(_folder(args.folder), args.skip_incomplete, masks, args.mapping, args.exclude)
@@ -168,7 +165,7 @@ def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: Found
             args.folder,
             found,
             voxels,
-            dataset_id=args.id,
+            dataset_id=args.dataset_id,
             name=args.name,
             seed=args.seed,
             num_processes=args.num_processes,

@@ -18,10 +18,9 @@ from nnunet_sparse.campaign.progress import CaseProgress, Progress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
-from nnunet_sparse.data.folds import SPLITS_FILE
+from nnunet_sparse.data.folds import DEFAULT_REPEATS, SPLITS_FILE
 from nnunet_sparse.data.label_files import label_dtype, write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
-from nnunet_sparse.dataset_tools.make_dataset import DEFAULT_REPEATS
 from nnunet_sparse.dataset_tools.staging import read_json, staged, unfinished_id
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
 from nnunet_sparse.system.atomic import atomic_path, write_json

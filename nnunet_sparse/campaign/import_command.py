@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
 from nnunet_sparse.campaign.import_campaign import (
     DEFAULT_VAL,
     Extra,
@@ -16,20 +17,20 @@ from nnunet_sparse.campaign.import_campaign import (
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
 from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.campaign.worklist_command import (
-    add_confirm_empty,
     campaign_lock,
     find_progress,
     open_campaign,
 )
-from nnunet_sparse.dataset_tools.make_dataset import DEFAULT_REPEATS
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    positive_int,
-    run_command,
-)
+from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_repeats_option
+from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
+from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_dry_run_option,
+    add_num_processes_option,
+    add_overwrite_option,
+    add_seed_option,
+)
 from nnunet_sparse.system.paths import configured_paths
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -44,24 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "annotated carry the ignore label.",
         "nnsparse_import campaign --val 0.2",
     )
-    parser.add_argument("campaign", type=Path, help="folder of the campaign (nnsparse_worklist)")
-    parser.add_argument(
-        "--annotations",
-        type=Path,
-        metavar="FOLDER",
-        help="where the annotations are: labels CASE.nii.gz (.nrrd, .mha), masks of single slices "
-        "CASE_slice012.png, segmentations of 3D Slicer CASE.seg.nrrd, DICOM segmentations "
-        "(default: the campaign's labels)",
-    )
+    add_campaign_argument(parser)
+    add_annotation_options(parser)
     parser.add_argument(
         "--name", help="name of the data set after its ID (default: the campaign's)"
     )
-    parser.add_argument(
-        "--id",
-        type=positive_int,
-        dest="dataset_id",
-        help="ID of the data set (default: a free one)",
-    )
+    add_dataset_id_option(parser)
     parser.add_argument(
         "--val",
         type=float,
@@ -70,15 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="annotated volumes to validate on: a number, or a share below 1 (default: "
         "%(default)s); volumes of earlier imports stay what they were",
     )
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, help="seed of that choice (default: 0)"
-    )
-    parser.add_argument(
-        "--repeats",
-        type=positive_int,
-        default=DEFAULT_REPEATS,
-        help="number of equal folds, for repeated trainings (default: %(default)s)",
-    )
+    add_seed_option(parser, "that choice")
+    add_repeats_option(parser)
     parser.add_argument(
         "--partial",
         action="store_true",
@@ -94,16 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     extra.add_argument(
         "--drop_extra", action="store_true", help="leave out annotation that was not asked for"
     )
-    add_confirm_empty(parser)
     provenance = parser.add_argument_group("provenance", "kept in import.json")
     provenance.add_argument("--annotator", metavar="NAME", help="who annotated")
     provenance.add_argument("--tool", metavar="NAME", help="with which tool")
     provenance.add_argument("--date", metavar="DATE", help="when")
-    parser.add_argument("--dry_run", action="store_true", help="tell what would be made, and stop")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace an imported data set of that name"
-    )
-    add_num_processes(parser)
+    add_dry_run_option(parser)
+    add_overwrite_option(parser, "replace an imported data set of that name")
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 
@@ -152,21 +131,22 @@ def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float) -> s
     empty, extra = (sum(len(getattr(c, name)) for c in cases) for name in ("empty", "extra"))
     val = len(imported.parts["val"])
     lines = [
-        f"{'annotated:':<11} {sum(len(c.annotated) for c in cases)} slices in {len(cases)} volumes "
-        f"({empty} confirmed empty, {extra} not asked for)",
-        f"{'split:':<11} {len(imported.parts['train'])} train, {val} val",
+        titled(
+            "annotated",
+            f"{sum(len(c.annotated) for c in cases)} slices in {len(cases)} volumes "
+            f"({empty} confirmed empty, {extra} not asked for)",
+        ),
+        titled("split", f"{len(imported.parts['train'])} train, {val} val"),
     ]
     if val != num_validation(wanted_val, len(cases)):
         lines[-1] += f" (volumes keep the part of earlier imports, {SPLIT_FILE})"
     lines += _left_out("left out", imported.left_out, "not annotated")
     cleared = {case_id: c.cleared for case_id, c in imported.cases.items() if c.cleared}
     lines += _left_out("left out", cleared, "not asked for, and background only")
-    lines += [f"{'unknown:':<11} {file} belongs to no case" for file in unknown]
+    lines += [titled("unknown", f"{file} belongs to no case") for file in unknown]
     if imported.folder is None:
         return "\n".join([*lines, "nothing was written"])
-    made = "made:" if imported.created else "exists:"
-    lines.append(f"{made:<11} {imported.folder}")
-    lines.append(f"{'next:':<11} nnsparse_plan_and_preprocess -d {imported.folder.name}")
+    lines += [made_line(imported.folder, imported.created), next_line(imported.folder)]
     return "\n".join(lines)
 
 
@@ -174,7 +154,7 @@ def _left_out(title: str, slices: Mapping[str, Sequence[int]], why: str) -> list
     if not slices:
         return []
     count = _counted(sum(map(len, slices.values())), "slice")
-    lines = [f"{title + ':':<11} {count} of {_counted(len(slices), 'volume')}, {why}"]
+    lines = [titled(title, f"{count} of {_counted(len(slices), 'volume')}, {why}")]
     return lines + [
         f"  {case_id}: {' '.join(map(str, found))}" for case_id, found in slices.items()
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
 from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.make_campaign import (
     CampaignRequest,
@@ -26,25 +27,26 @@ from nnunet_sparse.campaign.progress import (
 from nnunet_sparse.campaign.progress_table import status_table
 from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
 from nnunet_sparse.campaign.worklist import Answers, read_worklist, write_worklist
-from nnunet_sparse.dataset_tools.make_dataset_command import (
-    add_mae_arguments,
-    add_selector_arguments,
-    mae_request,
-)
+from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
+from nnunet_sparse.features.mae_options import add_mae_options, mae_request
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.features.mae_request import MaeRequest
+from nnunet_sparse.selection.selection_options import (
+    add_budget_options,
+    add_selector_options,
+    add_volume_fraction_option,
+)
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    positive_int,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.options import (
+    add_dry_run_option,
+    add_num_processes_option,
+    add_seed_option,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -59,21 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "in which people annotate them.",
         "nnsparse_worklist make scans -o campaign --labels liver tumour --budget 400",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_make(commands)
-    _add_status(commands)
-    _add_extend(commands)
-    return run_command(parser, _run, argv)
+    _add_make(parser)
+    _add_status(parser)
+    _add_extend(parser)
+    return run_command(parser, run_subcommand, argv)
 
 
-def _add_make(commands: Any) -> None:
-    make = commands.add_parser(
+def _add_make(parser: CommandParser) -> None:
+    make = parser.add_subcommand(
         "make",
-        prog="nnsparse_worklist make",
-        help="choose slices, and make the campaign's folder",
-        description="Choose slices of volumes without labels, and make the folder in which they "
-        "are annotated.",
-        example="nnsparse_worklist make scans -o campaign --labels liver tumour --rho 0.1",
+        _make,
+        "Choose slices of volumes without labels, and make the folder in which they are annotated.",
+        "nnsparse_worklist make scans -o campaign --labels liver tumour --rho 0.1",
+        "choose slices, and make the campaign's folder",
     )
     make.add_argument(
         "images",
@@ -83,9 +83,7 @@ def _add_make(commands: Any) -> None:
         help="folders (searched with all below them), files (NIfTI, NRRD, MetaImage, GIPL), "
         "folders of DICOM series, lists of them (.txt, .csv), or the folder of an nnU-Net data set",
     )
-    make.add_argument(
-        "-d", dest="dataset", metavar="ID|NAME", help="instead: a data set in nnUNet_raw"
-    )
+    add_dataset_option(make, "instead: a data set in nnUNet_raw", required=False)
     make.add_argument(
         "-o", dest="output", type=Path, required=True, metavar="FOLDER", help="the new campaign"
     )
@@ -99,14 +97,8 @@ def _add_make(commands: Any) -> None:
         help="names of the image channels, by which nnU-Net normalises: CT for CT, any other name "
         f"for other images (default: {DEFAULT_CHANNEL})",
     )
-    _add_choice(make, "")
-    make.add_argument(
-        "--axis",
-        default="auto",
-        metavar="AXIS",
-        help="slice axis: auto (closest to superior-inferior), axial, coronal, sagittal, or array "
-        "axis 0, 1, 2 (default: %(default)s)",
-    )
+    _add_choice(make)
+    add_axis_option(make)
     make.add_argument(
         "--weights",
         type=Path,
@@ -117,81 +109,47 @@ def _add_make(commands: Any) -> None:
     make.add_argument(
         "--copy", action="store_true", help="copy images, so that the folder can be moved"
     )
-    make.add_argument("--dry_run", action="store_true", help="tell what would be asked for")
-    add_num_processes(make)
+    add_dry_run_option(make, "tell what would be asked for")
+    add_num_processes_option(make)
 
 
-def _add_status(commands: Any) -> None:
-    status = commands.add_parser(
+def _add_status(parser: CommandParser) -> None:
+    status = parser.add_subcommand(
         "status",
-        prog="nnsparse_worklist status",
-        help="how far the annotation has come",
-        description="Show for each volume what is annotated, and bring the column status of "
-        "worklist.csv up to date.",
-        example="nnsparse_worklist status campaign",
+        _status,
+        "Show for each volume what is annotated, and bring the column status of worklist.csv up to "
+        "date.",
+        "nnsparse_worklist status campaign",
+        "how far the annotation has come",
     )
-    status.add_argument("campaign", type=Path, help="folder of the campaign")
-    status.add_argument(
-        "--annotations",
-        type=Path,
-        metavar="FOLDER",
-        help="where the annotations are (default: the campaign's labels)",
-    )
-    add_confirm_empty(status)
-    add_num_processes(status)
+    add_campaign_argument(status)
+    add_annotation_options(status)
+    add_num_processes_option(status)
 
 
-def _add_extend(commands: Any) -> None:
-    extend = commands.add_parser(
+def _add_extend(parser: CommandParser) -> None:
+    extend = parser.add_subcommand(
         "extend",
-        prog="nnsparse_worklist extend",
-        help="ask for more slices",
-        description="Ask for more slices of the same volumes. What is asked for or annotated "
-        "already counts for the selector, and is not asked for again.",
-        example="nnsparse_worklist extend campaign --budget 100",
+        _extend,
+        "Ask for more slices of the same volumes. What is asked for or annotated already counts "
+        "for the selector, and is not asked for again.",
+        "nnsparse_worklist extend campaign --budget 100",
+        "ask for more slices",
     )
-    extend.add_argument("campaign", type=Path, help="folder of the campaign")
-    _add_choice(extend, " more")
-    extend.add_argument("--dry_run", action="store_true", help="tell what would be asked for")
-    add_num_processes(extend)
+    add_campaign_argument(extend)
+    _add_choice(extend, unset="as in the first round")
+    add_dry_run_option(extend, "tell what would be asked for")
+    add_num_processes_option(extend)
 
 
-def _add_choice(parser: argparse.ArgumentParser, more: str) -> None:
-    """How many slices are asked for, and how they are chosen."""
-    how_many = parser.add_mutually_exclusive_group(required=True)
-    how_many.add_argument(
-        "--budget", type=positive_int, metavar="N", help=f"number of{more} slices in all"
-    )
-    how_many.add_argument(
-        "--slices_per_volume",
-        type=positive_int,
-        metavar="K",
-        help=f"number of{more} slices of each volume",
-    )
-    how_many.add_argument(
-        "--rho", type=float, help=f"density: share of each volume's slices{more and ' to add'}"
-    )
-    default = None if more else 1.0
-    parser.add_argument(
-        "--s",
-        type=float,
-        default=default,
-        help="volume fraction: share of the volumes that get slices, in (0, 1] "
-        f"({_default(more, '1.0')})",
-    )
+def _add_choice(parser: argparse.ArgumentParser, unset: str | None = None) -> None:
+    """How many slices are asked for, and how they are chosen; ``unset`` where nothing is said."""
+    add_budget_options(parser, more=unset is not None)
+    add_volume_fraction_option(parser, unset=unset)
     names = [name for name in selector_names() if not _in_simulations_only(name)]
-    add_selector_arguments(parser, None if more else _DEFAULT_SELECTOR, names)
-    parser.add_argument(
-        "--seed",
-        type=non_negative_int,
-        default=None if more else 0,
-        help=f"seed of volumes and slices ({_default(more, '0')})",
-    )
-    add_mae_arguments(parser)
-
-
-def _default(more: str, value: str) -> str:
-    return "default: as in the first round" if more else f"default: {value}"
+    add_selector_options(parser, _DEFAULT_SELECTOR, names, unset)
+    add_seed_option(parser, "volumes and slices", unset=unset)
+    add_mae_options(parser)
 
 
 def _in_simulations_only(name: str) -> bool:
@@ -199,17 +157,6 @@ def _in_simulations_only(name: str) -> bool:
         return selector_class(name).looks_at_labels()
     except SparseError:
         return True
-
-
-def add_confirm_empty(parser: argparse.ArgumentParser) -> None:
-    """Add the option that confirms slices without objects."""
-    parser.add_argument(
-        "--confirm_empty",
-        nargs="*",
-        metavar="CASE[:SLICES]",
-        help="slices that are as prefilled show no object: all of a case, some (CASE:3,7), or, "
-        "where nothing is named, all of all cases; kept in worklist.csv",
-    )
 
 
 def find_progress(
@@ -271,10 +218,6 @@ def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
     return campaign
 
 
-def _run(args: argparse.Namespace) -> None:
-    {"make": _make, "status": _status, "extend": _extend}[args.command](args)
-
-
 def _make(args: argparse.Namespace) -> None:
     dataset, volumes = find_sources(args.images, args.dataset, args.labels, args.channels)
     request = CampaignRequest(
@@ -294,10 +237,9 @@ def _make(args: argparse.Namespace) -> None:
         return
     campaign, created = make_campaign(args.output, request, args.num_processes)
     print(_asked(campaign))
-    print(f"{'made:' if created else 'exists:':<11} {args.output}")
-    print(
-        f"{'next:':<11} open {args.output / 'README.html'}; nnsparse_worklist status {args.output}"
-    )
+    print(titled("made" if created else "exists", args.output))
+    guide = args.output / "README.html"
+    print(titled("next", f"open {guide}; nnsparse_worklist status {args.output}"))
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -326,7 +268,7 @@ def _extend(args: argparse.Namespace) -> None:
         print(_slices_of_last_round(campaign))
         print("dry run: nothing was asked for")
     else:
-        print(f"{'next:':<11} nnsparse_worklist status {args.campaign}")
+        print(titled("next", f"nnsparse_worklist status {args.campaign}"))
 
 
 def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) -> Campaign:
@@ -388,13 +330,17 @@ def _asked(campaign: Campaign) -> str:
     total = sum(volume.num_slices for volume in campaign.volumes.values())
     before = sum(len(s) for r in campaign.rounds[:-1] for s in r.slices.values())
     lines = [
-        f"{'volumes:':<11} {len(campaign.volumes)}, {total} {campaign.plane} slices along axis "
-        f"{campaign.axis}",
-        f"{'asked for:':<11} {count} slices in {len(asking.slices)} volumes, chosen by "
-        f"{asking.variant.selector}",
+        titled(
+            "volumes",
+            f"{len(campaign.volumes)}, {total} {campaign.plane} slices along axis {campaign.axis}",
+        ),
+        titled(
+            "asked for",
+            f"{count} slices in {len(asking.slices)} volumes, chosen by {asking.variant.selector}",
+        ),
     ]
     if before:
-        lines.append(f"{'before:':<11} {before} slices")
+        lines.append(titled("before", f"{before} slices"))
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from nnunet_sparse.system.errors import SparseError
 
 SPLITS_FILE = "splits_final.json"
+DEFAULT_REPEATS = 3
 _PARTS = ("train", "val")
 
 

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.dataset_options import split_request
 from nnunet_sparse.data.geometry import read_geometry, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
@@ -48,8 +49,7 @@ def find_training_images(args: argparse.Namespace) -> TrainingImages:
         For everything that the user can set right.
     """
     check_device(args.device)
-    request = SplitRequest(args.val, args.test, args.split_file, args.split_seed)
-    return open_training_images(configured_paths(), args.base, args.axis, request)
+    return open_training_images(configured_paths(), args.base, args.axis, split_request(args))
 
 
 def open_training_images(

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.system.atomic import canonical_json
-from nnunet_sparse.system.command import CommandParser, add_num_processes, positive_int, run_command
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import add_num_processes_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
 
 EXIT_BROKEN = 1
@@ -19,7 +20,7 @@ _MIN_WIDTH, _MAX_WIDTH = 80, 110
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``nnsparse_doctor``; its status is 1 if something is broken."""
+    """Run the command; returns its exit status, 1 if something is broken."""
     parser = CommandParser(
         "nnsparse_doctor",
         "Show what is wrong with the sparse annotation of any nnU-Net data set with an ignore "
@@ -62,15 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "configurations _CONFIG is added to its name (default: ./DATASET_CONFIG_batch.png)",
     )
     parser.add_argument("--no_picture", action="store_true", help="draw no picture")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing pictures")
-    add_num_processes(parser)
-    broken: list[bool] = []
-    status = run_command(parser, lambda args: broken.append(_run(args)), argv)
-    return EXIT_BROKEN if status == 0 and any(broken) else status
+    add_overwrite_option(parser, "replace existing pictures")
+    add_num_processes_option(parser)
+    return run_command(parser, _run, argv)
 
 
-def _run(args: argparse.Namespace) -> bool:
-    """Print the report; True if something is broken."""
+def _run(args: argparse.Namespace) -> int:
+    """Print the report; returns the exit status."""
     from nnunet_sparse.doctor.subject import open_subject
 
     subject = open_subject(configured_paths(), args.dataset, args.plans, args.configuration)
@@ -92,7 +91,7 @@ def _run(args: argparse.Namespace) -> bool:
 
         columns = shutil.get_terminal_size((_MAX_WIDTH, 24)).columns
         print(format_report(report, min(max(columns, _MIN_WIDTH), _MAX_WIDTH)))
-    return report.verdict == "broken"
+    return EXIT_BROKEN if report.verdict == "broken" else 0
 
 
 def picture_files(

@@ -23,8 +23,13 @@ from nnunet_sparse.evaluation.metrics import Label, pool, summarize
 from nnunet_sparse.evaluation.score_table import format_table
 from nnunet_sparse.evaluation.surface_metrics import DEFAULT_TOLERANCE_MM
 from nnunet_sparse.system import atomic
-from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
+from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_num_processes_option,
+    add_output_option,
+    add_overwrite_option,
+)
 from nnunet_sparse.system.parallel import map_cases
 
 logger = logging.getLogger(__name__)
@@ -346,7 +351,7 @@ def _null_for_nan(value: Any) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``nnsparse_evaluate``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_evaluate",
         "Score predictions against dense labels: nnU-Net's summary, batched IoU and Dice, and per "
@@ -374,12 +379,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MM",
         help="distance up to which NSD counts a surface as correct (default: %(default)s)",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help=f"default: PRED_FOLDER/{SUMMARY_FILE}"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    add_output_option(parser, f"default: PRED_FOLDER/{SUMMARY_FILE}", "FILE")
+    add_overwrite_option(parser, "replace an existing output")
     parser.add_argument("--chill", action="store_true", help="skip cases without prediction")
-    add_num_processes(parser)
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 

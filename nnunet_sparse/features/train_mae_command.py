@@ -3,18 +3,20 @@
 import argparse
 from collections.abc import Sequence
 
+from nnunet_sparse.data.dataset_options import (
+    add_axis_option,
+    add_dataset_option,
+    add_split_options,
+)
 from nnunet_sparse.data.training_images import find_training_images
 from nnunet_sparse.features.feature_store import slice_features
-from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
+from nnunet_sparse.features.mae_options import add_mae_options, mae_request
+from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.options import add_num_processes_option, add_overwrite_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    from nnunet_sparse.dataset_tools.make_dataset_command import (
-        add_mae_arguments,
-        add_split_arguments,
-    )
-
     parser = CommandParser(
         "nnsparse_train_mae",
         "Train a masked autoencoder on the slices of a data set's training images, and compute the "
@@ -22,25 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "looked at, validation and test images neither.",
         "nnsparse_train_mae -d 4",
     )
-    parser.add_argument(
-        "-d", dest="base", metavar="ID|NAME", required=True, help="data set in nnUNet_raw"
-    )
-    add_mae_arguments(parser)
-    parser.add_argument(
-        "--axis",
-        default="auto",
-        metavar="AXIS",
-        help="slice axis, as for nnsparse_make_dataset (default: %(default)s)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="train again what is there")
-    add_split_arguments(parser)
-    add_num_processes(parser)
+    add_dataset_option(parser, "data set in nnUNet_raw", dest="base")
+    add_mae_options(parser)
+    add_axis_option(parser)
+    add_overwrite_option(parser, "train again what is there")
+    add_split_options(parser)
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nnunet_sparse.dataset_tools.make_dataset_command import mae_request
-
     images = find_training_images(args)
     mae = mae_request(args)
     model = mae.train(images, args.num_processes, args.overwrite)

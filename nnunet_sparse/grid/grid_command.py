@@ -5,15 +5,17 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
 from nnunet_sparse.grid.experiment import open_grid
+from nnunet_sparse.grid.grid_options import add_grid_argument
 from nnunet_sparse.grid.jobs import STEPS, job_graph
 from nnunet_sparse.grid.template import PRESETS, template
 from nnunet_sparse.system.atomic import write_text
-from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import add_output_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
 
 
@@ -41,11 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "as one file says.",
         "nnsparse_grid init --preset quick -o quick.yaml\n  nnsparse_grid run quick.yaml",
     )
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="COMMAND", parser_class=CommandParser
-    )
-    _add_init(commands)
-    for name, work, text, description in (
+    _add_init(parser)
+    for name, work, summary, description in (
         (
             "plan",
             _plan,
@@ -67,29 +66,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             "left.",
         ),
     ):
-        command = commands.add_parser(
-            name, help=text, description=description, example=f"nnsparse_grid {name} grid.yaml"
-        )
-        command.add_argument("grid", type=Path, metavar="GRID.yaml")
-        command.set_defaults(work=work)
-    step = commands.add_parser(
+        example = f"nnsparse_grid {name} grid.yaml"
+        add_grid_argument(parser.add_subcommand(name, work, description, example, summary))
+    step = parser.add_subcommand(
         "step",
-        description="Do one job, as the workflow does.",
-        example="nnsparse_grid step grid.yaml base Hippocampus",
+        _step,
+        "Do one job, as the workflow does.",
+        "nnsparse_grid step grid.yaml base Hippocampus",
     )
-    step.add_argument("grid", type=Path, metavar="GRID.yaml")
+    add_grid_argument(step)
     step.add_argument("step", choices=STEPS)
     step.add_argument("key", help="data set, or training, as nnsparse_grid status names them")
-    step.set_defaults(work=_step)
-    return run_command(parser, lambda args: args.work(args), argv)
+    return run_command(parser, run_subcommand, argv)
 
 
-def _add_init(commands: Any) -> None:
-    init = commands.add_parser(
+def _add_init(parser: CommandParser) -> None:
+    init = parser.add_subcommand(
         "init",
-        help="write an experiment file",
-        description="Write an experiment file with comments, to be edited.",
-        example="nnsparse_grid init -d 4 --preset fast -o grid.yaml",
+        _init,
+        "Write an experiment file with comments, to be edited.",
+        "nnsparse_grid init -d 4 --preset fast -o grid.yaml",
+        "write an experiment file",
     )
     init.add_argument(
         "-d",
@@ -106,9 +103,8 @@ def _add_init(commands: Any) -> None:
         help="; ".join(f"{name}: {preset.title.lower()[:-1]}" for name, preset in PRESETS.items())
         + " (default: %(default)s)",
     )
-    init.add_argument("-o", "--output", type=Path, default=Path("grid.yaml"), metavar="FILE")
-    init.add_argument("--overwrite", action="store_true", help="replace an existing file")
-    init.set_defaults(work=_init)
+    add_output_option(init, "file (default: %(default)s)", "FILE", Path("grid.yaml"))
+    add_overwrite_option(init, "replace an existing file")
 
 
 def _init(args: argparse.Namespace) -> None:

@@ -202,7 +202,7 @@ def _value(item: "Field[Any]", node: Node) -> Any:
         return check_value(item.name, convert(node.plain), item.metadata["rule"])
     except SparseError as error:
         hint = _meant(node.plain, item.metadata.get("choices", ()))
-        node.fail(str(error).removeprefix("setting ") + hint)
+        node.fail(f"{error}{hint}")
 
 
 def _meant(value: Any, choices: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, TypeVar
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.schema import Assignments, Rule
 
 ENTRY_POINTS = "nnunet_sparse.selectors"
 SCOPES = ("volume", "dataset")
@@ -101,7 +103,7 @@ class Selector(ABC):
             chosen = np.sort(np.asarray(self._choose(pool, budget, rng), dtype=np.int64).ravel())
         except SparseError:
             raise
-        except Exception as error:
+        except Exception as error:  # of other packages' code, which may raise anything
             reason = f"{type(error).__name__}: {error}"
             raise SparseError(f"selector {self.name!r} failed: {reason}") from error
         for wrong, what in (
@@ -170,7 +172,7 @@ def selector_class(name: str) -> type[Selector]:
             loaded = found.load()
             if name not in _SELECTORS:  # its module may use the decorator
                 register(name)(loaded)
-        except Exception as error:
+        except Exception as error:  # importing other packages' code may raise anything
             raise SparseError(
                 f"selector {name!r} of {found.value} cannot be loaded: {error}"
             ) from error
@@ -193,12 +195,9 @@ def get_selector(name: str, parameters: Mapping[str, Any] | None = None) -> Sele
         If there is no such selector or parameter, or a value is out of range.
     """
     cls = selector_class(name)
-    known = {field.name for field in fields(cls)}
-    for key in parameters or {}:
-        if key not in known:
-            choice = f"it has {', '.join(sorted(known))}" if known else "it has none"
-            raise SparseError(f"selector {name!r} has no parameter {key!r}; {choice}")
-        text = str((parameters or {})[key])
+    for key, value in (parameters or {}).items():
+        _check_known(cls, key)
+        text = str(value)
         if not _PARAMETER_TEXT.fullmatch(text):
             raise SparseError(
                 f"parameter {key} of selector {name!r} may hold letters, digits, '.', '+' and '-' "
@@ -220,25 +219,35 @@ def parse_parameters(name: str, texts: Sequence[str]) -> dict[str, Any]:
     SparseError
         If a text has no ``=``, the parameter is unknown, or the value is of another type.
     """
-    defaults = get_selector(name).parameters
-    parsed: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise SparseError(f"a parameter is given as key=value (clusters=5), got {text!r}")
-        if key in parsed:
-            raise SparseError(f"parameter {key} of selector {name!r} is given twice")
-        kind = type(defaults.get(key, ""))  # unknown ones are refused where they are used
-        try:
-            parsed[key] = _BOOL[value.lower()] if kind is bool else kind(value)
-        except (ValueError, KeyError):
-            raise SparseError(
-                f"parameter {key} of selector {name!r} is like {defaults[key]!r}, got {value!r}"
-            ) from None
-    return parsed
+    return Assignments(
+        partial(_parameter_rule, selector_class(name)),
+        "a parameter is given as key=value (clusters=5)",
+        f"parameter {{key}} of selector {name!r}",
+    ).read_once(texts)
 
 
-def _check_class(name: str, cls: Any) -> None:
+def _parameter_rule(cls: type[Selector], key: str) -> Rule:
+    """Rule of a parameter: the type of its default; the selector itself checks the range."""
+    _check_known(cls, key)
+    default = get_selector(cls.name).parameters[key]
+    read = _read_switch if isinstance(default, bool) else None
+    return Rule(type(default), lambda _: True, repr(default), "is like", read)
+
+
+def _read_switch(text: str) -> bool:
+    if text.lower() not in _BOOL:
+        raise ValueError(text)
+    return _BOOL[text.lower()]
+
+
+def _check_known(cls: type[Selector], key: str) -> None:
+    known = sorted(field.name for field in fields(cls))
+    if key not in known:
+        choice = f"it has {', '.join(known)}" if known else "it has none"
+        raise SparseError(f"selector {cls.name!r} has no parameter {key!r}; {choice}")
+
+
+def _check_class(name: str, cls: object) -> None:
     if not (isinstance(cls, type) and issubclass(cls, Selector) and is_dataclass(cls)):
         raise ValueError(f"selector {name!r} must be a dataclass derived from Selector, got {cls}")
     for field in fields(cls):

@@ -1,7 +1,8 @@
 """What all ``nnsparse_*`` commands share: parsing, messages, exit status.
 
 A command is a module with ``main(argv=None) -> int`` that hands its parser and its work to
-:func:`run_command`. Results go to standard output, messages and progress to standard error.
+:func:`run_command`; one with subcommands adds them to its parser, each with its own work, and hands
+over :func:`run_subcommand`. Results go to standard output, messages and progress to standard error.
 """
 
 import argparse
@@ -12,9 +13,13 @@ import select
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from nnunet_sparse.system.errors import SparseError
+
+CommandFunction = Callable[[argparse.Namespace], int | None]
+"""What a command does; the exit status, None for 0."""
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -32,27 +37,52 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self._subcommands: argparse._SubParsersAction[CommandParser] | None = None
+
+    def add_subcommand(
+        self,
+        name: str,
+        work: CommandFunction,
+        description: str,
+        example: str,
+        summary: str | None = None,
+    ) -> "CommandParser":
+        """Add a command below this one; one of those that are added must be given.
+
+        Parameters
+        ----------
+        name
+            What is typed.
+        work
+            What it does.
+        description, example
+            Of its help.
+        summary
+            Its line in the help of this command; None for one that is not shown there.
+        """
+        if self._subcommands is None:
+            self._subcommands = self.add_subparsers(
+                dest="command", required=True, metavar="COMMAND", parser_class=CommandParser
+            )
+        add = partial(
+            self._subcommands.add_parser,
+            name,
+            prog=f"{self.prog} {name}",
+            description=description,
+            example=example,
+        )
+        command = add() if summary is None else add(help=summary)
+        command.set_defaults(work=work)
+        return command
 
     def error(self, message: str) -> NoReturn:
         """End the program with one line and exit status 2."""
         self.exit(EXIT_ERROR, f"error: {message} (see {self.prog} --help)\n")
 
 
-def add_num_processes(parser: argparse.ArgumentParser) -> None:
-    """Add ``-np``/``--num_processes``, as nnU-Net's commands have it."""
-    parser.add_argument(
-        "-np",
-        "--num_processes",
-        type=positive_int,
-        default=default_num_processes(),
-        metavar="N",
-        help="number of parallel processes (default: %(default)s, the cores at hand, at most 8)",
-    )
-
-
-def default_num_processes() -> int:
-    """Number of usable cores, at most 8."""
-    return min(8, len(os.sched_getaffinity(0)))
+def titled(title: str, text: object) -> str:
+    """Line of a command's result, with its title in a column of its own."""
+    return f"{title + ':':<11} {text}"
 
 
 def positive_int(text: str) -> int:
@@ -77,19 +107,23 @@ def non_negative_int(text: str) -> int:
     return value
 
 
+def run_subcommand(args: argparse.Namespace) -> int | None:
+    """Do the work of the subcommand that was chosen."""
+    work: CommandFunction = args.work
+    return work(args)
+
+
 def run_command(
-    parser: argparse.ArgumentParser,
-    work: Callable[[argparse.Namespace], None],
-    argv: Sequence[str] | None,
+    parser: argparse.ArgumentParser, work: CommandFunction, argv: Sequence[str] | None
 ) -> int:
     """Parse the arguments, do the work, and turn errors into one line and an exit status.
 
     Returns
     -------
     int
-        0 on success, 2 after an error that the user can solve, 130 after Ctrl-C, 141 if nobody
-        reads the output any more (``| head``). Everything else is a bug of ours and keeps its
-        traceback.
+        The work's own status, 0 if it has none; 2 after an error that the user can solve, 130 after
+        Ctrl-C, 141 if nobody reads the output any more (``| head``). Everything else is a bug of
+        ours and keeps its traceback.
     """
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
@@ -97,7 +131,7 @@ def run_command(
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
     try:
-        work(args)
+        status = work(args)
         sys.stdout.flush()
     except SparseError as error:
         return _fail(str(error))
@@ -110,7 +144,7 @@ def run_command(
     except KeyboardInterrupt:
         print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return 0
+    return status or 0
 
 
 def _has_no_reader() -> bool:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nnunet_sparse
-from nnunet_sparse.system.command import CommandParser, default_num_processes, run_command
+from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.options import default_num_processes
 from nnunet_sparse.system.paths import DEFAULT_ROOT, NnUNetPaths, export_lines
 
 EXT_TRAINER = "nnUNet_extTrainer"
@@ -79,7 +80,7 @@ def environment_lines() -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_env``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_env",
         "Print the shell lines after which -tr SparseTrainer works in every nnUNetv2_* command. "

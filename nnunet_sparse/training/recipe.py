@@ -182,7 +182,7 @@ class Recipe:
             If a key is unknown or a value is bad.
         """
         for key, value in changes.items():
-            check_value(f"recipe.{key}", value, recipe_rule(key))
+            check_value(f"setting recipe.{key}", value, recipe_rule(key))
         return Recipe(**(self.to_dict() | dict(changes)))
 
     def to_dict(self) -> dict[str, Any]:

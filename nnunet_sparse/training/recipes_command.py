@@ -87,16 +87,16 @@ def _sides(sides: Sequence[float]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_recipes``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_recipes",
         "Show the networks and training recipes of the paper, and the options of the networks, as "
         "Markdown tables.",
         "nnsparse_recipes",
     )
-    return run_command(parser, _work, argv)
+    return run_command(parser, _run, argv)
 
 
-def _work(args: argparse.Namespace) -> None:  # noqa: ARG001
+def _run(args: argparse.Namespace) -> None:  # noqa: ARG001
     print(recipe_table())
     print(option_table(), end="")

@@ -10,12 +10,13 @@ from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import (
+    Assignments,
+    Rule,
     check_fields,
     check_value,
     choice,
     find_rule,
     mapping,
-    parse_value,
     positive,
     rules_of,
     setting,
@@ -104,7 +105,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         check_fields(self)
         for key, value in self.recipe.items():
-            self.recipe[key] = check_value(f"recipe.{key}", value, recipe_rule(key))
+            self.recipe[key] = check_value(f"setting recipe.{key}", value, recipe_rule(key))
 
     @classmethod
     def from_block(cls, block: Mapping[str, Any]) -> "TrainingSettings":
@@ -169,15 +170,20 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
     SparseError
         If there is no ``=``, a key is unknown, or a value is bad.
     """
+    assignments = Assignments(_rule, "a setting is given as key=value (num_epochs=100)")
     settings: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise SparseError(f"a setting is given as key=value (num_epochs=100), got {text!r}")
-        prefix, dot, inner = key.partition(".")
-        if dot and prefix == "recipe":
-            parsed = parse_value(key, value, recipe_rule(inner))
-            settings.setdefault(prefix, {})[inner] = parsed
+    for key, value in assignments.read(texts):
+        outer, dot, inner = key.partition(".")
+        if dot:
+            settings.setdefault(outer, {})[inner] = value
         else:
-            settings[key] = parse_value(key, value, find_rule(rules_of(TrainingSettings), key))
+            settings[key] = value
     return settings
+
+
+def _rule(key: str) -> Rule:
+    """Rule of a setting, or of a value of the recipe (``recipe.KEY``)."""
+    outer, dot, inner = key.partition(".")
+    if dot and outer == "recipe":
+        return recipe_rule(inner)
+    return find_rule(rules_of(TrainingSettings), key)

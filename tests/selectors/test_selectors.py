@@ -180,11 +180,31 @@ def test_parameters() -> None:
         get_selector("ual", {"candidates": "../x"})
     for texts, message in (
         (["clusters"], "key=value"),
-        (["clusters=x"], "is like 3, got 'x'"),
+        (["clusters=x"], "parameter clusters of selector 'ual' is like 3, got 'x'"),
+        (["cluster=3"], "no parameter 'cluster'; it has candidates, clusters"),
         (["clusters=2", "clusters=3"], "parameter clusters of selector 'ual' is given twice"),
     ):
         with pytest.raises(SparseError, match=message):
             parse_parameters("ual", texts)
+
+
+@pytest.mark.parametrize(("text", "value"), [("True", True), ("1", True), ("false", False)])
+def test_a_parameter_that_is_a_switch(
+    monkeypatch: pytest.MonkeyPatch, text: str, value: bool
+) -> None:
+    monkeypatch.setattr(registry, "_SELECTORS", {})
+
+    @register("switched")
+    @dataclass(frozen=True)
+    class Switched(Selector):
+        on: bool = False
+
+        def _choose(self, *_: Any) -> np.ndarray:
+            return np.array([0])
+
+    assert parse_parameters("switched", [f"on={text}"]) == {"on": value}
+    with pytest.raises(SparseError, match="is like False, got 'yes'"):
+        parse_parameters("switched", ["on=yes"])
 
 
 def test_selectors_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:

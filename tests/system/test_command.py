@@ -2,17 +2,22 @@ import argparse
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from nnunet_sparse.system.command import CommandParser, add_num_processes, run_command
+from nnunet_sparse.system.command import (
+    CommandParser,
+    run_command,
+    run_subcommand,
+    titled,
+)
 from nnunet_sparse.system.errors import SparseError
 
 
 def parser() -> CommandParser:
-    result = CommandParser("nnsparse_x", "Does x.", "nnsparse_x -np 2")
-    add_num_processes(result)
-    return result
+    return CommandParser("nnsparse_x", "Does x.", "nnsparse_x --now")
 
 
 def run_raising(error: BaseException) -> int:
@@ -22,8 +27,46 @@ def run_raising(error: BaseException) -> int:
     return run_command(parser(), work, [])
 
 
-def test_success() -> None:
-    assert run_command(parser(), lambda _: None, ["-np", "3"]) == 0
+@pytest.mark.parametrize(("own", "status"), [(None, 0), (0, 0), (1, 1)])
+def test_status_of_the_work(own: int | None, status: int) -> None:
+    assert run_command(parser(), lambda _: own, []) == status
+
+
+def with_subcommands() -> CommandParser:
+    result = parser()
+    count = result.add_subcommand(
+        "count", lambda args: len(args.words), "Counts.", "nnsparse_x count a b", "count words"
+    )
+    count.add_argument("words", nargs="*")
+    result.add_subcommand("hidden", lambda _: None, "Does nothing.", "nnsparse_x hidden")
+    return result
+
+
+@pytest.mark.parametrize(("argv", "status"), [(["count", "a", "b"], 2), (["hidden"], 0)])
+def test_subcommands(argv: list[str], status: int) -> None:
+    assert run_command(with_subcommands(), run_subcommand, argv) == status
+
+
+def test_help_of_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = with_subcommands().format_help()
+    assert "count words" in shown
+    assert shown.count("hidden") == 0
+    with pytest.raises(SystemExit):
+        run_command(with_subcommands(), run_subcommand, ["count", "--help"])
+    assert capsys.readouterr().out.startswith("usage: nnsparse_x count [-h]")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "error: the following arguments are required: COMMAND (see nnsparse_x --help)"),
+        (["hidden", "-y"], "error: unrecognized arguments: -y (see nnsparse_x --help)"),
+    ],
+)
+def test_bad_subcommands(capsys: pytest.CaptureFixture[str], argv: list[str], message: str) -> None:
+    with pytest.raises(SystemExit):
+        run_command(with_subcommands(), run_subcommand, argv)
+    assert capsys.readouterr().err == f"{message}\n"
 
 
 @pytest.mark.parametrize(
@@ -83,18 +126,22 @@ def test_interrupt_and_bugs() -> None:
         run_raising(ZeroDivisionError())
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
-def test_bad_number_of_processes(capsys: pytest.CaptureFixture[str], value: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run_command(parser(), lambda _: None, [f"-np={value}"])
-    assert caught.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: argument -np/--num_processes: must be a whole number")
-    assert err.count("\n") == 1
-
-
 def test_help_shows_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run_command(parser(), lambda _: None, ["--help"])
     assert caught.value.code == 0
-    assert "example:\n  nnsparse_x -np 2" in capsys.readouterr().out
+    assert "example:\n  nnsparse_x --now" in capsys.readouterr().out
+
+
+def test_help_waits_for_no_heavy_package() -> None:
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    scripts = tomllib.loads(project.read_text("utf-8"))["project"]["scripts"].values()
+    program = "\n".join(f"import {script.partition(':')[0]}" for script in scripts)
+    program += "\nimport sys; sys.exit(bool({'torch', 'monai', 'nnunetv2'} & sys.modules.keys()))"
+    assert len(scripts) > 20
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_titles_have_a_column() -> None:
+    assert titled("made", Path("/a")) == "made:       /a"
+    assert titled("asked for", 3) == "asked for:  3"

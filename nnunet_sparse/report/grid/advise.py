@@ -16,6 +16,7 @@ import numpy as np
 
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE, Base, bases
 from nnunet_sparse.grid.experiment import Grid, open_grid
+from nnunet_sparse.grid.grid_options import add_grid_argument
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result, read_results, target_results
 from nnunet_sparse.report.grid.panels import Panel, asked_cells, panels
@@ -496,14 +497,14 @@ def _number(value: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``nnsparse_advise``."""
+    """Run the command; returns its exit status."""
     parser = CommandParser(
         "nnsparse_advise",
         "Say how many volumes, which density and which selector are best for a number of slices, "
         "with uncertainty, from the results of an experiment.",
         "nnsparse_advise grid.yaml --budget 500",
     )
-    parser.add_argument("grid", type=Path, metavar="GRID.yaml", help="experiment file")
+    add_grid_argument(parser)
     parser.add_argument(
         "--budget", type=positive_int, required=True, metavar="N", help="slices to be annotated"
     )

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.grid.experiment import open_grid
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    run_command,
+from nnunet_sparse.grid.grid_options import add_grid_argument
+from nnunet_sparse.system.command import CommandParser, non_negative_int, run_command
+from nnunet_sparse.system.options import (
+    add_num_processes_option,
+    add_output_option,
+    add_overwrite_option,
 )
 
 FORMATS = ("svg", "pdf", "png")
@@ -23,19 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "scored.",
         "nnsparse_report grid.yaml",
     )
-    parser.add_argument("grid", type=Path, metavar="GRID.yaml", help="experiment file")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="FOLDER",
-        help="default: report in the experiment's folder; an earlier report is replaced",
+    add_grid_argument(parser)
+    add_output_option(
+        parser,
+        "default: report in the experiment's folder; an earlier report is replaced",
+        "FOLDER",
     )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace FOLDER and all that it holds, even if it is no report",
-    )
+    add_overwrite_option(parser, "replace FOLDER and all that it holds, even if it is no report")
     parser.add_argument(
         "--cost",
         type=Path,
@@ -57,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         help="test cases of each task in the slice viewer (default: %(default)s)",
     )
-    add_num_processes(parser)
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 

@@ -12,19 +12,24 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_sparse.data.dataset_options import (
+    add_axis_option,
+    add_dataset_option,
+    add_split_options,
+)
 from nnunet_sparse.data.geometry import read_spacing
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.data.training_images import TrainingImages, find_training_images
-from nnunet_sparse.dataset_tools.interpolate_command import NETWORK_OPTIONS
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
+from nnunet_sparse.interpolation.interpolation_options import (
+    NETWORK_OPTIONS,
+    add_network_options,
+    parse_changes,
+)
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
 from nnunet_sparse.interpolation.slice_stack import read_slice_stack
-from nnunet_sparse.interpolation.train_interpolator_command import (
-    add_network_arguments,
-    parse_changes,
-)
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     CaseQuality,
     from_json,
@@ -37,14 +42,17 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.system.atomic import write_json, write_text
-from nnunet_sparse.system.command import (
-    CommandParser,
-    add_num_processes,
-    non_negative_int,
-    run_command,
-)
+from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_device_option,
+    add_num_processes_option,
+    add_output_option,
+    add_overwrite_option,
+    add_seed_option,
+    given_options,
+)
 from nnunet_sparse.system.parallel import map_cases
 
 WAYS = {
@@ -61,20 +69,14 @@ _REPORT_FILES = ("quality.md", "quality.csv", "quality.png", "quality.svg", "wor
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    from nnunet_sparse.dataset_tools.make_dataset_command import add_split_arguments
-
     parser = CommandParser(
         "nnsparse_interpolation_quality",
         "Interpolate the labels of a dense data set's training volumes from some of their slices, "
         "and compare with all of them: tables, a plot, and pictures of the worst slices.",
         "nnsparse_interpolation_quality -d 4 --rho 0.05 0.1 0.2",
     )
-    parser.add_argument(
-        "-d", dest="base", metavar="ID|NAME", required=True, help="dense data set in nnUNet_raw"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, help="folder of the report (default: ./NAME_interpolation)"
-    )
+    add_dataset_option(parser, "dense data set in nnUNet_raw", dest="base")
+    add_output_option(parser, "folder of the report (default: ./NAME_interpolation)")
     parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4, 0.8])
     parser.add_argument(
         "--methods",
@@ -84,18 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="(default: all)",
     )
     parser.add_argument("--selector", default="fixed", help="(default: %(default)s)")
-    parser.add_argument("--seed", type=non_negative_int, default=0, help="of the selector")
-    parser.add_argument(
-        "--axis",
-        default="auto",
-        metavar="AXIS",
-        help="slice axis, as for nnsparse_make_dataset (default: %(default)s)",
-    )
-    add_network_arguments(parser.add_argument_group("interpolation"), of_any_method=True)
-    parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda (default: cuda if there is)")
-    parser.add_argument("--overwrite", action="store_true", help="measure again what is there")
-    add_split_arguments(parser)
-    add_num_processes(parser)
+    add_seed_option(parser, "the selector")
+    add_axis_option(parser)
+    add_network_options(parser.add_argument_group("interpolation"), of_any_method=True)
+    add_device_option(parser)
+    add_overwrite_option(parser, "measure again what is there")
+    add_split_options(parser)
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 
@@ -103,10 +100,9 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.report.interpolation.quality_figures import draw_quality, draw_worst
 
     check_device(args.device)
-    if NETWORK_METHOD not in {WAYS[method].method for method in args.methods}:
-        for name in NETWORK_OPTIONS:
-            if getattr(args, name):
-                raise SparseError(f"--{name} is for {NETWORK_METHOD}, which --methods leaves out")
+    needs_network = any(WAYS[method].uses_network for method in args.methods)
+    if not needs_network and (given := given_options(args, NETWORK_OPTIONS)):
+        raise SparseError(f"--{given[0]} is for {NETWORK_METHOD}, which --methods leaves out")
     changes = parse_changes(args.change)
     ways = [
         replace(

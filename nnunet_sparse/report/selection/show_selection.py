@@ -18,8 +18,13 @@ from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.choose_slices import choose_volumes
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.system.command import CommandParser, add_num_processes, positive_int, run_command
+from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.options import (
+    add_device_option,
+    add_num_processes_option,
+    add_output_option,
+)
 from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
 
 logger = logging.getLogger(__name__)
@@ -38,9 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "nnsparse_show_selection 500",
     )
     parser.add_argument("dataset", metavar="ID|NAME", help="sparse data set in nnUNet_raw")
-    parser.add_argument(
-        "-o", "--output", type=Path, help="folder for the figures (default: ./NAME_selection)"
-    )
+    add_output_option(parser, "folder for the figures (default: ./NAME_selection)")
     parser.add_argument(
         "--cases", type=positive_int, default=6, help="volumes shown (default: %(default)s)"
     )
@@ -50,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=8,
         help="slices shown of each volume, at most (default: %(default)s)",
     )
-    parser.add_argument("-device", metavar="DEVICE", help="cpu or cuda")
-    add_num_processes(parser)
+    add_device_option(parser)
+    add_num_processes_option(parser)
     return run_command(parser, _run, argv)
 
 

@@ -1,0 +1,31 @@
+"""Arguments of commands that work in the folder of a campaign."""
+
+from pathlib import Path
+
+from nnunet_sparse.system.options import OptionHolder
+
+
+def add_campaign_argument(parser: OptionHolder) -> None:
+    """Add the folder of the campaign."""
+    parser.add_argument(
+        "campaign", type=Path, help="folder of the campaign (nnsparse_worklist make)"
+    )
+
+
+def add_annotation_options(parser: OptionHolder) -> None:
+    """Add where the annotations are, and which slices show no object."""
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="FOLDER",
+        help="where the annotations are: labels CASE.nii.gz (.nrrd, .mha), masks of single slices "
+        "CASE_slice012.png, segmentations of 3D Slicer CASE.seg.nrrd, DICOM segmentations "
+        "(default: the campaign's labels)",
+    )
+    parser.add_argument(
+        "--confirm_empty",
+        nargs="*",
+        metavar="CASE[:SLICES]",
+        help="slices that are as prefilled show no object: all of a case, some (CASE:3,7), or, "
+        "where nothing is named, all of all cases; kept in worklist.csv",
+    )

@@ -1,0 +1,116 @@
+"""Options of commands that choose slices: how many, of which volumes, and by which selector."""
+
+import argparse
+from collections.abc import Sequence
+
+from nnunet_sparse.selectors.registry import SCOPES
+from nnunet_sparse.system.command import non_negative_int, positive_int
+from nnunet_sparse.system.options import OptionHolder
+
+
+def add_budget_options(
+    parser: argparse.ArgumentParser, more: bool = False
+) -> argparse._MutuallyExclusiveGroup:
+    """Add the options of which one says how many slices are annotated.
+
+    Parameters
+    ----------
+    parser
+        Parser of a command.
+    more
+        Whether they come on top of slices that were chosen before.
+
+    Returns
+    -------
+    argparse._MutuallyExclusiveGroup
+        The options, one of which must be given.
+    """
+    slices, to_add = ("more slices", " to add") if more else ("slices", "")
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument(
+        "--rho",
+        type=float,
+        help=f"density: share of each volume's slices{to_add}, in (0, 1]",
+    )
+    group.add_argument(
+        "--slices_per_volume",
+        type=positive_int,
+        metavar="K",
+        help=f"number of {slices} of each volume",
+    )
+    group.add_argument(
+        "--budget", type=positive_int, metavar="N", help=f"number of {slices} in all"
+    )
+    return group
+
+
+def add_volume_fraction_option(
+    parser: OptionHolder, volumes: str = "volumes", unset: str | None = None
+) -> None:
+    """Add ``--s``, the share of the volumes that get slices.
+
+    Parameters
+    ----------
+    parser
+        Parser of a command.
+    volumes
+        What the volumes are called in the help.
+    unset
+        What holds where nothing is given, in words, if the parser does not know it: the default is
+        None then, otherwise 1.
+    """
+    parser.add_argument(
+        "--s",
+        type=float,
+        default=1.0 if unset is None else None,
+        help=f"volume fraction: share of the {volumes} that get slices, in (0, 1] "
+        f"(default: {unset or '1.0'})",
+    )
+
+
+def add_selector_options(
+    parser: OptionHolder, default: str, names: Sequence[str], unset: str | None = None
+) -> None:
+    """Add the choice of the selector, its parameters and its scope.
+
+    Parameters
+    ----------
+    parser
+        Parser of a command.
+    default
+        Name of the default selector, for scope ``volume``.
+    names
+        Selectors to be named in the help.
+    unset
+        What holds where nothing is given, in words, if the parser does not know it: all defaults
+        are None then.
+    """
+    known = unset is None
+    parser.add_argument(
+        "--selector",
+        default=default if known else None,
+        help=f"how slices are chosen: {', '.join(names)} (default: {unset or default})",
+    )
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        dest="parameters",
+        metavar="KEY=VALUE",
+        help="parameters of the selector, as in --selector ual --set clusters=5",
+    )
+    parser.add_argument(
+        "--scope",
+        choices=SCOPES,
+        default="volume" if known else None,
+        help="choose within each volume, or from all volumes at once (default: "
+        f"{unset or 'volume'})",
+    )
+    parser.add_argument(
+        "--min_per_volume",
+        type=non_negative_int,
+        default=0 if known else None,
+        metavar="M",
+        help="with --scope dataset: slices that every volume gets at least (default: "
+        f"{unset or '0'})",
+    )
