@@ -9,7 +9,8 @@ from nnunet_sparse.interpolation.interpolator_presets import (
     INTERPOLATOR_PRESETS,
     InterpolatorPreset,
 )
-from nnunet_sparse.interpolation.request import NETWORK_METHOD, Interpolation
+from nnunet_sparse.interpolation.methods import interpolation_method, methods_with_network
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import OptionHolder, add_seed_option, given_options
 from nnunet_sparse.system.schema import Assignments, Rule
@@ -72,8 +73,9 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     SparseError
         If an option does not go with the method, or a value is out of range.
     """
-    if method != NETWORK_METHOD and (given := given_options(args, NETWORK_OPTIONS)):
-        raise SparseError(f"--{given[0]} works with {NETWORK_METHOD}, not with {method}")
+    uses_network = interpolation_method(method).uses_network
+    if not uses_network and (given := given_options(args, NETWORK_OPTIONS)):
+        raise SparseError(f"--{given[0]} works with {methods_with_network()}, not with {method}")
     return Interpolation(
         method,
         args.one_way,

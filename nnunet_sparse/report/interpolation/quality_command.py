@@ -28,7 +28,12 @@ from nnunet_sparse.interpolation.interpolation_options import (
     parse_changes,
 )
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
-from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
+from nnunet_sparse.interpolation.methods import (
+    interpolation_method,
+    method_names,
+    methods_with_network,
+)
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.interpolation.slice_stack import read_slice_stack
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     CaseQuality,
@@ -56,10 +61,15 @@ from nnunet_sparse.system.options import (
 from nnunet_sparse.system.parallel import map_cases
 
 WAYS = {
-    **{method: Interpolation(method) for method in METHODS},
-    "correspondence_oneway": Interpolation(one_way=True),
-    "correspondence_verified": Interpolation(verify=True),
+    **{method: Interpolation(method) for method in method_names()},
+    **{
+        f"{method}_{part}": replace(Interpolation(method), **{switch: True})
+        for method in method_names()
+        for switch, part in interpolation_method(method).switches.items()
+    },
 }
+"""Every method, and again with each of its switches."""
+
 _VERSION = 1
 _WORST = 6
 _FORMATS = ("png", "svg")
@@ -102,7 +112,9 @@ def _run(args: argparse.Namespace) -> None:
     check_device(args.device)
     needs_network = any(WAYS[method].uses_network for method in args.methods)
     if not needs_network and (given := given_options(args, NETWORK_OPTIONS)):
-        raise SparseError(f"--{given[0]} is for {NETWORK_METHOD}, which --methods leaves out")
+        raise SparseError(
+            f"--{given[0]} is for {methods_with_network()}, which --methods leaves out"
+        )
     changes = parse_changes(args.change)
     ways = [
         replace(
