@@ -21,8 +21,10 @@ from nnunet_sparse.data.check_base import check_cases
 from nnunet_sparse.data.geometry import resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
+from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.canvas import Canvas
-from nnunet_sparse.features.feature_store import MaeRequest, mae_model, slice_features, train_mae
+from nnunet_sparse.features.feature_store import slice_features
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.features.slices import read_slices
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
@@ -81,9 +83,10 @@ def _rows(
     checked = check_cases(raw, list(cases), args.num_processes)
     axis = resolve_axis("auto", {case_id: c.geometry for case_id, c in checked.items()})
     request = MaeRequest(args.mae)
-    train_mae(paths, raw, cases, axis, request, args.num_processes)
-    features = slice_features(paths, raw, cases, axis, request, args.num_processes)
-    canvas = Canvas(**mae_model(paths, raw.name, request, axis).read_record()["canvas"])
+    training = TrainingImages(paths, raw, cases, axis)
+    model = request.train(training, args.num_processes)
+    features = slice_features(training, request, args.num_processes)
+    canvas = Canvas(**model.read_record()["canvas"])
     read = partial(read_slices, reader=raw.reader(), axis=axis, canvas=canvas)
     images = {case_id: raw.training[case_id].images for case_id in cases}
     pixels = map_cases(read, images, args.num_processes, "Reading slices")

@@ -19,7 +19,9 @@ from nnunet_sparse.data.check_base import check_cases
 from nnunet_sparse.data.geometry import resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
-from nnunet_sparse.features.feature_store import MaeRequest, slice_features, train_mae
+from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.features.feature_store import slice_features
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.report.selection.coverage import coverage_curves
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class, selector_names
@@ -66,8 +68,9 @@ def _rows(
     checked = check_cases(raw, list(cases), args.num_processes)
     axis = resolve_axis("auto", {case_id: c.geometry for case_id, c in checked.items()})
     request = MaeRequest(args.mae)
-    train_mae(paths, raw, cases, axis, request, args.num_processes)
-    features = slice_features(paths, raw, cases, axis, request, args.num_processes)
+    images = TrainingImages(paths, raw, cases, axis)
+    request.train(images, args.num_processes)
+    features = slice_features(images, request, args.num_processes)
     names = [name for name in selector_names() if not selector_class(name).looks_at_labels()]
     lines = []
     for scope in ("volume", "dataset"):

@@ -20,6 +20,7 @@ from nnunet_sparse.data.label_files import (
 )
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split
+from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import (
     DATASET_FILE,
@@ -28,14 +29,9 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     link_cases,
 )
 from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.interpolator_store import (
-    interpolator_model,
-    load_interpolator,
-    train_interpolator,
-)
-from nnunet_sparse.interpolation.network_input import read_volume
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.interpolation.slice_stack import read_slice_stack
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.devices import check_device
@@ -144,12 +140,13 @@ def interpolate_dataset(
     network, digest = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
-        model = interpolator_model(paths, base.name, request, selection.axis)
+        images = TrainingImages(paths, base, split.train, selection.axis)
+        model = request.model_of(images)
         if existing is not None and not overwrite and not model.checkpoint.is_file():
             # the network is not needed any more
             return InterpolatedDataset(existing, False, filled)
-        model = train_interpolator(paths, base, split.train, selection.axis, request, num_processes)
-        network, digest = load_interpolator(model, device), model.digest("interpolator")
+        trained = request.restore(request.train(images, num_processes))
+        network, digest = trained.network, trained.digest
     documents[INTERPOLATION_FILE] = {
         "version": _VERSION,
         "interpolation": interpolation.to_json(),
@@ -340,7 +337,7 @@ def _write_label(
     sparse, annotated = _sparse_label(job, reader, axis, ignore_label)
     warp: Warp | None = None
     if network is not None:
-        warp = interpolation.warp(network, read_volume(job.case.images, reader, axis))
+        warp = interpolation.warp(network, read_slice_stack(job.case.images, reader, axis))
     spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
     found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
     label = found.with_ignore(interpolation.min_confidence, ignore_label)

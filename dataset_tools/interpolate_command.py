@@ -10,7 +10,11 @@ from nnunet_sparse.interpolation.interpolation_options import (
     add_interpolation_options,
     interpolation_of,
 )
-from nnunet_sparse.interpolation.request import METHODS
+from nnunet_sparse.interpolation.methods import (
+    DEFAULT_METHOD,
+    interpolation_method,
+    method_names,
+)
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.options import (
@@ -32,11 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_dataset_option(parser, "data set in nnUNet_raw that nnsparse_make_dataset has made")
     parser.add_argument(
         "--method",
-        choices=METHODS,
-        default=METHODS[0],
-        help="correspondence: by a network that finds each pixel's like in the next slice, trained "
-        "where that has not been done; shape: by signed distances; nearest: by copying (default: "
-        "%(default)s)",
+        choices=method_names(),
+        default=DEFAULT_METHOD,
+        help="; ".join(f"{name}: {interpolation_method(name).summary}" for name in method_names())
+        + " (default: %(default)s)",
     )
     add_interpolation_options(parser)
     add_device_option(parser)

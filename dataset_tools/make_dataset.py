@@ -9,16 +9,11 @@ from nnunet_sparse.data.folds import DEFAULT_REPEATS
 from nnunet_sparse.data.geometry import check_axis, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import Split, SplitRequest, find_split, keep_split
+from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.dataset_tools.publish import check_available, check_id_is_free, publish
 from nnunet_sparse.dataset_tools.sparse_folder import sparse_documents, write_sparse_folder
-from nnunet_sparse.features.feature_store import (
-    MaeRequest,
-    SliceFeatures,
-    mae_model,
-    slice_features,
-    train_command,
-    train_mae,
-)
+from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.choose_slices import (
     choose_slices,
     choose_volumes,
@@ -195,14 +190,16 @@ def _features(
     train: bool,
 ) -> SliceFeatures:
     """Features of all training slices; what is missing is made if it may be."""
+    images = TrainingImages(paths, dataset, split.train, axis)
+    model = mae.model_of(images)
     if train:
-        train_mae(paths, dataset, split.train, axis, mae, num_processes)
-    elif not mae_model(paths, dataset.name, mae, axis).checkpoint.is_file():
+        mae.train(images, num_processes)
+    elif not model.checkpoint.is_file():
         raise SparseError(
             "a dry run needs the features of the slices, which have not been computed: run "
-            f"{train_command(dataset.name, axis, mae)}, or leave out --dry_run"
+            f"{model.command}, or leave out --dry_run"
         )
-    return slice_features(paths, dataset, split.train, axis, mae, num_processes, keep=train)
+    return slice_features(images, mae, num_processes, keep=train)
 
 
 def _slice_axis(axis: str, checked: dict[str, CheckedCase]) -> tuple[int, int | None]:

@@ -34,7 +34,8 @@ from nnunet_sparse.interpolation.interpolation_options import (
     add_interpolation_options,
     interpolation_of,
 )
-from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.interpolation.methods import method_names
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_selector_options,
@@ -95,10 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     add_mae_options(parser)
     parser.add_argument(
         "--interpolate",
-        choices=METHODS,
+        choices=method_names(),
         metavar="METHOD",
         help="then fill the slices that are not annotated, as nnsparse_interpolate does, in a data "
-        f"set of its own: {', '.join(METHODS)}",
+        f"set of its own: {', '.join(method_names())}",
     )
     add_interpolation_options(parser)
     add_dataset_id_option(

@@ -80,11 +80,12 @@ def make_base(paths: NnUNetPaths) -> BaseMaker:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let masked autoencoders and interpolators of the preset ``tiny`` train for a second."""
-    from nnunet_sparse.features.mae import MaeSize
-    from nnunet_sparse.features.mae_presets import PRESETS, Preset
-    from nnunet_sparse.interpolation.interpolator_presets import PRESETS as INTERPOLATORS
-    from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
+    from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize
+    from nnunet_sparse.interpolation.interpolator_presets import (
+        INTERPOLATOR_PRESETS,
+        InterpolatorPreset,
+    )
 
-    preset = Preset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1, 1e-3)
-    monkeypatch.setitem(PRESETS, "tiny", preset)
-    monkeypatch.setitem(INTERPOLATORS, "tiny", InterpolatorPreset(3, 8, 2, 1e-3, 0.5, 1))
+    preset = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1, 1e-3)
+    monkeypatch.setitem(MAE_PRESETS, "tiny", preset)
+    monkeypatch.setitem(INTERPOLATOR_PRESETS, "tiny", InterpolatorPreset(3, 8, 2, 1e-3, 0.5, 1))

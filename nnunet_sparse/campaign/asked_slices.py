@@ -9,12 +9,9 @@ import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
 from nnunet_sparse.campaign.spreadsheet import parse_table
-from nnunet_sparse.features.feature_store import (
-    MaeRequest,
-    SliceFeatures,
-    slice_features,
-    train_mae,
-)
+from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.choose_slices import (
     choose_from_pools,
     choose_volumes,
@@ -222,7 +219,7 @@ def _counts(
 
 def _features(campaign: Campaign, mae: MaeRequest, num_processes: int) -> SliceFeatures:
     """Features of all slices of the campaign."""
-    paths, images = campaign.feature_paths, campaign.images
     cases = tuple(sorted(campaign.volumes))
-    train_mae(paths, images, cases, campaign.axis, mae, num_processes)
-    return slice_features(paths, images, cases, campaign.axis, mae, num_processes)
+    images = TrainingImages(campaign.feature_paths, campaign.images, cases, campaign.axis)
+    mae.train(images, num_processes)
+    return slice_features(images, mae, num_processes)

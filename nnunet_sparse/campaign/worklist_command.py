@@ -28,9 +28,9 @@ from nnunet_sparse.campaign.progress_table import status_table
 from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
 from nnunet_sparse.campaign.worklist import Answers, read_worklist, write_worklist
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
-from nnunet_sparse.features.default import DEFAULT_PRESET
-from nnunet_sparse.features.feature_store import MaeRequest
 from nnunet_sparse.features.mae_options import add_mae_options, mae_request
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_selector_options,
@@ -299,7 +299,7 @@ def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:
     if first is not None and selector == first.selector and not args.parameters:
         parameters = first.parameters
     mae = mae_request(args)
-    if first is not None and (mae.preset, mae.seed) == (DEFAULT_PRESET, 0):
+    if first is not None and (mae.preset, mae.seed) == (DEFAULT_MAE_PRESET, 0):
         mae = MaeRequest(first.mae, first.mae_seed)
     return Variant(
         rho=args.rho,

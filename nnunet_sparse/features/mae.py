@@ -11,12 +11,15 @@ the linear layers; and in a limit on the length of the gradient.
 """
 
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from nnunet_sparse.features.mae_presets import MaeSize
 
 with warnings.catch_warnings():
     # timm uses what PyTorch no longer recommends
@@ -26,26 +29,6 @@ with warnings.catch_warnings():
 MASKED_SHARE = 0.75
 # variance below which a patch counts as flat; intensities have variance 1
 FLAT = 1e-2
-
-
-@dataclass(frozen=True)
-class MaeSize:
-    """Size of the network.
-
-    Attributes
-    ----------
-    dim, depth, heads
-        Width, number of blocks and attention heads of the encoder.
-    decoder_dim, decoder_depth, decoder_heads
-        The same of the decoder.
-    """
-
-    dim: int
-    depth: int
-    heads: int
-    decoder_dim: int
-    decoder_depth: int
-    decoder_heads: int
 
 
 class MaskedAutoencoder(nn.Module):
@@ -97,7 +80,7 @@ class MaskedAutoencoder(nn.Module):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "MaskedAutoencoder":
+    def from_config(cls, config: Mapping[str, Any]) -> "MaskedAutoencoder":
         """Rebuild a network, with fresh weights."""
         grid = tuple(config["grid"])
         return cls(MaeSize(**config["size"]), config["channels"], grid, config["patch"])

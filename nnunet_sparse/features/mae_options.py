@@ -2,8 +2,8 @@
 
 import argparse
 
-from nnunet_sparse.features.default import DEFAULT_PRESET, PRESET_NAMES
-from nnunet_sparse.features.feature_store import MaeRequest
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET, MAE_PRESETS
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.system.options import add_device_option, add_seed_option
 
 
@@ -14,8 +14,8 @@ def add_mae_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--mae",
-        choices=PRESET_NAMES,
-        default=DEFAULT_PRESET,
+        choices=tuple(MAE_PRESETS),
+        default=DEFAULT_MAE_PRESET,
         help="size of the masked autoencoder (default: %(default)s)",
     )
     add_seed_option(group, "its training", "--mae_seed")

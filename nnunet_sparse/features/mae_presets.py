@@ -3,13 +3,30 @@
 import math
 from dataclasses import dataclass
 
-from nnunet_sparse.features.default import PRESET_NAMES
-from nnunet_sparse.features.mae import MaeSize
+
+@dataclass(frozen=True)
+class MaeSize:
+    """Size of the network.
+
+    Attributes
+    ----------
+    dim, depth, heads
+        Width, number of blocks and attention heads of the encoder.
+    decoder_dim, decoder_depth, decoder_heads
+        The same of the decoder.
+    """
+
+    dim: int
+    depth: int
+    heads: int
+    decoder_dim: int
+    decoder_depth: int
+    decoder_heads: int
 
 
 @dataclass(frozen=True)
-class Preset:
-    """How large the network is and how long it is trained.
+class MaePreset:
+    """How large a masked autoencoder is and how long it is trained.
 
     Attributes
     ----------
@@ -23,9 +40,9 @@ class Preset:
         Patches of all slices that are shown over the whole training, hidden ones included: what
         the training costs, whatever the size of the slices.
     max_epochs
-        Fewer where every slice would be shown more often than this.
+        Fewer patches are shown where every slice would be shown more often than this.
     min_steps
-        No shorter than this, however few slices there are.
+        Least number of steps, however few slices there are.
     learning_rate
         Highest learning rate.
     """
@@ -44,13 +61,8 @@ class Preset:
         return max(self.min_steps, math.ceil(views / self.batch_size))
 
 
-PRESETS = dict(
-    zip(
-        PRESET_NAMES,
-        (
-            Preset(MaeSize(192, 3, 3, 64, 1, 1), 64, 64, 16 * 10**6, 30, 400, 1e-3),
-            Preset(MaeSize(384, 8, 6, 192, 4, 6), 128, 128, 5 * 10**8, 800, 2000, 6e-4),
-        ),
-        strict=True,
-    )
-)
+DEFAULT_MAE_PRESET = "tiny"
+MAE_PRESETS = {
+    "tiny": MaePreset(MaeSize(192, 3, 3, 64, 1, 1), 64, 64, 16 * 10**6, 30, 400, 1e-3),
+    "small": MaePreset(MaeSize(384, 8, 6, 192, 4, 6), 128, 128, 5 * 10**8, 800, 2000, 6e-4),
+}

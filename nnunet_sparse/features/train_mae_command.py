@@ -9,7 +9,7 @@ from nnunet_sparse.data.dataset_options import (
     add_split_options,
 )
 from nnunet_sparse.data.training_images import find_training_images
-from nnunet_sparse.features.feature_store import slice_features, train_mae
+from nnunet_sparse.features.feature_store import slice_features
 from nnunet_sparse.features.mae_options import add_mae_options, mae_request
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.options import add_num_processes_option, add_overwrite_option
@@ -36,11 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> None:
     images = find_training_images(args)
     mae = mae_request(args)
-    which = images.paths, images.raw, images.cases, images.axis, mae, args.num_processes
-    folder = train_mae(*which, args.overwrite)
-    features = slice_features(*which)
+    model = mae.train(images, args.num_processes, args.overwrite)
+    features = slice_features(images, mae, args.num_processes)
     count = sum(len(values) for values in features.values.values())
     print(
         f"features: {count} slices of {len(features.values)} training volumes, axis {images.axis}"
     )
-    print(f"folder:   {folder} (loss.png, reconstructions.png)")
+    print(f"folder:   {model.path} (loss.png, reconstructions.png)")

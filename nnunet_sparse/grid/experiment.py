@@ -21,7 +21,8 @@ from nnunet_sparse.grid.yaml_lines import (
     parts,
     read_yaml,
 )
-from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.interpolation.methods import DEFAULT_METHOD, method_names
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.phantoms import TASKS
 from nnunet_sparse.selectors import selector_names
 from nnunet_sparse.selectors.registry import SCOPES
@@ -194,7 +195,7 @@ class Filling:
         As in ``nnsparse_interpolate``.
     """
 
-    methods: tuple[str, ...] = converted(("correspondence",), **_some(METHODS))
+    methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **_some(method_names()))
     rho: tuple[float, ...] = converted((), _shares("densities", empty=True), _fractions)
     s: tuple[float, ...] = converted((1.0,), _shares("volume fractions"), _fractions)
     selectors: tuple[str, ...] = converted((), **_some(selector_names(), empty=True))

@@ -2,15 +2,11 @@
 
 from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.data.training_images import TrainingImages, open_training_images
-from nnunet_sparse.features.feature_store import mae_model, slice_features, train_mae
+from nnunet_sparse.features.feature_store import slice_features
 from nnunet_sparse.grid.cells import Base
 from nnunet_sparse.grid.jobs import FeaturesJob, InterpolatorJob
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work, base_name
-from nnunet_sparse.interpolation.interpolator_store import (
-    InterpolatorRequest,
-    interpolator_model,
-    train_interpolator,
-)
+from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 
 
 class FeaturesWork(StepWork[FeaturesJob]):
@@ -24,14 +20,14 @@ class FeaturesWork(StepWork[FeaturesJob]):
     def is_there(self, work: Work, job: FeaturesJob) -> bool:
         """Whether the network is."""
         images, request = _images(work, job.subject.base), job.subject.variant.mae_request()
-        return mae_model(images.paths, images.raw.name, request, images.axis).checkpoint.is_file()
+        return request.model_of(images).checkpoint.is_file()
 
     def do(self, work: Work, job: FeaturesJob) -> Facts:
         """Train it, and compute the features."""
         images = _images(work, job.subject.base)
         request = job.subject.variant.mae_request(work.device)
-        for make in (train_mae, slice_features):
-            make(images.paths, images.raw, images.cases, images.axis, request, work.num_processes)
+        request.train(images, work.num_processes)
+        slice_features(images, request, work.num_processes)
         return {}
 
 
@@ -47,15 +43,12 @@ class InterpolatorWork(StepWork[InterpolatorJob]):
     def is_there(self, work: Work, job: InterpolatorJob) -> bool:
         """Whether the network is."""
         images, request = _images(work, job.subject.base), _interpolator(job, None)
-        model = interpolator_model(images.paths, images.raw.name, request, images.axis)
-        return model.checkpoint.is_file()
+        return request.model_of(images).checkpoint.is_file()
 
     def do(self, work: Work, job: InterpolatorJob) -> Facts:
         """Train it."""
-        images, request = _images(work, job.subject.base), _interpolator(job, work.device)
-        train_interpolator(
-            images.paths, images.raw, images.cases, images.axis, request, work.num_processes
-        )
+        images = _images(work, job.subject.base)
+        _interpolator(job, work.device).train(images, work.num_processes)
         return {}
 
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from nnunet_sparse.interpolation.interpolator_presets import (
-    DEFAULT_PRESET,
-    PRESETS,
+    DEFAULT_INTERPOLATOR_PRESET,
+    INTERPOLATOR_PRESETS,
     InterpolatorPreset,
 )
-from nnunet_sparse.interpolation.request import NETWORK_METHOD, Interpolation
+from nnunet_sparse.interpolation.methods import interpolation_method, methods_with_network
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import OptionHolder, add_seed_option, given_options
 from nnunet_sparse.system.schema import Assignments, Rule
@@ -25,9 +26,9 @@ def add_network_options(group: OptionHolder, of_any_method: bool = False) -> Non
     """Add the options that name a network; None is the default if there may be no network."""
     group.add_argument(
         "--preset",
-        choices=tuple(PRESETS),
-        default=None if of_any_method else DEFAULT_PRESET,
-        help=f"length of the training (default: {DEFAULT_PRESET})",
+        choices=tuple(INTERPOLATOR_PRESETS),
+        default=None if of_any_method else DEFAULT_INTERPOLATOR_PRESET,
+        help=f"length of the training (default: {DEFAULT_INTERPOLATOR_PRESET})",
     )
     add_seed_option(group, "its training", "--interpolator_seed")
     group.add_argument(
@@ -72,14 +73,15 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     SparseError
         If an option does not go with the method, or a value is out of range.
     """
-    if method != NETWORK_METHOD and (given := given_options(args, NETWORK_OPTIONS)):
-        raise SparseError(f"--{given[0]} works with {NETWORK_METHOD}, not with {method}")
+    uses_network = interpolation_method(method).uses_network
+    if not uses_network and (given := given_options(args, NETWORK_OPTIONS)):
+        raise SparseError(f"--{given[0]} works with {methods_with_network()}, not with {method}")
     return Interpolation(
         method,
         args.one_way,
         args.verify,
         args.min_confidence,
-        args.preset or DEFAULT_PRESET,
+        args.preset or DEFAULT_INTERPOLATOR_PRESET,
         args.interpolator_seed,
         parse_changes(args.change),
     )

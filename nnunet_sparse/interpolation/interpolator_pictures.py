@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from nnunet_sparse.interpolation.interpolator_training import volume_scale
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-from nnunet_sparse.interpolation.network_input import Volume
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.system.figures import save_figure
 
 _NUM_EXAMPLES = 4
@@ -21,7 +21,7 @@ _FLATTEST, _TALLEST = 0.3, 1.6
 _ARROWS = 12
 
 
-def draw_reconstructions(network: CorrespondenceNetwork, volume: Volume, output: Path) -> None:
+def draw_reconstructions(network: CorrespondenceNetwork, volume: SliceStack, output: Path) -> None:
     """Draw references, targets, reconstructions, and where the pixels came from.
 
     Parameters

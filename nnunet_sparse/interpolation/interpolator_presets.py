@@ -1,4 +1,4 @@
-"""Lengths of an interpolator's training."""
+"""How interpolators are trained: lengths and settings."""
 
 from dataclasses import dataclass
 
@@ -74,8 +74,8 @@ _LIMITS = {
     "spread": (0, 1e6),
     "sharpness": (0, 1e4),
 }
-DEFAULT_PRESET = "tiny"
-PRESETS = {
+DEFAULT_INTERPOLATOR_PRESET = "tiny"
+INTERPOLATOR_PRESETS = {
     "tiny": InterpolatorPreset(8, 64, 400, 1e-3, 0.5, 6),
     "full": InterpolatorPreset(8, 256, 20_000, 3e-4, 0.5, 6),
 }

@@ -12,8 +12,6 @@ varied of four; the learning rate follows half a cosine.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,60 +20,48 @@ import torch.nn.functional as F
 from nnunet_sparse.interpolation.edge_profile import difference_scale
 from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-from nnunet_sparse.interpolation.network_input import Volume
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.system.randomness import generator, shuffled
-from nnunet_sparse.system.resumable import train_resumably
+from nnunet_sparse.system.resumable import TrainingSetup, seeded
 
 _WINDOWS_TRIED = 4
 _SLICES_FOR_SCALE = 16
 
 
-def train(
-    volumes: Mapping[str, Volume],
+def set_up_interpolator(
+    volumes: Mapping[str, SliceStack],
     preset: InterpolatorPreset,
     seed: int,
-    checkpoint: Path,
     device: torch.device,
-    record: Mapping[str, Any],
-) -> tuple[CorrespondenceNetwork, list[float]]:
-    """Train a correspondence network, from where a killed call has left it.
+) -> TrainingSetup[CorrespondenceNetwork]:
+    """Untrained correspondence network and its loss on volumes.
 
     Parameters
     ----------
     volumes
         Volumes by case ID; with two slices at least, and all with as many channels.
     preset
-        Length.
+        Length and settings.
     seed
         Seed of everything random.
-    checkpoint
-        File that keeps the state on the way.
     device
         Where it is trained; in mixed precision on GPUs and on processors with AMX.
-    record
-        What is trained on what, as JSON holds it.
-
-    Returns
-    -------
-    tuple of CorrespondenceNetwork and list of float
-        The network, on the CPU, and the loss of every step.
     """
     names = sorted(volumes)
-    channels = volumes[names[0]].slices.shape[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = CorrespondenceNetwork(
-            channels,
+    network = seeded(
+        seed,
+        lambda: CorrespondenceNetwork(
+            volumes[names[0]].slices.shape[1],
             preset.radius,
             temperature=preset.temperature,
             spread=preset.spread,
             sharpness=preset.sharpness,
-        )
+        ),
+    )
     network = network.to(device).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
     scales: dict[str, torch.Tensor] = {}
 
-    def loss_of(step: int) -> torch.Tensor:
+    def step_loss(step: int) -> torch.Tensor:
         rng = generator(seed, "interpolator", str(step))
         epoch, at = divmod(step, len(names))
         name = shuffled(names, generator(seed, "interpolator volumes", str(epoch)))[at]
@@ -93,18 +79,8 @@ def train(
         found = reconstruct(network, slices, shifts, scales[name].to(device), handed_on.tolist())
         return F.smooth_l1_loss(found, slices[1:])
 
-    losses = train_resumably(
-        network,
-        optimizer,
-        loss_of,
-        learning_rate=preset.learning_rate,
-        num_steps=preset.num_steps,
-        device=device,
-        checkpoint=checkpoint,
-        record=record,
-        name="interpolator",
-    )
-    return network.cpu().eval(), losses
+    optimizer = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
+    return TrainingSetup(network, optimizer, step_loss, preset.learning_rate, preset.num_steps)
 
 
 def reconstruct(

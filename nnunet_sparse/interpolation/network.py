@@ -8,6 +8,7 @@ expectation that shifts are small, without which pixels are taken from wherever 
 their intensity, so that labels are scrambled where borders are faint.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -104,7 +105,7 @@ class CorrespondenceNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "CorrespondenceNetwork":
+    def from_config(cls, config: Mapping[str, Any]) -> "CorrespondenceNetwork":
         """Network of a stored configuration, with new weights."""
         return cls(**{**config, "widths": tuple(config["widths"])})
 

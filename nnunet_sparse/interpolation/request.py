@@ -1,23 +1,32 @@
 """How the slices between annotated ones are filled."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET, PRESETS
-from nnunet_sparse.interpolation.interpolator_store import InterpolatorRequest, change_names
-from nnunet_sparse.interpolation.nearest import interpolate_nearest
-from nnunet_sparse.interpolation.network_input import Volume
-from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
-from nnunet_sparse.interpolation.shape import interpolate_shape
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
+from nnunet_sparse.interpolation.interpolator_request import (
+    InterpolatorRequest,
+    PresetChanges,
+    change_names,
+)
+from nnunet_sparse.interpolation.methods import (
+    DEFAULT_METHOD,
+    interpolation_method,
+    methods_with_switch,
+)
+from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.interpolation.verification import verified
 from nnunet_sparse.system.errors import SparseError
 
-METHODS = ("correspondence", "shape", "nearest")
-NETWORK_METHOD = "correspondence"
+if TYPE_CHECKING:
+    from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+
+_SWITCHES = ("one_way", "verify")
 
 
 @dataclass(frozen=True)
@@ -27,44 +36,36 @@ class Interpolation:
     Attributes
     ----------
     method
-        ``correspondence``: by the trained network; ``shape``: by signed distances; ``nearest``: by
-        copying.
-    one_way
-        With ``correspondence``: algorithm 1 as published, in which a slice gets what arrives first,
-        instead of the mean of what arrives from both sides.
-    verify
-        With ``correspondence``: drop a label where the image is unlike its object.
+        Name of one of :mod:`nnunet_sparse.interpolation.methods`.
+    one_way, verify
+        Switches of the method ``correspondence``, see
+        :class:`nnunet_sparse.interpolation.correspondence.CorrespondenceMethod`.
     min_confidence
-        Voxels of less confidence stay ignore. With ``one_way`` confidence then is what the labels
-        that arrive from both sides agree on.
+        Voxels of less confidence stay ignore.
     preset, network_seed, changes
-        Which network is used with ``correspondence``; the default for the others.
+        Which network is used, by methods that use one; the default for the others.
     """
 
-    method: str = NETWORK_METHOD
+    method: str = DEFAULT_METHOD
     one_way: bool = False
     verify: bool = False
     min_confidence: float = 0.0
-    preset: str = DEFAULT_PRESET
+    preset: str = DEFAULT_INTERPOLATOR_PRESET
     network_seed: int = 0
-    changes: tuple[tuple[str, Any], ...] = ()
+    changes: PresetChanges = ()
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise SparseError(
-                f"unknown interpolation {self.method!r}, choose from {', '.join(METHODS)}"
-            )
+        method = interpolation_method(self.method)
         if not 0 <= self.min_confidence <= 1:
             raise SparseError(f"min_confidence must lie in [0, 1], got {self.min_confidence:g}")
-        if self.preset not in PRESETS:
-            raise SparseError(f"unknown preset {self.preset!r}, choose from {', '.join(PRESETS)}")
-        if self.method != NETWORK_METHOD:
-            for option in ("one_way", "verify"):
-                if getattr(self, option):
-                    raise SparseError(
-                        f"{option} works with {NETWORK_METHOD}, not with {self.method}"
-                    )
-            object.__setattr__(self, "preset", DEFAULT_PRESET)
+        for switch in _SWITCHES:
+            if getattr(self, switch) and switch not in method.switches:
+                raise SparseError(
+                    f"{switch} works with {methods_with_switch(switch)}, not with {self.method}"
+                )
+        _ = self.network()  # refuses an unknown preset
+        if not method.uses_network:
+            object.__setattr__(self, "preset", DEFAULT_INTERPOLATOR_PRESET)
             object.__setattr__(self, "network_seed", 0)
             object.__setattr__(self, "changes", ())
         # as JSON gives them, and without what is the preset's anyway
@@ -73,7 +74,7 @@ class Interpolation:
     @property
     def uses_network(self) -> bool:
         """Whether a trained network is needed."""
-        return self.method == NETWORK_METHOD
+        return interpolation_method(self.method).uses_network
 
     def network(self, device: str | None = None) -> InterpolatorRequest:
         """The network that is needed."""
@@ -84,10 +85,8 @@ class Interpolation:
     def name(self) -> str:
         """Part of a data set's name; what is not the default appears."""
         parts = ["mi", self.method]
-        if self.one_way:
-            parts.append("oneway")
-        if self.verify:
-            parts.append("verified")
+        switches = interpolation_method(self.method).switches
+        parts += [part for switch, part in switches.items() if getattr(self, switch)]
         parts += self.network_names
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
@@ -96,11 +95,11 @@ class Interpolation:
     @property
     def network_names(self) -> list[str]:
         """Parts of names for the network; what is not the default appears."""
-        preset = [self.preset] if self.preset != DEFAULT_PRESET else []
+        preset = [self.preset] if self.preset != DEFAULT_INTERPOLATOR_PRESET else []
         seed = [f"net{self.network_seed}"] if self.network_seed else []
         return [*preset, *seed, *change_names(self.changes)]
 
-    def warp(self, network: Any, volume: Volume) -> Warp:
+    def warp(self, network: "CorrespondenceNetwork", volume: SliceStack) -> Warp:
         """What moves labels between slices of a volume."""
         from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
@@ -125,30 +124,14 @@ class Interpolation:
 
         Parameters
         ----------
-        label
-            (num_slices, y, x) integers; slices that are not annotated are not looked at.
-        annotated
-            (num_slices,) bool; at least one is True.
-        spacing_mm
-            Spacing along y and x.
-        warp
-            What moves labels between slices, for ``correspondence``.
+        label, annotated, spacing_mm, warp
+            As for :meth:`nnunet_sparse.interpolation.method.InterpolationMethod.fill`.
 
         Raises
         ------
         ValueError
-            If ``correspondence`` has none.
+            If the method needs a warp and there is none.
         """
-        if self.method == "nearest":
-            return interpolate_nearest(label, annotated)
-        if self.method == "shape":
-            return interpolate_shape(label, annotated, spacing_mm)
-        if warp is None:
-            raise ValueError(f"{self.method} needs a warp")
-        if not self.one_way:
-            return propagate_both_ways(label, annotated, warp)
-        found = propagate(label, annotated, warp)
-        if not self.min_confidence:
-            return found
-        both = propagate_both_ways(label, annotated, warp, judged=found.label)
-        return replace(found, confidence=both.confidence)
+        cls = interpolation_method(self.method)
+        method = cls(**{switch: getattr(self, switch) for switch in cls.switches})
+        return method.fill(label, annotated, spacing_mm, warp, self.min_confidence)

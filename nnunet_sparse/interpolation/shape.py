@@ -9,70 +9,78 @@ annotated slices these are copied.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel, nearest_annotated
+from nnunet_sparse.interpolation.method import InterpolationMethod
+from nnunet_sparse.interpolation.propagation import Warp
 
 # in pixels; the logistic function of it is 1 but for 0.0003
 _MARGIN = 8
 
 
-def interpolate_shape(
-    label: np.ndarray, annotated: np.ndarray, spacing_mm: Sequence[float] = (1.0, 1.0)
-) -> DenseLabel:
-    """Interpolate the shape of every label between annotated slices.
+@dataclass(frozen=True)
+class ShapeMethod(InterpolationMethod):
+    """Shape-based interpolation of every label."""
 
-    The confidence of a voxel is the logistic function of its distance, in pixels, to the nearest
-    place where another label wins; beyond the outermost annotated slices that in the slice that is
-    copied, to the power of 1 + hops.
+    name: ClassVar[str] = "shape"
+    summary: ClassVar[str] = "by signed distances"
 
-    Parameters
-    ----------
-    label
-        (num_slices, y, x) integers; slices that are not annotated are not looked at.
-    annotated
-        (num_slices,) bool; at least one is True.
-    spacing_mm
-        Spacing along y and x.
-    """
-    known = np.flatnonzero(annotated)
-    source = nearest_annotated(annotated)
-    hops = np.abs(np.arange(len(annotated)) - source)
-    filled = label[source]
-    confidence = np.ones(label.shape, np.float16)
-    pixel_mm = float(min(spacing_mm))
-    for below, above in pairwise(known.tolist()):
-        between = range(below + 1, above)
-        if not between:
-            continue
-        box = _box(label[below], label[above])
-        if box is None:
-            continue
-        ends = label[below][box], label[above][box]
-        values = sorted(({*np.unique(ends[0])} | {*np.unique(ends[1])}) - {0})
-        distances = [_distances(ends, [v], spacing_mm) for v in values]
-        union = distances[0] if len(values) == 1 else _distances(ends, values, spacing_mm)
-        for i in between:
-            weight = (i - below) / (above - below)
-            each = np.stack([_blend(pair, weight) for pair in distances])
-            of_union = _blend(union, weight)
-            # a label that vanishes is far from the others, whose distance must not hide it
-            foreground = np.maximum(of_union, each.max(axis=0))
-            filled[i] = 0
-            filled[i][box] = np.where(foreground > 0, np.array(values)[each.argmax(axis=0)], 0)
-            confidence[i][box] = _confidence(foreground, each, pixel_mm)
-    for end, beyond in (
-        (known[0], range(known[0])),
-        (known[-1], range(known[-1] + 1, len(label))),
-    ):
-        if beyond:
-            border = _logistic(_distance_to_other_labels(label[end], spacing_mm) / pixel_mm)
-            for i in beyond:
-                confidence[i] = border ** (1 + hops[i])
-    return DenseLabel(filled, source, hops, confidence)
+    def fill(
+        self,
+        label: np.ndarray,
+        annotated: np.ndarray,
+        spacing_mm: Sequence[float] = (1.0, 1.0),
+        warp: Warp | None = None,
+        min_confidence: float = 0.0,
+    ) -> DenseLabel:
+        """Interpolate the shape of every label between annotated slices.
+
+        The confidence of a voxel is the logistic function of its distance, in pixels, to the
+        nearest place where another label wins; beyond the outermost annotated slices that in the
+        slice that is copied, to the power of 1 + hops.
+        """
+        del warp, min_confidence
+        known = np.flatnonzero(annotated)
+        source = nearest_annotated(annotated)
+        hops = np.abs(np.arange(len(annotated)) - source)
+        filled = label[source]
+        confidence = np.ones(label.shape, np.float16)
+        pixel_mm = float(min(spacing_mm))
+        for below, above in pairwise(known.tolist()):
+            between = range(below + 1, above)
+            if not between:
+                continue
+            box = _box(label[below], label[above])
+            if box is None:
+                continue
+            ends = label[below][box], label[above][box]
+            values = sorted(({*np.unique(ends[0])} | {*np.unique(ends[1])}) - {0})
+            distances = [_distances(ends, [v], spacing_mm) for v in values]
+            union = distances[0] if len(values) == 1 else _distances(ends, values, spacing_mm)
+            for i in between:
+                weight = (i - below) / (above - below)
+                each = np.stack([_blend(pair, weight) for pair in distances])
+                of_union = _blend(union, weight)
+                # a label that vanishes is far from the others, whose distance must not hide it
+                foreground = np.maximum(of_union, each.max(axis=0))
+                filled[i] = 0
+                filled[i][box] = np.where(foreground > 0, np.array(values)[each.argmax(axis=0)], 0)
+                confidence[i][box] = _confidence(foreground, each, pixel_mm)
+        for end, beyond in (
+            (known[0], range(known[0])),
+            (known[-1], range(known[-1] + 1, len(label))),
+        ):
+            if beyond:
+                border = _logistic(_distance_to_other_labels(label[end], spacing_mm) / pixel_mm)
+                for i in beyond:
+                    confidence[i] = border ** (1 + hops[i])
+        return DenseLabel(filled, source, hops, confidence)
 
 
 def signed_distance(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:

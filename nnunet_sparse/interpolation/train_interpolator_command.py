@@ -10,11 +10,7 @@ from nnunet_sparse.data.dataset_options import (
 )
 from nnunet_sparse.data.training_images import find_training_images
 from nnunet_sparse.interpolation.interpolation_options import add_network_options, parse_changes
-from nnunet_sparse.interpolation.interpolator_store import (
-    InterpolatorRequest,
-    load_interpolator,
-    train_interpolator,
-)
+from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.options import (
     add_device_option,
@@ -47,15 +43,7 @@ def _run(args: argparse.Namespace) -> None:
     changes = parse_changes(args.change)
     request = InterpolatorRequest(args.preset, args.interpolator_seed, args.device, changes)
     images = find_training_images(args)
-    model = train_interpolator(
-        images.paths,
-        images.raw,
-        images.cases,
-        images.axis,
-        request,
-        args.num_processes,
-        args.overwrite,
-    )
-    load_interpolator(model, "cpu")  # which refuses one that is damaged
+    model = request.train(images, args.num_processes, args.overwrite)
+    request.restore(model)  # refuses one that is damaged
     print(f"trained on: {len(images.cases)} training volumes, axis {images.axis}")
     print(f"folder:     {model.path} (loss.png, reconstructions.png)")

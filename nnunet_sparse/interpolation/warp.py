@@ -7,7 +7,7 @@ import torch
 
 from nnunet_sparse.interpolation.interpolator_training import volume_scale
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-from nnunet_sparse.interpolation.network_input import Volume
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.interpolation.soft_label import SoftLabel
 
 # features that are kept
@@ -31,7 +31,7 @@ class CorrespondenceWarp:
     def __init__(
         self,
         network: CorrespondenceNetwork,
-        volume: Volume,
+        volume: SliceStack,
         kept_slices: int | None = None,
     ) -> None:
         self.network, self.slices = network, volume.slices

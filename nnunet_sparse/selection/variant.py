@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from nnunet_sparse.features.default import DEFAULT_PRESET
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selection.budget import Budget, check_share, share_name
 from nnunet_sparse.selectors import Selector, get_selector
 from nnunet_sparse.system.errors import SparseError
 
 if TYPE_CHECKING:
-    from nnunet_sparse.features.feature_store import MaeRequest
+    from nnunet_sparse.features.mae_request import MaeRequest
 
 # factors of the first version of selection.json, which are always written
 _ALWAYS = ("rho", "s", "selector", "positive_weight", "axis", "seed")
@@ -84,7 +84,7 @@ class Variant:
     slices_per_volume: int | None = None
     budget: int | None = None
     min_per_volume: int = 0
-    mae: str = DEFAULT_PRESET
+    mae: str = DEFAULT_MAE_PRESET
     mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     interpolation: Interpolation | None = None
@@ -98,7 +98,7 @@ class Variant:
         changed = {key: given[key] for key in sorted(given) if given[key] != defaults[key]}
         object.__setattr__(self, "parameters", changed)
         if "features" not in chooser.uses:
-            object.__setattr__(self, "mae", DEFAULT_PRESET)
+            object.__setattr__(self, "mae", DEFAULT_MAE_PRESET)
             object.__setattr__(self, "mae_seed", 0)
         _ = self.slices
         check_share("s", self.s)
@@ -135,7 +135,7 @@ class Variant:
 
     def mae_request(self, device: str | None = None) -> "MaeRequest":
         """Masked autoencoder whose features the selector uses, if it uses any."""
-        from nnunet_sparse.features.feature_store import MaeRequest
+        from nnunet_sparse.features.mae_request import MaeRequest
 
         return MaeRequest(self.mae, self.mae_seed, device)
 
@@ -147,7 +147,7 @@ class Variant:
     @property
     def mae_names(self) -> list[str]:
         """Parts of names for the masked autoencoder; what is not the default appears."""
-        preset = [self.mae] if self.mae != DEFAULT_PRESET else []
+        preset = [self.mae] if self.mae != DEFAULT_MAE_PRESET else []
         return [*preset, *([f"mae{self.mae_seed}"] if self.mae_seed else [])]
 
     def __hash__(self) -> int:

@@ -1,7 +1,8 @@
-"""A folder that holds one trained network: trained once, by one process, and never by chance anew.
+"""A folder that holds one trained network.
 
 ``checkpoint.pth`` is the network, ``training.json`` says what it was trained on, and
-``checkpoint_latest.pth`` is the state of a training that is under way or was killed.
+``checkpoint_latest.pth`` is the state of a training that runs or was killed. One process at a time
+works in the folder. A network that was trained is replaced only where that is asked for.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ class ModelFolder:
 
     @property
     def latest(self) -> Path:
-        """State of a training on its way."""
+        """State of an unfinished training."""
         return self.path / "checkpoint_latest.pth"
 
     @property
@@ -97,7 +98,7 @@ class ModelFolder:
             yield False
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        with _made_or_removed(self.path), self.lock():
+        with _removed_if_empty(self.path), self.lock():
             remove_leftovers(self.path)
             if self._time() != before:  # by the process that was waited for
                 self._check(record)
@@ -153,11 +154,10 @@ class ModelFolder:
 
 
 @contextmanager
-def _made_or_removed(folder: Path) -> Iterator[None]:
-    """Remove the folder if the work fails before anything is in it."""
+def _removed_if_empty(folder: Path) -> Iterator[None]:
+    """Remove the folder if nothing is in it when the work ends."""
     try:
         yield
-    except Exception:
+    finally:
         with contextlib.suppress(OSError):
             folder.rmdir()
-        raise

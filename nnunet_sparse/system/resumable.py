@@ -1,4 +1,4 @@
-"""Training of a network without labels that can be killed and continued."""
+"""Training of a network that can be killed and resumed."""
 
 import json
 import logging
@@ -7,8 +7,9 @@ import pickle
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -28,41 +29,64 @@ _SECONDS_BETWEEN_LINES = 60.0
 _LOSSES_SHOWN = 50
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class TrainingSetup(Generic[Network]):
+    """A network that is ready to be trained.
+
+    Attributes
+    ----------
+    network
+        On the device, in training mode, with its initial weights.
+    optimizer
+        Of its parameters; the learning rate is set in every step.
+    step_loss
+        Loss of the step of this number, from 0.
+    learning_rate
+        Highest learning rate: linear warm-up, then half a cosine to 0.
+    num_steps
+        Length of the whole training.
+    """
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    step_loss: Callable[[int], torch.Tensor]
+    learning_rate: float
+    num_steps: int
+
+
+def seeded(seed: int, build: Callable[[], Network]) -> Network:
+    """Network with initial weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
+
+
 def train_resumably(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss_of: Callable[[int], torch.Tensor],
-    *,
-    learning_rate: float,
-    num_steps: int,
+    setup: TrainingSetup[Network],
     device: torch.device,
     checkpoint: Path,
     record: Mapping[str, Any],
     name: str,
 ) -> list[float]:
-    """Train a network, from where a killed call has left it.
+    """Train a network, from the step at which a killed call stopped.
 
-    Where ``loss_of`` depends on the step and the weights alone, a training that was continued ends
-    as one that was not, with the same number of threads on the same processor.
+    Where the loss depends on the step and the weights alone, a resumed training gives the same
+    weights as an undisturbed one, with the same number of threads on the same processor.
 
     Parameters
     ----------
-    network
-        On the device; changed in place.
-    optimizer
-        Of its parameters; the rate is set here: linear warm-up, then half a cosine to 0.
-    loss_of
-        Loss of a step; called in mixed precision on a GPU.
-    learning_rate
-        Highest learning rate.
-    num_steps
-        Length of the whole training.
+    setup
+        What is trained; its network is changed in place, and is on the CPU and in evaluation mode
+        afterwards.
     device
-        Where the network is.
+        Where the network is; on a GPU it is trained in mixed precision.
     checkpoint
-        File that keeps the state on the way.
+        File that keeps the state of an unfinished training.
     record
-        What is trained on what, as JSON holds it; a state of another training is not continued.
+        What is trained on what, as JSON holds it; the state of another training is not resumed.
     name
         What is trained, for the progress bar and messages.
 
@@ -76,6 +100,7 @@ def train_resumably(
     SparseError
         If the loss is no finite number, or the state cannot be read.
     """
+    network, optimizer, num_steps = setup.network, setup.optimizer, setup.num_steps
     needs_scaling = half_precision(device) is torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling)
     parts = {"network": network, "optimizer": optimizer, "scaler": scaler}
@@ -88,9 +113,9 @@ def train_resumably(
     ) as bar:
         for step in range(len(losses), num_steps):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * schedule(step, num_steps)
+                group["lr"] = setup.learning_rate * schedule(step, num_steps)
             with _autocast(device):
-                loss = loss_of(step)
+                loss = setup.step_loss(step)
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             scaler.unscale_(optimizer)
@@ -113,6 +138,7 @@ def train_resumably(
                 mean = float(np.mean(losses[-_LOSSES_SHOWN:]))
                 logger.info("Step %d of %d, loss %.3f", len(losses), num_steps, mean)
                 told = now
+    network.cpu().eval()
     return losses
 
 

@@ -19,11 +19,12 @@ from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset, read_pr
 from nnunet_sparse.dataset_tools.interpolate_command import main
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset_command
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
-from nnunet_sparse.interpolation.request import METHODS, Interpolation
+from nnunet_sparse.interpolation.methods import method_names
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
-WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(one_way=True)]
+WAYS = [*(Interpolation(method) for method in method_names()), Interpolation(one_way=True)]
 
 
 def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: Any) -> Path:
@@ -31,7 +32,7 @@ def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: An
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", method_names())
 @pytest.mark.parametrize("has_spacing", [True, False])
 def test_tiff_keeps_its_spacing(
     paths: NnUNetPaths, make_base: BaseMaker, method: str, has_spacing: bool

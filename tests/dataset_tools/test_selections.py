@@ -12,7 +12,7 @@ from tiny import check_sparse_labels, made, random_label, tree, write_volume
 
 from nnunet_sparse.dataset_tools.make_dataset import SparseDataset
 from nnunet_sparse.dataset_tools.make_dataset_command import main
-from nnunet_sparse.features.feature_store import MaeRequest, mae_model
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selectors import get_selector, selector_class, selector_names
 from nnunet_sparse.system.errors import SparseError
@@ -135,7 +135,7 @@ def test_a_dry_run_does_not_train(paths: NnUNetPaths, make_base: BaseMaker) -> N
         make_dataset(paths, "4", rho=0.2, selector="ual", device="cpu", dry_run=True)
     assert tree(paths.raw.parent) == before
     make_dataset(paths, "4", rho=0.2, selector="ual", device="cpu")
-    shutil.rmtree(mae_model(paths, "Dataset004_Tiny", CPU, 0).path / "features")
+    shutil.rmtree(CPU.model(paths, "Dataset004_Tiny", 0).path / "features")
     before = tree(paths.raw.parent)
     make_dataset(paths, "4", rho=0.3, selector="ual", device="cpu", dry_run=True)
     assert tree(paths.raw.parent) == before

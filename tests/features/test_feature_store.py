@@ -9,13 +9,9 @@ import pytest
 from tiny import write_volume
 
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.features.feature_store import (
-    MaeRequest,
-    SliceFeatures,
-    mae_model,
-    slice_features,
-    train_mae,
-)
+from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.system import resumable
 from nnunet_sparse.system.errors import SparseError
 
@@ -30,10 +26,19 @@ def raw(make_base):
     return RawDataset.open(make_base(channels=2))
 
 
+def train(paths, raw, cases=CASES, overwrite=False):
+    MaeRequest(device="cpu").train(TrainingImages(paths, raw, cases, 0), 1, overwrite)
+
+
 def features(paths, raw, num_processes=1, **changes):
+    images = TrainingImages(paths, raw, CASES, 0)
     request = MaeRequest(**{"device": "cpu"} | changes)
-    train_mae(paths, raw, CASES, 0, request, num_processes)
-    return slice_features(paths, raw, CASES, 0, request, num_processes)
+    request.train(images, num_processes)
+    return slice_features(images, request, num_processes)
+
+
+def folder_of(paths, raw, **changes):
+    return MaeRequest(**changes).model(paths, raw.name, 0).path
 
 
 def test_features_of_every_training_slice(paths, raw):
@@ -43,7 +48,7 @@ def test_features_of_every_training_slice(paths, raw):
         "tr_01": (7, 16),
         "tr_02": (10, 16),
     }
-    folder = mae_model(paths, raw.name, MaeRequest(), 0).path
+    folder = folder_of(paths, raw)
     assert {file.name for file in folder.iterdir()} == {
         "checkpoint.pth",
         "features",
@@ -57,7 +62,7 @@ def test_features_of_every_training_slice(paths, raw):
 @pytest.mark.parametrize("num_processes", [1, 4])
 def test_what_is_there_is_used_and_processes_do_not_matter(paths, raw, num_processes):
     found = features(paths, raw)
-    folder = mae_model(paths, raw.name, MaeRequest(), 0).path
+    folder = folder_of(paths, raw)
     times = {f: f.stat().st_mtime_ns for f in folder.rglob("*")}
     features(paths, raw)
     assert {f: f.stat().st_mtime_ns for f in folder.rglob("*")} == times
@@ -72,16 +77,19 @@ def test_processes_at_once_share_the_work(raw):
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from nnunet_sparse.features import presets, store\n"
-        "from nnunet_sparse.features.mae import MaeSize\n"
-        "from nnunet_sparse.system.paths import configured_paths\n"
         "from nnunet_sparse.data.raw_dataset import RawDataset\n"
+        "from nnunet_sparse.data.training_images import TrainingImages\n"
+        "from nnunet_sparse.features.feature_store import slice_features\n"
+        "from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize\n"
+        "from nnunet_sparse.features.mae_request import MaeRequest\n"
+        "from nnunet_sparse.system.paths import configured_paths\n"
         "size = MaeSize(8, 1, 2, 8, 1, 2)\n"
-        "presets.PRESETS['tiny'] = presets.Preset(size, 16, 8, 2000, 5, 1, 1e-3)\n"
-        "paths, request = configured_paths(), store.MaeRequest(device='cpu')\n"
+        "MAE_PRESETS['tiny'] = MaePreset(size, 16, 8, 2000, 5, 1, 1e-3)\n"
         "raw, cases = RawDataset.open(Path(sys.argv[1])), tuple(sys.argv[2:])\n"
-        "store.train_mae(paths, raw, cases, 0, request, 1)\n"
-        "print(store.slice_features(paths, raw, cases, 0, request, 1).checkpoint)\n"
+        "images = TrainingImages(configured_paths(), raw, cases, 0)\n"
+        "request = MaeRequest(device='cpu')\n"
+        "request.train(images, 1)\n"
+        "print(slice_features(images, request, 1).checkpoint)\n"
     )
     command = [sys.executable, "-c", script, str(raw.folder), *CASES]
     running = [
@@ -96,7 +104,7 @@ def test_a_network_of_other_images_is_not_used(paths, raw):
     other = replace(raw, dataset_json=raw.dataset_json | {"channel_names": {"0": "MR"}})
     for changed, cases, what in ((raw, CASES[:2], "cases, num_slices"), (other, CASES, "channels")):
         with pytest.raises(SparseError, match=rf"with other {what}: .*-d .* --overwrite trains"):
-            train_mae(paths, changed, cases, 0, MaeRequest(device="cpu"), 1)
+            train(paths, changed, cases)
 
 
 def test_a_missing_channel_is_named(paths, raw):
@@ -104,7 +112,7 @@ def test_a_missing_channel_is_named(paths, raw):
     raw.training["tr_01"] = case
     with pytest.raises(SparseError, match=r"tr_01 has 1 image channels, dataset\.json declares 2"):
         features(paths, raw)
-    assert not mae_model(paths, raw.name, MaeRequest(), 0).path.exists()
+    assert not folder_of(paths, raw).exists()
 
 
 def test_images_that_show_nothing(paths, raw):
@@ -119,7 +127,7 @@ def test_images_that_show_nothing(paths, raw):
 def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
     expected = features(paths, raw)
     if not overwrite:
-        shutil.rmtree(mae_model(paths, raw.name, MaeRequest(), 0).path)
+        shutil.rmtree(folder_of(paths, raw))
     monkeypatch.setattr(resumable, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     save, steps = resumable._save, []
 
@@ -131,8 +139,8 @@ def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
 
     monkeypatch.setattr(resumable, "_save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
-        train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1, overwrite)
-    train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1, overwrite)
+        train(paths, raw, overwrite=overwrite)
+    train(paths, raw, overwrite=overwrite)
     assert steps == sorted(set(steps))  # nothing twice
     assert len(steps) > 2
     assert features(paths, raw).checkpoint == expected.checkpoint
@@ -140,7 +148,7 @@ def test_a_killed_training_goes_on(paths, raw, monkeypatch, overwrite):
 
 def test_labels_and_other_cases_are_not_read(paths, raw):
     expected = features(paths, raw)
-    shutil.rmtree(mae_model(paths, raw.name, MaeRequest(), 0).path)
+    shutil.rmtree(folder_of(paths, raw))
     for case_id, case in raw.training.items():
         case.label.write_bytes(b"unreadable")
         if case_id not in CASES:
@@ -161,12 +169,12 @@ def test_a_changed_image_is_read_again(paths, raw):
 
 
 def test_another_network_makes_other_features(paths, raw):
-    folder = mae_model(paths, raw.name, MaeRequest(), 0).path
+    folder = folder_of(paths, raw)
     first = features(paths, raw)
     other = features(paths, raw, seed=1)
     assert other.checkpoint != first.checkpoint
     shutil.copyfile(
-        mae_model(paths, raw.name, MaeRequest(seed=1), 0).path / "checkpoint.pth",
+        folder_of(paths, raw, seed=1) / "checkpoint.pth",
         folder / "checkpoint.pth",
     )
     found = features(paths, raw)
@@ -175,7 +183,7 @@ def test_another_network_makes_other_features(paths, raw):
 
 def test_a_damaged_cache_is_replaced(paths, raw):
     expected = features(paths, raw).values["tr_00"]
-    file = mae_model(paths, raw.name, MaeRequest(), 0).path / "features" / "tr_00.npz"
+    file = folder_of(paths, raw) / "features" / "tr_00.npz"
     file.write_bytes(file.read_bytes()[:50])
     np.testing.assert_array_equal(features(paths, raw).values["tr_00"], expected)
     assert np.load(file)["features"].shape == (10, 16)
@@ -183,21 +191,21 @@ def test_a_damaged_cache_is_replaced(paths, raw):
 
 def test_without_a_network(paths, raw):
     with pytest.raises(SparseError, match="nnsparse_train_mae -d Dataset004_Tiny --axis 0"):
-        slice_features(paths, raw, CASES, 0, MaeRequest(), 1)
+        slice_features(TrainingImages(paths, raw, CASES, 0), MaeRequest(), 1)
 
 
 def test_an_unreadable_image_is_named(paths, raw):
     raw.training["tr_01"].images[0].write_bytes(b"damaged")
     with pytest.raises(SparseError, match=r"tr_01_0000\.nii\.gz"):
         features(paths, raw)
-    assert not mae_model(paths, raw.name, MaeRequest(), 0).path.exists()
+    assert not folder_of(paths, raw).exists()
 
 
 def test_a_truncated_image_is_named(paths, raw):
     file = raw.training["tr_01"].images[1]
     file.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(SparseError, match=r"tr_01_0001.nii.gz is damaged"):
-        train_mae(paths, raw, CASES, 0, MaeRequest(device="cpu"), 1)
+        train(paths, raw)
     assert not list(paths.preprocessed.rglob("checkpoint*"))
 
 

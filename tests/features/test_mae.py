@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_sparse.features.mae import MaeSize, MaskedAutoencoder, patch_statistics
+from nnunet_sparse.features.mae import MaskedAutoencoder, patch_statistics
+from nnunet_sparse.features.mae_presets import MaeSize
 
 SIZE = MaeSize(16, 2, 2, 8, 1, 2)
 

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_sparse.features.mae import MaeSize
-from nnunet_sparse.features.mae_presets import PRESETS, Preset
-from nnunet_sparse.features.mae_training import batch_indices, train
+from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize
+from nnunet_sparse.features.mae_training import batch_indices, set_up_mae
 from nnunet_sparse.system import resumable
 from nnunet_sparse.system.devices import best_device
 from nnunet_sparse.system.errors import SparseError
 
-PRESET = Preset(MaeSize(8, 1, 2, 8, 1, 2), 8, 4, 12 * 30, 100, 2, 1e-3)
+PRESET = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 8, 4, 12 * 30, 100, 2, 1e-3)
 CPU = torch.device("cpu")
 
 
@@ -21,8 +20,9 @@ def slices():
 
 
 def run(slices, checkpoint, seed=0, record="x"):
-    network, losses = train(slices, PRESET, (3, 4), 2, seed, checkpoint, CPU, {"what": record})
-    return torch.cat([p.detach().flatten() for p in network.parameters()]), losses
+    setup = set_up_mae(slices, PRESET, (3, 4), 2, seed, CPU)
+    losses = resumable.train_resumably(setup, CPU, checkpoint, {"what": record}, "network")
+    return torch.cat([p.detach().flatten() for p in setup.network.parameters()]), losses
 
 
 def test_the_seed_decides_everything(slices, tmp_path):
@@ -75,7 +75,7 @@ def test_length_of_a_training():
     assert PRESET.num_steps(10**6, 24) == 4
     assert PRESET.num_steps(1, 2) == 25
     assert PRESET.num_steps(10**6, 10**6) == 2
-    assert PRESETS["tiny"].num_steps(1, 100) == 400
+    assert MAE_PRESETS["tiny"].num_steps(1, 100) == 400
 
 
 def test_devices():

@@ -2,46 +2,10 @@ import numpy as np
 import pytest
 from tiny import write_volume
 
+from nnunet_sparse.data.normalised_slices import normalised
 from nnunet_sparse.features.canvas import Canvas
-from nnunet_sparse.features.slices import draw, normalised, read_slices
+from nnunet_sparse.features.slices import draw, read_slices
 from nnunet_sparse.system.errors import SparseError
-
-
-def test_scale_and_offset_do_not_matter():
-    volume = np.random.default_rng(0).normal(size=(6, 20, 20)).astype(np.float32)
-    found = normalised(volume)
-    np.testing.assert_allclose(normalised(volume * 300 - 1000), found, atol=1e-3)
-    np.testing.assert_allclose(normalised(volume * 1e-9), found, atol=1e-3)
-    assert abs(float(found.mean())) < 1e-3
-    assert float(found.std()) == pytest.approx(1, abs=1e-3)
-
-
-def test_a_few_bright_voxels_do_not_set_the_scale():
-    volume = np.random.default_rng(0).random((10, 20, 20)).astype(np.float32)
-    spoilt = volume.copy()
-    spoilt[0, 0, :10] = 1e6
-    assert np.abs(normalised(spoilt)[1:] - normalised(volume)[1:]).max() < 0.1
-
-
-def test_an_empty_background_does_not_set_the_scale():
-    rng = np.random.default_rng(0)
-    inside = (100 + rng.normal(size=(4, 10, 10))).astype(np.float32)
-    padded = np.zeros((4, 40, 40), np.float32)
-    padded[:, 15:25, 15:25] = inside
-    found = normalised(padded)[:, 15:25, 15:25]
-    # clipped at the ends of the histogram of what is not zero
-    assert np.unique(found).size > 100
-
-
-@pytest.mark.parametrize("value", [0, 7, -1024, np.nan, 3e38])
-def test_constant_volumes_are_zero(value):
-    assert (normalised(np.full((2, 3, 3), value, np.float32)) == 0).all()
-
-
-def test_values_that_are_no_numbers():
-    volume = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
-    volume[0, 0, :3] = np.nan, np.inf, -np.inf
-    assert np.isfinite(normalised(volume)).all()
 
 
 def test_slices_stand_in_the_middle_in_their_proportions():

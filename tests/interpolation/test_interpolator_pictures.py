@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from nnunet_sparse.interpolation import interpolator_pictures as pictures
 from nnunet_sparse.interpolation.interpolator_pictures import draw_reconstructions
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-from nnunet_sparse.interpolation.network_input import Volume
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_examples_from_all_over_a_volume(tmp_path, monkeypatch, shape, rows):
     monkeypatch.setattr(pictures, "save_figure", lambda figure, _: figures.append(figure))
     images = np.random.default_rng(0).normal(size=shape).astype(np.float16)
     network = CorrespondenceNetwork(shape[1], 2, (4,), 4).eval()
-    draw_reconstructions(network, Volume(images), tmp_path / "x.png")
+    draw_reconstructions(network, SliceStack(images), tmp_path / "x.png")
     axes = figures[0].axes
     assert len(axes) == 4 * rows
     titles = [panel.get_title() for panel in axes[:4]]

@@ -7,11 +7,11 @@ from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
 from nnunet_sparse.interpolation.interpolator_training import (
     draw_slices,
     reconstruct,
-    train,
+    set_up_interpolator,
     volume_scale,
 )
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-from nnunet_sparse.interpolation.network_input import Volume
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.system import resumable
 
 CPU = torch.device("cpu")
@@ -29,12 +29,13 @@ def small(monkeypatch):
 @pytest.fixture
 def volumes():
     rng = np.random.default_rng(0)
-    return {name: Volume(rng.normal(size=(5, 1, 14, 10)).astype(np.float16)) for name in "ab"}
+    return {name: SliceStack(rng.normal(size=(5, 1, 14, 10)).astype(np.float16)) for name in "ab"}
 
 
 def run(volumes, checkpoint, seed=0):
-    network, losses = train(volumes, PRESET, seed, checkpoint, CPU, {"what": "x"})
-    return torch.cat([p.detach().flatten() for p in network.parameters()]), losses
+    setup = set_up_interpolator(volumes, PRESET, seed, CPU)
+    losses = resumable.train_resumably(setup, CPU, checkpoint, {"what": "x"}, "network")
+    return torch.cat([p.detach().flatten() for p in setup.network.parameters()]), losses
 
 
 def test_the_seed_decides_everything(volumes, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nnunet_sparse.interpolation.dense_label import enclosing, nearest_annotated
-from nnunet_sparse.interpolation.nearest import interpolate_nearest
+from nnunet_sparse.interpolation.nearest import NearestMethod
 
 
 def annotated(num_slices, *known):
@@ -24,7 +24,7 @@ def test_enclosing_by_hand():
 def test_copies_by_hand():
     label = np.full((6, 1, 2), 9, np.uint8)  # whatever stands in other slices
     label[1], label[4] = [[0, 3]], [[5, 3]]
-    found = interpolate_nearest(label, annotated(6, 1, 4))
+    found = NearestMethod().fill(label, annotated(6, 1, 4))
     assert found.label[:, 0].tolist() == [[0, 3], [0, 3], [0, 3], [5, 3], [5, 3], [5, 3]]
     assert found.label.dtype == np.uint8
     assert found.source.tolist() == [1, 1, 1, 4, 4, 4]
@@ -38,7 +38,7 @@ def test_copies_by_hand():
 @pytest.mark.parametrize("known", [(0,), (2,), range(4)])
 def test_one_or_all_slices(known):
     label = np.random.default_rng(0).integers(0, 3, (4, 3, 3))
-    found = interpolate_nearest(label, annotated(4, *known))
+    found = NearestMethod().fill(label, annotated(4, *known))
     for i in range(4):
         source = i if i in known else next(iter(known))
         np.testing.assert_array_equal(found.label[i], label[source])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_sparse.interpolation.shape import interpolate_shape, signed_distance
+from nnunet_sparse.interpolation.shape import ShapeMethod, signed_distance
 
 
 def disc(radius, centre=(20.0, 20.0), size=41, value=1):
@@ -17,7 +17,7 @@ def between(first, last, num_slices=5, **options):
     label[0], label[-1] = first, last
     annotated = np.zeros(num_slices, bool)
     annotated[[0, -1]] = True
-    return interpolate_shape(label, annotated, **options)
+    return ShapeMethod().fill(label, annotated, **options)
 
 
 def test_distance_by_hand():
@@ -87,7 +87,7 @@ def test_anisotropic_pixels_change_the_way():
 def test_no_object_and_beyond_the_ends():
     label = np.stack([disc(5), disc(5), disc(0) * 0, disc(5), disc(0) * 0])
     annotated = np.array([0, 1, 1, 0, 1], bool)
-    found = interpolate_shape(label, annotated)
+    found = ShapeMethod().fill(label, annotated)
     np.testing.assert_array_equal(found.label[0], label[1])
     assert not found.label[3].any()
     assert found.confidence[0].min() < 0.6
@@ -99,7 +99,7 @@ def test_annotated_slices_stay_and_no_label_is_invented(seed, count):
     label = rng.choice([0, 1, 7, 40], (7, 6, 5)).astype(np.int16)
     annotated = np.zeros(7, bool)
     annotated[rng.choice(7, count, replace=False)] = True
-    found = interpolate_shape(label, annotated)
+    found = ShapeMethod().fill(label, annotated)
     np.testing.assert_array_equal(found.label[annotated], label[annotated])
     assert set(np.unique(found.label)) <= set(np.unique(label[annotated])) | {0}
     assert (found.confidence >= 0).all()

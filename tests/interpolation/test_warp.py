@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from nnunet_sparse.interpolation.affinity import local_affinity
-from nnunet_sparse.interpolation.network_input import Volume
 from nnunet_sparse.interpolation.propagation import propagate, propagate_both_ways
+from nnunet_sparse.interpolation.slice_stack import SliceStack
 from nnunet_sparse.interpolation.soft_label import SoftLabel
 from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
@@ -54,7 +54,7 @@ def test_a_moving_object_is_followed_exactly(way, step):
     for known in ([0], [3], [0, 3], [1]):
         annotated = np.zeros(4, bool)
         annotated[known] = True
-        warp = CorrespondenceWarp(Telling(), Volume(moving_volume(shifts)))
+        warp = CorrespondenceWarp(Telling(), SliceStack(moving_volume(shifts)))
         found = way(np.where(annotated[:, None, None], truth, 0), annotated, warp)
         np.testing.assert_array_equal(found.label, truth)
         assert (found.confidence > 0.95).all()
@@ -64,21 +64,21 @@ def test_what_leaves_the_slice_is_gone():
     shifts = [(0, 3 * i) for i in range(4)]
     label = np.zeros((4, 40, 40), np.int16)
     label[0, 10:14, 34:38] = 1
-    warp = CorrespondenceWarp(Telling(), Volume(moving_volume(shifts)))
+    warp = CorrespondenceWarp(Telling(), SliceStack(moving_volume(shifts)))
     found = propagate(label, np.array([1, 0, 0, 0], bool), warp)
     assert [(part > 0).sum() for part in found.label] == [16, 12, 0, 0]
 
 
 def test_only_the_latest_features_are_kept():
     network = Telling()
-    warp = CorrespondenceWarp(network, Volume(moving_volume([(0, 0)] * 5)), kept_slices=2)
+    warp = CorrespondenceWarp(network, SliceStack(moving_volume([(0, 0)] * 5)), kept_slices=2)
     for i in (0, 1, 0, 1, 2, 1, 0):
         warp.features(i)
     assert network.calls == 4
 
 
 def test_any_corner():
-    warp = CorrespondenceWarp(Telling(), Volume(moving_volume([(0, 0)] * 2)))
+    warp = CorrespondenceWarp(Telling(), SliceStack(moving_volume([(0, 0)] * 2)))
     for top, left in ((0, 0), (36, 0), (0, 36), (36, 36)):
         label = np.zeros((40, 40), np.uint8)
         label[top : top + 4, left : left + 4] = 2

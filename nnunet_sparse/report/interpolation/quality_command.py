@@ -29,11 +29,15 @@ from nnunet_sparse.interpolation.interpolation_options import (
     add_network_options,
     parse_changes,
 )
-from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_PRESET
-from nnunet_sparse.interpolation.interpolator_store import load_interpolator, train_interpolator
-from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
+from nnunet_sparse.interpolation.methods import (
+    interpolation_method,
+    method_names,
+    methods_with_network,
+)
 from nnunet_sparse.interpolation.propagation import Warp
-from nnunet_sparse.interpolation.request import METHODS, NETWORK_METHOD, Interpolation
+from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.interpolation.slice_stack import read_slice_stack
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     CaseQuality,
     from_json,
@@ -64,10 +68,15 @@ if TYPE_CHECKING:
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
 
 WAYS = {
-    **{method: Interpolation(method) for method in METHODS},
-    "correspondence_oneway": Interpolation(one_way=True),
-    "correspondence_verified": Interpolation(verify=True),
+    **{method: Interpolation(method) for method in method_names()},
+    **{
+        f"{method}_{part}": replace(Interpolation(method), **{switch: True})
+        for method in method_names()
+        for switch, part in interpolation_method(method).switches.items()
+    },
 }
+"""Every method, and again with each of its switches."""
+
 _VERSION = 1
 _WORST = 6
 _FORMATS = ("png", "svg")
@@ -110,12 +119,14 @@ def _run(args: argparse.Namespace) -> None:
     check_device(args.device)
     needs_network = any(WAYS[method].uses_network for method in args.methods)
     if not needs_network and (given := given_options(args, NETWORK_OPTIONS)):
-        raise SparseError(f"--{given[0]} is for {NETWORK_METHOD}, which --methods leaves out")
+        raise SparseError(
+            f"--{given[0]} is for {methods_with_network()}, which --methods leaves out"
+        )
     changes = parse_changes(args.change)
     ways = [
         replace(
             WAYS[method],
-            preset=args.preset or DEFAULT_PRESET,
+            preset=args.preset or DEFAULT_INTERPOLATOR_PRESET,
             network_seed=args.interpolator_seed,
             changes=changes,
         )
@@ -139,10 +150,8 @@ def _run(args: argparse.Namespace) -> None:
     network, digest = None, None
     if any(way.uses_network for way in ways):
         request = next(way for way in ways if way.uses_network).network(args.device)
-        model = train_interpolator(
-            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
-        )
-        network, digest = load_interpolator(model, args.device), model.digest("interpolator")
+        trained = request.restore(request.train(images, args.num_processes))
+        network, digest = trained.network, trained.digest
     (output / "cases").mkdir(parents=True, exist_ok=True)
     write_json(output / _OPTIONS_FILE, asked)
     found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
@@ -198,18 +207,17 @@ def _chosen_slices(
 ) -> dict[str, dict[float, tuple[int, ...]]]:
     """Annotated slices of every case by density."""
     from nnunet_sparse.data.check_base import check_cases
-    from nnunet_sparse.features.feature_store import MaeRequest, slice_features, train_mae
+    from nnunet_sparse.features.feature_store import slice_features
+    from nnunet_sparse.features.mae_request import MaeRequest
     from nnunet_sparse.selection.choose_slices import choose_slices
 
     cls = selector_class(args.selector)
     checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
     features = None
     if "features" in cls.uses:
-        request = MaeRequest(device=args.device)
-        train_mae(images.paths, images.raw, images.cases, images.axis, request, args.num_processes)
-        features = slice_features(
-            images.paths, images.raw, images.cases, images.axis, request, args.num_processes
-        )
+        mae = MaeRequest(device=args.device)
+        mae.train(images, args.num_processes)
+        features = slice_features(images, mae, args.num_processes)
     chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
     for rho, variant in variants.items():
         selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
@@ -298,7 +306,7 @@ def _warps(
         return lambda _: (None, 0.0)
     from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
-    volume = read_volume(files.images, raw.reader(), axis)
+    volume = read_slice_stack(files.images, raw.reader(), axis)
     warp = CorrespondenceWarp(network, volume)
     start = time.perf_counter()
     # where they are not kept, every interpolation computes them

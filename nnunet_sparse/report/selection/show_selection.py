@@ -13,11 +13,9 @@ from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import foreground_values
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, split_file
-from nnunet_sparse.features.feature_store import (
-    MaeRequest,
-    mae_model,
-    slice_features,
-)
+from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.features.feature_store import slice_features
+from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.choose_slices import choose_volumes
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selectors import selector_class, selector_names
@@ -174,11 +172,12 @@ def _coverage(
 
     variant = selection.variant
     request = MaeRequest(variant.mae, variant.mae_seed, args.device)
-    model = mae_model(paths, base.name, request, selection.axis)
+    images = TrainingImages(paths, base, train, selection.axis)
+    model = request.model_of(images)
     if not model.checkpoint.is_file():
         logger.warning("no coverage is drawn, for want of features: %s", model.command)
         return []
-    features = slice_features(paths, base, train, selection.axis, request, args.num_processes)
+    features = slice_features(images, request, args.num_processes)
     if selection.features not in (None, features.checkpoint):
         logger.warning(
             "%s was chosen by features of another network (%s) than the one that is there (%s)",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tiny import write_volume
 
-from nnunet_sparse.interpolation.network_input import read_volume
+from nnunet_sparse.interpolation.slice_stack import read_slice_stack
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -12,7 +12,7 @@ def test_slices_keep_their_pixels(tmp_path, axis):
     files = (tmp_path / "a_0000.nii.gz", tmp_path / "a_0001.nii.gz")
     for file, channel in zip(files, (volume, 3 * volume), strict=True):
         write_volume(file, channel)
-    slices = read_volume(files, "SimpleITKIO", axis).slices
+    slices = read_slice_stack(files, "SimpleITKIO", axis).slices
     assert slices.shape == (volume.shape[axis], 2, *np.delete(volume.shape, axis))
     expected = np.moveaxis((volume - volume.mean()) / volume.std(), axis, 0)
     inner = np.abs(expected) < 1.5  # the ends are clipped
@@ -32,7 +32,7 @@ def test_slices_keep_their_pixels(tmp_path, axis):
 def test_aspect(tmp_path, axis, spacing, expected):
     # spacing of the file along x, y and z
     write_volume(tmp_path / "a.nii.gz", np.zeros((4, 6, 5), np.float32), spacing)
-    volume = read_volume((tmp_path / "a.nii.gz",), "SimpleITKIO", axis)
+    volume = read_slice_stack((tmp_path / "a.nii.gz",), "SimpleITKIO", axis)
     assert volume.aspect == pytest.approx(expected, rel=1e-4)
 
 
@@ -41,4 +41,4 @@ def test_values_that_are_no_numbers_are_refused(tmp_path):
     volume[1, 2, 3] = np.nan
     write_volume(tmp_path / "case_7_0000.nii.gz", volume)
     with pytest.raises(SparseError, match=r"case_7_0000\.nii\.gz holds values that are no finite"):
-        read_volume((tmp_path / "case_7_0000.nii.gz",), "NibabelIO", 0)
+        read_slice_stack((tmp_path / "case_7_0000.nii.gz",), "NibabelIO", 0)

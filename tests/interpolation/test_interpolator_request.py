@@ -4,13 +4,9 @@ import pytest
 from tiny import tree
 
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
-from nnunet_sparse.interpolation.interpolator_store import (
-    InterpolatorRequest,
-    interpolator_model,
-    load_interpolator,
-    train_interpolator,
-)
+from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 from nnunet_sparse.interpolation.train_interpolator_command import main
 from nnunet_sparse.system.errors import SparseError
 
@@ -26,7 +22,7 @@ def raw(make_base):
 
 
 def trained(paths, raw, cases=CASES, **options):
-    return train_interpolator(paths, raw, cases, 0, SHORT, 1, **options)
+    return SHORT.train(TrainingImages(paths, raw, cases, 0), 1, **options)
 
 
 def test_the_folder_of_a_trained_one(paths, raw):
@@ -39,7 +35,7 @@ def test_the_folder_of_a_trained_one(paths, raw):
         "reconstructions.png",
         "training.json",
     }
-    assert load_interpolator(model, "cpu").config["channels"] == 2
+    assert SHORT.restore(model).network.config["channels"] == 2
     time = model.checkpoint.stat().st_mtime_ns
     assert trained(paths, raw).checkpoint.stat().st_mtime_ns == time
     assert tree(paths.raw) == before
@@ -59,11 +55,12 @@ def test_labels_and_other_cases_are_not_read(paths, raw):
 
 
 def test_without_a_network(paths):
-    model = interpolator_model(paths, "Dataset004_Tiny", InterpolatorRequest(seed=3), 2)
+    request = InterpolatorRequest(seed=3)
+    model = request.model(paths, "Dataset004_Tiny", 2)
     with pytest.raises(
         SparseError, match=r"no interpolator in .*: nnsparse_train_interpolator -d "
     ):
-        load_interpolator(model, "cpu")
+        request.restore(model)
     assert model.command.endswith("-d Dataset004_Tiny --axis 2 --interpolator_seed 3")
 
 
@@ -100,7 +97,7 @@ def test_volumes_of_one_slice(paths, make_base):
 )
 def test_values_out_of_range(changes, message):
     with pytest.raises(SparseError, match=message):
-        InterpolatorPreset(**{**vars(SHORT.values), **changes})
+        InterpolatorPreset(**{**vars(SHORT.settings), **changes})
 
 
 def test_the_command(make_base, capsys):

@@ -1,0 +1,63 @@
+"""What a method of interpolation is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nnunet_sparse.interpolation.dense_label import DenseLabel
+from nnunet_sparse.interpolation.propagation import Warp
+
+
+@dataclass(frozen=True)
+class InterpolationMethod(ABC):
+    """Way of filling the slices between annotated ones.
+
+    A subclass is entered in :mod:`nnunet_sparse.interpolation.methods`. Its fields, all bool and
+    False by default, are the switches of
+    :class:`nnunet_sparse.interpolation.request.Interpolation` that it understands.
+    """
+
+    name: ClassVar[str]
+    """Name in commands, data set names and files."""
+
+    summary: ClassVar[str]
+    """How it works, for the help of commands."""
+
+    uses_network: ClassVar[bool] = False
+    """Whether it needs a warp by a trained network."""
+
+    switches: ClassVar[Mapping[str, str]] = {}
+    """What each of its switches adds to the name of an interpolation."""
+
+    @abstractmethod
+    def fill(
+        self,
+        label: np.ndarray,
+        annotated: np.ndarray,
+        spacing_mm: Sequence[float],
+        warp: Warp | None = None,
+        min_confidence: float = 0.0,
+    ) -> DenseLabel:
+        """Fill the slices that are not annotated.
+
+        Parameters
+        ----------
+        label
+            (num_slices, y, x) integers; slices that are not annotated are not looked at.
+        annotated
+            (num_slices,) bool; at least one is True.
+        spacing_mm
+            Spacing along y and x.
+        warp
+            What moves labels between slices, for a method that uses a network.
+        min_confidence
+            Confidence below which a voxel will not be used; 0 if confidence is not asked for.
+
+        Raises
+        ------
+        ValueError
+            If the method needs a warp and there is none.
+        """

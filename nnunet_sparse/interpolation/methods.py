@@ -1,0 +1,46 @@
+"""The methods of interpolation by name.
+
+A new one is a file with a subclass of
+:class:`nnunet_sparse.interpolation.method.InterpolationMethod`, and its entry here.
+"""
+
+from nnunet_sparse.interpolation.correspondence import CorrespondenceMethod
+from nnunet_sparse.interpolation.method import InterpolationMethod
+from nnunet_sparse.interpolation.nearest import NearestMethod
+from nnunet_sparse.interpolation.shape import ShapeMethod
+from nnunet_sparse.system.errors import SparseError
+
+# in the order in which commands and reports show them
+_METHODS: dict[str, type[InterpolationMethod]] = {
+    method.name: method for method in (CorrespondenceMethod, ShapeMethod, NearestMethod)
+}
+
+DEFAULT_METHOD = CorrespondenceMethod.name
+
+
+def method_names() -> tuple[str, ...]:
+    """Names of all methods."""
+    return tuple(_METHODS)
+
+
+def interpolation_method(name: str) -> type[InterpolationMethod]:
+    """Method of this name.
+
+    Raises
+    ------
+    SparseError
+        If there is none.
+    """
+    if name not in _METHODS:
+        raise SparseError(f"unknown interpolation {name!r}, choose from {', '.join(_METHODS)}")
+    return _METHODS[name]
+
+
+def methods_with_switch(switch: str) -> str:
+    """Names of the methods that have a switch, for messages."""
+    return " or ".join(name for name, method in _METHODS.items() if switch in method.switches)
+
+
+def methods_with_network() -> str:
+    """Names of the methods that use a network, for messages."""
+    return " or ".join(name for name, method in _METHODS.items() if method.uses_network)
