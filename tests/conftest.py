@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from tiny import random_label, write_volume
 
 from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
+
+# its limits on the seconds of an example are missed where others use the machine
+settings.register_profile("no_clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no_clocks")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from grid_results import result
+from waiting import GUARD_S
 
 from nnunet_sparse.data.sliced_volume import SlicedVolume
 from nnunet_sparse.report.grid import paper_tables as grid_tables
@@ -96,6 +97,7 @@ def browser() -> Iterator[Any]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, Service(str(shutil.which("chromedriver"))))
+    driver.set_script_timeout(GUARD_S)
     yield driver
     driver.quit()
 

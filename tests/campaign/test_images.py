@@ -53,6 +53,15 @@ def test_a_copy_is_another_file(tmp_path: Path, target: Path) -> None:
     assert target.read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
+def test_what_is_there_stays_even_a_broken_link(tmp_path: Path, target: Path, name: str) -> None:
+    source = written(tmp_path / name, np.zeros((2, 3, 4), np.float32))
+    target.symlink_to("gone")
+    bring_image(source, target)
+    assert target.readlink() == Path("gone")
+    assert not (target.parent / "gone").exists()
+
+
 def test_plain_nifti_keeps_every_byte(tmp_path: Path, target: Path) -> None:
     source = written(tmp_path / "a.nii", np.zeros((2, 3, 4), np.float32))
     bring_image(source, target)

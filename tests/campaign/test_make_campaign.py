@@ -59,6 +59,16 @@ def test_a_file_where_folders_must_be(
     assert capsys.readouterr().err == f"error: {scans.parent / 'file'} is no folder\n"
 
 
+@pytest.mark.parametrize("folder", ["link/c", "link/deep/c"])
+def test_a_broken_link_where_folders_must_be(
+    scans: Path, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    (scans.parent / "link").symlink_to("gone")
+    assert make("--rho", "0.2", folder=folder) == 2
+    assert capsys.readouterr().err == f"error: {scans.parent / 'link'} is no folder\n"
+    assert not (scans.parent / "gone").exists()
+
+
 @pytest.mark.usefixtures("scans")
 @pytest.mark.parametrize(
     ("options", "warned"), [(["--s", "0.5"], 1), (["--s", "0.5", "--dry_run"], 1), ([], 0)]

@@ -28,7 +28,7 @@ DIRECTIONS = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rho=st.floats(0.01, 1),
     s=st.floats(0.01, 1),

@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from failures import fail_once_to_name
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from tiny import tree
 
@@ -193,6 +194,20 @@ def test_failed_overwrite_keeps_the_old_data_set(
     with pytest.raises(OSError, match="no space"):
         make_phantom(paths, "tree", seed=2, overwrite=True, **SMALL)
     assert tree(paths.raw) == before
+
+
+def test_the_old_data_set_is_put_back_where_the_new_one_cannot_have_its_name(
+    paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = make_phantom(paths, "tree", **SMALL)
+    before = tree(paths.raw)
+    fail_once_to_name(monkeypatch, paths.raw / name)
+    assert main(["tree", *SMALL_ARGS, "--seed", "2", "--overwrite"]) == 2
+    assert "Input/output error" in capfd.readouterr().err
+    assert tree(paths.raw) == before
+    assert main(["tree", *SMALL_ARGS, "--seed", "2", "--overwrite"]) == 0
+    assert tree(paths.raw).keys() == before.keys()
+    assert tree(paths.raw) != before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

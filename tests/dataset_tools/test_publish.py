@@ -1,16 +1,17 @@
 """Parallel and killed calls."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import BaseMaker
+from failures import fail_once_to_name
+from file_times import date_back, written_since
 from sparse_datasets import make_dataset
 from tiny import tree
+from waiting import GUARD_S
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -18,10 +19,22 @@ from nnunet_sparse.system.paths import NnUNetPaths
 COMMAND = (
     "from nnunet_sparse.dataset_tools.make_dataset_command import main; raise SystemExit(main())"
 )
+# before it gives the label of a number its name
+KILLED = """\
+import os, signal, sys
+left = {number}
+def kill(event, arguments):
+    global left
+    if event == "os.rename" and "labelsTr" in str(arguments[1]):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+"""
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", COMMAND, "-d", "4", "-np", "1", *arguments]
+def command(*arguments: str, code: str = COMMAND) -> list[str]:
+    return [sys.executable, "-c", code, "-d", "4", "-np", "1", *arguments]
 
 
 def test_parallel_calls_take_different_ids_and_make_each_variant_once(
@@ -32,7 +45,7 @@ def test_parallel_calls_take_different_ids_and_make_each_variant_once(
         subprocess.Popen(command("--rho", rho), stdout=subprocess.PIPE, encoding="utf-8")
         for rho in ("0.2", "0.3", "0.2", "0.3", "0.2")
     ]
-    results = [process.communicate(timeout=120)[0] for process in running]
+    results = [process.communicate(timeout=GUARD_S)[0] for process in running]
     assert [process.returncode for process in running] == [0] * 5
     assert sum("made:" in result for result in results) == 2
     assert sum("exists:" in result for result in results) == 3
@@ -49,7 +62,7 @@ def test_parallel_overwriting_calls_leave_one_of_their_results(
         subprocess.Popen(command("--rho", "0.2", "--overwrite", "--repeats", repeats))
         for repeats in "345"
     ]
-    assert [process.wait(timeout=120) for process in running] == [0] * 3
+    assert [process.wait(timeout=GUARD_S) for process in running] == [0] * 3
     (folder,) = paths.raw.glob("Dataset5*")
     assert len(json.loads((folder / "splits_final.json").read_text("utf-8"))) in {3, 4, 5}
     assert not list(paths.raw.glob(".*"))
@@ -66,6 +79,22 @@ def test_leftovers_of_a_killed_replacement_do_no_harm(
     (left / "x").touch()
     assert make_dataset(paths, "4", rho=0.2, repeats=4, overwrite=True).folder == folder
     assert not left.exists()
+
+
+def test_the_old_data_set_is_put_back_where_the_new_one_cannot_have_its_name(
+    paths: NnUNetPaths, make_base: BaseMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_base()
+    folder = make_dataset(paths, "4", rho=0.2).folder
+    assert folder is not None
+    before = tree(paths.raw)
+    fail_once_to_name(monkeypatch, folder)
+    with pytest.raises(OSError, match="Input/output error"):
+        make_dataset(paths, "4", rho=0.2, repeats=4, overwrite=True)
+    assert tree(paths.raw) == before
+    make_dataset(paths, "4", rho=0.2, repeats=4, overwrite=True)
+    assert tree(paths.raw).keys() == before.keys()
+    assert tree(paths.raw) != before
 
 
 def test_a_failing_call_does_not_take_the_split_of_another_back(
@@ -88,28 +117,23 @@ def test_a_failing_call_does_not_take_the_split_of_another_back(
 
 @pytest.mark.slow
 def test_killed_calls_are_continued(paths: NnUNetPaths, make_base: BaseMaker) -> None:
-    base = make_base(num_train=40, shapes=[(60, 60, 50)])
-    arguments = command("--rho", "0.3")
-    kills = 0
-    for wait in (0.05, 0.2, 0.1, 0.3):
-        process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not list(paths.raw.glob(".nnsparse_partial_500/labelsTr")):
-            time.sleep(0.01)
-        time.sleep(wait)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        process.wait()
-        assert not list(paths.raw.glob("Dataset5*")) or kills < 4
+    base = make_base(num_train=20)
     partial = paths.raw / ".nnsparse_partial_500" / "labelsTr"
-    half = {p.name: p.stat().st_mtime_ns for p in partial.glob("*.nii.gz")}
-    assert kills > 0
-    subprocess.run(arguments, check=True, timeout=120)
+    done = 0
+    for number in (1, 4, 2, 5):
+        killed = command("--rho", "0.3", code=KILLED.format(number=number) + COMMAND)
+        status = subprocess.run(killed, check=False, timeout=GUARD_S).returncode
+        assert status == -signal.SIGKILL
+        assert not list(paths.raw.glob("Dataset5*"))
+        done += number - 1
+        assert len(list(partial.glob("*.nii.gz"))) == done
+    half = {path.name for path in partial.glob("*.nii.gz")}
+    date_back(partial)
+    subprocess.run(command("--rho", "0.3"), check=True, timeout=GUARD_S)
     (folder,) = paths.raw.glob("Dataset5*")
-    assert (
-        half.items()
-        <= {p.name: p.stat().st_mtime_ns for p in (folder / "labelsTr").iterdir()}.items()
-    )
+    written = {path.name for path in written_since(folder / "labelsTr")}
+    assert half.isdisjoint(written)
+    assert len(written) > 1
     folder.rename(paths.raw / "continued")
     undisturbed = make_dataset(paths, "4", rho=0.3).folder
     assert undisturbed is not None

@@ -198,6 +198,7 @@ def test_labels_that_moved_after_preprocessing(toy):
         write_volume(
             file, toy.labels[case], spacing=(1, 1, 1), direction=np.eye(3).flatten().tolist()
         )
+        os.utime(toy.preprocessed / "nnsparsePlans_3d_fullres" / f"{case}.pkl", (1, 1))
     finding = toy.finding("surviving slices", "3d_fullres")
     assert (finding.verdict, finding.number) == ("broken", 12)
     assert len(finding.details["stray"]["case_0"]) == 6

@@ -92,7 +92,7 @@ def test_spacing_rounded_to_float32_does_not_miss_the_tolerance():
     assert surface_metrics(*pair, (1, 1, spacing), tolerance_mm=2.1).nsd == 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(masks, masks, spacings)
 def test_agrees_with_monai(reference, prediction, spacing):
     from monai.metrics import compute_hausdorff_distance, compute_surface_dice
@@ -108,14 +108,12 @@ def test_agrees_with_monai(reference, prediction, spacing):
     assert ours.nsd == pytest.approx(nsd.item(), rel=1e-5)
 
 
-@settings(deadline=None)
 @given(masks, masks, spacings, masks)
 def test_symmetric(reference, prediction, spacing, ignore):
     there = surface_metrics(reference, prediction, spacing, ignore=ignore)
     assert equal(there, surface_metrics(prediction, reference, spacing, ignore=ignore))
 
 
-@settings(deadline=None)
 @given(masks, masks, masks, masks, masks)
 def test_ignored_voxels_never_change_a_distance(reference, prediction, ignore, other, another):
     changed = np.where(ignore, other, reference), np.where(ignore, another, prediction)
@@ -124,7 +122,6 @@ def test_ignored_voxels_never_change_a_distance(reference, prediction, ignore, o
     assert equal(surface_metrics(*changed, spacing, ignore=ignore), expected)
 
 
-@settings(deadline=None)
 @given(planes, planes)
 def test_slice_annotated_alone_is_compared_in_its_plane(reference, prediction):
     assume(reference.any() and prediction.any())

@@ -1,4 +1,5 @@
 import pytest
+from file_times import date_back, written_since
 from tiny import tree
 
 from nnunet_sparse.features.train_mae_command import main
@@ -15,9 +16,9 @@ def test_trains_once_and_tells_where(paths, make_base, capsys):
     assert f"folder:   {folder / 'nnsparse' / 'mae_tiny_axis0_seed0'}" in out
     assert (folder / "nnsparse_split.json").exists()
     checkpoint = folder / "nnsparse" / "mae_tiny_axis0_seed0" / "checkpoint.pth"
-    before = checkpoint.stat().st_mtime_ns
+    date_back(checkpoint)
     assert main(["-d", "4", "-device", "cpu", "-np", "1", "--overwrite"]) == 0
-    assert checkpoint.stat().st_mtime_ns != before
+    assert written_since(checkpoint) == {checkpoint}
 
 
 @pytest.mark.parametrize(

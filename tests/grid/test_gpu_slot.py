@@ -1,10 +1,11 @@
 import multiprocessing
 import os
-import time
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
 
 import pytest
+from waiting import GUARD_S, calling_on_message
 
 from nnunet_sparse.grid import gpu_slot as module
 from nnunet_sparse.grid.gpu_slot import gpu_slot
@@ -19,6 +20,7 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_TEMPORARY", tmp_path)
     monkeypatch.setattr(devices, "_count_usable", lambda: 2)
     devices._usable.cache_clear()
+    monkeypatch.setattr(module, "_WAIT_S", 0.01)
 
 
 def test_each_gets_another_one() -> None:
@@ -27,29 +29,38 @@ def test_each_gets_another_one() -> None:
     assert os.environ[VISIBLE] == "3,5"
 
 
-def _use(queue: Any, seconds: float) -> None:
+def _use_together(folder: Path, both: Barrier, queue: "Queue[str]") -> None:
     with gpu_slot():
-        queue.put((os.environ[VISIBLE], "begin", time.monotonic()))
-        time.sleep(seconds)
-        queue.put((os.environ[VISIBLE], "end", time.monotonic()))
+        gpu = os.environ[VISIBLE]
+        holder = folder / gpu
+        try:
+            holder.touch(exist_ok=False)
+        except FileExistsError:
+            both.abort()
+            raise
+        both.wait()
+        holder.unlink()
+        queue.put(gpu)
 
 
-def test_no_gpu_is_used_twice_at_once() -> None:
+def test_no_gpu_is_used_twice_at_once(tmp_path: Path) -> None:
+    """Whoever has a GPU keeps it until another process has one as well."""
+    (tmp_path / "holders").mkdir()
     context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    processes = [context.Process(target=_use, args=(queue, 0.3)) for _ in range(4)]
+    both, queue = context.Barrier(2, timeout=GUARD_S), context.Queue()
+    arguments = (tmp_path / "holders", both, queue)
+    processes = [context.Process(target=_use_together, args=arguments) for _ in range(4)]
     for process in processes:
         process.start()
-    events = [queue.get(timeout=60) for _ in range(8)]
     for process in processes:
-        process.join(60)
-    # a free slot may be taken any number of times, but by one process at a time
-    for gpu in ("3", "5"):
-        kinds = [
-            kind for name, kind, _ in sorted(events, key=lambda event: event[2]) if name == gpu
-        ]
-        assert kinds == ["begin", "end"] * (len(kinds) // 2)
-    assert {name for name, *_ in events} <= {"3", "5"}
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert sorted(queue.get() for _ in processes) == ["3", "3", "5", "5"]
+
+
+def _use(queue: "Queue[str]") -> None:
+    with calling_on_message("All GPUs are in use", lambda: queue.put("waiting")), gpu_slot():
+        queue.put(os.environ[VISIBLE])
 
 
 def test_slurm_calls_the_gpus_of_every_job_alike(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,9 +73,8 @@ def test_slurm_calls_the_gpus_of_every_job_alike(monkeypatch: pytest.MonkeyPatch
             # another process of the same job waits
             context = multiprocessing.get_context("fork")
             queue = context.Queue()
-            process = context.Process(target=_use, args=(queue, 0))
+            process = context.Process(target=_use, args=(queue,))
             process.start()
-            time.sleep(0.5)
-            assert queue.empty()
-    process.join(60)
-    assert queue.get(timeout=60)[0] == "0"
+            assert queue.get(timeout=GUARD_S) == "waiting"
+    assert queue.get(timeout=GUARD_S) == "0"
+    process.join()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
+from waiting import GUARD_S, calling_on_message
 
 from nnunet_sparse.grid import prediction_work, train_work
 from nnunet_sparse.grid.experiment import Grid
@@ -167,13 +168,16 @@ def test_two_experiments_train_once(pretended: Grid) -> None:
         with step.held(Work(pretended), job):
             step.do(Work(pretended), job)
 
-    with locked(folder.with_name(".nnsparse_fold_0.lock")):
+    waiting = threading.Event()
+    with (
+        locked(folder.with_name(".nnsparse_fold_0.lock")),
+        calling_on_message("is being trained by another process", waiting.set),
+    ):
         thread = threading.Thread(target=train)
         thread.start()
-        thread.join(0.5)
-        assert thread.is_alive()
+        assert waiting.wait(GUARD_S)
         assert not folder.exists()
-    thread.join(60)
+    thread.join()
     # taken over by a process that has a GPU
     facts = step.do(Work(replace(other, experiment=replace(other.experiment, device="cuda"))), job)
     assert (folder / "checkpoint_final.pth").read_text("utf-8") == "tiny"

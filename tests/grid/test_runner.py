@@ -1,12 +1,13 @@
 """Jobs whose work is replaced; the real work is done in test_job_work.py and test_workflow.py."""
 
 import multiprocessing
-import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 from grid_fixtures import write_grid
 from tiny import read_json
+from waiting import GUARD_S, calling_on_message
 
 from nnunet_sparse.grid import runner
 from nnunet_sparse.grid.experiment import Grid
@@ -162,21 +163,33 @@ def test_what_is_half_deleted_is_looked_at_again(
     assert grid_status(grid).states["base/PhantomOrgan"] == "waiting"
 
 
-class Slow(Counted):
+class UntilAnotherWaits(Counted):
+    """Goes on when another process has said that it waits."""
+
+    def __init__(self, waiting: Event) -> None:
+        self.waiting = waiting
+
     def do(self, work: Work, job: Job) -> Facts:
         facts = super().do(work, job)
-        time.sleep(0.5)
+        assert self.waiting.wait(GUARD_S)
         return facts
 
 
+def _run_until_another_waits(grid: Grid, waiting: Event) -> None:
+    with calling_on_message("is being done by another process", waiting.set):
+        runner.run_job(grid, base(grid))
+
+
 def test_two_processes_do_a_job_once(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, BaseJob, Slow())
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=runner.run_job, args=(grid, base(grid))) for _ in range(2)]
+    waiting = context.Event()
+    use(monkeypatch, BaseJob, UntilAnotherWaits(waiting))
+    arguments = (grid, waiting)
+    processes = [context.Process(target=_run_until_another_waits, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert _count(grid, base(grid)) == 1
 

@@ -24,7 +24,7 @@ def test_tasks_have_consecutive_labels_and_ct_only_for_the_lesion():
     shape=st.tuples(*[st.integers(n, n + 9) for n in MIN_SHAPE]),
     spacing_mm=st.tuples(*[st.floats(0.2, 20)] * 3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_parameters_give_a_valid_case(task, seed, case, shape, spacing_mm):
     made = make_case(task, seed, case, shape, spacing_mm)
     assert made.image.shape == made.label.shape == shape

@@ -11,6 +11,7 @@ from conftest import BaseMaker
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
 from sparse_datasets import make_dataset
 from tiny import write_volume
+from waiting import GUARD_S
 
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.compressed_array import read_array
@@ -201,6 +202,6 @@ def test_two_calls_at_once_make_each_image_once(make_base: BaseMaker, tmp_path: 
         subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, encoding="utf-8")
         for _ in range(2)
     ]
-    outputs = [call.communicate(timeout=120)[0] for call in calls]
+    outputs = [call.communicate(timeout=GUARD_S)[0] for call in calls]
     assert outputs[0] == outputs[1]
     assert len(outputs[0].split()) == 2

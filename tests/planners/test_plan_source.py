@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -165,10 +166,10 @@ def test_other_images_of_the_base_are_noticed(paths, base, calls):
     before = plan(paths, name).read_bytes()
     split = read_json(paths.preprocessed / BASE / "nnsparse_split.json")
     image = base / "imagesTr" / f"{split['test'][0]}_0000.nii.gz"
-    image.touch()
+    os.utime(image, (1, 1))
     plan(paths, name)
     assert calls == ["_measured", "_planned"]
-    (base / "imagesTr" / f"{split['train'][0]}_0000.nii.gz").touch()
+    os.utime(base / "imagesTr" / f"{split['train'][0]}_0000.nii.gz", (1, 1))
     assert plan(paths, name).read_bytes() == before
     assert calls == ["_measured", "_planned"] * 2
 

@@ -14,6 +14,7 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
 from sparse_datasets import make_dataset
 from tiny import random_label, tree, write_volume
+from waiting import GUARD_S
 
 from nnunet_sparse.data.annotation import annotated_planes
 from nnunet_sparse.data.raw_dataset import RawDataset
@@ -162,7 +163,7 @@ def test_a_further_variant_imports_no_torch(paths: NnUNetPaths, base: Path) -> N
         "assert 'torch' not in sys.modules\n"
     )
     command = [sys.executable, "-c", code, raw.folder, output, json.dumps(plans)]
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=GUARD_S)
     assert len(list(output.glob("*.pkl"))) == len(raw.training)
     (split, *_) = json.loads((raw.folder / "splits_final.json").read_text("utf-8"))
     for case_id in split["val"]:

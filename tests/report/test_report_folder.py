@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from failures import fail_once_to_name
 from grid_fixtures import write_grid
 from tiny import tree
 
@@ -71,6 +72,21 @@ def test_an_error_leaves_everything_as_it_was(grid: Grid, tmp_path: Path) -> Non
     assert tree(tmp_path) == before
 
 
+def test_the_old_report_is_put_back_where_the_new_one_cannot_have_its_name(
+    grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "new"
+    write(grid, folder, "report.html", "figures/figure1.svg")
+    (folder / "notes.txt").write_text("mine")
+    before = tree(tmp_path)
+    fail_once_to_name(monkeypatch, folder)
+    with pytest.raises(OSError, match="Input/output error"):
+        write(grid, folder, "report.html")
+    assert tree(tmp_path) == before
+    write(grid, folder, "report.html")
+    assert names(folder) == {"report.html", "notes.txt", MARKER}
+
+
 def test_what_killed_reports_left_is_removed(grid: Grid, tmp_path: Path) -> None:
     leftover = tmp_path / ".nnsparse_report_abcdefgh"
     users, young = tmp_path / ".nnsparse_report_backup", tmp_path / ".nnsparse_report_01234567"
@@ -78,6 +94,7 @@ def test_what_killed_reports_left_is_removed(grid: Grid, tmp_path: Path) -> None
         (folder / "new").mkdir(parents=True)
     for folder in (leftover, users):
         os.utime(folder, (0, 0))
+    os.utime(young, (2**32, 2**32))  # no test runs in 2106
     with new_report(grid, tmp_path / "one", {}):
         # one that is at work stays
         write(grid, tmp_path / "two")

@@ -41,7 +41,7 @@ def test_best_similarity_by_hand():
 
 
 @pytest.mark.parametrize("block", [1, 50, 2**23])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 14))
 def test_lazy_choice_is_the_textbook_choice(block, seed, budget):
     unit = random_unit(seed, 14)
@@ -57,7 +57,7 @@ def test_lazy_choice_is_the_textbook_choice(block, seed, budget):
     assert found == textbook(unit, candidates, universe, min(budget, len(candidates)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 4))
 def test_within_the_bound_of_the_optimum(seed, budget):
     unit, everything = random_unit(seed, 9), np.arange(9)

@@ -26,8 +26,7 @@ from nnunet_sparse.selectors.cover import unit_rows
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator
 
-# no deadline: the first call imports scikit-learn
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 NO_WEIGHTS = [name for name in selector_names() if name != "random"]
 
 

@@ -123,7 +123,7 @@ def _output(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def _wait_until(condition: object, seconds: float = 30) -> None:
+def _wait_until(condition: object, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():  # type: ignore[operator]

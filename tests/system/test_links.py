@@ -48,6 +48,16 @@ def test_existing_links_stay(tmp_path: Path) -> None:
     assert link.read_text("utf-8") == "other"
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_broken_links_stay(tmp_path: Path, hard: bool) -> None:
+    """Nothing is written to where they lead."""
+    source, link = source_of(tmp_path), tmp_path / "link"
+    link.symlink_to("gone")
+    link_file(source, link, hard)
+    assert link.readlink() == Path("gone")
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "link"}
+
+
 def refuse(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     def fail(*_: object) -> NoReturn:
         raise OSError

@@ -1,10 +1,12 @@
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Generator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from waiting import GUARD_S, make_and_wait, wait_for
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import iterate_cases, map_cases
@@ -26,12 +28,15 @@ def test_one_result_after_the_other(num_processes: int) -> None:
     assert list(iterate_cases(abs, {}, num_processes, "x")) == []
 
 
-def test_only_some_results_wait() -> None:
-    started = iterate_cases(time.sleep, dict.fromkeys("abcdefgh", 0.2), 2, "x", at_once=1)
-    start = time.monotonic()
+def test_only_some_results_wait(tmp_path: Path) -> None:
+    cases = {case_id: tmp_path / case_id for case_id in "abcdefgh"}
+    started = iterate_cases(Path.touch, cases, 2, "x", at_once=1)
+    assert isinstance(started, Generator)
     next(started)
-    started.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - start < 30
+    next(started)
+    started.close()
+    # one more was begun when the first result was taken
+    assert {"a", "b"} <= {path.name for path in tmp_path.iterdir()} <= {"a", "b", "c"}
     with pytest.raises(SparseError, match="worker process died during 'Work'"):
         list(iterate_cases(os._exit, {"a": 1, "b": 1}, 2, "Work"))
 
@@ -49,12 +54,37 @@ def test_nothing_to_do() -> None:
 
 
 @pytest.mark.parametrize(("num_processes", "threads"), [(1, False), (2, False), (2, True)])
-def test_errors_are_passed_on_and_the_rest_is_dropped(num_processes: int, threads: bool) -> None:
-    start = time.monotonic()
-    cases = {"a": -1, **{str(i): 3 for i in range(40)}}
-    with pytest.raises(ValueError, match="sleep"):
-        map_cases(time.sleep, cases, num_processes, "x", threads=threads)
-    assert time.monotonic() - start < 60
+def test_errors_are_passed_on_and_the_rest_is_dropped(
+    num_processes: int, threads: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cases that have been begun end after the rest was dropped."""
+    dropped = tmp_path / "dropped"
+    begun = tmp_path / "begun"
+    begun.mkdir()
+
+    pool = ThreadPoolExecutor if threads else ProcessPoolExecutor
+    shutdown, cancel = pool.shutdown, Future.cancel
+
+    def shut_down(self: Executor, *, cancel_futures: bool = False, **options: bool) -> None:
+        if threads:
+            shutdown(self, wait=False, cancel_futures=cancel_futures)
+        if threads or not cancel_futures:
+            dropped.touch()
+        shutdown(self, cancel_futures=cancel_futures, **options)
+
+    def cancelled(future: Future[None]) -> bool:
+        if not threads:  # a pool of processes does so later, in a thread of its own
+            dropped.touch()
+        return cancel(future)
+
+    monkeypatch.setattr(pool, "shutdown", shut_down)
+    monkeypatch.setattr(Future, "cancel", cancelled)
+    names = [tmp_path / "missing" / "a", *(begun / str(i) for i in range(40))]
+    cases = {path.name: (path, dropped) for path in names}
+    with pytest.raises(FileNotFoundError, match="missing"):
+        map_cases(make_and_wait, cases, num_processes, "x", threads=threads)
+    # a pool of processes has some more in its queue, which cannot be dropped
+    assert len(list(begun.iterdir())) < 10
 
 
 def test_a_worker_that_dies_is_reported() -> None:
@@ -65,19 +95,24 @@ def test_a_worker_that_dies_is_reported() -> None:
 @pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = (
-        "import time\n"
+        "import sys\n"
+        "from pathlib import Path\n"
+        "folder, tests = map(Path, sys.argv[1:])\n"
+        "sys.path.append(str(tests))\n"
+        "from waiting import make_and_wait\n"
         "from nnunet_sparse.system.parallel import map_cases\n"
         "if __name__ == '__main__':\n"
-        "    print('started', flush=True)\n"
-        "    map_cases(time.sleep, dict.fromkeys('ab', 300), 2, 'x')\n"
+        "    cases = {name: (folder / name, folder / 'never') for name in 'ab'}\n"
+        "    map_cases(make_and_wait, cases, 2, 'x')\n"
     )
     (tmp_path / "script.py").write_text(script)
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "script.py")], stdout=subprocess.PIPE, encoding="utf-8"
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path), str(Path(__file__).parent)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
-    assert process.stdout is not None
-    process.stdout.readline()
-    time.sleep(4)
+    for name in "ab":
+        wait_for(tmp_path / name)
     process.kill()
     # ends only when no worker holds the pipe any more
-    assert process.communicate(timeout=60) == ("", None)
+    assert process.communicate(timeout=GUARD_S / 2) == ("", None)

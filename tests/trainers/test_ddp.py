@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import GUARD_S
 
 SCRIPT = Path(__file__).with_name("ddp_process.py")
 
@@ -20,7 +21,7 @@ def test_two_processes_train_one_network(tmp_path):
         )
         for rank, file in enumerate(results)
     ]
-    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    assert [process.wait(timeout=GUARD_S) for process in processes] == [0, 0]
     first, second = (json.loads(file.read_text("utf-8")) for file in results)
     # a batch of four is shared, each process draws its own part, and both end with equal weights
     assert [r["batch_size"] for r in (first, second)] == [2, 2]

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from waiting import GUARD_S
 
 from nnunet_sparse.trainers.seeding import SeededLoader, seed_everything, seeded, seeded_batches
 
@@ -71,6 +72,8 @@ def test_batches_of_processes_come_in_order():
     shared = seeded_batches(Numbers(), (4,), 2, 2, False)
     assert [next(shared) for _ in range(5)] == [next(alone) for _ in range(5)]
     shared._finish()
+    for process in multiprocessing.active_children():
+        process.join(GUARD_S)
     assert multiprocessing.active_children() == []
 
 
@@ -99,4 +102,4 @@ def test_processes_end_when_the_training_is_killed(tmp_path):
         assert process.stdout.readline() == "started\n"
         process.kill()
         # ends only when no process holds the pipe any more
-        assert process.communicate(timeout=60) == ("", None)
+        assert process.communicate(timeout=GUARD_S) == ("", None)

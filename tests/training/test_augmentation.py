@@ -164,7 +164,7 @@ def test_regions_are_made_from_every_level():
     assert coarse[:, :, 0, 0].tolist() == [[True, False], [True, False], [False, True]]
 
 
-@examples(max_examples=25, deadline=None)
+@examples(max_examples=25)
 @given(
     st.sets(st.integers(0, 19), max_size=6),
     st.sampled_from(["background", "ignore"]),

@@ -27,7 +27,7 @@ def sparse(target, annotated):
 
 
 @pytest.mark.parametrize(("name", "weights"), KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), share=st.floats(0.05, 0.95))
 def test_equals_the_unmasked_loss_of_the_annotated_voxels_alone(name, weights, seed, share):
     logits, target, annotated = batch(seed, share, shape=(1, 4, 5, 6))

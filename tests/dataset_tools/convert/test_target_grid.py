@@ -68,7 +68,7 @@ def test_grid_moves_or_grows_to_keep_the_foreground(
     assert (grid.shift[2], grid.enlarged[2]) == (shift, enlarged)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 12),
     st.floats(0.2, 3),

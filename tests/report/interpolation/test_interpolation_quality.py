@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from file_times import date_back, written_since
 from matplotlib.image import imread
 from tiny import tree
 
@@ -96,18 +97,19 @@ def test_the_command(paths, make_base, tmp_path, capsys):
     }
     assert min(imread(tmp_path / "worst.png").shape[:2]) > 300
     assert tree(paths.raw) == before
-    times = {file: file.stat().st_mtime_ns for file in (tmp_path / "cases").iterdir()}
-    assert len(times) == 7
+    cases = tmp_path / "cases"
+    date_back(cases)
+    assert len(list(cases.iterdir())) == 7
     assert main(argv) == 0
     assert capsys.readouterr().out == shown
-    assert {file: file.stat().st_mtime_ns for file in times} == times
+    assert written_since(cases) == set()
     others = [*argv, "--methods", "shape", "--selector", "random"]
     assert main(others) == 2
     assert "a report with another selector (fixed): choose another" in capsys.readouterr().err
-    assert {file: file.stat().st_mtime_ns for file in times} == times
+    assert written_since(cases) == set()
     assert main([*others, "--overwrite"]) == 0
     assert "correspondence" not in capsys.readouterr().out
-    assert all(file.stat().st_mtime_ns != times[file] for file in times)
+    assert written_since(cases) == {cases, *cases.iterdir()}
 
 
 @pytest.mark.usefixtures("short")
@@ -115,16 +117,16 @@ def test_what_a_measurement_depends_on(paths, make_base, tmp_path):
     make_base()
     argv = ["-d", "4", "--rho", "0.3", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
     argv += ["--methods", "correspondence"]
-    case = tmp_path / "cases" / "tr_00.json"
+    cases = tmp_path / "cases"
     label = paths.raw / "Dataset004_Tiny" / "labelsTr" / "tr_00.nii.gz"
 
     def is_measured_again(*more):
-        before = {file: file.stat().st_mtime_ns for file in case.parent.iterdir()}
+        date_back(cases)
         assert main([*argv, *more]) == 0
-        return [file.stem for file in sorted(before) if file.stat().st_mtime_ns != before[file]]
+        return sorted(file.stem for file in written_since(cases) - {cases})
 
     assert main(argv) == 0
-    all_cases = sorted(file.stem for file in case.parent.iterdir())
+    all_cases = sorted(file.stem for file in cases.iterdir())
     assert is_measured_again() == []
     os.utime(label, ns=(0, 0))
     assert is_measured_again() == [case_id for case_id in all_cases if case_id == "tr_00"]

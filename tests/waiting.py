@@ -1,0 +1,45 @@
+"""What processes and threads of tests wait for: files and messages, never a stretch of time."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# only ends what would hang for ever
+GUARD_S = 300.0
+
+
+def wait_for(file: Path) -> None:
+    """Wait until another process or thread has made a file."""
+    end = time.monotonic() + GUARD_S
+    while not file.exists():
+        assert time.monotonic() < end, f"{file} does not appear"
+        time.sleep(0.01)
+
+
+def make_and_wait(made_and_awaited: tuple[Path, Path]) -> None:
+    """Make a file, which fails without its folder, and wait for another one."""
+    made, awaited = made_and_awaited
+    made.touch()
+    wait_for(awaited)
+
+
+@contextmanager
+def calling_on_message(text: str, call: Callable[[], object]) -> Iterator[None]:
+    """Call a function whenever a message that holds a text is logged within a block."""
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if text in record.getMessage():
+                call()
+
+    root, listener = logging.getLogger(), Listener()
+    level = root.level
+    root.addHandler(listener)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(listener)
