@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nnunet_sparse.data.geometry import check_same_voxels, geometry_of
-from nnunet_sparse.data.volume_files import (
+from nnunet_sparse.data.itk_volumes import (
     check_file,
     orientation_of,
     oriented,
     placed_like,
-    read_image,
-    read_volume,
+    read_itk_image,
+    read_itk_volume,
     to_label,
 )
 from nnunet_sparse.dataset_tools.convert.source_cases import (
@@ -90,9 +90,9 @@ def read_atlas(case: SourceCase) -> LabelledVolume:
         If they do not lie on the same voxels, or the mask holds other values than 0 and 1.
     """
     (file,) = case.labels
-    stored = read_image(case.image)
+    stored = read_itk_image(case.image)
     image = oriented(stored)
-    label = oriented(to_label(read_volume(file), file, _VALUES))
+    label = oriented(to_label(read_itk_volume(file), file, _VALUES))
     check_same_voxels(file, geometry_of(label), case.image, geometry_of(image), "its image")
     placed = placed_like(label, image)
     return LabelledVolume(image, placed, placed, "same", orientation_of(stored))

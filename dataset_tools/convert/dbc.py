@@ -22,13 +22,13 @@ from nnunet_sparse.data.dicom_series import (
     read_series,
     slice_files,
 )
-from nnunet_sparse.data.slicer_segments import read_segment, read_union
-from nnunet_sparse.data.volume_files import (
+from nnunet_sparse.data.itk_volumes import (
     by_position,
     check_file,
     orientation_of,
     oriented,
 )
+from nnunet_sparse.data.slicer_segments import read_segment, read_union
 from nnunet_sparse.dataset_tools.convert.source_cases import (
     Found,
     LabelledVolume,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_sparse.data.volume_files import (
+from nnunet_sparse.data.itk_volumes import (
     check_file,
     orientation_of,
     oriented,
     placed_like,
-    read_image,
-    read_volume,
+    read_itk_image,
+    read_itk_volume,
     same_voxels,
     to_label,
 )
@@ -81,7 +81,7 @@ def read_lits17(case: SourceCase) -> LabelledVolume:
         If the shapes differ, or there are other labels than 0, 1 and 2.
     """
     (file,) = case.labels
-    image, label = read_image(case.image), to_label(read_volume(file), file, _VALUES)
+    image, label = read_itk_image(case.image), to_label(read_itk_volume(file), file, _VALUES)
     if same_voxels(oriented(label), oriented(image)):
         placed, placement = placed_like(oriented(label), oriented(image)), "same"
     elif label.GetSize() == image.GetSize():

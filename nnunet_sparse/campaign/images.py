@@ -15,9 +15,9 @@ from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.dicom_series import read_dicom, slice_files
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
+from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
 from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.nifti import write_nifti
-from nnunet_sparse.data.volume_files import check_file, plain_type, read_image
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
@@ -171,7 +171,7 @@ def _read(source: Path) -> sitk.Image:
     if _is_tiff(source):
         return _read_tiff(source)
     try:
-        return read_image(source)
+        return read_itk_image(source)
     except RuntimeError as error:
         raise SparseError(f"{source} does not hold numbers: {first_line(error)}") from error
 

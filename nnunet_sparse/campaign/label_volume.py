@@ -141,11 +141,11 @@ def _check_letters(file: Path) -> None:
 
 
 def _read_image(file: Path) -> "sitk.Image":
-    from nnunet_sparse.data.volume_files import read_volume
+    from nnunet_sparse.data.itk_volumes import read_itk_volume
 
     ending = file.suffix.lower()
     if file.suffix == ending:
-        return read_volume(file)
+        return read_itk_volume(file)
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()

@@ -28,10 +28,10 @@ def read_slicer_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray
         label or overlaps one of another label.
     """
     from nnunet_sparse.data.geometry import geometry_of
+    from nnunet_sparse.data.itk_volumes import read_itk_volume
     from nnunet_sparse.data.slicer_segments import read_segments
-    from nnunet_sparse.data.volume_files import read_volume
 
-    image = read_volume(file)
+    image = read_itk_volume(file)
     layers = voxels_of(image).reshape(*reversed(image.GetSize()), -1)  # [z, y, x, layer]
     values: list[dict[int, int]] = [{} for _ in range(layers.shape[-1])]
     for segment in read_segments(image, file):

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.data.damaged_files import first_line
-from nnunet_sparse.data.volume_files import plain_type
+from nnunet_sparse.data.itk_volumes import plain_type
 from nnunet_sparse.system.errors import SparseError
 
 _DESCRIPTION = "0008|103e"

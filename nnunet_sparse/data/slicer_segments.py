@@ -11,7 +11,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_sparse.data.volume_files import read_volume, to_label
+from nnunet_sparse.data.itk_volumes import read_itk_volume, to_label
 from nnunet_sparse.system.errors import SparseError
 
 _KEY = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")
@@ -46,7 +46,7 @@ def read_segment(path: Path, pattern: str) -> sitk.Image:
     SparseError
         If the file cannot be read, or no segment or several have such a name.
     """
-    image = read_volume(path)
+    image = read_itk_volume(path)
     segments = read_segments(image, path)
     named = [s for s in segments if re.search(pattern, s.name, re.IGNORECASE)]
     if len(named) != 1:
@@ -100,5 +100,5 @@ def read_union(path: Path) -> sitk.Image:
     SparseError
         If the file cannot be read or has several layers.
     """
-    mask = sitk.NotEqual(to_label(read_volume(path), path), 0)
+    mask = sitk.NotEqual(to_label(read_itk_volume(path), path), 0)
     return sitk.Cast(mask, sitk.sitkUInt8)

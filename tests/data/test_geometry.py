@@ -4,8 +4,15 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 
-from nnunet_sparse.data.geometry import Geometry, read_geometry, resolve_axis
+from nnunet_sparse.data.geometry import (
+    Geometry,
+    check_axis,
+    read_geometry,
+    read_spacing,
+    resolve_axis,
+)
 from nnunet_sparse.data.label_files import find_reader
 from nnunet_sparse.system.errors import SparseError
 
@@ -108,3 +115,21 @@ def test_channels_in_one_file(tmp_path: Path) -> None:
     for reader in ("SimpleITKIO", "NibabelIO"):
         geometry = read_geometry(file, reader)
         assert (geometry.shape, geometry.num_channels) == ((6, 5, 4), 2)
+
+
+def test_unknown_axes_are_refused() -> None:
+    for axis in ("auto", "0", "sagittal"):
+        check_axis(axis)
+    with pytest.raises(SparseError, match="unknown axis '3', choose from auto, 0, 1, 2, axial"):
+        check_axis("3")
+
+
+def test_tiff_images_have_their_spacing_beside_them(tmp_path: Path) -> None:
+    image, beside = tmp_path / "a_0000.tif", tmp_path / "a.json"
+    tifffile.imwrite(image, np.zeros((2, 3, 4), np.uint8))
+    assert read_spacing(image, "Tiff3DIO") == (1, 1, 1)
+    beside.write_text('{"spacing": [3, 1, 2]}')
+    assert read_spacing(image, "Tiff3DIO") == (3, 1, 2)
+    beside.write_text('{"spacing": [3, 1]}')
+    with pytest.raises(SparseError, match=r'a\.json must name the "spacing" along three axes'):
+        read_spacing(image, "Tiff3DIO")

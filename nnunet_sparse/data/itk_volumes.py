@@ -41,7 +41,7 @@ def check_file(path: Path) -> None:
         raise SparseError(f"{path} is a {reader.GetDimension()}D image, not a volume")
 
 
-def read_volume(path: Path) -> sitk.Image:
+def read_itk_volume(path: Path) -> sitk.Image:
     """Read a volume as it is stored.
 
     Raises
@@ -56,7 +56,7 @@ def read_volume(path: Path) -> sitk.Image:
         raise SparseError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def read_image(path: Path) -> sitk.Image:
+def read_itk_image(path: Path) -> sitk.Image:
     """Read intensities, with one value per voxel.
 
     Raises
@@ -64,7 +64,7 @@ def read_image(path: Path) -> sitk.Image:
     SparseError
         As :func:`check_file`, and if there are several values per voxel.
     """
-    image = read_volume(path)
+    image = read_itk_volume(path)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise SparseError(f"{path} holds several values per voxel, not the intensities of a volume")
     return plain_type(image)
