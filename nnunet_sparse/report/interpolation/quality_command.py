@@ -63,7 +63,7 @@ from nnunet_sparse.system.parallel import map_cases
 WAYS = {
     **{method: Interpolation(method) for method in method_names()},
     **{
-        f"{method}_{part}": replace(Interpolation(method), **{switch: True})
+        f"{method}_{part}": replace(Interpolation(method), **{switch: True})  # type: ignore[arg-type]
         for method in method_names()
         for switch, part in interpolation_method(method).switches.items()
     },
