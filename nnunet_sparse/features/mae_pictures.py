@@ -1,10 +1,10 @@
 """Pictures of a masked autoencoder's training."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunet_sparse.features.mae import MaskedAutoencoder, patch_statistics
@@ -53,7 +53,7 @@ def draw_reconstructions(
     save_figure(figure, output)
 
 
-def _draw(axes: Any, image: np.ndarray, reference: np.ndarray) -> None:
+def _draw(axes: Axes, image: np.ndarray, reference: np.ndarray) -> None:
     low, high = float(reference.min()), float(reference.max())
     axes.set_facecolor("#8899aa")
     axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))

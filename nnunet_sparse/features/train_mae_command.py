@@ -3,16 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunet_sparse.data.dataset_options import (
-    add_axis_option,
-    add_dataset_option,
-    add_split_options,
-)
+from nnunet_sparse.data.dataset_options import add_dataset_option
 from nnunet_sparse.data.training_images import find_training_images
 from nnunet_sparse.features.feature_store import slice_features
+from nnunet_sparse.features.image_network_options import add_training_options
 from nnunet_sparse.features.mae_options import add_mae_options, mae_request
 from nnunet_sparse.system.command import CommandParser, run_command
-from nnunet_sparse.system.options import add_num_processes_option, add_overwrite_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,10 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_dataset_option(parser, "data set in nnUNet_raw", dest="base")
     add_mae_options(parser)
-    add_axis_option(parser)
-    add_overwrite_option(parser, "train again what is there")
-    add_split_options(parser)
-    add_num_processes_option(parser)
+    add_training_options(parser)
     return run_command(parser, _run, argv)
 
 

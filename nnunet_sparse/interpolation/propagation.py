@@ -1,4 +1,4 @@
-"""Algorithm 1: labels wander from annotated slices to their neighbours, slice by slice.
+"""Algorithm 1: labels are propagated from annotated slices to their neighbours, slice by slice.
 
 Zhang et al. 2026, appendix F. A first-in-first-out queue starts with every annotated slice; the
 label of slice i is warped to i - 1 and i + 1; a neighbour that is neither annotated nor reached
@@ -6,8 +6,8 @@ yet, and shows an object then, gets the label and joins the queue. What is never
 background. Here one gap between annotated slices is filled after the other, each with a queue of
 its own, which gives the same (nothing crosses an annotated slice) and needs few slices at a time.
 
-Labels wander as shares of the classes, which are not rounded on the way; the paper leaves open
-whether they are.
+What is propagated are shares of the classes, which are not rounded between slices; the paper leaves
+open whether they are.
 """
 
 from collections import deque
@@ -57,7 +57,7 @@ def propagate(label: np.ndarray, annotated: np.ndarray, warp: Warp) -> DenseLabe
                 if not arrived.is_empty:
                     _fill(result, j, arrived, result.source[i], result.hops[i] + 1)
                     queue.append((j, arrived))
-    _doubt_what_got_lost(result, annotated)
+    _lower_confidence_of_lost(result, annotated)
     return result
 
 
@@ -90,11 +90,11 @@ def propagate_both_ways(
             origin = above if below is None else below
             assert origin is not None
             way = between if below is not None else reversed(between)
-            for j, arrived in _wander(label, origin, way, warp):
+            for j, arrived in _propagated(label, origin, way, warp):
                 _fill(result, j, arrived, origin, abs(j - origin))
             continue
-        upwards = {j: arrived.halved() for j, arrived in _wander(label, below, between, warp)}
-        downwards = _wander(label, above, reversed(between), warp)
+        upwards = {j: arrived.halved() for j, arrived in _propagated(label, below, between, warp)}
+        downwards = _propagated(label, above, reversed(between), warp)
         for j, up, down in _paired(upwards, downwards):
             both = average(up, down, (above - j) / (above - below))
             from_below = up is not _NOTHING and (down is _NOTHING or j - below <= above - j)
@@ -102,14 +102,14 @@ def propagate_both_ways(
             _fill(result, j, both, source, abs(j - source))
             if judged is not None:
                 result.confidence[j] = both.share_of(judged[j])
-    _doubt_what_got_lost(result, annotated)
+    _lower_confidence_of_lost(result, annotated)
     return result
 
 
 def _paired(
     upwards: dict[int, SoftLabel], downwards: Iterable[tuple[int, SoftLabel]]
 ) -> Iterator[tuple[int, SoftLabel, SoftLabel]]:
-    """What arrives in a slice from below and from above; nothing of it is kept."""
+    """Slice, label from below and label from above, for every slice that either reaches."""
     for j, down in downwards:
         yield j, upwards.pop(j, _NOTHING), down
     for j, up in upwards.items():
@@ -127,7 +127,7 @@ def _start(label: np.ndarray, annotated: np.ndarray) -> DenseLabel:
 def _gaps(annotated: np.ndarray) -> Iterator[tuple[int | None, int | None, range]]:
     """The annotated slices below and above every run of others, and the run.
 
-    Nothing wanders over an annotated slice, so that these are independent of each other.
+    Nothing is propagated over an annotated slice, so that these are independent of each other.
     """
     known = [int(i) for i in np.flatnonzero(annotated)]
     for below, above in zip([None, *known], [*known, None], strict=True):
@@ -138,7 +138,7 @@ def _gaps(annotated: np.ndarray) -> Iterator[tuple[int | None, int | None, range
             yield below, above, between
 
 
-def _doubt_what_got_lost(result: DenseLabel, annotated: np.ndarray) -> None:
+def _lower_confidence_of_lost(result: DenseLabel, annotated: np.ndarray) -> None:
     """Lower the confidence where an object got lost between two slices that show one."""
     shown: np.ndarray = np.any(result.label > 0, axis=(1, 2))
     for j in np.flatnonzero(result.hops == NEVER_REACHED):
@@ -147,10 +147,10 @@ def _doubt_what_got_lost(result: DenseLabel, annotated: np.ndarray) -> None:
             result.confidence[j] = 0.5
 
 
-def _wander(
+def _propagated(
     label: np.ndarray, origin: int, way: Iterable[int], warp: Warp
 ) -> Iterator[tuple[int, SoftLabel]]:
-    """Label of an annotated slice in one slice after the other, as far as an object arrives."""
+    """Slice and label, for one slice after the other until no object is left."""
     moving, i = SoftLabel.of_slice(label[origin]), origin
     for j in way:
         if moving.is_empty:

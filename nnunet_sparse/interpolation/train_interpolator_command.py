@@ -3,20 +3,13 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunet_sparse.data.dataset_options import (
-    add_axis_option,
-    add_dataset_option,
-    add_split_options,
-)
+from nnunet_sparse.data.dataset_options import add_dataset_option
 from nnunet_sparse.data.training_images import find_training_images
+from nnunet_sparse.features.image_network_options import add_training_options
 from nnunet_sparse.interpolation.interpolation_options import add_network_options, parse_changes
 from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 from nnunet_sparse.system.command import CommandParser, run_command
-from nnunet_sparse.system.options import (
-    add_device_option,
-    add_num_processes_option,
-    add_overwrite_option,
-)
+from nnunet_sparse.system.options import add_device_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,10 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     group = parser.add_argument_group("interpolator", "the network and how it is trained")
     add_network_options(group)
     add_device_option(group)
-    add_axis_option(parser)
-    add_overwrite_option(parser, "train again what is there")
-    add_split_options(parser)
-    add_num_processes_option(parser)
+    add_training_options(parser)
     return run_command(parser, _run, argv)
 
 

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 WAYS = {
     **{method: Interpolation(method) for method in method_names()},
     **{
-        f"{method}_{part}": replace(Interpolation(method), **{switch: True})
+        f"{method}_{part}": replace(Interpolation(method), **{switch: True})  # type: ignore[arg-type]
         for method in method_names()
         for switch, part in interpolation_method(method).switches.items()
     },

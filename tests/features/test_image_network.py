@@ -1,0 +1,90 @@
+"""What both kinds of networks that learn from images alone have in common."""
+
+import shutil
+
+import pytest
+import torch
+from tiny import read_json
+
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.features.mae_request import MaeRequest
+from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
+from nnunet_sparse.system.errors import SparseError
+
+CASES = ("tr_00", "tr_01", "tr_02")
+KINDS = [MaeRequest(device="cpu"), InterpolatorRequest(device="cpu")]
+COMMON = {"version", "base", "axis", "seed", "channels", "cases", "num_steps"}
+
+
+@pytest.fixture
+def images(paths, make_base):
+    return TrainingImages(paths, RawDataset.open(make_base()), CASES, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name", "command"),
+    [
+        (MaeRequest(), "mae_tiny_axis1_seed0", "nnsparse_train_mae -d B --axis 1"),
+        (
+            MaeRequest("small", 3),
+            "mae_small_axis1_seed3",
+            "nnsparse_train_mae -d B --axis 1 --mae small --mae_seed 3",
+        ),
+        (
+            InterpolatorRequest("full", 3, changes=(("radius", 4.0), ("span", 24))),
+            "interpolator_full_axis1_seed3_radius4",
+            "nnsparse_train_interpolator -d B --axis 1 --preset full --interpolator_seed 3 "
+            "--change radius=4",
+        ),
+    ],
+)
+def test_folder_and_command(paths, wanted, name, command):
+    model = wanted.model(paths, "B", 1)
+    assert model.path == paths.preprocessed / "B" / "nnsparse" / name
+    assert model.command == command
+
+
+@pytest.mark.parametrize("kind", [MaeRequest, InterpolatorRequest])
+def test_an_unknown_preset_is_refused(kind):
+    with pytest.raises(SparseError, match="unknown preset 'huge', choose from tiny, "):
+        kind("huge")
+
+
+@pytest.mark.usefixtures("short")
+def test_what_a_folder_holds(images):
+    own = {
+        "mae": ({"preset", "canvas", "num_slices"}, {"canvas"}),
+        "interpolator": (set(vars(InterpolatorRequest().settings)), set()),
+    }
+    for kind in KINDS:
+        model = kind.train(images, 1)
+        in_record, in_checkpoint = own[kind.kind]
+        assert read_json(model.record_file).keys() == COMMON | in_record
+        content = torch.load(model.checkpoint, weights_only=True)
+        assert content.keys() == {"config", "network", "losses"} | in_checkpoint
+        assert {f.name for f in model.path.iterdir()} - {".lock"} == {
+            "checkpoint.pth",
+            "training.json",
+            "loss.png",
+            "reconstructions.png",
+        }
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_a_damaged_network_is_named_and_never_replaced_by_chance(images, kind):
+    model = kind.train(images, 1)
+    assert not kind.restore(model).network.training
+    other = KINDS[1 - KINDS.index(kind)].train(images, 1)
+    for damage in (lambda: model.checkpoint.write_bytes(b"x"), lambda: _copy(other, model)):
+        damage()
+        assert kind.train(images, 1) == model  # is there, and stays
+        with pytest.raises(SparseError, match=f"is damaged: {kind.command} .* --overwrite"):
+            kind.restore(model)
+    kind.train(images, 1, overwrite=True)
+    kind.restore(model)
+
+
+def _copy(source, target):
+    shutil.copyfile(source.checkpoint, target.checkpoint)

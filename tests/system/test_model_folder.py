@@ -1,0 +1,49 @@
+import pytest
+
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.model_folder import ModelFolder
+
+RECORD = {"cases": ("a", "b"), "seed": 0}
+
+
+@pytest.fixture
+def model(tmp_path):
+    return ModelFolder(tmp_path / "mae", "train -d 4")
+
+
+def train(model, error, write=False):
+    with model.training(RECORD, False) as needed:
+        assert needed
+        assert model.path.is_dir()
+        if write:
+            model.latest.write_bytes(b"state")
+        raise error
+
+
+@pytest.mark.parametrize("error", [SparseError, KeyboardInterrupt])
+def test_a_training_that_fails_at_once_leaves_no_folder(model, error):
+    with pytest.raises(error):
+        train(model, error)
+    assert not model.path.exists()
+
+
+def test_the_state_of_a_killed_training_stays(model):
+    with pytest.raises(KeyboardInterrupt):
+        train(model, KeyboardInterrupt, write=True)
+    assert model.latest.read_bytes() == b"state"
+
+
+def test_what_is_there_is_used_or_refused_but_not_replaced(model):
+    model.path.mkdir()
+    model.checkpoint.write_bytes(b"network")
+    model.record_file.write_text('{"cases": ["a", "b"], "seed": 0, "num_steps": 7}')
+    with model.training(RECORD, False) as needed:
+        assert not needed
+    with model.training(RECORD, True) as needed:
+        assert needed
+    with (
+        pytest.raises(SparseError, match="trained with other cases, seed: train -d 4 --overwrite"),
+        model.training({"cases": ("a",), "seed": 1}, False),
+    ):
+        pass
+    assert model.checkpoint.read_bytes() == b"network"
