@@ -125,6 +125,16 @@ def variants(experiment: Experiment, base: Base) -> list[CellVariant]:
     return list(found.values())
 
 
+def kinds_of_variants(experiment: Experiment, base: Base) -> dict[Variant, list[str]]:
+    """All kinds of which a variant is a cell: dense annotation may be of the grid as well."""
+    found: dict[Variant, list[str]] = {}
+    for cell in _variants(experiment, base):
+        kinds = found.setdefault(cell.variant, [])
+        if cell.kind not in kinds:
+            kinds.append(cell.kind)
+    return found
+
+
 def _variants(experiment: Experiment, base: Base) -> Iterator[CellVariant]:
     if experiment.dense:
         yield CellVariant(base, Variant(1.0, 1.0, "fixed", seed=experiment.seeds[0]), DENSE)

@@ -39,6 +39,25 @@ class Budget:
                 raise SparseError(f"{name} must be at least 1, got {number}")
 
     @property
+    def kind(self) -> str:
+        """Which of the three is given, by the name of the factor."""
+        if self.rho is not None:
+            return "rho"
+        return "budget" if self.per_volume is None else "slices_per_volume"
+
+    @property
+    def number(self) -> float:
+        """The one that is given."""
+        return next(v for v in (self.rho, self.per_volume, self.total) if v is not None)
+
+    @property
+    def text(self) -> str:
+        """As people read it: ``0.2``, ``3 each`` or ``120 in all``."""
+        if self.rho is not None:
+            return f"{self.rho:g}"
+        return f"{self.total} in all" if self.per_volume is None else f"{self.per_volume} each"
+
+    @property
     def name(self) -> str:
         """Part of a data set's name: ``rho0.200``, ``k3`` or ``n120``."""
         if self.rho is not None:

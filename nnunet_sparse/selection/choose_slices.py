@@ -45,7 +45,7 @@ def slices_of_volumes(variant: Variant, num_slices: Mapping[str, int]) -> dict[s
     SparseError
         If the budget exceeds what there is, or a least number per volume exceeds the budget.
     """
-    counts = variant.slices.of_volumes(num_slices)
+    counts = variant.amount.of_volumes(num_slices)
     needed = sum(min(variant.min_per_volume, n) for n in num_slices.values())
     if needed > (total := sum(counts.values())):
         raise SparseError(

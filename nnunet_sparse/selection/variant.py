@@ -100,7 +100,7 @@ class Variant:
         if "features" not in chooser.uses:
             object.__setattr__(self, "mae", DEFAULT_PRESET)
             object.__setattr__(self, "mae_seed", 0)
-        _ = self.slices
+        _ = self.amount
         check_share("s", self.s)
         if not (self.positive_weight > 0 and math.isfinite(self.positive_weight)):
             raise SparseError(
@@ -125,7 +125,7 @@ class Variant:
             )
 
     @property
-    def slices(self) -> Budget:
+    def amount(self) -> Budget:
         """How many slices are annotated."""
         return Budget(self.rho, self.slices_per_volume, self.budget)
 
@@ -197,6 +197,12 @@ class Variant:
         return "" if value is None else str(value)
 
     @property
+    def way_of_choosing(self) -> str:
+        """The selector, its parameters and network where they are not the default."""
+        parameters = [text] if (text := self.text("parameters")) else []
+        return " ".join([self.selector, *parameters, *self.mae_names])
+
+    @property
     def description(self) -> str:
         """What it is besides amount and share of volumes; what is not the default appears."""
         parts = [self.selector]
@@ -214,7 +220,7 @@ class Variant:
         Factors other than number of slices, volume fraction, selector and seed appear only where
         they differ from the default.
         """
-        parts = [base_suffix, self.slices.name, f"s{share_name(self.s)}", self.selector]
+        parts = [base_suffix, self.amount.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
         parts += self.mae_names
         if self.scope != "volume":

@@ -14,8 +14,8 @@ from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
-from nnunet_sparse.report.grid.panels import density
 from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
@@ -30,8 +30,8 @@ class MaskQuality:
     ----------
     task
         Name of the base without ``DatasetXXX_``.
-    interpolation, rho, s, selector, scope, positive_weight, seed
-        Factors of the variant.
+    variant
+        Its factors.
     done
         Whether the data set is there.
     iou
@@ -40,13 +40,7 @@ class MaskQuality:
     """
 
     task: str
-    interpolation: str
-    rho: float
-    s: float
-    selector: str
-    scope: str
-    positive_weight: float
-    seed: int
+    variant: Variant
     done: bool
     iou: float | None
 
@@ -70,16 +64,9 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
 
 
 def _quality(cell: CellVariant, counts: Counts | None) -> MaskQuality:
-    variant = cell.variant
     return MaskQuality(
         task=cell.base.suffix,
-        interpolation=variant.text("interpolation"),
-        rho=density(variant),
-        s=variant.s,
-        selector=variant.selector,
-        scope=variant.scope,
-        positive_weight=variant.positive_weight,
-        seed=variant.seed,
+        variant=cell.variant,
         done=counts is not None,
         iou=None if counts is None else _mean_iou(counts, cell.base.task.labels),
     )

@@ -142,7 +142,7 @@ def test_slices_that_are_not_known_are_not_drawn() -> None:
 def test_costs_that_are_not_known_are_not_drawn() -> None:
     costs = {0.2: 3.0}
     shown = panels([result(), result(rho=0.4)])
-    (plot,) = cost_plots(shown, lambda r: costs.get(r.rho), "hours")
+    (plot,) = cost_plots(shown, lambda r: costs.get(r.variant.rho), "hours")
     axes = drawn(plot)
     assert axes.lines[0].get_xydata()[0].tolist() == [3, 0.5]
     assert np.isnan(axes.lines[0].get_xydata()[1, 0])
@@ -176,14 +176,14 @@ def test_one_training_has_no_deviation() -> None:
 
 def test_deviations_from_the_mean_of_selectors() -> None:
     results = [
-        result(0.4, selector="a", repeat=0),
-        result(0.6, selector="a", repeat=1),
-        result(0.8, selector="b"),
-        result(0.9, selector="a", rho=0.4),  # alone in its cell
+        result(0.4, selector="random", repeat=0),
+        result(0.6, selector="random", repeat=1),
+        result(0.8, selector="ual"),
+        result(0.9, selector="random", rho=0.4),  # alone in its cell
     ]
     found = selector_deviations(panels(results)[0])
     # the mean of the cell is (0.5 + 0.8) / 2
-    assert found == {"a": pytest.approx([-0.25, -0.05]), "b": pytest.approx([0.15])}
+    assert found == {"random": pytest.approx([-0.25, -0.05]), "ual": pytest.approx([0.15])}
     scopes = panels([result(scope="volume"), result(scope="dataset")])[0]
     assert list(selector_deviations(scopes)) == ["fixed (dataset)", "fixed (volume)"]
 
