@@ -8,15 +8,16 @@ import numpy as np
 
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import Record
 from nnunet_sparse.grid.jobs import Job, ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.runner import asked_for
 from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.report.grid.paired_statistics import pooled_iou
-from nnunet_sparse.selection.variant import AMOUNT, FACTORS, Variant
+from nnunet_sparse.selection.budget import AMOUNT
+from nnunet_sparse.selection.variant import FACTORS, Variant
 
 
 def result(

@@ -14,9 +14,9 @@ import numpy as np
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import is_asked_for
 from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.selection.selection import Selection

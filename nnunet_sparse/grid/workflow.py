@@ -13,9 +13,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.errors import SparseError

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from nnunet_sparse.system.errors import SparseError
 
+AMOUNT = ("rho", "slices_per_volume", "budget")
+"""Factors that say how much is annotated; a variant has one of them."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -49,6 +52,11 @@ class Budget:
     def number(self) -> float:
         """The one that is given."""
         return next(v for v in (self.rho, self.per_volume, self.total) if v is not None)
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """What amounts are sorted by: densities, numbers of each volume, numbers in all."""
+        return AMOUNT.index(self.kind), self.number
 
     @property
     def text(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.features.default import DEFAULT_PRESET
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.selection.budget import Budget, check_share, share_name
+from nnunet_sparse.selection.budget import AMOUNT, Budget, check_share, share_name
 from nnunet_sparse.selectors import Selector, get_selector
 from nnunet_sparse.system.errors import SparseError
 
@@ -20,9 +20,6 @@ _ALWAYS = ("rho", "s", "selector", "positive_weight", "axis", "seed")
 _ALWAYS_IN_TABLES = frozenset(
     {"rho", "s", "selector", "scope", "positive_weight", "interpolation", "seed"}
 )
-AMOUNT = ("rho", "slices_per_volume", "budget")
-"""Factors that say how much is annotated; a variant has one of them."""
-
 WAY_OF_CHOOSING = ("selector", "parameters", "mae", "mae_seed")
 """Factors that say by what slices are chosen."""
 

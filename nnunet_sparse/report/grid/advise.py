@@ -16,7 +16,7 @@ import numpy as np
 
 from nnunet_sparse.features.default import DEFAULT_PRESET
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE, Base, bases
-from nnunet_sparse.grid.experiment import Grid, open_grid
+from nnunet_sparse.grid.open_grid import Grid, open_grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result, read_results, target_results
 from nnunet_sparse.report.grid.panels import Panel, asked_cells, panels

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nnunet_sparse.grid.cells import SPARSE
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import (
     Result,
     read_results,

@@ -11,9 +11,9 @@ import numpy as np
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError

@@ -21,7 +21,8 @@ from scipy import stats
 
 from nnunet_sparse.grid.cells import DENSE, SPARSE
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.selection.variant import AMOUNT, WAY_OF_CHOOSING
+from nnunet_sparse.selection.budget import AMOUNT
+from nnunet_sparse.selection.variant import WAY_OF_CHOOSING
 
 logger = logging.getLogger(__name__)
 

@@ -10,12 +10,11 @@ from functools import cached_property
 from typing import Any
 
 from nnunet_sparse.grid.cells import DENSE, PARTNER, SPARSE, Training, kinds_of_variants
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.selection.budget import Budget
+from nnunet_sparse.selection.budget import AMOUNT, Budget
 from nnunet_sparse.selection.variant import (
-    AMOUNT,
     FACTORS,
     WAY_OF_CHOOSING,
     Variant,
@@ -213,7 +212,7 @@ def levels(items: Iterable[object], name: str) -> list[Any]:
 def _order(value: Any) -> tuple[Any, ...]:
     """What values are sorted by: kinds of amounts, then what is not there, then the rest."""
     if isinstance(value, Budget):
-        return (AMOUNT.index(value.kind), value.number)
+        return value.order
     return (value is not None, value)
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sparse.grid.experiment import open_grid
+from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.system.command import (
     CommandParser,
     add_num_processes,

@@ -16,8 +16,8 @@ from nnunet_sparse.data.geometry import first_line
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset, label_names
 from nnunet_sparse.grid.cells import DENSE
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.paired_statistics import pooled_iou
 from nnunet_sparse.report.grid.panels import Panel

@@ -11,7 +11,7 @@ from grid_results import result
 
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset
 from nnunet_sparse.grid.cells import bases
-from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.template import PRESETS

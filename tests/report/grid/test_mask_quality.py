@@ -9,9 +9,9 @@ from grid_fixtures import write_grid
 from tiny import array, write_volume
 
 from nnunet_sparse.grid.cells import INTERPOLATED
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.system.errors import SparseError
