@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
 from nnunet_sparse.data.raw_dataset import RawDataset
@@ -172,13 +171,14 @@ def _check_trainer(grid: Grid, configuration: Configuration) -> None:
             )
 
 
-def _find_trainer(grid: Grid, configuration: Configuration) -> Any:
+def _find_trainer(grid: Grid, configuration: Configuration) -> type:
     from nnunet_sparse.doctor.batches import find_trainer
 
     name = configuration.trainer
     try:
         with environment(training_environment(grid.paths)):
-            return find_trainer(name)
+            found: type = find_trainer(name)
+            return found
     except Exception as error:  # modules of others are imported, and raise what they like
         close = difflib.get_close_matches(name, [_OWN, *PAPER], n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""

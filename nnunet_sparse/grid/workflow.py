@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -165,7 +165,7 @@ class _Progress(threading.Thread):
                 self._look(bar)
             self._look(bar)
 
-    def _look(self, bar: Any) -> None:
+    def _look(self, bar: "tqdm[NoReturn]") -> None:
         for name in sorted(self.left):
             if self.folder.done(name).exists():
                 self.left.remove(name)

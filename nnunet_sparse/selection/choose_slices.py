@@ -126,7 +126,7 @@ def choose_from_pools(
     counts
         Number of slices to choose in each volume; with scope ``dataset`` only their sum counts.
     purpose
-        Tells apart choices with the same seed.
+        Names of what is chosen for: another purpose gives other slices with the same seed.
 
     Returns
     -------

@@ -14,7 +14,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -79,12 +78,12 @@ class Pair:
     second: Result
 
     @property
-    def cell(self) -> tuple[Any, ...]:
+    def cell(self) -> tuple[object, ...]:
         """What they have in common with other seeds and repeats."""
         return (_factors(self.first), _factors(self.second))
 
 
-def _factors(result: Result) -> tuple[Any, ...]:
+def _factors(result: Result) -> tuple[object, ...]:
     r = result
     return (r.task, *r.way, r.label, r.variant.same_but("seed"))
 
@@ -110,14 +109,14 @@ def iou_of(result: Result) -> float:
 
 
 def matched(
-    results: Iterable[Result], is_first: Callable[[Result], bool], same: Callable[[Result], Any]
+    results: Iterable[Result], is_first: Callable[[Result], bool], same: Callable[[Result], object]
 ) -> list[Pair]:
     """Pairs of a training of the first kind and one of the other, with the same ``same``.
 
     Task, way of training, label, repeat and test cases are the same in any case.
     """
-    first: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
-    second: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    first: dict[tuple[object, ...], list[Result]] = defaultdict(list)
+    second: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
         key = (result.task, result.way, result.label, result.repeat, same(result))
         (first if is_first(result) else second)[key].append(result)
@@ -146,7 +145,7 @@ def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
 
 def more_volumes(results: Sequence[Result]) -> list[Pair]:
     """Same budget, selector and seed: more volumes with fewer slices each against the contrary."""
-    groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for r in results:
         if r.kind == SPARSE and r.num_slices > 0:
             same = r.variant.same_but(*AMOUNT, "s")
@@ -238,7 +237,7 @@ def difference(
     )
 
 
-_Cells = dict[tuple[Any, ...], dict[tuple[int, int], Pair]]
+_Cells = dict[tuple[object, ...], dict[tuple[int, int], Pair]]
 
 
 def _spread_of_cases(cells: _Cells, draws: "_Draws") -> tuple[float, int]:

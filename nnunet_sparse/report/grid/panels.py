@@ -209,7 +209,7 @@ def levels(items: Iterable[object], name: str) -> list[Any]:
     return sorted({factor(item, name) for item in items}, key=_order)
 
 
-def _order(value: Any) -> tuple[Any, ...]:
+def _order(value: float | str | Budget | None) -> tuple[object, ...]:
     """What values are sorted by: kinds of amounts, then what is not there, then the rest."""
     if isinstance(value, Budget):
         return value.order

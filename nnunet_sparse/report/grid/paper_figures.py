@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
@@ -71,7 +72,7 @@ class Plot:
     """
 
     title: str
-    draw: Callable[[Any], None] = field(repr=False)
+    draw: Callable[[Axes], None] = field(repr=False)
     task: str = ""
     configuration: str = ""
 
@@ -122,7 +123,7 @@ def _asking(shown: Sequence[Panel], kind: str) -> list[Panel]:
     return [panel for panel in shown if having(panel.asked, kind=kind)]
 
 
-def _draw_drops(axes: Any, shown: Sequence[Panel]) -> None:
+def _draw_drops(axes: Axes, shown: Sequence[Panel]) -> None:
     cells = [cell for panel in shown for cell in having(panel.asked, kind=SPARSE)]
     every, fractions = levels(cells, "amount"), levels(cells, "s")
     # where one task is missing, a mean over the others would mislead
@@ -209,7 +210,7 @@ def _num_slices(result: Result) -> float | None:
     return float(result.num_slices) if result.num_slices > 0 else None
 
 
-def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> None:
+def _draw_against_budget(axes: Axes, panel: Panel, cost: _CostOf, unit: str) -> None:
     """Draw the mean over repeats of each cell, and for each s a line through those of amounts."""
     asked, dense = (having(panel.asked, kind=kind) for kind in (SPARSE, DENSE))
     fractions, names = levels(asked, "s"), selector_names(asked)
@@ -225,9 +226,9 @@ def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> N
             cells = having(of_fraction, **dict(zip(CHOICE, choice, strict=True)))
             if cells:
                 look = _marker(k) | {"color": colour, "linestyle": ""}
-                of_selector = {"label": label} if len(names) == 1 else {}
-                axes.plot(*_points(panel, cells, cost, "amount", "seed"), **look, **of_selector)
-        of_line = {"label": label} if len(names) > 1 else {}
+                look |= {"label": label} if len(names) == 1 else {}
+                axes.plot(*_points(panel, cells, cost, "amount", "seed"), **look)
+        of_line: dict[str, Any] = {"label": label} if len(names) > 1 else {}
         axes.plot(*line, color=colour, linewidth=1, **of_line)
         costs += line[0].tolist()
     for k, name in enumerate(names.values() if len(names) > 1 else ()):
@@ -267,7 +268,7 @@ def _missing(values: np.ndarray) -> str:
     return "" if np.isfinite(values).any() else ": missing"
 
 
-def _use_log_scale(axes: Any, costs: Iterable[float]) -> None:
+def _use_log_scale(axes: Axes, costs: Iterable[float]) -> None:
     """Logarithmic axis with a tick at each cost, and plain numbers where there is room for them."""
     ticks = sorted({cost for cost in costs if np.isfinite(cost) and cost > 0})
     axes.set_xscale("log")
@@ -282,13 +283,13 @@ def _use_log_scale(axes: Any, costs: Iterable[float]) -> None:
     axes.xaxis.set_minor_locator(FixedLocator(ticks))
 
 
-def _draw_cells(axes: Any, panel: Panel, kind: str) -> None:
+def _draw_cells(axes: Axes, panel: Panel, kind: str) -> None:
     """Draw the mean IoU of each (amount, s), with lines along which the budget is the same."""
     asked = [cell for cell in having(panel.asked, kind=SPARSE) if cell.variant.amount.kind == kind]
     cells = {(key[0].number, key[1]): group for key, group in grouped(asked, "amount", "s").items()}
     rhos, fractions = (sorted({key[k] for key in cells}) for k in (0, 1))
     x_range = np.array([min(rhos) / 1.6, max(rhos) * 1.6])
-    look = {"color": "#bbbbbb", "linewidth": 0.8, "zorder": 0}
+    look: dict[str, Any] = {"color": "#bbbbbb", "linewidth": 0.8, "zorder": 0}
     if kind == "budget":
         for budget in rhos:
             axes.axvline(budget, **look)
@@ -314,7 +315,7 @@ def _disk_size(rhos: Sequence[float], fractions: Sequence[float]) -> float:
     return float(np.clip(min(room), _LEAST_DISK, _GREATEST_DISK))
 
 
-def _draw_means(axes: Any, means: Mapping[tuple[float, float], float], size: float) -> None:
+def _draw_means(axes: Axes, means: Mapping[tuple[float, float], float], size: float) -> None:
     """Draw a disk with its number at each (rho, s), an empty one where it is missing."""
     known = {key: value for key, value in means.items() if np.isfinite(value)}
     look: dict[str, Any] = {"s": size**2, "linewidths": 0.7}
@@ -328,7 +329,8 @@ def _draw_means(axes: Any, means: Mapping[tuple[float, float], float], size: flo
     axes.figure.colorbar(disks, ax=axes, label="batched IoU")
     for key, value in known.items():
         text = axes.text(*key, f"{value:.2f}".removeprefix("0"), ha="center", va="center")
-        text.set(fontsize=min(_SMALL, size / 2), color=_ink(disks.to_rgba(value)))
+        colour = disks.to_rgba(np.array([value]))[0].tolist()
+        text.set(fontsize=min(_SMALL, size / 2), color=_ink(colour))
 
 
 def interpolation_plots(shown: Sequence[Panel]) -> list[Plot]:
@@ -345,7 +347,7 @@ def interpolation_plots(shown: Sequence[Panel]) -> list[Plot]:
     ]
 
 
-def _draw_interpolation(axes: Any, panel: Panel, kind: str) -> None:
+def _draw_interpolation(axes: Axes, panel: Panel, kind: str) -> None:
     every = levels(having(panel.asked, kind=INTERPOLATED), "amount")
     rhos = [amount.number for amount in every if amount.kind == kind]
     lines = interpolation_lines(panel, kind)
@@ -419,7 +421,7 @@ def selector_plots(shown: Sequence[Panel]) -> list[Plot]:
     ]
 
 
-def _draw_deviations(axes: Any, panel: Panel) -> None:
+def _draw_deviations(axes: Axes, panel: Panel) -> None:
     deviations = selector_deviations(panel)
     boxes = axes.boxplot(
         list(deviations.values()),
