@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nnunet_sparse.grid.experiment import Grid, open_grid
+from nnunet_sparse.grid.open_grid import Grid, open_grid
 
 TINY = """\
 tasks:

@@ -8,13 +8,16 @@ import numpy as np
 
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import Record
 from nnunet_sparse.grid.jobs import Job, ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.runner import asked_for
 from nnunet_sparse.grid.step_work import Work
+from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.report.grid.paired_statistics import pooled_iou
+from nnunet_sparse.selection.budget import AMOUNT
+from nnunet_sparse.selection.variant import FACTORS, Variant
 
 
 def result(
@@ -24,6 +27,7 @@ def result(
     if counts is None:
         counts = counts_of(iou or 0, size)
     found = float(np.mean(pooled_iou(counts)))
+    variant = Variant(**_factors(changes))
     values: dict[str, Any] = {
         "task": "Hippocampus",
         "configuration": "2d",
@@ -31,13 +35,6 @@ def result(
         "plans": "nnsparsePlans",
         "repeat": 0,
         "kind": "sparse",
-        "rho": 0.2,
-        "s": 1.0,
-        "selector": "fixed",
-        "scope": "volume",
-        "positive_weight": 1.0,
-        "interpolation": "",
-        "seed": 0,
         "num_slices": 200,
         "label": "mean",
         "batched_IoU": found,
@@ -52,13 +49,19 @@ def result(
         "key": "",
         "selection": "",
         "versions": "",
-        **changes,
+        **{name: value for name, value in changes.items() if name not in FACTORS},
     }
-    values.setdefault("dataset", "_".join(f"{values[k]}" for k in _FACTORS))
-    return Result(**values, counts=counts)
+    values.setdefault("dataset", variant.dataset_suffix(values["task"]))
+    return Result(**values, variant=variant, counts=counts)
 
 
-_FACTORS = ("task", "rho", "s", "selector", "scope", "positive_weight", "interpolation", "seed")
+def _factors(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Factors among changes; the density is 0.2 where no other amount is given."""
+    given = {name: value for name, value in changes.items() if name in FACTORS}
+    method = given.pop("interpolation", "")
+    if not any(name in given for name in AMOUNT):
+        given["rho"] = 0.2
+    return given | ({"interpolation": Interpolation(method)} if method else {})
 
 
 def counts_of(iou: float, size: int = 1000, num_cases: int = 10) -> np.ndarray:

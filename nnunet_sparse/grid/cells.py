@@ -3,14 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 
 from nnunet_sparse.data.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
-from nnunet_sparse.grid.experiment import Configuration, Experiment, Filling, Grid, Task
-from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.grid.experiment import Configuration, Experiment, Task
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
 
@@ -125,38 +123,28 @@ def variants(experiment: Experiment, base: Base) -> list[CellVariant]:
     return list(found.values())
 
 
+def kinds_of_variants(experiment: Experiment, base: Base) -> dict[Variant, list[str]]:
+    """All kinds of which a variant is a cell: dense annotation may be of the grid as well."""
+    found: dict[Variant, list[str]] = {}
+    for cell in _variants(experiment, base):
+        kinds = found.setdefault(cell.variant, [])
+        if cell.kind not in kinds:
+            kinds.append(cell.kind)
+    return found
+
+
 def _variants(experiment: Experiment, base: Base) -> Iterator[CellVariant]:
     if experiment.dense:
         yield CellVariant(base, Variant(1.0, 1.0, "fixed", seed=experiment.seeds[0]), DENSE)
-    factors = product(
-        experiment.seeds, experiment.scopes, experiment.selectors, experiment.s, experiment.rho
-    )
-    for seed, scope, selector, s, rho in factors:
-        if scope in selector_class(selector).scopes:
-            yield CellVariant(base, Variant(rho, s, selector, seed=seed, scope=scope), SPARSE)
-    if experiment.interpolation is not None:
-        for interpolation in experiment.interpolation.interpolations:
-            yield from _interpolated(experiment, experiment.interpolation, interpolation, base)
-
-
-def _interpolated(
-    experiment: Experiment, filling: Filling, interpolation: Interpolation, base: Base
-) -> Iterator[CellVariant]:
-    factors = product(
-        experiment.seeds,
-        filling.selectors or experiment.selectors,
-        filling.s,
-        filling.rho or experiment.rho,
-    )
-    for seed, selector, s, rho in factors:
-        cls = selector_class(selector)
-        if "volume" not in cls.scopes:
-            continue
-        weight = base.task.positive_weight if "weights" in cls().uses else 1.0
-        sparse = Variant(rho, s, selector, positive_weight=weight, seed=seed)
-        yield CellVariant(base, sparse, PARTNER)
-        filled = replace(sparse, interpolation=interpolation)
-        yield CellVariant(base, filled, INTERPOLATED)
+    for variant in experiment.variants():
+        yield CellVariant(base, variant, SPARSE)
+    filling = experiment.interpolation
+    for interpolation in filling.interpolations if filling is not None else ():
+        for variant in experiment.variants(filling):
+            weight = base.task.positive_weight if "weights" in variant.make_selector().uses else 1.0
+            sparse = replace(variant, positive_weight=weight)
+            yield CellVariant(base, sparse, PARTNER)
+            yield CellVariant(base, replace(sparse, interpolation=interpolation), INTERPOLATED)
 
 
 def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:

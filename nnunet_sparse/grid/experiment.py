@@ -4,30 +4,34 @@ The fields of the dataclasses are the schema of ``grid.yaml``; ``nnsparse_grid i
 with comments.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from nnunet_sparse.data.geometry import AXIS_CHOICES
 from nnunet_sparse.data.split import SplitRequest
-from nnunet_sparse.grid.yaml_lines import (
-    converted,
-    key_lines,
-    line_number,
-    load,
-    part,
-    parts,
-    read_yaml,
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET, MAE_PRESETS
+from nnunet_sparse.grid import file_rules as rules
+from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number, part, parts
+from nnunet_sparse.interpolation.interpolator_presets import (
+    DEFAULT_INTERPOLATOR_PRESET,
+    INTERPOLATOR_PRESETS,
 )
-from nnunet_sparse.interpolation.methods import DEFAULT_METHOD, method_names
+from nnunet_sparse.interpolation.methods import (
+    DEFAULT_METHOD,
+    interpolation_method,
+    method_names,
+    methods_with_network,
+)
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.phantoms import TASKS
-from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selection.budget import Budget
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selectors import selector_class, selector_names
 from nnunet_sparse.selectors.registry import SCOPES
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
 from nnunet_sparse.system.schema import (
     Rule,
     choice,
@@ -36,7 +40,6 @@ from nnunet_sparse.system.schema import (
     positive,
     setting,
     share,
-    subset,
     switch,
     whole,
 )
@@ -49,71 +52,12 @@ PAPER_SELECTORS = ("fixed", "random", "ual")
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 """nnU-Net's, but for the cascade, which needs predictions of another."""
 DEVICES = ("auto", "cpu", "cuda")
+_SLICES = rules.numbers("different whole numbers of at least 1", 1)
+_LEAST = rules.numbers("different whole numbers of at least 0", 0)
 _SETTINGS = {
     "rule": mapping("training settings, as {num_epochs: 100}"),
     "check": TrainingSettings.from_block,
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
-
-
-def _fractions(value: Any) -> Any:
-    """Numbers of a list; ``1/8`` may stand for 0.125, and one number for a list of one."""
-    values = value if isinstance(value, list | tuple) else [value]
-    return [_fraction(item) for item in values]
-
-
-def _fraction(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\d+/\d+", value):
-        above, below = (int(part) for part in value.split("/"))
-        return above / below if below else value
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _shares(name: str, empty: bool = False) -> Rule:
-    def accepts(values: Sequence[Any]) -> bool:
-        numbers = all(isinstance(v, float) and 0 < v <= 1 for v in values)
-        return numbers and len(set(values)) == len(values) and (empty or len(values) > 0)
-
-    return Rule(tuple, accepts, f"a list of different {name} above 0 and up to 1, as [0.1, 1/8]")
-
-
-def _numbers(valid: str, low: int, length: int | None = None) -> Rule:
-    def accepts(values: Sequence[Any]) -> bool:
-        whole_numbers = all(type(v) is int and v >= low for v in values)
-        right_length = len(values) == length if length else len(values) > 0
-        different = length is not None or len(set(values)) == len(values)
-        return whole_numbers and right_length and different
-
-    return Rule(tuple, accepts, valid)
-
-
-def _some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:
-    inner = subset(*choices)
-    rule = Rule(tuple, lambda v: (empty or len(v) > 0) and inner.accepts(v), inner.valid)
-    return {"rule": rule, "convert": _listed, "choices": choices}
-
-
-def _text(valid: str) -> Rule:
-    return Rule(str, lambda value: value != "", valid)
-
-
-def _name(valid: str) -> Rule:
-    return Rule(str, lambda value: _NAME.fullmatch(value) is not None, valid)
-
-
-def _texts(valid: str) -> Rule:
-    def accepts(values: Sequence[Any]) -> bool:
-        return all(isinstance(v, str) and v for v in values) and len(set(values)) == len(values)
-
-    return Rule(tuple, accepts, valid)
 
 
 @dataclass(frozen=True)
@@ -135,11 +79,11 @@ class Phantom:
     """
 
     task: str = setting("organ", choice(*TASKS))
-    shape: tuple[int, ...] = setting((32, 80, 80), _numbers("three numbers (z, y, x)", 1, 3))
+    shape: tuple[int, ...] = setting((32, 80, 80), rules.numbers("three numbers (z, y, x)", 1, 3))
     num_train: int = setting(24, whole(2))
     num_test: int = setting(8, whole(1))
     seed: int = setting(0, whole(0))
-    name: str = setting("", _name("a name of letters and digits"))
+    name: str = setting("", rules.name("a name of letters and digits"))
 
     @property
     def suffix(self) -> str:
@@ -169,10 +113,10 @@ class Configuration:
     """
 
     configuration: str = setting("3d_fullres", choice(*CONFIGURATIONS))
-    trainer: str = setting("SparseTrainer", _name("the name of a trainer"))
-    planner: str = setting("SparsePlanner", _name("the name of a planner"))
+    trainer: str = setting("SparseTrainer", rules.name("the name of a trainer"))
+    planner: str = setting("SparsePlanner", rules.name("the name of a planner"))
     scale: float = setting(1.0, Rule(float, lambda v: 0 < v <= 1, "a number above 0, at most 1"))
-    plans: str = setting("", _name("a name of letters, digits and single _"))
+    plans: str = setting("", rules.name("a name of letters, digits and single _"))
     settings: dict[str, Any] = field(default_factory=dict, metadata=_SETTINGS)
     line: int = line_number()
     lines: Mapping[str, int] = key_lines()
@@ -189,21 +133,30 @@ class Filling:
     ----------
     methods
         Ways of interpolation.
-    rho, s, selectors
+    rho, slices_per_volume, budget, s, selectors
         Cells that are interpolated; where empty, those of the whole grid (``s``: 1).
     one_way, verify, min_confidence
         As in ``nnsparse_interpolate``.
+    preset, changes
+        The network of ``correspondence``, and values of its preset that are replaced.
     """
 
-    methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **_some(method_names()))
-    rho: tuple[float, ...] = converted((), _shares("densities", empty=True), _fractions)
-    s: tuple[float, ...] = converted((1.0,), _shares("volume fractions"), _fractions)
-    selectors: tuple[str, ...] = converted((), **_some(selector_names(), empty=True))
+    methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **rules.some(method_names()))
+    rho: tuple[float, ...] = converted((), rules.shares("densities", empty=True), rules.fractions)
+    slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
+    budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
+    s: tuple[float, ...] = converted((1.0,), rules.shares("volume fractions"), rules.fractions)
+    selectors: tuple[str, ...] = converted((), **rules.some(selector_names(), empty=True))
     one_way: bool = setting(False, switch())
     verify: bool = setting(False, switch())
     min_confidence: float = setting(0.0, share())
+    preset: str = setting(DEFAULT_INTERPOLATOR_PRESET, choice(*INTERPOLATOR_PRESETS))
+    changes: dict[str, Any] = field(default_factory=dict, metadata=rules.CHANGES)
 
     def __post_init__(self) -> None:
+        of_network = self.changes or self.preset != DEFAULT_INTERPOLATOR_PRESET
+        if of_network and not any(interpolation_method(m).uses_network for m in self.methods):
+            raise SparseError(f"preset and changes work with {methods_with_network()}")
         _ = self.interpolations
 
     @property
@@ -211,7 +164,12 @@ class Filling:
         """The ways, each with its options."""
         return tuple(
             Interpolation(
-                method, self.one_way, self.verify, min_confidence=float(self.min_confidence)
+                method,
+                self.one_way,
+                self.verify,
+                float(self.min_confidence),
+                self.preset,
+                changes=tuple(self.changes.items()),
             )
             for method in self.methods
         )
@@ -242,13 +200,13 @@ class Task:
         Where it and its keys stand in the file.
     """
 
-    base: str = converted("", _text("name or ID of a data set"), _as_text)
+    base: str = converted("", rules.text("name or ID of a data set"), rules.as_text)
     phantom: Phantom | None = part(Phantom)
-    labels: tuple[str, ...] = converted((), _texts("names of labels"), _listed)
-    axis: str = converted("auto", choice(*AXIS_CHOICES), _as_text)
+    labels: tuple[str, ...] = converted((), rules.texts("names of labels"), rules.listed)
+    axis: str = converted("auto", choice(*AXIS_CHOICES), rules.as_text)
     val: float | None = setting(None, not_negative())
     test: float | None = setting(None, not_negative())
-    split_file: str = setting("", _text("a file"))
+    split_file: str = setting("", rules.text("a file"))
     split_seed: int = setting(0, whole(0))
     positive_weight: float = setting(1.0, positive())
     configurations: tuple[Configuration, ...] = parts(Configuration)
@@ -279,8 +237,18 @@ class Experiment:
         Data sets.
     configurations
         Ways of training.
-    rho, s, selectors, scopes, seeds
-        Each combination is a cell; selectors that do not have a scope have no cells there.
+    rho, slices_per_volume, budget
+        How much is annotated: each value of each of them, and the paper's densities where none is
+        given.
+    s, selectors, scopes, seeds
+        Each combination of these and an amount is a cell; selectors that do not have a scope have
+        no cells there.
+    parameters
+        Of selectors, by their names: a value or several of each. Each combination is a cell.
+    mae
+        Presets of masked autoencoders; each is a cell of selectors that use features.
+    min_per_volume
+        Least numbers of slices of each volume; each is a cell with scope ``dataset``.
     repeats
         Trainings of each cell.
     dense
@@ -304,104 +272,77 @@ class Experiment:
     version: int = setting(VERSION, Rule(int, lambda v: v == VERSION, f"{VERSION}"))
     tasks: tuple[Task, ...] = parts(Task)
     configurations: tuple[Configuration, ...] = parts(Configuration)
-    rho: tuple[float, ...] = converted(PAPER_RHO, _shares("densities"), _fractions)
-    s: tuple[float, ...] = converted(PAPER_S, _shares("volume fractions"), _fractions)
-    selectors: tuple[str, ...] = converted(PAPER_SELECTORS, **_some(selector_names()))
-    scopes: tuple[str, ...] = converted(("volume",), **_some(SCOPES))
-    seeds: tuple[int, ...] = converted((0,), _numbers("different whole numbers", 0), _listed)
+    rho: tuple[float, ...] = converted((), rules.shares("densities"), rules.fractions)
+    slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
+    budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
+    s: tuple[float, ...] = converted(PAPER_S, rules.shares("volume fractions"), rules.fractions)
+    selectors: tuple[str, ...] = converted(PAPER_SELECTORS, **rules.some(selector_names()))
+    parameters: dict[str, Any] = field(default_factory=dict, metadata=rules.PARAMETERS)
+    mae: tuple[str, ...] = converted((DEFAULT_MAE_PRESET,), **rules.some(tuple(MAE_PRESETS)))
+    scopes: tuple[str, ...] = converted(("volume",), **rules.some(SCOPES))
+    min_per_volume: tuple[int, ...] = converted((0,), _LEAST, rules.listed)
+    seeds: tuple[int, ...] = converted(
+        (0,), rules.numbers("different whole numbers", 0), rules.listed
+    )
     repeats: int = setting(3, whole(1))
     dense: bool = setting(True, switch())
     interpolation: Filling | None = part(Filling)
-    folder: str = setting("", _text("a folder"))
-    nnunet: str = setting("", _text("a folder"))
+    folder: str = setting("", rules.text("a folder"))
+    nnunet: str = setting("", rules.text("a folder"))
     threads: int = setting(2, whole(1))
     device: str = setting("auto", choice(*DEVICES))
     lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
+        if not (self.rho or self.slices_per_volume or self.budget):
+            object.__setattr__(self, "rho", PAPER_RHO)
         if not self.tasks:
             raise SparseError("tasks is missing: a list of data sets")
         for task in self.tasks:
             if not (task.configurations or self.configurations):
                 raise SparseError(f"configurations is missing, for {task.base or 'the phantom'}")
 
+    def variants(self, filling: Filling | None = None) -> Iterator[Variant]:
+        """All combinations of factors, some more than once; with a filling those it interpolates.
 
-@dataclass(frozen=True)
-class Grid:
-    """An experiment, and where it is.
+        Factors that mean nothing beside another are left at their default.
+        """
+        scopes = self.scopes if filling is None else ("volume",)
+        selectors = self.selectors if filling is None else filling.selectors or self.selectors
+        fractions = self.s if filling is None else filling.s
+        amounts = (_amounts(filling) if filling is not None else []) or _amounts(self)
+        for seed, scope, selector in product(self.seeds, scopes, selectors):
+            if scope not in selector_class(selector).scopes:
+                continue
+            least = self.min_per_volume if scope == "dataset" else (0,)
+            choosing = product(self._parameters_of(selector), self.mae, least)
+            for (parameters, mae, minimum), s, amount in product(choosing, fractions, amounts):
+                yield Variant(
+                    rho=amount.rho,
+                    slices_per_volume=amount.per_volume,
+                    budget=amount.total,
+                    s=s,
+                    selector=selector,
+                    parameters=parameters,
+                    mae=mae,
+                    scope=scope,
+                    min_per_volume=minimum,
+                    seed=seed,
+                )
 
-    Attributes
-    ----------
-    file
-        The experiment file.
-    experiment
-        What it says.
-    folder
-        Folder of logs, predictions, scores and report.
-    paths
-        nnU-Net's folders.
-    """
-
-    file: Path
-    experiment: Experiment
-    folder: Path
-    paths: NnUNetPaths
-
-    @property
-    def name(self) -> str:
-        """Name of the file without ending."""
-        return self.file.stem
-
-    def fail(self, line: int, message: str) -> NoReturn:
-        """Raise an error that names the file and a line of it."""
-        raise SparseError(f"{self.file}, line {line}: {message}")
-
-    def fail_at(self, part: Configuration | Task | Experiment, key: str, message: str) -> NoReturn:
-        """Raise an error that names the line of a key, or of what would have it."""
-        self.fail(part.lines.get(key, getattr(part, "line", 1)), message)
-
-
-def open_grid(file: Path) -> Grid:
-    """Read and check an experiment file.
-
-    Raises
-    ------
-    SparseError
-        With file and line where it is wrong, or if nnU-Net's folders are not known.
-    """
-    file = file.resolve()
-    root = read_yaml(file)
-    experiment = load(Experiment, root)
-    folder = file.parent / (experiment.folder or file.stem)
-    if folder == file:
-        raise SparseError(f"{file} has no ending, so that its folder needs a name: folder: NAME")
-    if experiment.nnunet:
-        paths = NnUNetPaths.below(file.parent / experiment.nnunet)
-    else:
-        paths = configured_paths()
-    grid = Grid(file, experiment, folder, paths)
-    _check_folders(grid)
-    return grid
+    def _parameters_of(self, selector: str) -> list[dict[str, Any]]:
+        """Every combination of the parameters of a selector."""
+        several = {
+            key: [rules.parameter(selector, key, value) for value in rules.listed(values)]
+            for key, values in self.parameters.get(selector, {}).items()
+        }
+        return [dict(zip(several, values, strict=True)) for values in product(*several.values())]
 
 
-def _check_folders(grid: Grid) -> None:
-    """Refuse a folder that is a file, or holds other things."""
-    folder, experiment = grid.folder.resolve(), grid.experiment
-    theirs = [Path(path).resolve() for path in vars(grid.paths).values()]
-    if experiment.nnunet:
-        root = grid.file.parent / experiment.nnunet
-        if found := next((path for path in (root, *theirs) if path.is_file()), None):
-            grid.fail_at(experiment, "nnunet", f"{found} is a file, not a folder")
-    if folder.is_file():
-        grid.fail_at(
-            experiment, "folder", f"{folder} is a file; another folder is named with folder: NAME"
-        )
-    for path in (grid.file, *theirs):
-        is_theirs = path in theirs and folder.is_relative_to(path)
-        if is_theirs or path.is_relative_to(folder):
-            grid.fail_at(
-                experiment,
-                "folder",
-                f"{folder} cannot be the experiment's folder, since it "
-                f"{'lies in' if is_theirs else 'holds'} {path}: give it a folder of its own",
-            )
+def _amounts(of: Experiment | Filling) -> list[Budget]:
+    """How much is annotated, one after the other."""
+    return [
+        *(Budget(rho=rho) for rho in of.rho),
+        *(Budget(per_volume=number) for number in of.slices_per_volume),
+        *(Budget(total=number) for number in of.budget),
+    ]

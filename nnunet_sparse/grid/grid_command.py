@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
-from nnunet_sparse.grid.experiment import open_grid
 from nnunet_sparse.grid.grid_options import add_grid_argument
 from nnunet_sparse.grid.jobs import STEPS, job_graph
+from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.grid.template import PRESETS, template
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand

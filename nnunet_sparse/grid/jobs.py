@@ -19,7 +19,8 @@ from nnunet_sparse.grid.cells import (
     configurations,
     variants,
 )
-from nnunet_sparse.grid.experiment import Configuration, Grid
+from nnunet_sparse.grid.experiment import Configuration
+from nnunet_sparse.grid.open_grid import Grid
 
 _ON_DEVICE = ("features", "interpolator", "train", "predict")
 

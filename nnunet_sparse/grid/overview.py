@@ -29,11 +29,11 @@ from nnunet_sparse.grid.cells import (
     variants,
 )
 from nnunet_sparse.grid.expected_time import time_lines
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, Job, TrainJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.train_work import training_folder
-from nnunet_sparse.selection.budget import num_annotated_volumes, share_name
+from nnunet_sparse.selection.budget import Budget, num_annotated_volumes, share_name
 from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
 from nnunet_sparse.system.errors import SparseError
 
@@ -151,16 +151,20 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
             f"  positive_weight {weight:g} is not used: it is for cells with interpolation and "
             "selector random",
         )
-    slices: dict[tuple[float, float], set[int]] = defaultdict(set)
+    slices: dict[tuple[float, Budget], set[int]] = defaultdict(set)
     for cell in cells:
-        if cell.kind != DENSE and cell.variant.rho is not None:
-            slices[cell.variant.s, cell.variant.rho].add(budget(cell, facts))
-    rhos = sorted({rho for _, rho in slices})
-    lines.append("    s \\ rho  " + "".join(f"{share_name(rho):>12}" for rho in rhos))
+        if cell.kind != DENSE:
+            slices[cell.variant.s, cell.variant.amount].add(budget(cell, facts))
+    amounts = sorted({amount for _, amount in slices}, key=lambda amount: amount.order)
+    lines.append("    s \\ rho  " + "".join(f"{_title(amount):>12}" for amount in amounts))
     for s in sorted({s for s, _ in slices}):
-        row = "".join(f"{_range(slices.get((s, rho), set())):>12}" for rho in rhos)
+        row = "".join(f"{_range(slices.get((s, amount), set())):>12}" for amount in amounts)
         lines.append(f"    {share_name(s):<9}{row}")
     return lines
+
+
+def _title(amount: Budget) -> str:
+    return amount.text if amount.rho is None else share_name(amount.rho)
 
 
 def _range(numbers: set[int]) -> str:

@@ -5,13 +5,14 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import find_split
 from nnunet_sparse.grid.cells import Base, bases, configurations, variants
-from nnunet_sparse.grid.experiment import Configuration, Grid
+from nnunet_sparse.grid.experiment import Configuration
+from nnunet_sparse.grid.open_grid import Grid
+from nnunet_sparse.grid.overview import base_facts, budget
 from nnunet_sparse.phantoms import TASKS
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import environment, training_environment
@@ -37,6 +38,7 @@ def check_experiment(grid: Grid) -> None:
     for base in bases(grid):
         _check_labels(grid, base)
         _check_split(grid, base)
+        _check_amounts(grid, base)
         ways = configurations(grid, base)
         for configuration, _ in ways:
             _check_trainer(grid, configuration)
@@ -84,6 +86,20 @@ def _check_split(grid: Grid, base: Base) -> None:
         given = [key for key in _SPLIT_KEYS if key in task.lines]
         named = [key for key in given if re.search(rf"\b{key}\b".replace("_", "."), message)]
         grid.fail_at(task, [*named, *given, "base"][0], message)
+
+
+def _check_amounts(grid: Grid, base: Base) -> None:
+    """Refuse more slices than there are, and least numbers that exceed the budget."""
+    cells = variants(grid.experiment, base)
+    numbers = [c for c in cells if c.variant.budget is not None or c.variant.min_per_volume]
+    facts = base_facts(grid, base) if numbers else None
+    for cell in numbers:
+        assert facts is not None
+        try:
+            budget(cell, facts)
+        except SparseError as error:
+            key = "min_per_volume" if str(error).startswith("min_per_volume") else "budget"
+            grid.fail_at(grid.experiment, key, f"{cell.suffix}: {error}")
 
 
 def _check_plans(grid: Grid, base: Base, ways: Sequence[Configuration]) -> None:
@@ -155,14 +171,15 @@ def _check_trainer(grid: Grid, configuration: Configuration) -> None:
             )
 
 
-def _find_trainer(grid: Grid, configuration: Configuration) -> Any:
+def _find_trainer(grid: Grid, configuration: Configuration) -> type:
     from nnunet_sparse.trainers.trainer_classes import find_trainer
 
     name = configuration.trainer
     try:
         with environment(training_environment(grid.paths)):
-            return find_trainer(name)
-    except Exception as error:  # whatever modules of others raise
+            found: type = find_trainer(name)
+            return found
+    except Exception as error:  # modules of others are imported, and raise what they like
         close = difflib.get_close_matches(name, [_OWN, *PAPER], n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         grid.fail_at(configuration, "trainer", f"{error}{hint}")

@@ -14,12 +14,13 @@ import numpy as np
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import is_asked_for
 from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.selection.variant import Value, Variant, table_factors
 from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError
 
@@ -43,8 +44,8 @@ class Result:
     kind
         ``dense``, ``sparse``, ``interpolated`` or ``partner``, see
         :class:`nnunet_sparse.grid.cells.CellVariant`.
-    rho, s, selector, scope, positive_weight, interpolation, seed
-        Factors of the variant; ``interpolation`` is empty for none.
+    variant
+        Its factors.
     num_slices
         Annotated slices.
     label
@@ -76,13 +77,7 @@ class Result:
     plans: str
     repeat: int
     kind: str
-    rho: float
-    s: float
-    selector: str
-    scope: str
-    positive_weight: float
-    interpolation: str
-    seed: int
+    variant: Variant
     num_slices: int
     label: str
     batched_IoU: float | None  # noqa: N815 - as everywhere in this software
@@ -111,8 +106,9 @@ class Result:
         return self.configuration, self.trainer, self.plans
 
 
-METRICS = ("batched_IoU", "batched_Dice", "Dice", "IoU", "HD95_mm", "NSD")
-COLUMNS = tuple(item.name for item in fields(Result) if item.name != "counts")
+_BATCHED = ("batched_IoU", "batched_Dice")
+_MEANS = ("Dice", "IoU", "HD95_mm", "NSD")
+METRICS = (*_BATCHED, *_MEANS)
 
 
 def read_results(grid: Grid) -> list[Result]:
@@ -149,7 +145,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
     facts = record.facts if record else {}
     made = folder.read(f"dataset/{training.of.suffix}")
     dataset = str(made.facts["dataset"]) if made else ""
-    variant, way = training.of.variant, training.configuration
+    way = training.configuration
     labels = _labels(grid, training, [name for name in rows if name is not None])
     common: dict[str, Any] = {
         "task": training.of.base.suffix,
@@ -158,13 +154,7 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
         "plans": training.plans,
         "repeat": training.repeat,
         "kind": training.of.kind,
-        "rho": variant.rho,
-        "s": variant.s,
-        "selector": variant.selector,
-        "scope": variant.scope,
-        "positive_weight": variant.positive_weight,
-        "interpolation": variant.value("interpolation"),
-        "seed": variant.seed,
+        "variant": training.of.variant,
         "num_slices": made.facts["num_slices"] if made else 0,
         "num_cases": scores["num_cases"],
         "training_s": facts.get("training_s"),
@@ -195,8 +185,8 @@ def _labels(grid: Grid, training: Training, names: Sequence[str]) -> list[str]:
 
 
 def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
-    means = {metric: row[metric]["mean"] for metric in METRICS[2:]}
-    return {"batched_IoU": row["batched_IoU"], "batched_Dice": row["batched_Dice"], **means}
+    means = {metric: row[metric]["mean"] for metric in _MEANS}
+    return {**{metric: row[metric] for metric in _BATCHED}, **means}
 
 
 def _counts(scores: Mapping[str, Any], key: str) -> np.ndarray:
@@ -234,17 +224,36 @@ def target_results(results: Iterable[Result]) -> list[Result]:
     return list(chosen.values())
 
 
+def _row(result: Result, factors: Sequence[str]) -> dict[str, Value | int]:
+    """Columns of the table: the attributes, with factors in place of the variant."""
+    row: dict[str, Value | int] = {}
+    for item in fields(result):
+        if item.name == "variant":
+            row |= {factor: result.variant.value(factor) for factor in factors}
+        elif item.name != "counts":
+            row[item.name] = getattr(result, item.name)
+    return row
+
+
 def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     """Write ``results.csv``, and ``results.parquet`` where pyarrow is installed.
+
+    Parameters
+    ----------
+    results
+        At least one.
+    folder
+        Where they are written.
 
     Returns
     -------
     list of Path
         The files.
     """
-    rows = [{name: getattr(result, name) for name in COLUMNS} for result in results]
+    factors = table_factors(result.variant for result in results)
+    rows = [_row(result, factors) for result in results]
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     files = [folder / "results.csv"]

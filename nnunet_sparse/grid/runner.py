@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
 
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.gpu_slot import gpu_slot
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_work import work_of
 from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import Facts, Work
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.env import training_environment

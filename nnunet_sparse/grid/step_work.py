@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from nnunet_sparse.grid.cells import Base
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import BaseJob, Job
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.system.devices import usable_gpus
 
 Facts = dict[str, Any]

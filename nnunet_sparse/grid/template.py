@@ -13,7 +13,7 @@ _PAPER_TASKS = {"lits": "LiTS17", "dbc": "DBC", "duke": "DBC", "atlas": "ATLAS"}
 
 
 @dataclass(frozen=True)
-class Preset:
+class GridPreset:
     """Factors of an experiment, by and large.
 
     Attributes
@@ -43,8 +43,8 @@ class Preset:
 
 
 PRESETS = {
-    "paper": Preset("The paper's grid.", PAPER_RHO, PAPER_S, PAPER_SELECTORS, 3, PAPER_RHO),
-    "fast": Preset(
+    "paper": GridPreset("The paper's grid.", PAPER_RHO, PAPER_S, PAPER_SELECTORS, 3, PAPER_RHO),
+    "fast": GridPreset(
         "A part of the paper's grid: budgets that can be spent in two ways, and all selectors.",
         (0.05, 0.1, 0.4),
         (0.25, 1.0),
@@ -52,7 +52,7 @@ PRESETS = {
         3,
         (0.1,),
     ),
-    "quick": Preset(
+    "quick": GridPreset(
         "A phantom and a small network, 9 minutes on two idle cores; its scores mean nothing.",
         (0.1, 0.2),
         (0.5, 1.0),
@@ -125,9 +125,14 @@ configurations:
 {_SMALL if of.phantom else _STANDARD}
 # each combination is one data set
 rho: {factors["rho"]:<30} # share of the slices of an annotated volume
+# slices_per_volume: [3]            # instead of rho, or beside it: slices of each volume
+# budget: [120]                     # likewise: slices in all
 s: {factors["s"]:<32} # share of the training volumes that are annotated
 selectors: {factors["selectors"]}
+# parameters: {{ual: {{clusters: [5, 10]}}}}  # of selectors; each of several values is a cell
+# mae: [tiny]                       # network of ual and coreset; small: larger, for a GPU
 scopes: [volume]                    # dataset: slices are chosen from all volumes at once
+# min_per_volume: [0]               # with scope dataset: slices that every volume gets at least
 seeds: [0]                          # of the choice of volumes and slices
 repeats: {of.repeats}                          # trainings of each data set
 dense: true                         # all slices of all volumes, for comparison
@@ -137,6 +142,8 @@ interpolation:
   methods: [{of.method}]            # correspondence, shape, nearest
   rho: {_numbers(of.interpolated_rho)}
   s: [1]
+  # preset: full                    # network of correspondence: longer training, for a GPU
+  # changes: {{num_steps: 5000}}      # values of its preset
 
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)
@@ -145,7 +152,7 @@ device: auto                        # cpu, cuda
 """
 
 
-def _tasks(preset: Preset, bases: Sequence[str]) -> str:
+def _tasks(preset: GridPreset, bases: Sequence[str]) -> str:
     texts = [_BASE_TASK.replace("BASE ", f"{base} ".ljust(5), 1) for base in bases]
     if preset.phantom:
         return "".join(texts)

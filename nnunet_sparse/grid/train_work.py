@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from nnunet_sparse.grid.cells import Training
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import TrainJob
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work, dataset_name
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.devices import VISIBLE

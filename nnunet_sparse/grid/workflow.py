@@ -9,13 +9,13 @@ import sys
 import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from tqdm import tqdm
 
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.errors import SparseError
@@ -165,7 +165,7 @@ class _Progress(threading.Thread):
                 self._look(bar)
             self._look(bar)
 
-    def _look(self, bar: Any) -> None:
+    def _look(self, bar: "tqdm[NoReturn]") -> None:
         for name in sorted(self.left):
             if self.folder.done(name).exists():
                 self.left.remove(name)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.system.atomic import recover_folder, replace_folder, write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import try_lock, unlock

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from nnunet_sparse.system.errors import SparseError
 
+AMOUNT = ("rho", "slices_per_volume", "budget")
+"""Factors that say how much is annotated; a variant has one of them."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -37,6 +40,30 @@ class Budget:
         for name, number in (("slices_per_volume", self.per_volume), ("budget", self.total)):
             if number is not None and number < 1:
                 raise SparseError(f"{name} must be at least 1, got {number}")
+
+    @property
+    def kind(self) -> str:
+        """Which of the three is given, by the name of the factor."""
+        if self.rho is not None:
+            return "rho"
+        return "budget" if self.per_volume is None else "slices_per_volume"
+
+    @property
+    def number(self) -> float:
+        """The one that is given."""
+        return next(v for v in (self.rho, self.per_volume, self.total) if v is not None)
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """What amounts are sorted by: densities, numbers of each volume, numbers in all."""
+        return AMOUNT.index(self.kind), self.number
+
+    @property
+    def text(self) -> str:
+        """As people read it: ``0.2``, ``3 each`` or ``120 in all``."""
+        if self.rho is not None:
+            return f"{self.rho:g}"
+        return f"{self.total} in all" if self.per_volume is None else f"{self.per_volume} each"
 
     @property
     def name(self) -> str:

@@ -45,7 +45,7 @@ def slices_of_volumes(variant: Variant, num_slices: Mapping[str, int]) -> dict[s
     SparseError
         If the budget exceeds what there is, or a least number per volume exceeds the budget.
     """
-    counts = variant.slices.of_volumes(num_slices)
+    counts = variant.amount.of_volumes(num_slices)
     needed = sum(min(variant.min_per_volume, n) for n in num_slices.values())
     if needed > (total := sum(counts.values())):
         raise SparseError(
@@ -126,7 +126,7 @@ def choose_from_pools(
     counts
         Number of slices to choose in each volume; with scope ``dataset`` only their sum counts.
     purpose
-        Tells apart choices with the same seed.
+        Names of what is chosen for: another purpose gives other slices with the same seed.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.selection.budget import Budget, check_share, share_name
+from nnunet_sparse.selection.budget import AMOUNT, Budget, check_share, share_name
 from nnunet_sparse.selectors import Selector, get_selector
 from nnunet_sparse.system.errors import SparseError
 
@@ -20,9 +20,6 @@ _ALWAYS = ("rho", "s", "selector", "positive_weight", "axis", "seed")
 _ALWAYS_IN_TABLES = frozenset(
     {"rho", "s", "selector", "scope", "positive_weight", "interpolation", "seed"}
 )
-AMOUNT = ("rho", "slices_per_volume", "budget")
-"""Factors that say how much is annotated; a variant has one of them."""
-
 WAY_OF_CHOOSING = ("selector", "parameters", "mae", "mae_seed")
 """Factors that say by what slices are chosen."""
 
@@ -100,7 +97,7 @@ class Variant:
         if "features" not in chooser.uses:
             object.__setattr__(self, "mae", DEFAULT_MAE_PRESET)
             object.__setattr__(self, "mae_seed", 0)
-        _ = self.slices
+        _ = self.amount
         check_share("s", self.s)
         if not (self.positive_weight > 0 and math.isfinite(self.positive_weight)):
             raise SparseError(
@@ -125,7 +122,7 @@ class Variant:
             )
 
     @property
-    def slices(self) -> Budget:
+    def amount(self) -> Budget:
         """How many slices are annotated."""
         return Budget(self.rho, self.slices_per_volume, self.budget)
 
@@ -197,6 +194,12 @@ class Variant:
         return "" if value is None else str(value)
 
     @property
+    def way_of_choosing(self) -> str:
+        """The selector, its parameters and network where they are not the default."""
+        parameters = [text] if (text := self.text("parameters")) else []
+        return " ".join([self.selector, *parameters, *self.mae_names])
+
+    @property
     def description(self) -> str:
         """What it is besides amount and share of volumes; what is not the default appears."""
         parts = [self.selector]
@@ -214,7 +217,7 @@ class Variant:
         Factors other than number of slices, volume fraction, selector and seed appear only where
         they differ from the default.
         """
-        parts = [base_suffix, self.slices.name, f"s{share_name(self.s)}", self.selector]
+        parts = [base_suffix, self.amount.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
         parts += self.mae_names
         if self.scope != "volume":

@@ -4,7 +4,8 @@ import pytest
 from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
 
-from nnunet_sparse.grid.experiment import Experiment, open_grid
+from nnunet_sparse.grid.experiment import Experiment
+from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from grid_fixtures import TINY, write_grid
 
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_states import duration, grid_status, last_lines, status_report
 from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import asked_for
 from nnunet_sparse.grid.step_work import StepWork, Work
 from nnunet_sparse.system.locks import try_lock, unlock

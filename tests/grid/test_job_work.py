@@ -13,7 +13,6 @@ from grid_fixtures import TINY, write_grid
 from waiting import GUARD_S, calling_on_message
 
 from nnunet_sparse.grid import prediction_work, train_work
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_work import work_of
 from nnunet_sparse.grid.jobs import (
@@ -25,6 +24,7 @@ from nnunet_sparse.grid.jobs import (
     job_graph,
     jobs_of,
 )
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import run_job
 from nnunet_sparse.grid.step_work import Work, dataset_name
 from nnunet_sparse.grid.train_work import check_same_plans, training_folder

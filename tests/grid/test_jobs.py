@@ -6,8 +6,8 @@ from conftest import BaseMaker
 from grid_fixtures import TINY, write_grid
 
 from nnunet_sparse.grid.cells import bases, variants
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.system.errors import SparseError
 
 PAPER = """\

@@ -10,10 +10,10 @@ from tiny import read_json
 from waiting import GUARD_S, calling_on_message
 
 from nnunet_sparse.grid import runner
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_states import grid_status
 from nnunet_sparse.grid.jobs import BaseJob, DatasetJob, Job, PrepareJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work
 from nnunet_sparse.system.errors import SparseError
 

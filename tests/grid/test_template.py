@@ -96,3 +96,21 @@ def test_the_title_says_what_is_in_the_file() -> None:
     text = template("quick", ["Dataset019_ATLAS"])
     assert text.startswith("# A small network that is trained")
     assert "PaperPlanner" not in text
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_commented_out_can_be_used(tmp_path: Path, preset: str) -> None:
+    lines = template(preset, []).splitlines(keepends=True)
+    keys = ("slices_per_volume", "budget", "parameters", "mae", "min_per_volume")
+    keys += ("  preset", "  changes") if preset != "quick" else ()
+    text = "".join(lines).replace("[volume] ", "[volume, dataset] ")
+    for key in keys:
+        indent = key[: len(key) - len(key.lstrip())]
+        commented = f"\n{indent}# {key.strip()}:"
+        assert commented in text
+        text = text.replace(commented, f"\n{key}:")
+    text = text.replace("[fixed, random]", "[fixed, random, ual]")
+    text = text.replace("# nnunet: FOLDER", "nnunet: nnunet")
+    experiment = write_grid(tmp_path, text).experiment
+    assert (experiment.budget, experiment.slices_per_volume) == ((120,), (3,))
+    assert experiment.parameters == {"ual": {"clusters": [5, 10]}}

@@ -18,11 +18,11 @@ import pytest
 from grid_fixtures import TINY, write_grid
 from tiny import read_json
 
-from nnunet_sparse.grid.experiment import Grid, open_grid
 from nnunet_sparse.grid.grid_command import main
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_states import grid_status
 from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.open_grid import Grid, open_grid
 from nnunet_sparse.grid.workflow import check_snakemake, run_workflow
 from nnunet_sparse.report.grid.report_command import main as report_main
 from nnunet_sparse.system.locks import try_lock, unlock

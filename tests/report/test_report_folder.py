@@ -8,7 +8,7 @@ from failures import fail_once_to_name
 from grid_fixtures import write_grid
 from tiny import tree
 
-from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.report.report_folder import MARKER, new_report
 from nnunet_sparse.system.errors import SparseError
 

@@ -16,10 +16,10 @@ import pytest
 from grid_fixtures import TINY, write_grid
 from slurm.cluster import obstacle, slurm
 
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_states import grid_status
 from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.open_grid import Grid
 
 REASON = "set NNSPARSE_SLURM" if not os.environ.get("NNSPARSE_SLURM") else obstacle()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE, Base, bases
-from nnunet_sparse.grid.experiment import Grid, open_grid
 from nnunet_sparse.grid.grid_options import add_grid_argument
+from nnunet_sparse.grid.open_grid import Grid, open_grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result, read_results, target_results
 from nnunet_sparse.report.grid.panels import Panel, asked_cells, panels
 from nnunet_sparse.report.grid.score_surface import Annotation, ScoreSurface
 from nnunet_sparse.selection.budget import Budget, num_annotated_volumes
 from nnunet_sparse.selection.choose_slices import choose_volumes
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import export_lines
@@ -208,8 +210,8 @@ def choices(
     spendings = _spendings(used, budget, volumes)
     if not spendings:
         return []
-    selectors = sorted({r.selector for r in used})
-    candidates = [(w, Annotation(w.rho, w.s, k)) for w in spendings for k in selectors]
+    ways = sorted({r.variant.way_of_choosing for r in used})
+    candidates = [(w, Annotation(w.rho, w.s, k)) for w in spendings for k in ways]
     surface = _fitted(used, num_slices)
     draws = surface.draws([volumes.actual(a.rho, a.s, a.selector) for _, a in candidates])
     outside = (1 - _LEVEL) / 2
@@ -227,25 +229,38 @@ def choices(
 
 def _fitted(results: Sequence[Result], num_slices: Mapping[str, int]) -> ScoreSurface:
     """Scores over the shares of slices and volumes that were annotated."""
-    of_seeds = {seed: Volumes(num_slices, seed) for seed in {r.seed for r in results}}
+    of_seeds = {seed: Volumes(num_slices, seed) for seed in {r.variant.seed for r in results}}
     return ScoreSurface(
-        [of_seeds[r.seed].actual(r.rho, r.s, r.selector) for r in results],
+        [
+            of_seeds[r.variant.seed].actual(_density(r), r.variant.s, r.variant.way_of_choosing)
+            for r in results
+        ],
         [r.batched_IoU for r in results if r.batched_IoU is not None],
     )
+
+
+def _density(result: Result) -> float:
+    """Density of a result that is used."""
+    rho = result.variant.rho
+    assert rho is not None
+    return rho
 
 
 def _reason_against(result: Result) -> str:
     """Why a result does not enter the fit; empty if it does."""
     if result.kind != SPARSE:
         return _UNUSED.get(result.kind, result.kind)
-    if result.scope != "volume":
-        return f"with scope {result.scope}"
+    if result.variant.scope != "volume":
+        return f"with scope {result.variant.scope}"
+    if result.variant.rho is None:
+        return "with a number of slices instead of a density"
     return "" if result.batched_IoU is not None else "without a defined IoU"
 
 
 def _spendings(results: Sequence[Result], budget: int, volumes: Volumes) -> list[Spending]:
     """Ways of spending a budget in the range of what was tried."""
-    rhos, fractions = sorted({r.rho for r in results}), sorted({r.s for r in results})
+    rhos = sorted({_density(r) for r in results})
+    fractions = sorted({r.variant.s for r in results})
     least, most = rhos[0] / _BEYOND, min(1.0, rhos[-1] * _BEYOND)
     tried = {num_annotated_volumes(s, volumes.number) for s in fractions}
     # each of the volumes could have one slice more at the highest density
@@ -262,12 +277,13 @@ def _spendings(results: Sequence[Result], budget: int, volumes: Volumes) -> list
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of a base."""
+    """What is asked of a base; ``ways`` are variants by their way of choosing."""
 
     grid: Grid
     base: Base
     volumes: Volumes
     budget: int
+    ways: Mapping[str, Variant]
 
 
 def advice(grid: Grid, budget: int) -> str:
@@ -292,7 +308,8 @@ def advice(grid: Grid, budget: int) -> str:
             f"{base.suffix}: up to {budget} of {total} slices, in {volumes.number} training volumes"
         )
         of_base = [panel for panel in shown if panel.task == base.suffix]
-        lines += [*_of_base(_Question(grid, base, volumes, budget), of_base), ""]
+        ways = {r.variant.way_of_choosing: r.variant for panel in of_base for r in panel.results}
+        lines += [*_of_base(_Question(grid, base, volumes, budget, ways), of_base), ""]
     if len(too_small) == len(found):
         raise SparseError("; ".join(too_small))
     return "\n".join([*_exports(grid), *lines, *too_small]).rstrip()
@@ -336,8 +353,8 @@ def _used_lines(results: Sequence[Result]) -> list[str]:
     unused = Counter(_reason_against(r) for r in results if _reason_against(r))
     lines = [f"    used: {len(used)} of {len(results)} trainings"]
     if used:
-        rhos, fractions = _range([r.rho for r in used]), _range([r.s for r in used])
-        selectors = ", ".join(sorted({r.selector for r in used}))
+        rhos, fractions = _range([_density(r) for r in used]), _range([r.variant.s for r in used])
+        selectors = ", ".join(sorted({r.variant.way_of_choosing for r in used}))
         lines[0] += f", densities {rhos}, volume fractions {fractions}, selectors {selectors}"
     if unused:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(unused.items()))
@@ -353,7 +370,7 @@ def _range(values: Sequence[float]) -> str:
 def _basis(results: Sequence[Result]) -> list[str]:
     """What the intervals rest on."""
     used = [r for r in results if not _reason_against(r)]
-    cells = Counter((r.rho, r.s, r.selector) for r in used)
+    cells = Counter((_density(r), r.variant.s, r.variant.way_of_choosing) for r in used)
     low, high = min(cells.values()), max(cells.values())
     number = f"{low}" if low == high else f"{low} to {high}"
     plural = "" if high == 1 else "s"
@@ -436,7 +453,7 @@ def _why_not(results: Sequence[Result], question: _Question) -> list[str]:
     if len(used) < _MIN_TRAININGS:
         return [f"    at least {_MIN_TRAININGS} are needed"]
     volumes, budget = question.volumes, question.budget
-    rhos, fractions = [r.rho for r in used], [r.s for r in used]
+    rhos, fractions = [_density(r) for r in used], [r.variant.s for r in used]
     low, high = (
         int(volumes.costs(rho)[num_annotated_volumes(s, volumes.number) - 1])
         for rho, s in ((min(rhos), min(fractions)), (max(rhos), max(fractions)))
@@ -475,11 +492,14 @@ def _described(spending: Spending, question: _Question) -> str:
 def _command(annotation: Annotation, question: _Question) -> str:
     """Command that annotates a base in this way, in the experiment's split of it."""
     task, base = question.base.task, question.base
+    way = question.ways.get(annotation.selector, Variant(annotation.rho))
     options = {
         "-d": base.name or f"DatasetXXX_{base.suffix}",
         "--rho": _number(annotation.rho),
         "--s": _number(annotation.s),
-        "--selector": annotation.selector,
+        "--selector": way.selector,
+        "--mae": way.mae if way.mae != DEFAULT_MAE_PRESET else "",
+        "--mae_seed": str(way.mae_seed or ""),
         "--seed": str(question.volumes.seed or ""),
         "--axis": "" if task.axis == "auto" else task.axis,
         "--val": "" if task.val is None else _number(task.val),
@@ -488,6 +508,8 @@ def _command(annotation: Annotation, question: _Question) -> str:
         "--split_seed": str(task.split_seed or ""),
     }
     words = [word for option in options.items() if option[1] for word in option]
+    if way.parameters:
+        words += ["--set", *way.text("parameters").split()]
     return shlex.join(["nnsparse_make_dataset", *words])
 
 

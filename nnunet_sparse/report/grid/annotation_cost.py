@@ -10,9 +10,9 @@ from scipy import ndimage
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.grid.cells import INTERPOLATED
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
 from nnunet_sparse.selection.selection import Selection

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nnunet_sparse.grid.cells import SPARSE
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import (
     Result,
     read_results,
@@ -20,12 +20,15 @@ from nnunet_sparse.report.grid.annotation_cost import AnnotationCost, annotation
 from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
 from nnunet_sparse.report.grid.panels import (
+    CHOICE,
     Cell,
     Panel,
+    amounts,
     asked_cells,
     having,
     panels,
     pooled_over,
+    title_of,
     varying,
 )
 from nnunet_sparse.report.grid.paper_figures import (
@@ -187,9 +190,10 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
 
 
 def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
-    over = pooled_over(_sparse(shown), "selector", "scope", "seed")
+    over = pooled_over(_sparse(shown), *CHOICE, "seed")
     drop = (
-        "Batched IoU minus that of dense annotation for each density and volume fraction: mean "
+        f"Batched IoU minus that of dense annotation for each {_amount(_sparse(shown))} and volume "
+        "fraction: mean "
         f"over tasks, in each of them over {over}"
     )
     found = [ShownFigure("figure1", drop, drop_plots(shown))]
@@ -220,12 +224,17 @@ def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> lis
 def _markers(shown: Sequence[Panel]) -> str:
     """What markers and lines against a budget are."""
     cells = _sparse(shown)
-    factors = varying(cells, "selector", "scope", "seed")
-    *first, last = ("density", "volume fraction", *factors)
+    factors = varying(cells, *CHOICE, "seed")
+    several = "densities" if _amount(cells) == "density" else "amounts"
+    *first, last = (_amount(cells), "volume fraction", *map(title_of, factors))
     return (
         f"A marker is the mean over repeats of one {', '.join(first)} and {last}; a line joins the "
-        f"densities of one volume fraction s, mean over {pooled_over(cells, *factors)}"
+        f"{several} of one volume fraction s, mean over {pooled_over(cells, *factors)}"
     )
+
+
+def _amount(cells: Sequence[Cell]) -> str:
+    return "density" if set(amounts(cells)) <= {"rho"} else "amount"
 
 
 def _sparse(shown: Sequence[Panel]) -> list[Cell]:

@@ -11,11 +11,11 @@ from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.evaluation.metrics import Counts, count_labels, pool
 from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
-from nnunet_sparse.report.grid.panels import density
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
@@ -28,8 +28,8 @@ class MaskQuality:
     ----------
     task
         Name of the base without ``DatasetXXX_``.
-    interpolation, rho, s, selector, scope, positive_weight, seed
-        Factors of the variant.
+    variant
+        Its factors.
     done
         Whether the data set is there.
     iou
@@ -38,13 +38,7 @@ class MaskQuality:
     """
 
     task: str
-    interpolation: str
-    rho: float
-    s: float
-    selector: str
-    scope: str
-    positive_weight: float
-    seed: int
+    variant: Variant
     done: bool
     iou: float | None
 
@@ -68,16 +62,9 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
 
 
 def _quality(cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
-    variant = cell.variant
     return MaskQuality(
         task=cell.base.suffix,
-        interpolation=variant.text("interpolation"),
-        rho=density(variant),
-        s=variant.s,
-        selector=variant.selector,
-        scope=variant.scope,
-        positive_weight=variant.positive_weight,
-        seed=variant.seed,
+        variant=cell.variant,
         done=counts is not None,
         iou=None if counts is None else _mean_iou(counts, cell.base.task.labels),
     )

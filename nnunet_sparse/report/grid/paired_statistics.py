@@ -14,13 +14,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from nnunet_sparse.grid.cells import DENSE, SPARSE
 from nnunet_sparse.grid.results import Result
+from nnunet_sparse.selection.budget import AMOUNT
+from nnunet_sparse.selection.variant import WAY_OF_CHOOSING
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +78,14 @@ class Pair:
     second: Result
 
     @property
-    def cell(self) -> tuple[Any, ...]:
+    def cell(self) -> tuple[object, ...]:
         """What they have in common with other seeds and repeats."""
         return (_factors(self.first), _factors(self.second))
 
 
-def _factors(result: Result) -> tuple[Any, ...]:
+def _factors(result: Result) -> tuple[object, ...]:
     r = result
-    budget = (r.rho, r.s, r.selector, r.scope, r.positive_weight, r.interpolation)
-    return (r.task, *r.way, r.label, *budget)
+    return (r.task, *r.way, r.label, r.variant.same_but("seed"))
 
 
 def pooled_iou(counts: np.ndarray) -> np.ndarray:
@@ -109,14 +109,14 @@ def iou_of(result: Result) -> float:
 
 
 def matched(
-    results: Iterable[Result], is_first: Callable[[Result], bool], same: Callable[[Result], Any]
+    results: Iterable[Result], is_first: Callable[[Result], bool], same: Callable[[Result], object]
 ) -> list[Pair]:
     """Pairs of a training of the first kind and one of the other, with the same ``same``.
 
     Task, way of training, label, repeat and test cases are the same in any case.
     """
-    first: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
-    second: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    first: dict[tuple[object, ...], list[Result]] = defaultdict(list)
+    second: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for result in results:
         key = (result.task, result.way, result.label, result.repeat, same(result))
         (first if is_first(result) else second)[key].append(result)
@@ -145,35 +145,49 @@ def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
 
 def more_volumes(results: Sequence[Result]) -> list[Pair]:
     """Same budget, selector and seed: more volumes with fewer slices each against the contrary."""
-    groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
     for r in results:
         if r.kind == SPARSE and r.num_slices > 0:
-            key = (r.task, r.way, r.label, r.repeat, r.selector, r.scope, r.seed)
-            groups[key].append(r)
-    pairs = []
-    for group in groups.values():
-        for many in group:
-            for few in group:
-                share = abs(many.num_slices - few.num_slices) / max(many.num_slices, few.num_slices)
-                if many.s > few.s and share < _SAME_BUDGET and many.rho < few.rho:
-                    pairs.append(Pair(many, few))
+            same = r.variant.same_but(*AMOUNT, "s")
+            groups[r.task, r.way, r.label, r.repeat, same].append(r)
+    pairs = [
+        Pair(many, few)
+        for group in groups.values()
+        for many in group
+        for few in group
+        if many.variant.s > few.variant.s and _is_sparser(many, few)
+    ]
     return _with_same_cases(pairs)
 
 
+def _is_sparser(many: Result, few: Result) -> bool:
+    """Whether one has fewer slices of a volume than another with the same number in all."""
+    share = abs(many.num_slices - few.num_slices) / max(many.num_slices, few.num_slices)
+    one, other = many.variant.amount, few.variant.amount
+    # a number in all is spread over more volumes
+    sparser = one.number < other.number or one.kind == "budget"
+    return share < _SAME_BUDGET and one.kind == other.kind and sparser
+
+
 def selector_against(results: Sequence[Result], one: str, other: str) -> list[Pair]:
-    """The same cells, selected in two ways."""
-    chosen = [r for r in results if r.kind == SPARSE and r.selector in (one, other)]
-    return matched(chosen, lambda r: r.selector == one, lambda r: (r.rho, r.s, r.scope, r.seed))
+    """The same cells, chosen in two ways."""
+    ways = {one, other}
+    chosen = [r for r in results if r.kind == SPARSE and r.variant.way_of_choosing in ways]
+
+    def is_first(r: Result) -> bool:
+        return r.variant.way_of_choosing == one
+
+    return matched(chosen, is_first, lambda r: r.variant.same_but(*WAY_OF_CHOOSING))
 
 
 def interpolated_against_sparse(results: Sequence[Result]) -> list[Pair]:
     """The same slices, with and without interpolation."""
     chosen = [r for r in results if r.kind != DENSE]
 
-    def same(r: Result) -> tuple[Any, ...]:
-        return (r.rho, r.s, r.selector, r.scope, r.positive_weight, r.seed)
+    def is_filled(r: Result) -> bool:
+        return r.variant.interpolation is not None
 
-    return matched(chosen, lambda r: bool(r.interpolation), same)
+    return matched(chosen, is_filled, lambda r: r.variant.same_but("interpolation"))
 
 
 def difference(
@@ -201,13 +215,16 @@ def difference(
     cells: _Cells = defaultdict(dict)
     for pair in pairs:
         if np.isfinite(iou_of(pair.first) - iou_of(pair.second)):
-            cells[pair.cell][pair.first.seed, pair.first.repeat] = pair
+            cells[pair.cell][pair.first.variant.seed, pair.first.repeat] = pair
     if not cells:
         return None
     of_cells = [_mean_of_cell(group.values()) for group in cells.values()]
     mean = float(np.mean(of_cells))
     of_cases = _spread_of_cases(cells, _Draws(np.random.default_rng(seed), num_draws))
-    of_runs = _spread_of_runs(cells, "seed") + _spread_of_runs(cells, "repeat")
+    of_runs = [
+        *_spread_of_runs(cells, lambda r: r.variant.seed),
+        *_spread_of_runs(cells, lambda r: r.repeat),
+    ]
     half = _half_width([of_cases, *of_runs])
     return Difference(
         mean,
@@ -220,7 +237,7 @@ def difference(
     )
 
 
-_Cells = dict[tuple[Any, ...], dict[tuple[int, int], Pair]]
+_Cells = dict[tuple[object, ...], dict[tuple[int, int], Pair]]
 
 
 def _spread_of_cases(cells: _Cells, draws: "_Draws") -> tuple[float, int]:
@@ -231,13 +248,13 @@ def _spread_of_cases(cells: _Cells, draws: "_Draws") -> tuple[float, int]:
     return float(np.nanvar(means, ddof=1)), max(1, num_cases - 1)
 
 
-def _spread_of_runs(cells: _Cells, what: str) -> list[tuple[float, int]]:
+def _spread_of_runs(cells: _Cells, level_of: Callable[[Result], int]) -> list[tuple[float, int]]:
     """The same of seeds or repeats; empty if there is one alone."""
     differences: dict[int, list[float]] = defaultdict(list)
     for group in cells.values():
         of_level: dict[int, list[Pair]] = defaultdict(list)
         for pair in group.values():
-            of_level[getattr(pair.first, what)].append(pair)
+            of_level[level_of(pair.first)].append(pair)
         for level, pairs in of_level.items():
             differences[level].append(_mean_of_cell(pairs))
     if len(differences) < 2:

@@ -4,16 +4,22 @@ A *cell* is what trainings have in common that differ in their repeat alone. A *
 that is trained in one way: its cells, and the results of those that are done.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
-from nnunet_sparse.grid.cells import DENSE, PARTNER, SPARSE, Training
-from nnunet_sparse.grid.experiment import Experiment, Grid
+from nnunet_sparse.grid.cells import DENSE, PARTNER, SPARSE, Training, kinds_of_variants
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selection.budget import AMOUNT, Budget
+from nnunet_sparse.selection.variant import (
+    FACTORS,
+    WAY_OF_CHOOSING,
+    Variant,
+    factor_title,
+)
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,8 @@ class Cell:
         How it is trained.
     kind
         As of :class:`nnunet_sparse.grid.cells.CellVariant`.
-    rho, s, selector, scope, positive_weight, interpolation, seed
-        Factors of the variant; ``interpolation`` is empty for none.
+    variant
+        Its factors.
     """
 
     task: str
@@ -37,13 +43,7 @@ class Cell:
     trainer: str
     plans: str
     kind: str
-    rho: float
-    s: float
-    selector: str
-    scope: str
-    positive_weight: float
-    interpolation: str
-    seed: int
+    variant: Variant
 
     @classmethod
     def of_result(cls, result: Result) -> "Cell":
@@ -53,20 +53,14 @@ class Cell:
     @classmethod
     def of_training(cls, training: Training) -> "Cell":
         """Cell that a training belongs to."""
-        variant, way = training.of.variant, training.configuration
+        way = training.configuration
         return cls(
             task=training.of.base.suffix,
             configuration=way.configuration,
             trainer=way.trainer,
             plans=training.plans,
             kind=training.of.kind,
-            rho=density(variant),
-            s=variant.s,
-            selector=variant.selector,
-            scope=variant.scope,
-            positive_weight=variant.positive_weight,
-            interpolation=variant.text("interpolation"),
-            seed=variant.seed,
+            variant=training.of.variant,
         )
 
 
@@ -118,32 +112,21 @@ def asked_cells(grid: Grid) -> list[Cell]:
     SparseError
         If bases do not exist or configurations contradict each other.
     """
-    trainings = [job.subject for job in jobs_of(job_graph(grid), ScoreJob)]
-    cells = [Cell.of_training(training) for training in trainings]
-    return [role for cell in cells for role in _roles(grid.experiment, cell)]
+    found: list[Cell] = []
+    kinds: dict[str, dict[Variant, list[str]]] = {}
+    for job in jobs_of(job_graph(grid), ScoreJob):
+        cell, base = Cell.of_training(job.subject), job.subject.of.base
+        if base.suffix not in kinds:
+            kinds[base.suffix] = kinds_of_variants(grid.experiment, base)
+        found += [cell, *_also(cell, kinds[base.suffix][cell.variant])]
+    return found
 
 
-def _roles(experiment: Experiment, cell: Cell) -> Iterator[Cell]:
-    """The cell, and what dense annotation stands for in the grid."""
-    yield cell
+def _also(cell: Cell, kinds: Sequence[str]) -> list[Cell]:
+    """What dense annotation stands for in the grid, or beside interpolated labels."""
     if cell.kind != DENSE:
-        return
-    filling = experiment.interpolation
-    if "volume" in experiment.scopes and _holds(
-        cell, experiment.rho, experiment.s, experiment.selectors
-    ):
-        yield replace(cell, kind=SPARSE)
-    elif filling is not None and _holds(
-        cell,
-        filling.rho or experiment.rho,
-        filling.s,
-        filling.selectors or experiment.selectors,
-    ):
-        yield replace(cell, kind=PARTNER)
-
-
-def _holds(cell: Cell, rho: Sequence[float], s: Sequence[float], selectors: Sequence[str]) -> bool:
-    return cell.rho in rho and cell.s in s and cell.selector in selectors
+        return []
+    return [replace(cell, kind=kind) for kind in (SPARSE, PARTNER) if kind in kinds][:1]
 
 
 def panels(results: Iterable[Result], asked: Iterable[Cell] = ()) -> list[Panel]:
@@ -191,47 +174,95 @@ def _title(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
     return title
 
 
+def factor(item: object, name: str) -> Any:
+    """A factor of the variant of a cell, result or mask quality, or another attribute.
+
+    ``amount`` is how much is annotated, ``way`` by what slices are chosen.
+    """
+    variant = getattr(item, "variant", None)
+    if isinstance(variant, Variant):
+        if name == "amount":
+            return variant.amount
+        if name == "way":
+            return variant.way_of_choosing
+        if name in FACTORS:
+            return variant.value(name)
+    return getattr(item, name)
+
+
+def title_of(name: str) -> str:
+    """Name of a factor for people."""
+    return "selector" if name == "way" else factor_title(name)
+
+
 def having(cells: Iterable[Cell], **factors: Any) -> list[Cell]:
     """Cells with these factors."""
     return [
         cell
         for cell in cells
-        if all(getattr(cell, name) == value for name, value in factors.items())
+        if all(factor(cell, name) == value for name, value in factors.items())
     ]
 
 
-def levels(items: Iterable[Any], factor: str) -> list[Any]:
+def levels(items: Iterable[object], name: str) -> list[Any]:
     """Values of a factor of cells or results, ascending."""
-    return sorted({getattr(item, factor) for item in items})
+    return sorted({factor(item, name) for item in items}, key=_order)
 
 
-def varying(items: Sequence[Any], *factors: str) -> tuple[str, ...]:
+def _order(value: float | str | Budget | None) -> tuple[object, ...]:
+    """What values are sorted by: kinds of amounts, then what is not there, then the rest."""
+    if isinstance(value, Budget):
+        return value.order
+    return (value is not None, value)
+
+
+def varying(items: Sequence[object], *names: str) -> tuple[str, ...]:
     """Those of the factors of cells or results that have more than one value."""
-    return tuple(factor for factor in factors if len(levels(items, factor)) > 1)
+    return tuple(name for name in names if len(levels(items, name)) > 1)
 
 
-def grouped(cells: Iterable[Cell], *factors: str) -> dict[tuple[Any, ...], list[Cell]]:
+def other_factors(items: Sequence[object], *left_out: str) -> tuple[str, ...]:
+    """Factors that vary, besides amount, volume fraction and some others."""
+    names = ("way", *FACTORS[FACTORS.index(WAY_OF_CHOOSING[-1]) + 1 :])
+    return varying(items, *(name for name in names if name not in left_out))
+
+
+def amounts(items: Iterable[object]) -> tuple[str, ...]:
+    """Factors by which it is said how much is annotated; most often ``rho`` alone."""
+    kinds = {amount.kind for amount in levels(items, "amount")}
+    return tuple(name for name in AMOUNT if name in kinds)
+
+
+def grouped(cells: Iterable[Cell], *names: str) -> dict[tuple[Any, ...], list[Cell]]:
     """Cells by the values of some factors, ascending."""
     found: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells:
-        found.setdefault(tuple(getattr(cell, factor) for factor in factors), []).append(cell)
-    return dict(sorted(found.items()))
+        found.setdefault(tuple(factor(cell, name) for name in names), []).append(cell)
+    return dict(sorted(found.items(), key=lambda item: [_order(value) for value in item[0]]))
 
 
-def pooled_over(cells: Sequence[Cell], *factors: str) -> str:
+def pooled_over(cells: Sequence[Cell], *names: str) -> str:
     """What a mean is taken over, as ``selectors, seeds and repeats``."""
-    names = [f"{factor}s" for factor in varying(cells, *factors)]
-    return " and ".join([", ".join(names), "repeats"]) if names else "repeats"
+    several = [f"{title_of(name)}s" for name in varying(cells, *names)]
+    return " and ".join([", ".join(several), "repeats"]) if several else "repeats"
 
 
-def density(variant: Variant) -> float:
-    """Density of a variant, which those of an experiment have.
+def selector_names(cells: Sequence[Cell]) -> dict[tuple[Any, ...], str]:
+    """Names of the ways of choosing, by the factors :data:`CHOICE`.
 
-    Raises
-    ------
-    ValueError
-        If its budget is a number of slices.
+    The scope, and the least number of slices of a volume, are in them where there are several.
     """
-    if variant.rho is None:
-        raise ValueError(f"a variant of an experiment has a density, got {variant.slices}")
-    return variant.rho
+    names = {}
+    for key, group in grouped(cells, *CHOICE).items():
+        several = [group[0].variant.text(name) for name in varying(cells, "scope")]
+        several += [
+            f"at least {group[0].variant.min_per_volume}"
+            for _ in varying(having(cells, scope="dataset"), "min_per_volume")
+            if group[0].variant.scope == "dataset"
+        ]
+        names[key] = str(key[0]) + (f" ({', '.join(several)})" if several else "")
+    return names
+
+
+CHOICE = ("way", "scope", "min_per_volume")
+"""Factors that say how slices are chosen."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter
@@ -20,13 +21,16 @@ from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, SPARSE
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.paired_statistics import interpolated_against_sparse
 from nnunet_sparse.report.grid.panels import (
+    CHOICE,
     Cell,
     Panel,
+    amounts,
     grouped,
     having,
     levels,
-    varying,
+    selector_names,
 )
+from nnunet_sparse.selection.budget import Budget
 
 # Okabe and Ito 2008, without yellow
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -44,6 +48,12 @@ _APART = 1.03
 _LEAST_STEP = 0.09
 # relative luminance of what is as far from black as from white
 _MIDDLE_LUMINANCE = 0.18
+# names of axes
+_AMOUNTS = {
+    "rho": "density $\\rho$",
+    "slices_per_volume": "slices of each volume",
+    "budget": "slices in all",
+}
 _CostOf = Callable[[Result], float | None]
 
 
@@ -62,7 +72,7 @@ class Plot:
     """
 
     title: str
-    draw: Callable[[Any], None] = field(repr=False)
+    draw: Callable[[Axes], None] = field(repr=False)
     task: str = ""
     configuration: str = ""
 
@@ -113,11 +123,11 @@ def _asking(shown: Sequence[Panel], kind: str) -> list[Panel]:
     return [panel for panel in shown if having(panel.asked, kind=kind)]
 
 
-def _draw_drops(axes: Any, shown: Sequence[Panel]) -> None:
+def _draw_drops(axes: Axes, shown: Sequence[Panel]) -> None:
     cells = [cell for panel in shown for cell in having(panel.asked, kind=SPARSE)]
-    rhos, fractions = levels(cells, "rho"), levels(cells, "s")
+    every, fractions = levels(cells, "amount"), levels(cells, "s")
     # where one task is missing, a mean over the others would mislead
-    table = np.mean([_drops(panel, rhos, fractions) for panel in shown], axis=0)
+    table = np.mean([_drops(panel, every, fractions) for panel in shown], axis=0)
     known = np.abs(table[np.isfinite(table)])
     norm = CenteredNorm(0, max([_LEAST_RANGE, *known]))
     axes.set_facecolor("#dddddd")
@@ -126,19 +136,22 @@ def _draw_drops(axes: Any, shown: Sequence[Panel]) -> None:
         text = f"{value:+.3f}" if np.isfinite(value) else "missing"
         colour = _ink(image.cmap(norm(value))) if np.isfinite(value) else "black"
         axes.text(j, i, text, ha="center", va="center", fontsize=_SMALL, color=colour)
-    axes.set_xticks(range(len(rhos)), [f"{rho:g}" for rho in rhos])
+    axes.set_xticks(range(len(every)), [amount.text for amount in every])
     axes.set_yticks(range(len(fractions)), [f"{s:g}" for s in fractions])
-    axes.set(xlabel="density $\\rho$", ylabel="volume fraction $s$")
+    kinds = amounts(cells)
+    axes.set(xlabel=_AMOUNTS[kinds[0]] if len(kinds) == 1 else "annotated slices")
+    axes.set(ylabel="volume fraction $s$")
     if known.size:
         axes.figure.colorbar(image, ax=axes)
 
 
-def _drops(panel: Panel, rhos: Sequence[float], fractions: Sequence[float]) -> np.ndarray:
-    """Difference to dense annotation of each (s, rho); NaN where something is missing."""
+def _drops(panel: Panel, every: Sequence[Budget], fractions: Sequence[float]) -> np.ndarray:
+    """Difference to dense annotation of each (s, amount); NaN where something is missing."""
     sparse = having(panel.asked, kind=SPARSE)
     dense = mean_of(panel.results_of(having(panel.asked, kind=DENSE)))
     means = [
-        [mean_of(panel.results_of(having(sparse, rho=rho, s=s))) for rho in rhos] for s in fractions
+        [mean_of(panel.results_of(having(sparse, amount=amount, s=s))) for amount in every]
+        for s in fractions
     ]
     return np.array(means) - dense
 
@@ -159,16 +172,15 @@ def budget_plots(shown: Sequence[Panel]) -> list[Plot]:
         Panels of 2D or of 3D.
     """
     against = cost_plots(shown, _num_slices, "annotated slices")
-    of_cells = [
-        Plot(
-            f"{panel.title}: each cell",
-            partial(_draw_cells, panel=panel),
-            panel.task,
-            panel.configuration,
-        )
-        for panel in _asking(shown, SPARSE)
-    ]
-    return [plot for pair in zip(against, of_cells, strict=True) for plot in pair]
+    found = []
+    for first, panel in zip(against, _asking(shown, SPARSE), strict=True):
+        draws = [
+            partial(_draw_cells, panel=panel, kind=kind)
+            for kind in amounts(having(panel.asked, kind=SPARSE))
+        ]
+        title = f"{panel.title}: each cell"
+        found += [first, *(Plot(title, draw, panel.task, panel.configuration) for draw in draws)]
+    return found
 
 
 def cost_plots(shown: Sequence[Panel], cost_of: _CostOf, unit: str) -> list[Plot]:
@@ -198,25 +210,25 @@ def _num_slices(result: Result) -> float | None:
     return float(result.num_slices) if result.num_slices > 0 else None
 
 
-def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> None:
-    """Draw the mean over repeats of each cell, and for each s a line through the means of rho."""
+def _draw_against_budget(axes: Axes, panel: Panel, cost: _CostOf, unit: str) -> None:
+    """Draw the mean over repeats of each cell, and for each s a line through those of amounts."""
     asked, dense = (having(panel.asked, kind=kind) for kind in (SPARSE, DENSE))
     fractions, names = levels(asked, "s"), selector_names(asked)
     costs: list[float] = []
     for number, s in enumerate(fractions):
         of_fraction = having(asked, s=s)
         colour = mpl.colormaps[_SEQUENTIAL](0.9 * number / max(1, len(fractions) - 1))
-        line = _points(panel, of_fraction, cost, "rho")
+        line = _points(panel, of_fraction, cost, "amount")
         label = f"s = {s:g}" + _missing(line[1])
         # one selector needs no marker of its own
         first = number if len(names) == 1 else 0
-        for k, (selector, scope) in enumerate(names, first):
-            cells = having(of_fraction, selector=selector, scope=scope)
+        for k, choice in enumerate(names, first):
+            cells = having(of_fraction, **dict(zip(CHOICE, choice, strict=True)))
             if cells:
                 look = _marker(k) | {"color": colour, "linestyle": ""}
-                of_selector = {"label": label} if len(names) == 1 else {}
-                axes.plot(*_points(panel, cells, cost, "rho", "seed"), **look, **of_selector)
-        of_line = {"label": label} if len(names) > 1 else {}
+                look |= {"label": label} if len(names) == 1 else {}
+                axes.plot(*_points(panel, cells, cost, "amount", "seed"), **look)
+        of_line: dict[str, Any] = {"label": label} if len(names) > 1 else {}
         axes.plot(*line, color=colour, linewidth=1, **of_line)
         costs += line[0].tolist()
     for k, name in enumerate(names.values() if len(names) > 1 else ()):
@@ -235,15 +247,6 @@ def _draw_against_budget(axes: Any, panel: Panel, cost: _CostOf, unit: str) -> N
     axes.set(xlabel=unit, ylabel="batched IoU")
     axes.legend(fontsize=_SMALL)
     axes.grid(alpha=0.3)
-
-
-def selector_names(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
-    """Names of selectors and scopes; the scope is in them where there are several."""
-    several = bool(varying(cells, "scope"))
-    return {
-        (selector, scope): selector + (f" ({scope})" if several else "")
-        for selector, scope in grouped(cells, "selector", "scope")
-    }
 
 
 def _marker(number: int) -> dict[str, Any]:
@@ -265,7 +268,7 @@ def _missing(values: np.ndarray) -> str:
     return "" if np.isfinite(values).any() else ": missing"
 
 
-def _use_log_scale(axes: Any, costs: Iterable[float]) -> None:
+def _use_log_scale(axes: Axes, costs: Iterable[float]) -> None:
     """Logarithmic axis with a tick at each cost, and plain numbers where there is room for them."""
     ticks = sorted({cost for cost in costs if np.isfinite(cost) and cost > 0})
     axes.set_xscale("log")
@@ -280,13 +283,18 @@ def _use_log_scale(axes: Any, costs: Iterable[float]) -> None:
     axes.xaxis.set_minor_locator(FixedLocator(ticks))
 
 
-def _draw_cells(axes: Any, panel: Panel) -> None:
-    """Draw the mean IoU of each (rho, s), with lines along which the budget is the same."""
-    cells = grouped(having(panel.asked, kind=SPARSE), "rho", "s")
+def _draw_cells(axes: Axes, panel: Panel, kind: str) -> None:
+    """Draw the mean IoU of each (amount, s), with lines along which the budget is the same."""
+    asked = [cell for cell in having(panel.asked, kind=SPARSE) if cell.variant.amount.kind == kind]
+    cells = {(key[0].number, key[1]): group for key, group in grouped(asked, "amount", "s").items()}
     rhos, fractions = (sorted({key[k] for key in cells}) for k in (0, 1))
     x_range = np.array([min(rhos) / 1.6, max(rhos) * 1.6])
-    for budget in sorted({round(rho * s, 6) for rho, s in cells}):
-        axes.plot(x_range, budget / x_range, color="#bbbbbb", linewidth=0.8, zorder=0)
+    look: dict[str, Any] = {"color": "#bbbbbb", "linewidth": 0.8, "zorder": 0}
+    if kind == "budget":
+        for budget in rhos:
+            axes.axvline(budget, **look)
+    for budget in sorted({round(rho * s, 6) for rho, s in cells}) if kind != "budget" else ():
+        axes.plot(x_range, budget / x_range, **look)
     means = {key: mean_of(panel.results_of(group)) for key, group in cells.items()}
     _draw_means(axes, means, _disk_size(rhos, fractions))
     axes.set(xscale="log", yscale="log", xlim=x_range)
@@ -295,7 +303,7 @@ def _draw_cells(axes: Any, panel: Panel) -> None:
     axes.set_yticks(fractions, [f"{s:g}" for s in fractions])
     axes.minorticks_off()
     note = "grey: equal budgets" + "; dashed: missing" * any(map(np.isnan, means.values()))
-    axes.set(xlabel=f"density $\\rho$ ({note})", ylabel="volume fraction $s$")
+    axes.set(xlabel=f"{_AMOUNTS[kind]} ({note})", ylabel="volume fraction $s$")
 
 
 def _disk_size(rhos: Sequence[float], fractions: Sequence[float]) -> float:
@@ -307,7 +315,7 @@ def _disk_size(rhos: Sequence[float], fractions: Sequence[float]) -> float:
     return float(np.clip(min(room), _LEAST_DISK, _GREATEST_DISK))
 
 
-def _draw_means(axes: Any, means: Mapping[tuple[float, float], float], size: float) -> None:
+def _draw_means(axes: Axes, means: Mapping[tuple[float, float], float], size: float) -> None:
     """Draw a disk with its number at each (rho, s), an empty one where it is missing."""
     known = {key: value for key, value in means.items() if np.isfinite(value)}
     look: dict[str, Any] = {"s": size**2, "linewidths": 0.7}
@@ -321,22 +329,28 @@ def _draw_means(axes: Any, means: Mapping[tuple[float, float], float], size: flo
     axes.figure.colorbar(disks, ax=axes, label="batched IoU")
     for key, value in known.items():
         text = axes.text(*key, f"{value:.2f}".removeprefix("0"), ha="center", va="center")
-        text.set(fontsize=min(_SMALL, size / 2), color=_ink(disks.to_rgba(value)))
+        colour = disks.to_rgba(np.array([value]))[0].tolist()
+        text.set(fontsize=min(_SMALL, size / 2), color=_ink(colour))
 
 
 def interpolation_plots(shown: Sequence[Panel]) -> list[Plot]:
     """Fig. 4: IoU with and without mask interpolation against the density."""
     return [
         Plot(
-            panel.title, partial(_draw_interpolation, panel=panel), panel.task, panel.configuration
+            panel.title,
+            partial(_draw_interpolation, panel=panel, kind=kind),
+            panel.task,
+            panel.configuration,
         )
         for panel in _asking(shown, INTERPOLATED)
+        for kind in amounts(having(panel.asked, kind=INTERPOLATED))
     ]
 
 
-def _draw_interpolation(axes: Any, panel: Panel) -> None:
-    rhos = levels(having(panel.asked, kind=INTERPOLATED), "rho")
-    lines = interpolation_lines(panel)
+def _draw_interpolation(axes: Axes, panel: Panel, kind: str) -> None:
+    every = levels(having(panel.asked, kind=INTERPOLATED), "amount")
+    rhos = [amount.number for amount in every if amount.kind == kind]
+    lines = interpolation_lines(panel, kind)
     for number, (name, of_rho) in enumerate(lines.items()):
         values = [of_rho.get(rho, []) for rho in rhos]
         means = np.array([np.mean(found) if found else np.nan for found in values])
@@ -361,24 +375,29 @@ def _draw_interpolation(axes: Any, panel: Panel) -> None:
     axes.set_xticks(rhos, [f"{rho:g}" for rho in rhos])
     axes.minorticks_off()
     axes.legend(fontsize=_SMALL)
-    axes.set(xlabel="density $\\rho$", ylabel="batched IoU (mean ± standard deviation)")
+    axes.set(xlabel=_AMOUNTS[kind], ylabel="batched IoU (mean ± standard deviation)")
     axes.grid(alpha=0.3)
 
 
-def interpolation_lines(panel: Panel) -> dict[str, dict[float, list[float]]]:
+def interpolation_lines(panel: Panel, kind: str = "rho") -> dict[str, dict[float, list[float]]]:
     """Batched IoU of each line and density, with and without interpolation.
 
+    Of cells with another ``kind`` of amount it is the number of slices that a line goes over.
     Trainings without a counterpart are left out; one that has several counts once.
     """
-    asked = grouped(having(panel.asked, kind=INTERPOLATED), "s", "interpolation")
+    filled = [c for c in having(panel.asked, kind=INTERPOLATED) if c.variant.amount.kind == kind]
+    asked = grouped(filled, "s", "interpolation")
     lines: dict[str, dict[float, dict[tuple[Cell, int], Result]]] = {}
     for s, method in asked:
         lines.setdefault(f"without, s = {s:g}", {})
         lines.setdefault(f"{method}, s = {s:g}", {})
     for pair in interpolated_against_sparse(panel.results):
-        s, method = pair.first.s, pair.first.interpolation
+        variant = pair.first.variant
+        if variant.amount.kind != kind:
+            continue
+        s, method = variant.s, variant.text("interpolation")
         for name, result in (("without", pair.second), (method, pair.first)):
-            of_rho = lines[f"{name}, s = {s:g}"].setdefault(result.rho, {})
+            of_rho = lines[f"{name}, s = {s:g}"].setdefault(variant.amount.number, {})
             of_rho[Cell.of_result(result), result.repeat] = result
     found = {
         name: {rho: _ious(results.values()) for rho, results in of_rho.items()}
@@ -402,7 +421,7 @@ def selector_plots(shown: Sequence[Panel]) -> list[Plot]:
     ]
 
 
-def _draw_deviations(axes: Any, panel: Panel) -> None:
+def _draw_deviations(axes: Axes, panel: Panel) -> None:
     deviations = selector_deviations(panel)
     boxes = axes.boxplot(
         list(deviations.values()),
@@ -434,8 +453,8 @@ def selector_deviations(panel: Panel) -> dict[str, list[float]]:
     asked = having(panel.asked, kind=SPARSE)
     names = selector_names(asked)
     found: dict[str, list[float]] = {name: [] for name in names.values()}
-    for cells in grouped(asked, "rho", "s").values():
-        groups = grouped(cells, "selector", "scope")
+    for cells in grouped(asked, "amount", "s").values():
+        groups = grouped(cells, *CHOICE)
         of_names = {names[key]: _ious(panel.results_of(group)) for key, group in groups.items()}
         done = {name: values for name, values in of_names.items() if values}
         if len(done) > 1:

@@ -25,20 +25,24 @@ from nnunet_sparse.report.grid.paired_statistics import (
     selector_against,
 )
 from nnunet_sparse.report.grid.panels import (
+    CHOICE,
     Cell,
     Panel,
+    amounts,
     grouped,
     having,
     levels,
+    other_factors,
     pooled_over,
+    selector_names,
+    title_of,
     varying,
 )
 from nnunet_sparse.report.tables import Table, mean_and_deviation
-from nnunet_sparse.selection.budget import share_name
+from nnunet_sparse.selection.variant import Variant
 
 MISSING = ""
 UNDEFINED = "undefined"
-_SHARES = ("rho", "s")
 _Row = tuple[tuple[str, ...], tuple[str, str]]
 _Column = Callable[[Panel, list[Cell]], str]
 
@@ -54,9 +58,9 @@ def budget_tables(shown: Sequence[Panel]) -> list[Table]:
         }
         if _asked(chosen, DENSE):
             columns["dense"] = _dense_score
-        over = pooled_over(asked, "selector", "seed")
+        over = pooled_over(asked, "way", "seed")
         title = f"Batched IoU, {dimensions}: mean ± standard deviation over {over}"
-        factors = ("rho", *varying(asked, "scope"))
+        factors = (*amounts(asked), *varying(asked, "scope", "min_per_volume"))
         if chosen:
             found.append(_of_cells(f"table{number}", title, chosen, SPARSE, factors, columns))
     return found
@@ -65,13 +69,11 @@ def budget_tables(shown: Sequence[Panel]) -> list[Table]:
 def selector_table(shown: Sequence[Panel]) -> Table:
     """Batched IoU of each cell by selector."""
     asked = _asked(shown, SPARSE)
-    several = bool(varying(asked, "scope"))
     columns: dict[str, _Column] = {"slices": _slices}
-    for selector, scope in grouped(asked, "selector", "scope"):
-        name = selector + (f" ({scope})" if several else "")
-        columns[name] = partial(_score_having, selector=selector, scope=scope)
+    for key, name in selector_names(asked).items():
+        columns[name] = partial(_score_having, **dict(zip(CHOICE, key, strict=True)))
     title = "Batched IoU by selector: mean ± standard deviation over repeats"
-    factors = ("rho", "s", *varying(asked, "seed"))
+    factors = (*amounts(asked), "s", *other_factors(asked, *CHOICE))
     return _of_cells("selectors", title, shown, SPARSE, factors, columns)
 
 
@@ -81,10 +83,10 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
     Where there are several selectors or seeds, their mean comes first, as the paper has it.
     """
     asked = _asked(shown, INTERPOLATED)
-    extra = varying(asked, "selector", "positive_weight", "seed")
+    extra = other_factors(asked, "interpolation")
     columns: dict[str, _Column] = {"without": _score_without, "with": _score}
     title = "Batched IoU without and with mask interpolation: mean ± standard deviation"
-    factors = ("interpolation", "rho", "s")
+    factors = ("interpolation", *amounts(asked), "s")
     split = _of_cells("table4", title, shown, INTERPOLATED, (*factors, *extra), columns)
     if not extra:
         return split
@@ -100,10 +102,10 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
 
 def area_table(shown: Sequence[Panel]) -> Table:
     """Area under the budget curve by selector and volume fraction."""
-    extra = varying(_asked(shown, SPARSE), "scope", "seed")
+    extra = other_factors(_asked(shown, SPARSE), "way")
     columns: dict[str, _Column] = {"slices": _slices, "area": _area}
     title = "Area under the budget curve: mean batched IoU over the logarithm of the slices"
-    return _of_cells("area", title, shown, SPARSE, ("selector", "s", *extra), columns)
+    return _of_cells("area", title, shown, SPARSE, ("way", "s", *extra), columns)
 
 
 def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
@@ -116,14 +118,15 @@ def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
     hours
         By full name of the data set.
     """
-    extra = varying(_asked(shown, SPARSE), "scope", "seed")
+    asked = _asked(shown, SPARSE)
+    extra = other_factors(asked, "way")
     columns: dict[str, _Column] = {
         "slices": _slices,
         "hours": partial(_hours, hours=hours),
         "batched IoU": _score,
     }
     title = "Hours of annotation and batched IoU: mean ± standard deviation over repeats"
-    factors = ("selector", "rho", "s", *extra)
+    factors = ("way", *amounts(asked), "s", *extra)
     table = _of_cells("hours", title, shown, SPARSE, factors, columns)
     place = table.header.index("hours")
 
@@ -145,11 +148,11 @@ def _of_cells(
     """A row for each panel and combination of factors that is asked for."""
     rows: list[_Row] = []
     for panel in shown:
-        for values, cells in grouped(having(panel.asked, kind=kind), *factors).items():
-            texts = map(_text, factors, values)
+        for cells in grouped(having(panel.asked, kind=kind), *factors).values():
+            texts = [_text(cells[0].variant, name) for name in factors]
             numbers = [column(panel, cells) for column in columns.values()]
             rows.append(((panel.title, *texts, *numbers), (panel.task, panel.configuration)))
-    return _table(name, title, ("task", *_names(factors), *columns), rows)
+    return _table(name, title, ("task", *map(title_of, factors), *columns), rows)
 
 
 def _score(panel: Panel, cells: Sequence[Cell], metric: str = "batched_IoU") -> str:
@@ -182,7 +185,9 @@ def _dense_score(panel: Panel, _: Sequence[Cell]) -> str:
 def _score_without(panel: Panel, cells: Sequence[Cell]) -> str:
     """Score of the same slices without interpolation."""
     partners = {
-        replace(cell, interpolation="", kind=kind) for cell in cells for kind in (SPARSE, PARTNER)
+        replace(cell, variant=replace(cell.variant, interpolation=None), kind=kind)
+        for cell in cells
+        for kind in (SPARSE, PARTNER)
     }
     return _score(panel, [cell for cell in panel.asked if cell in partners])
 
@@ -199,11 +204,12 @@ def _slices(panel: Panel, cells: Sequence[Cell]) -> str:
 def _area(panel: Panel, cells: Sequence[Cell]) -> str:
     results = [r for r in panel.results_of(cells) if r.num_slices > 0]
     results = [r for r in results if r.batched_IoU is not None]
-    num_asked, num_done = len(levels(cells, "rho")), len(levels(results, "rho"))
+    num_asked, num_done = len(levels(cells, "amount")), len(levels(results, "amount"))
+    several = "densities" if amounts(cells) == ("rho",) else "amounts"
     area = area_under_budget_curve([r.num_slices for r in results], [iou_of(r) for r in results])
     if area is None:
         return MISSING if num_done < num_asked else UNDEFINED
-    return f"{area:.3f}" + _part(num_done, num_asked, " densities")
+    return f"{area:.3f}" + _part(num_done, num_asked, f" {several}")
 
 
 def _hours(panel: Panel, cells: Sequence[Cell], hours: Mapping[str, float]) -> str:
@@ -213,13 +219,13 @@ def _hours(panel: Panel, cells: Sequence[Cell], hours: Mapping[str, float]) -> s
 
 def quality_table(qualities: Sequence[MaskQuality]) -> Table:
     """Table 5: batched IoU of human and interpolated masks together, against dense ones."""
-    extra = varying(qualities, "scope", "positive_weight", "seed")
-    factors = ("interpolation", "rho", "s", "selector", *extra)
+    extra = other_factors(qualities, "interpolation", "way")
+    factors = ("interpolation", *amounts(qualities), "s", "way", *extra)
     rows: list[_Row] = []
     for quality in qualities:
-        texts = [_text(factor, getattr(quality, factor)) for factor in factors]
+        texts = [_text(quality.variant, name) for name in factors]
         rows.append(((quality.task, *texts, _iou(quality)), (quality.task, "")))
-    header = ("task", *_names(factors), "batched IoU")
+    header = ("task", *map(title_of, factors), "batched IoU")
     title = "Interpolated training masks, annotated slices included, against dense ones"
     return _table("table5", title, header, sorted(rows))
 
@@ -255,7 +261,7 @@ def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
     spread = "fewer slices on more volumes are better than more on fewer"
     claims: list[tuple[str, _Pairs]] = [(f"{spread} (same budget)", more_volumes)]
     sparse = having(asked, kind=SPARSE)
-    names = levels(sparse, "selector")
+    names = levels(sparse, "way")
     # what holds for one selector may not hold for another
     for name in names if len(names) > 1 else ():
         claims.append((f"{spread}, if chosen by {name}", _more_volumes(name)))
@@ -270,7 +276,9 @@ def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
 
 
 def _more_volumes(selector: str) -> _Pairs:
-    return lambda results: more_volumes([r for r in results if r.selector == selector])
+    return lambda results: more_volumes(
+        [r for r in results if r.variant.way_of_choosing == selector]
+    )
 
 
 def _selectors(one: str, other: str) -> _Pairs:
@@ -280,13 +288,15 @@ def _selectors(one: str, other: str) -> _Pairs:
 def _scopes(results: Sequence[Result]) -> list[Pair]:
     sparse = [r for r in results if r.kind == SPARSE]
     return matched(
-        sparse, lambda r: r.scope == "dataset", lambda r: (r.rho, r.s, r.selector, r.seed)
+        sparse,
+        lambda r: r.variant.scope == "dataset",
+        lambda r: r.variant.same_but("scope", "min_per_volume"),
     )
 
 
 def _interpolation(method: str) -> _Pairs:
     return lambda results: interpolated_against_sparse(
-        [r for r in results if r.interpolation in ("", method)]
+        [r for r in results if r.variant.text("interpolation") in ("", method)]
     )
 
 
@@ -313,6 +323,7 @@ def metric_table(shown: Sequence[Panel]) -> Table:
         Panels with the results of all labels.
     """
     rows: list[_Row] = []
+    factors = (*amounts(cell for panel in shown for cell in panel.asked), "s")
     for panel in shown:
         of_task = [r for other in shown if other.task == panel.task for r in other.results]
         labels = list(dict.fromkeys(_label(r) for r in of_task)) or [MISSING]
@@ -320,10 +331,11 @@ def metric_table(shown: Sequence[Panel]) -> Table:
             for label in labels:
                 found = [r for r in panel.results_of(cells) if _label(r) == label]
                 values = [_summary(found, len(cells), metric) for metric in METRICS]
-                what = "dense" if cell.kind == DENSE else _factors(cell)
-                texts = (panel.title, what, share_name(cell.rho), share_name(cell.s), label)
+                what = "dense" if cell.kind == DENSE else cell.variant.description
+                shares = [cell.variant.text(name) for name in factors]
+                texts = (panel.title, what, *shares, label)
                 rows.append(((*texts, *values), (panel.task, panel.configuration)))
-    header = ("task", "annotation", "rho", "s", "label", *METRICS)
+    header = ("task", "annotation", *map(title_of, factors), "label", *METRICS)
     return _table("metrics", "All metrics: mean ± standard deviation over repeats", header, rows)
 
 
@@ -340,32 +352,12 @@ def _label(result: Result) -> str:
     return "mean over labels" if result.is_mean else result.label
 
 
-def _factors(cell: Cell) -> str:
-    """What a variant is besides rho and s; what is not the default appears."""
-    parts = [cell.selector]
-    if cell.interpolation:
-        parts.insert(0, f"{cell.interpolation} from")
-    if cell.scope != "volume":
-        parts.append(f"scope {cell.scope}")
-    if cell.positive_weight != 1:
-        parts.append(f"weight {cell.positive_weight:g}")
-    if cell.seed:
-        parts.append(f"seed {cell.seed}")
-    return " ".join(parts)
-
-
 def _asked(shown: Sequence[Panel], kind: str) -> list[Cell]:
     return [cell for panel in shown for cell in having(panel.asked, kind=kind)]
 
 
-def _names(factors: Sequence[str]) -> list[str]:
-    return ["weight" if factor == "positive_weight" else factor for factor in factors]
-
-
-def _text(factor: str, value: Any) -> str:
-    if factor in _SHARES:
-        return share_name(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _text(variant: Variant, name: str) -> str:
+    return variant.way_of_choosing if name == "way" else variant.text(name)
 
 
 def _table(name: str, title: str, header: Sequence[str], rows: Sequence[_Row]) -> Table:

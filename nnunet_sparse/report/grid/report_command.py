@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunet_sparse.grid.experiment import open_grid
 from nnunet_sparse.grid.grid_options import add_grid_argument
+from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.system.command import CommandParser, non_negative_int, run_command
 from nnunet_sparse.system.options import (
     add_num_processes_option,

@@ -20,11 +20,12 @@ from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.slice_drawing import spread
 from nnunet_sparse.data.sliced_volume import SlicedVolume, read_sliced_volume, windowed
 from nnunet_sparse.grid.cells import DENSE
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.paired_statistics import pooled_iou
 from nnunet_sparse.report.grid.panels import Panel
+from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.errors import SparseError
 
@@ -115,17 +116,23 @@ def _trainings(grid: Grid, panel: Panel) -> dict[str, Result]:
         is_there = bool(r.dataset) and (grid.paths.raw / r.dataset).is_dir()
         if r.batched_IoU is None or not is_there or (r.kind != DENSE and r.dataset in dense):
             continue
-        name = DENSE if r.kind == DENSE else r.interpolation or _selector(r)
+        name = DENSE if r.kind == DENSE else r.variant.text("interpolation") or _selector(r)
         if name not in best or r.batched_IoU > (best[name].batched_IoU or 0):
             best[name] = r
     return {
-        name if name == DENSE else f"{name}, rho {r.rho:g}, s {r.s:g}": r
+        name if name == DENSE else f"{name}, {_amount(r.variant.amount)}, s {r.variant.s:g}": r
         for name, r in best.items()
     }
 
 
 def _selector(result: Result) -> str:
-    return result.selector + (f" ({result.scope})" if result.scope != "volume" else "")
+    variant = result.variant
+    scope = f" ({variant.scope})" if variant.scope != "volume" else ""
+    return variant.way_of_choosing + scope
+
+
+def _amount(amount: Budget) -> str:
+    return f"rho {amount.text}" if amount.kind == "rho" else amount.text
 
 
 def _test_volumes(

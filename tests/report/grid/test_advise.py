@@ -11,7 +11,7 @@ from grid_results import result
 
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset
 from nnunet_sparse.grid.cells import bases
-from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.template import PRESETS
@@ -196,7 +196,11 @@ def test_with_results(
 def test_what_cannot_be_told_apart_is_said(
     grid: Grid, monkeypatch: pytest.MonkeyPatch, noise: float
 ) -> None:
-    results = [r for r in grid_of_results(noise) if r.s == 1 and r.rho < 0.4]
+    results = [
+        r
+        for r in grid_of_results(noise)
+        if r.variant.s == 1 and r.variant.value("rho") in (0.1, 0.2)
+    ]
     monkeypatch.setattr(module, "read_results", lambda _: results)
     facts = base_facts(grid, bases(grid)[0])
     first, *others = choices(results, 61, facts.num_slices)

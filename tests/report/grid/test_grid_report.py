@@ -9,7 +9,7 @@ from grid_results import pretend
 from tiny import tree
 
 from nnunet_sparse.grid.cells import Training
-from nnunet_sparse.grid.experiment import Grid
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.report.grid.report_command import main
 
 TWO = """\

@@ -9,9 +9,9 @@ from grid_fixtures import write_grid
 from tiny import array, write_volume
 
 from nnunet_sparse.grid.cells import INTERPOLATED
-from nnunet_sparse.grid.experiment import Grid
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.jobs import Job, job_graph
+from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.system.errors import SparseError
@@ -64,7 +64,9 @@ def test_variants_that_differ_in_seed_or_weight(tmp_path: Path, make_base: BaseM
     for wrong, job in enumerate(jobs[:3]):
         publish(grid, job, base, wrong)
     found = mask_qualities(grid, 1)
-    factors = [(q.selector, q.positive_weight, q.seed, q.done) for q in found]
+    factors = [
+        (q.variant.selector, q.variant.positive_weight, q.variant.seed, q.done) for q in found
+    ]
     assert factors == [
         ("fixed", 1.0, 0, True),
         ("random", 3.0, 0, True),

@@ -65,9 +65,12 @@ def test_selectors_are_compared_in_the_same_cell() -> None:
 
 
 def test_interpolation_is_compared_with_the_same_slices() -> None:
-    filled = result(interpolation="shape", kind="interpolated", positive_weight=3.0)
-    partner = result(kind="partner", positive_weight=3.0)
-    assert interpolated_against_sparse([result(), partner, filled]) == [Pair(filled, partner)]
+    weighted = {"selector": "random", "positive_weight": 3.0}
+    filled = result(interpolation="shape", kind="interpolated", **weighted)
+    partner = result(kind="partner", **weighted)
+    assert interpolated_against_sparse([result(selector="random"), partner, filled]) == [
+        Pair(filled, partner)
+    ]
 
 
 @pytest.mark.parametrize(

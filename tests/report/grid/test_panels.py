@@ -7,12 +7,15 @@ from grid_results import pretend, result
 from nnunet_sparse.grid.results import read_results, target_results
 from nnunet_sparse.report.grid.panels import (
     Cell,
+    amounts,
     asked_cells,
-    density,
+    factor,
     grouped,
     having,
+    levels,
     panels,
     pooled_over,
+    selector_names,
     varying,
 )
 from nnunet_sparse.selection.variant import Variant
@@ -47,7 +50,10 @@ def test_an_experiment_asks_for_all_of_its_cells(tmp_path: Path) -> None:
     text = TINY.replace("repeats: 1", "repeats: 2") + "interpolation: {methods: [shape], s: [1]}\n"
     grid = write_grid(tmp_path, text)
     asked = asked_cells(grid)
-    kinds = [(cell.kind, cell.rho, cell.s, cell.interpolation) for cell in asked[::2]]
+    kinds = [
+        (cell.kind, *(factor(cell, name) for name in ("rho", "s", "interpolation")))
+        for cell in asked[::2]
+    ]
     assert sorted(kinds) == [
         ("dense", 1.0, 1.0, ""),
         ("interpolated", 0.2, 1.0, "shape"),
@@ -73,7 +79,9 @@ def test_dense_annotation_may_be_a_cell_of_the_grid(
     grid = write_grid(tmp_path, TINY.replace("rho: [0.2]", changes))
     pretend(grid)
     (panel,) = panels(target_results(read_results(grid)), asked_cells(grid))
-    whole = [r for r in panel.results if (r.rho, r.s, r.interpolation) == (1, 1, "")]
+    whole = [
+        r for r in panel.results if r.variant.same_but("seed") == Variant(1.0).same_but("seed")
+    ]
     assert [r.kind for r in whole] == kinds
     assert [cell.kind for cell in having(panel.asked, rho=1, s=1, interpolation="")] == kinds
 
@@ -87,7 +95,30 @@ def test_factors_of_cells() -> None:
     assert pooled_over(cells, "selector", "seed") == "seeds and repeats"
 
 
-def test_cells_have_a_density() -> None:
-    assert density(Variant(0.2, 1.0, "fixed")) == 0.2
-    with pytest.raises(ValueError, match="has a density"):
-        density(Variant(None, 1.0, "fixed", budget=20))
+def test_amounts_of_different_kinds() -> None:
+    amounts_of = [{"budget": 5}, {"rho": 0.4}, {"slices_per_volume": 3}, {"rho": 0.1}]
+    cells = [Cell.of_result(result(**amount)) for amount in amounts_of]
+    assert [amount.text for amount in levels(cells, "amount")] == [
+        "0.1",
+        "0.4",
+        "3 each",
+        "5 in all",
+    ]
+    assert amounts(cells) == ("rho", "slices_per_volume", "budget")
+    assert list(grouped(cells, "rho")) == [(None,), (0.1,), (0.4,)]
+
+
+def test_names_of_selectors_say_what_tells_them_apart() -> None:
+    def names(*factors: dict[str, object]) -> list[str]:
+        return list(selector_names([Cell.of_result(result(**each)) for each in factors]).values())
+
+    ual: dict[str, object] = {"selector": "ual"}
+    small = ual | {"mae": "small", "parameters": {"clusters": 5}}
+    assert names(ual, small, {}) == ["fixed", "ual", "ual clusters=5 small"]
+    whole = {"scope": "dataset"}
+    assert names({}, whole) == ["fixed (dataset)", "fixed (volume)"]
+    assert names({}, whole, whole | {"min_per_volume": 2}) == [
+        "fixed (dataset, at least 0)",
+        "fixed (dataset, at least 2)",
+        "fixed (volume)",
+    ]

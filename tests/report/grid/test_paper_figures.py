@@ -22,6 +22,7 @@ from nnunet_sparse.report.grid.paper_figures import (
 )
 
 DENSE = {"kind": "dense", "rho": 1.0}
+TITLE = "Hippocampus, 2d"
 FILLED = {"kind": "interpolated", "interpolation": "shape"}
 
 
@@ -142,7 +143,7 @@ def test_slices_that_are_not_known_are_not_drawn() -> None:
 def test_costs_that_are_not_known_are_not_drawn() -> None:
     costs = {0.2: 3.0}
     shown = panels([result(), result(rho=0.4)])
-    (plot,) = cost_plots(shown, lambda r: costs.get(r.rho), "hours")
+    (plot,) = cost_plots(shown, lambda r: costs.get(r.variant.rho), "hours")
     axes = drawn(plot)
     assert axes.lines[0].get_xydata()[0].tolist() == [3, 0.5]
     assert np.isnan(axes.lines[0].get_xydata()[1, 0])
@@ -156,14 +157,14 @@ def test_the_same_slices_count_once() -> None:
         result(0.9, repeat=2),  # without counterpart
         *(
             result(0.6, repeat=k, **{**FILLED, "interpolation": m})
-            for m in ("a", "b")
+            for m in ("nearest", "shape")
             for k in (0, 1)
         ),
     ]
     assert interpolation_lines(panels(results)[0]) == {
         "without, s = 1": {0.2: [0.3, 0.5]},
-        "a, s = 1": {0.2: [0.6, 0.6]},
-        "b, s = 1": {0.2: [0.6, 0.6]},
+        "nearest, s = 1": {0.2: [0.6, 0.6]},
+        "shape, s = 1": {0.2: [0.6, 0.6]},
     }
 
 
@@ -176,14 +177,14 @@ def test_one_training_has_no_deviation() -> None:
 
 def test_deviations_from_the_mean_of_selectors() -> None:
     results = [
-        result(0.4, selector="a", repeat=0),
-        result(0.6, selector="a", repeat=1),
-        result(0.8, selector="b"),
-        result(0.9, selector="a", rho=0.4),  # alone in its cell
+        result(0.4, selector="random", repeat=0),
+        result(0.6, selector="random", repeat=1),
+        result(0.8, selector="ual"),
+        result(0.9, selector="random", rho=0.4),  # alone in its cell
     ]
     found = selector_deviations(panels(results)[0])
     # the mean of the cell is (0.5 + 0.8) / 2
-    assert found == {"a": pytest.approx([-0.25, -0.05]), "b": pytest.approx([0.15])}
+    assert found == {"random": pytest.approx([-0.25, -0.05]), "ual": pytest.approx([0.15])}
     scopes = panels([result(scope="volume"), result(scope="dataset")])[0]
     assert list(selector_deviations(scopes)) == ["fixed (dataset)", "fixed (volume)"]
 
@@ -199,3 +200,24 @@ def test_parts_of_a_figure_are_beside_each_other() -> None:
     assert [one.get_title() for one in axes] == ["a", "b", "c", ""]
     assert [one.axison for one in axes] == [True, True, True, False]
     assert math.isclose(arranged(plots).get_figwidth(), 2 * arranged(plots[:1]).get_figwidth())
+
+
+def test_numbers_of_slices_have_plots_of_their_own() -> None:
+    amounts = [{"rho": 0.1}, {"rho": 0.2}, {"slices_per_volume": 3}, {"budget": 20}, {"budget": 40}]
+    results = [
+        result(0.3 + k / 10, **amount, s=s, **changes)
+        for k, amount in enumerate(amounts)
+        for s in (0.5, 1.0)
+        for changes in ({}, FILLED)
+    ]
+    shown = panels([*results, result(0.9, rho=1.0, kind="dense")])
+    (drop,) = drop_plots(shown)
+    ticks = [label.get_text() for label in drawn(drop).get_xticklabels()]
+    assert ticks == ["0.1", "0.2", "3 each", "20 in all", "40 in all"]
+    plots = budget_plots(shown)
+    assert [plot.title for plot in plots] == [TITLE, *[f"{TITLE}: each cell"] * 3]
+    labels = [drawn(plot).get_xlabel().partition(" (")[0] for plot in plots[1:]]
+    assert labels == ["density $\\rho$", "slices of each volume", "slices in all"]
+    assert texts(drawn(plots[3])) == [".60", ".60", ".70", ".70"]
+    assert len(interpolation_plots(shown)) == 3
+    assert interpolation_lines(shown[0], "budget")["shape, s = 1"] == {20: [0.6], 40: [0.7]}

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 from grid_results import result
 
@@ -34,11 +36,16 @@ def test_cells_hold_mean_and_deviation_over_trainings() -> None:
 
 def test_what_is_asked_for_has_its_place() -> None:
     asked = cells(
-        *(result(rho=rho, s=s, selector=x) for rho in (0.1, 0.2) for s in (0.5, 1.0) for x in "ab"),
+        *(
+            result(rho=rho, s=s, selector=x)
+            for rho in (0.1, 0.2)
+            for s in (0.5, 1.0)
+            for x in ("random", "ual")
+        ),
         result(rho=1.0, kind="dense"),
         result(task="Liver", rho=0.1),
     )
-    shown = panels([result(0.5, rho=0.1, s=1.0, selector="a")], asked)
+    shown = panels([result(0.5, rho=0.1, s=1.0, selector="random")], asked)
     (table,) = grid_tables.budget_tables(shown)
     assert table.rows == (
         (TASK, "0.100", "", "0.500 (1 of 2)", ""),
@@ -46,8 +53,8 @@ def test_what_is_asked_for_has_its_place() -> None:
         ("Liver, 2d", "0.100", "", "", ""),
     )
     table = grid_tables.selector_table(shown)
-    assert table.header == ("task", "rho", "s", "slices", "a", "b", "fixed")
-    assert [row[4:] for row in table.rows if "" not in row[3:4]] == [("0.500", "", "")]
+    assert table.header == ("task", "rho", "s", "slices", "fixed", "random", "ual")
+    assert [row[4:] for row in table.rows if "" not in row[3:4]] == [("", "0.500", "")]
     assert len(table.rows) == 5
     assert len(grid_tables.area_table(shown).rows) == 5
     assert len(grid_tables.metric_table(shown).rows) == 10
@@ -185,9 +192,9 @@ def test_a_label_called_mean_is_not_the_mean() -> None:
 
 
 def test_masks_of_variants_that_differ_in_little() -> None:
-    def quality(iou: float | None, **changes: object) -> MaskQuality:
-        values = {"scope": "volume", "positive_weight": 1.0, "seed": 0, "done": True, **changes}
-        return MaskQuality("Liver", "shape", 0.2, 1.0, "random", **values, iou=iou)  # type: ignore[arg-type]
+    def quality(iou: float | None, done: bool = True, **changes: Any) -> MaskQuality:
+        filled = result(selector="random", interpolation="shape", **changes).variant
+        return MaskQuality("Liver", filled, done, iou)
 
     qualities = [
         quality(0.9, positive_weight=3.0),
@@ -205,3 +212,31 @@ def test_masks_of_variants_that_differ_in_little() -> None:
     ]
     # masks do not depend on how they are used
     assert set(table.groups) == {("Liver", "")}
+
+
+def test_numbers_of_slices_have_columns_of_their_own() -> None:
+    results = [result(0.4, budget=20), result(0.5, slices_per_volume=2), result(0.6, rho=0.1)]
+    (table,) = grid_tables.budget_tables(panels(results))
+    assert table.header == ("task", "rho", "slices per volume", "budget", "s = 1")
+    assert [row[1:] for row in table.rows] == [
+        ("", "", "20", "0.400"),
+        ("", "2", "", "0.500"),
+        ("0.100", "", "", "0.600"),
+    ]
+    assert grid_tables.metric_table(panels(results[:1])).header[:4] == (
+        *("task", "annotation", "budget", "s"),
+    )
+
+
+def test_parameters_and_networks_of_selectors_are_not_pooled() -> None:
+    ual = {"selector": "ual", "mae": "small"}
+    results = [
+        result(0.4, **ual),
+        result(0.6, **ual, parameters={"clusters": 5}),
+        result(0.5, selector="ual"),
+    ]
+    table = grid_tables.selector_table(panels(results))
+    assert table.header[4:] == ("ual", "ual clusters=5 small", "ual small")
+    assert table.rows[0][4:] == ("0.500", "0.600", "0.400")
+    claims = [row[0] for row in grid_tables.findings_table(panels(results)).rows]
+    assert "ual clusters=5 small is better than ual small" in claims
