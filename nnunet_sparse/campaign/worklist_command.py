@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
+from nnunet_sparse.campaign.guide import PICTURE_FOLDER
 from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.make_campaign import (
     CampaignRequest,
@@ -38,6 +39,7 @@ from nnunet_sparse.selection.selection_options import (
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
+from nnunet_sparse.system.atomic import remove_leftovers
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -47,6 +49,7 @@ from nnunet_sparse.system.options import (
     add_num_processes_option,
     add_seed_option,
 )
+from nnunet_sparse.system.publication import recover
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +201,9 @@ def campaign_lock(folder: Path) -> Iterator[None]:
     if not (folder / CAMPAIGN_FILE).is_file():
         Campaign.read(folder)  # says what is wrong
     with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
+        recover(folder.absolute())
+        for written in (folder, folder / PICTURE_FOLDER):
+            remove_leftovers(written)
         yield
 
 

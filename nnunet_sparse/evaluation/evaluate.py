@@ -3,7 +3,6 @@
 import argparse
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -170,8 +169,7 @@ def check_output(output: Path) -> None:
     if output.is_dir():
         raise SparseError(f"{output} is a folder")
     try:
-        with tempfile.TemporaryDirectory(prefix=".nnsparse_", dir=output.parent):
-            pass
+        atomic.check_writable(output)
     except OSError as error:
         raise SparseError(
             f"cannot write into {output.parent}: {error.strerror}; choose another place with -o"
