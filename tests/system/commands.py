@@ -24,10 +24,12 @@ from nnunet_sparse.dataset_tools.interpolate_command import main as interpolate
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset
 from nnunet_sparse.dataset_tools.make_phantom import main as make_phantom
 from nnunet_sparse.features.mae import MaeSize
-from nnunet_sparse.features.mae_presets import PRESETS, Preset
+from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset
 from nnunet_sparse.features.train_mae_command import main as train_mae
-from nnunet_sparse.interpolation.interpolator_presets import PRESETS as INTERPOLATORS
-from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
+from nnunet_sparse.interpolation.interpolator_presets import (
+    INTERPOLATOR_PRESETS,
+    InterpolatorPreset,
+)
 from nnunet_sparse.interpolation.train_interpolator_command import main as train_interpolator
 from nnunet_sparse.planners.plan_and_preprocess import main as plan_and_preprocess
 from nnunet_sparse.planners.sparse_fingerprint import SparseFingerprintExtractor
@@ -45,8 +47,8 @@ _MAKE = ("-d", "4", "--rho", "0.3", *_ONE)
 _WORKLIST = ("make", "scans", "-o", "new/campaign", "--labels", "ball", "core", *_ONE)
 
 # networks that train for a moment and keep each step
-PRESETS["tiny"] = Preset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 2, 1, 1e-3)
-INTERPOLATORS["tiny"] = InterpolatorPreset(2, 8, 2, 1e-3, 0.5, 1)
+MAE_PRESETS["tiny"] = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 2, 1, 1e-3)
+INTERPOLATOR_PRESETS["tiny"] = InterpolatorPreset(2, 8, 2, 1e-3, 0.5, 1)
 resumable._SECONDS_BETWEEN_CHECKPOINTS = 0.0
 # nnU-Net draws 10^8 voxels for its fingerprint, which say no more of tiny images
 _init = SparseFingerprintExtractor.__init__
