@@ -11,12 +11,21 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("nnunet_sparse", "trainers", "planners", "dataset_tools")
-# tests of whole journeys, and of what several files do together
-JOURNEYS = {
-    "acceptance",
-    "browser",
+# journeys through several files, and tests of all that is registered under some name
+JOINT = {
+    "acceptance/test_killed_calls.py",
+    "acceptance/test_old_files.py",
+    "architectures/test_monai_networks.py",
+    "architectures/test_networks.py",
+    "browser/test_page.py",
     "campaign/test_rehearsal.py",
-    "slurm",
+    "dataset_tools/test_selections.py",
+    "doctor/test_label_values.py",
+    "grid/test_factors.py",
+    "phantoms/test_tasks.py",
+    "selectors/test_selectors.py",
+    "slurm/test_slurm.py",
+    "system/test_kills.py",
     "test_real_data.py",
     "test_tree.py",
     "trainers/test_commands.py",
@@ -65,26 +74,20 @@ def test_faces_name_what_other_packages_use() -> None:
         assert names <= named, f"{package}: {sorted(names - named)}"
 
 
-def _mirrored(test: Path) -> bool:
-    relative = test.relative_to(ROOT / "tests")
-    source = relative.with_name(relative.name.removeprefix("test_"))
-    return any(
-        path.is_file()
-        for folder in (ROOT / "nnunet_sparse", ROOT)
-        for path in (folder / source, folder / source.with_suffix(""))
-    ) or ((ROOT / "nnunet_sparse" / source.parent).is_dir() and relative.name == "test_package.py")
+def test_no_two_files_are_called_the_same() -> None:
+    names = [path.name for path in sources().values() if path.name != "__init__.py"]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_tests_mirror_the_source() -> None:
-    tests = sorted((ROOT / "tests").rglob("test_*.py"))
-    others = [
-        str(test.relative_to(ROOT / "tests"))
+    tests = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
+    others = {
+        str(test)
         for test in tests
-        if not _mirrored(test)
-        and not {test.relative_to(ROOT / "tests").parts[0], str(test.relative_to(ROOT / "tests"))}
-        & JOURNEYS
-    ]
-    assert others == []
+        for source in [test.with_name(test.name.removeprefix("test_"))]
+        if not any((folder / source).is_file() for folder in (ROOT / "nnunet_sparse", ROOT))
+    }
+    assert others == JOINT
 
 
 @pytest.mark.slow
