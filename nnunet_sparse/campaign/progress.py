@@ -12,7 +12,7 @@ from nnunet_sparse.campaign.annotation_files import (
 )
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates, slice_states
-from nnunet_sparse.campaign.worklist import Answers
+from nnunet_sparse.campaign.worklist import Answers, read_worklist
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
@@ -37,6 +37,12 @@ class CaseProgress:
     problem: str | None
     files: AnnotationFiles | None
     is_missing: bool = False
+
+    @property
+    def annotation(self) -> AnnotationFiles:
+        """The files of a case that has slices with annotation."""
+        assert self.files is not None
+        return self.files
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,36 @@ def read_progress(
     return Progress(dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable)
 
 
-def confirmed_of(campaign: Campaign, answers: Answers) -> dict[str, frozenset[int]]:
+def find_progress(
+    campaign: Campaign,
+    folder: Path | None,
+    texts: Sequence[str] | None,
+    num_processes: int,
+) -> tuple[Answers, Progress]:
+    """What people have written into the worklist, and what the annotations hold.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    folder
+        Where the annotations are; None for the campaign's own.
+    texts
+        What a command line confirms to show no object; None for nothing.
+    num_processes
+        Number of processes.
+    """
+    answers = read_worklist(campaign)
+    progress = read_progress(
+        campaign, _confirmed_in_worklist(campaign, answers), folder, num_processes
+    )
+    if texts is not None:
+        confirmed = parse_confirmed(campaign, texts, progress)
+        answers, progress = answers.with_confirmed(confirmed), progress.with_confirmed(confirmed)
+    return answers, progress
+
+
+def _confirmed_in_worklist(campaign: Campaign, answers: Answers) -> dict[str, frozenset[int]]:
     """Slices that were confirmed to show no object in the worklist, by case ID."""
     return {case_id: answers.confirmed(case_id) for case_id in campaign.asked_cases}
 

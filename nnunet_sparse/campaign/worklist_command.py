@@ -2,31 +2,24 @@
 
 import argparse
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
-from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.make_campaign import (
     CampaignRequest,
     extend_campaign,
     make_campaign,
     preview_campaign,
-    write_work,
 )
-from nnunet_sparse.campaign.prefill import check_extendable, prefill
-from nnunet_sparse.campaign.progress import (
-    Progress,
-    confirmed_of,
-    parse_confirmed,
-    read_progress,
-)
+from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
+from nnunet_sparse.campaign.prefill import check_extendable
+from nnunet_sparse.campaign.progress import Progress, find_progress
 from nnunet_sparse.campaign.progress_table import status_table
 from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
-from nnunet_sparse.campaign.worklist import Answers, read_worklist, write_worklist
+from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
 from nnunet_sparse.features.mae_options import add_mae_options, mae_request
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
@@ -41,7 +34,6 @@ from nnunet_sparse.selectors import parse_parameters, selector_class, selector_n
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.options import (
     add_dry_run_option,
     add_num_processes_option,
@@ -157,65 +149,6 @@ def _in_simulations_only(name: str) -> bool:
         return selector_class(name).looks_at_labels()
     except SparseError:
         return True
-
-
-def find_progress(
-    campaign: Campaign,
-    folder: Path | None,
-    texts: Sequence[str] | None,
-    num_processes: int,
-) -> tuple[Answers, Progress]:
-    """What people have written into the worklist, and what the annotations hold.
-
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    folder
-        Where the annotations are; None for the campaign's own.
-    texts
-        What a command line confirms to show no object; None for nothing.
-    num_processes
-        Number of processes.
-    """
-    answers = read_worklist(campaign)
-    progress = read_progress(campaign, confirmed_of(campaign, answers), folder, num_processes)
-    if texts is not None:
-        confirmed = parse_confirmed(campaign, texts, progress)
-        answers, progress = answers.with_confirmed(confirmed), progress.with_confirmed(confirmed)
-    return answers, progress
-
-
-@contextmanager
-def campaign_lock(folder: Path) -> Iterator[None]:
-    """Keep other commands from working in the folder of a campaign.
-
-    Raises
-    ------
-    SparseError
-        If it is no such folder.
-    """
-    if not (folder / CAMPAIGN_FILE).is_file():
-        Campaign.read(folder)  # says what is wrong
-    with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
-        yield
-
-
-def open_campaign(folder: Path, num_processes: int) -> Campaign:
-    """Read a campaign, and finish what a killed call has left; to be done under its lock."""
-    campaign = Campaign.read(folder)
-    check_images(campaign)
-    return campaign if campaign.is_complete else finish_round(campaign, num_processes)
-
-
-def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
-    """Bring rounds that are not complete into labels, worklist and guide."""
-    prefill(campaign, num_processes)
-    answers, progress = find_progress(campaign, None, None, num_processes)
-    write_work(campaign, answers, progress.states, num_processes)
-    campaign = campaign.completed()
-    campaign.write()
-    return campaign
 
 
 def _make(args: argparse.Namespace) -> None:
