@@ -2,9 +2,8 @@
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
@@ -21,16 +20,15 @@ from nnunet_sparse.campaign.progress_table import status_table
 from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
 from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
-from nnunet_sparse.features.mae_options import add_mae_options, mae_request
-from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
-from nnunet_sparse.features.mae_request import MaeRequest
+from nnunet_sparse.features.mae_options import add_mae_options
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_selector_options,
     add_volume_fraction_option,
+    variant_of,
 )
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
+from nnunet_sparse.selectors import selector_class, selector_names
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -156,7 +154,7 @@ def _make(args: argparse.Namespace) -> None:
     request = CampaignRequest(
         volumes,
         dataset,
-        _variant(args, None),
+        variant_of(args),
         args.axis,
         args.weights,
         args.copy,
@@ -189,7 +187,7 @@ def _extend(args: argparse.Namespace) -> None:
     check_device(args.device)
     with campaign_lock(args.campaign):
         before = Campaign.read(args.campaign)
-        variant = _variant(args, before.rounds[0].variant)
+        variant = variant_of(args, before.rounds[0].variant)
         campaign = open_campaign(args.campaign, args.num_processes)
         if before.is_complete or campaign.rounds[-1].variant != variant:
             campaign = _extended(campaign, variant, args)
@@ -218,42 +216,6 @@ def _refuse_unreadable(progress: Progress) -> None:
     unreadable += progress.unusable.values()
     if unreadable:
         raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
-
-
-def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:
-    """How slices are chosen; what is not said is as in the first round."""
-
-    def chosen(name: str) -> Any:
-        given = getattr(args, name)
-        return getattr(first, name) if given is None and first is not None else given
-
-    selector, scope = chosen("selector"), chosen("scope")
-    parameters: Mapping[str, Any] = parse_parameters(selector, args.parameters)
-    if first is not None and selector == first.selector and not args.parameters:
-        parameters = first.parameters
-    mae = mae_request(args)
-    if first is not None and (mae.preset, mae.seed) == (DEFAULT_MAE_PRESET, 0):
-        mae = MaeRequest(first.mae, first.mae_seed)
-    return Variant(
-        rho=args.rho,
-        s=chosen("s"),
-        selector=selector,
-        seed=chosen("seed"),
-        scope=scope,
-        slices_per_volume=args.slices_per_volume,
-        budget=args.budget,
-        min_per_volume=_least(args, scope, first),
-        mae=mae.preset,
-        mae_seed=mae.seed,
-        parameters=parameters,
-    )
-
-
-def _least(args: argparse.Namespace, scope: str, first: Variant | None) -> int:
-    """Least number of slices per volume, where that of the first round may hold as well."""
-    if args.min_per_volume is not None:
-        return int(args.min_per_volume)
-    return first.min_per_volume if first is not None and scope == "dataset" else 0
 
 
 def _asked(campaign: Campaign) -> str:
