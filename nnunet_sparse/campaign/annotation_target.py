@@ -1,5 +1,6 @@
 """The image that an annotation is brought to, and what may be said of its voxels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,10 +111,10 @@ class AnnotationTarget:
         """
         unknown = np.unique(label[~np.isin(label, list(self.names))])
         if len(unknown):
-            values = ", ".join(map(str, unknown[:_MAX_NAMED]))
-            more = " ..." if len(unknown) > _MAX_NAMED else ""
             allowed = ", ".join(f"{value} ({name})" for value, name in self.names.items())
-            raise SparseError(f"{file} holds the values {values}{more}; allowed are {allowed}")
+            raise SparseError(
+                f"{file} holds the values {first_few(unknown)}; allowed are {allowed}"
+            )
 
     def prefilled(self) -> np.ndarray:
         """Label on which nobody has worked, (z, y, x)."""
@@ -135,6 +136,11 @@ class AnnotationTarget:
     def elsewhere(self, file: Path, reason: str) -> SparseError:
         """Error for a file that does not lie on the image."""
         return SparseError(f"{file} lies elsewhere than its image {self.image}: {reason}")
+
+
+def first_few(items: Sequence[object] | np.ndarray) -> str:
+    """The first items of a list, for messages, with dots in place of the others."""
+    return ", ".join(map(str, items[:_MAX_NAMED])) + (" ..." if len(items) > _MAX_NAMED else "")
 
 
 def _fold(name: str) -> str:

@@ -95,7 +95,8 @@ def choose_round(
         for case_id, chosen in given.items()
     }
     number = len(campaign.rounds)
-    chosen = choose_from_pools(variant, pools, counts, *([f"round {number}"] if number else []))
+    purpose = [f"round {number}"] if number else []  # the first round chooses as simulations do
+    chosen = choose_from_pools(variant, pools, counts, *purpose)
     return Round(
         variant,
         {case_id: tuple(int(i) for i in chosen[case_id]) for case_id in sorted(chosen)},

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS
-from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_series import read_dicom, slice_files
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
 from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
@@ -179,10 +179,8 @@ def _read(source: Path) -> sitk.Image:
 def _read_tiff(source: Path) -> sitk.Image:
     import tifffile
 
-    try:
+    with reading(f"{source} cannot be read"):
         voxels = tifffile.imread(source)
-    except Exception as error:
-        raise SparseError(f"{source} cannot be read: {first_line(error)}") from error
     if voxels.dtype.kind not in "iufb":
         raise SparseError(f"{source} holds {voxels.dtype}, not one number per voxel")
     if voxels.dtype.kind in "fb":  # ITK knows neither half floats nor booleans

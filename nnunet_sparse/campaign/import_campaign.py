@@ -20,7 +20,7 @@ from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, spli
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
 from nnunet_sparse.data.folds import SPLITS_FILE
-from nnunet_sparse.data.label_files import label_dtype, write_label_like
+from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.dataset_tools.staging import read_json, staged, unfinished_id
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
@@ -351,7 +351,7 @@ def imported_label(
     -------
     np.ndarray, shape (z, y, x), uint8 or larger
     """
-    result = np.full(label.shape, ignore_label, label_dtype(np.dtype(np.uint8), ignore_label))
+    result = np.full(label.shape, ignore_label, np.min_scalar_type(ignore_label))
     planes, sources = np.moveaxis(result, axis, 0), np.moveaxis(label, axis, 0)
     planes[list(case.annotated)] = sources[list(case.annotated)]
     for i in case.extra:

@@ -14,7 +14,6 @@ from nnunet_sparse.data.geometry import Geometry, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import (
     check_complete,
     is_nifti,
-    label_dtype,
     read_label,
     to_integers,
 )
@@ -58,7 +57,7 @@ def read_label_volume(target: AnnotationTarget, file: Path) -> np.ndarray:
         label = whole_of(array, geometry, target.geometry)
     except SparseError as error:
         raise target.elsewhere(file, str(error)) from error
-    return np.ascontiguousarray(label, label_dtype(np.dtype(np.uint8), target.ignore))
+    return np.ascontiguousarray(label, np.min_scalar_type(target.ignore))
 
 
 def is_untouched(target: AnnotationTarget, file: Path) -> bool:
@@ -68,7 +67,8 @@ def is_untouched(target: AnnotationTarget, file: Path) -> bool:
     """
     geometry = target.geometry
     try:
-        label = whole_of(*read_volume_file(file, target.reader), geometry)
+        array, placed = read_volume_file(file, target.reader)
+        label = whole_of(array, placed, geometry)
     except SparseError:
         return False
     rounds = target.campaign.rounds

@@ -1,10 +1,14 @@
 """The table that says how far the annotation of a campaign has come."""
 
+from collections.abc import Mapping
+
 from nnunet_sparse.campaign.progress import Progress
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers
 
-_HEADER = ("case", "asked", "done", "empty", "todo", "extra", "minutes", "state")
+_COLUMNS = ("case", "asked", "done", "empty", "todo", "extra", "minutes", "state")
+# aligned to the left; the others are numbers
+_TEXTS = frozenset({"case", "state"})
 _STATES = ("todo", "touched", "done", "confirmed empty")
 
 
@@ -14,11 +18,11 @@ def status_table(answers: Answers, progress: Progress) -> str:
     ``done`` counts slices with an object (or partly unknown), ``empty`` those that were confirmed
     to show none, ``todo`` those without annotation.
     """
-    rows: list[tuple[str, ...]] = [_HEADER]
+    rows = [{column: column for column in _COLUMNS}]
     for case_id, case in progress.cases.items():
         time = answers.minutes(case_id) if answers.num_timed(case_id) else None
         rows.append(_row(case_id, case.states, time))
-    widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADER))]
+    widths = {column: max(len(row[column]) for row in rows) for column in _COLUMNS}
     lines = [_aligned(row, widths) for row in rows]
     lines += ["", _volumes(progress), _slices(progress)]
     if time_line := _time(progress, answers):
@@ -27,22 +31,27 @@ def status_table(answers: Answers, progress: Progress) -> str:
     return "\n".join(lines)
 
 
-def _row(case_id: str, states: SliceStates, minutes: float | None) -> tuple[str, ...]:
-    counts = (
-        states.num_asked,
-        len(states.done) + len(states.contradictory),
-        len(states.empty),
-        len(states.missing),
-        len(states.extra),
-    )
-    time = "" if minutes is None else f"{minutes:g}"
-    return (case_id, *map(str, counts), time, states.summary)
+def _row(case_id: str, states: SliceStates, minutes: float | None) -> dict[str, str]:
+    """Text of each cell by column."""
+    return {
+        "case": case_id,
+        "asked": str(states.num_asked),
+        "done": str(len(states.done) + len(states.contradictory)),
+        "empty": str(len(states.empty)),
+        "todo": str(len(states.missing)),
+        "extra": str(len(states.extra)),
+        "minutes": "" if minutes is None else f"{minutes:g}",
+        "state": states.summary,
+    }
 
 
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    first, *numbers, last = row
-    middle = "  ".join(f"{text:>{w}}" for text, w in zip(numbers, widths[1:-1], strict=True))
-    return f"{first:<{widths[0]}}  {middle}  {last}"
+def _aligned(row: Mapping[str, str], widths: Mapping[str, int]) -> str:
+    """The row as a line, whose columns have the widths."""
+    cells = [
+        text.ljust(widths[column]) if column in _TEXTS else text.rjust(widths[column])
+        for column, text in row.items()
+    ]
+    return "  ".join(cells).rstrip()
 
 
 def _volumes(progress: Progress) -> str:

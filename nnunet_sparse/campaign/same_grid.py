@@ -5,7 +5,6 @@ that somebody drew in. Its voxels are still voxels of the image then, and none i
 """
 
 import itertools
-from typing import Any
 
 import numpy as np
 
@@ -181,5 +180,6 @@ def _mm(spacing: np.ndarray) -> str:
     return " x ".join(f"{mm:.4g}" for mm in spacing) + " mm"
 
 
-def _slices(start: np.ndarray, stop: np.ndarray) -> Any:
-    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+def _slices(start: np.ndarray, stop: np.ndarray) -> Region:
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    return z, y, x

@@ -7,7 +7,6 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotation_target import AnnotationTarget
 from nnunet_sparse.data.geometry import Geometry
-from nnunet_sparse.data.label_files import label_dtype
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -25,7 +24,7 @@ class SegmentCanvas:
     def __init__(self, target: AnnotationTarget, file: Path) -> None:
         self._target, self._file = target, file
         # 0 is nothing, n + 1 the label n
-        self._codes = np.zeros(target.shape, label_dtype(np.dtype(np.uint8), target.ignore + 1))
+        self._codes = np.zeros(target.shape, np.min_scalar_type(target.ignore + 1))
         self._num_conflicts = 0
 
     def paint(self, segments: np.ndarray, values: Mapping[int, int], geometry: Geometry) -> None:

@@ -5,7 +5,7 @@ Masks decide on their slices; asked slices without one are background, as they w
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from nnunet_sparse.campaign.label_volume import read_volume_file
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import to_integers
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 PICTURE_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 # what Pillow multiplies grey values of 2 and 4 bits by
@@ -86,13 +90,13 @@ def _read_picture(target: AnnotationTarget, file: Path) -> np.ndarray:
     """Values of a picture, (rows, columns); of a palette the indices."""
     from PIL import Image
 
-    try:
-        with Image.open(file) as picture:
-            count, factor = getattr(picture, "n_frames", 1), _grey_factor(picture)
-            opaque = not picture.mode.endswith("A")
-            pixels = np.asarray(picture)
-    except Exception as error:
-        raise SparseError(f"{file} cannot be read as a picture: {first_line(error)}") from error
+    with (
+        explained(lambda error: f"{file} cannot be read as a picture: {first_line(error)}"),
+        Image.open(file) as picture,
+    ):
+        count, factor = getattr(picture, "n_frames", 1), _grey_factor(picture)
+        opaque = not picture.mode.endswith("A")
+        pixels = np.asarray(picture)
     if count != 1:
         raise SparseError(f"{file} holds {count} pictures, a mask is one")
     if pixels.ndim == 3:
@@ -107,9 +111,11 @@ def _read_picture(target: AnnotationTarget, file: Path) -> np.ndarray:
     return to_integers(pixels, file) // factor
 
 
-def _grey_factor(picture: Any) -> int:
-    mode = picture.tile[0][3] if picture.tile else ""
-    return _GREY_FACTORS.get(mode if isinstance(mode, str) else mode[0], 1)
+def _grey_factor(picture: "ImageFile") -> int:
+    """What Pillow has multiplied the values by that the file stores."""
+    arguments = picture.tile[0][3] if picture.tile else None
+    mode = arguments[0] if isinstance(arguments, tuple) else arguments
+    return _GREY_FACTORS.get(mode or "", 1)
 
 
 def _grey(pixels: np.ndarray, opaque: bool, file: Path) -> np.ndarray:
