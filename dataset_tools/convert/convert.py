@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix,
 from nnunet_sparse.data.nifti import write_nifti
 from nnunet_sparse.data.split import Split, keep_split, split_file
 from nnunet_sparse.dataset_tools.convert.conversion_record import (
+    REPORT_FILE,
     Record,
     case_record,
     check_replaceable,
@@ -22,13 +24,13 @@ from nnunet_sparse.dataset_tools.convert.conversion_record import (
     write_report,
 )
 from nnunet_sparse.dataset_tools.convert.paper_split import split_by_patient
-from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
+from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
 from nnunet_sparse.dataset_tools.convert.resample import (
     resample_image,
     resample_label,
     voxels_outside,
 )
-from nnunet_sparse.dataset_tools.convert.source_cases import Found, LabelledVolume, SourceCase
+from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases, LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import (
     Size,
     TargetGrid,
@@ -53,7 +55,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Voxels:
-    """Wanted voxels, (z, y, x); None keeps the source's."""
+    """Spacing and size that converted volumes are to have, (z, y, x)."""
 
     spacing_mm: Triple
     size: Size
@@ -81,7 +83,7 @@ class Converted:
     cases: dict[str, Record]
 
 
-def split_of(task: Task, found: Found, seed: int) -> Split:
+def split_of(task: PublishedTask, found: FoundCases, seed: int) -> Split:
     """Split with the paper's sizes, or in its proportions if there are more or fewer cases.
 
     Raises
@@ -103,7 +105,7 @@ def split_of(task: Task, found: Found, seed: int) -> Split:
     return split_by_patient(patients, sizes, seed)
 
 
-def check_sources(key: str, found: Found, num_processes: int) -> None:
+def check_sources(key: str, found: FoundCases, num_processes: int) -> None:
     """Refuse damaged source files before anything is written.
 
     Raises
@@ -111,14 +113,15 @@ def check_sources(key: str, found: Found, num_processes: int) -> None:
     SparseError
         With the name of the first such file.
     """
-    map_cases(TASKS[key].check, found.cases, num_processes, f"Checking {TASKS[key].name}")
+    task = PUBLISHED_TASKS[key]
+    map_cases(task.check, found.cases, num_processes, f"Checking {task.name}")
 
 
 def convert(
     paths: NnUNetPaths,
     key: str,
     root: Path,
-    found: Found,
+    found: FoundCases,
     voxels: Voxels | None,
     *,
     dataset_id: int | None = None,
@@ -134,7 +137,7 @@ def convert(
     paths
         nnU-Net's folders; missing ones are created.
     key
-        Task, one of ``TASKS``.
+        Task, a key of ``PUBLISHED_TASKS``.
     root
         Folder of the source, to which recorded paths are relative.
     found
@@ -156,7 +159,7 @@ def convert(
         If a source file is damaged or holds what the task does not have, a label would vanish, the
         ID is taken, or the name is taken by something else.
     """
-    task, name = TASKS[key], TASKS[key].name if name is None else name
+    task, name = PUBLISHED_TASKS[key], PUBLISHED_TASKS[key].name if name is None else name
     check_suffix(name)
     check_range(dataset_id)
     split = split_of(task, found, seed)
@@ -188,7 +191,7 @@ def convert(
     return Converted(paths.raw / created[0], True, split, records)
 
 
-def _parameters(key: str, voxels: Voxels | None, seed: int, found: Found) -> dict[str, Any]:
+def _parameters(key: str, voxels: Voxels | None, seed: int, found: FoundCases) -> dict[str, Any]:
     return {
         "version": _VERSION,
         "task": key,
@@ -206,7 +209,7 @@ def _same(folder: Path, parameters: dict[str, Any], split: Split) -> Converted:
             f"{folder} exists with other content; give another --name, or --overwrite to replace a "
             "converted data set"
         )
-    report = json.loads((folder / "conversion.json").read_text(encoding="utf-8"))
+    report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     return Converted(folder, False, split, report["cases"])
 
 
@@ -222,7 +225,7 @@ def _check_split(paths: NnUNetPaths, full_name: str, split: Split) -> None:
         )
 
 
-def _dataset_json(task: Task, name: str, split: Split) -> dict[str, Any]:
+def _dataset_json(task: PublishedTask, name: str, split: Split) -> dict[str, Any]:
     roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
     return {
         "name": name,
@@ -240,12 +243,12 @@ def _dataset_json(task: Task, name: str, split: Split) -> dict[str, Any]:
 
 def _convert_cases(
     folder: Path,
-    work: Any,
+    work: Callable[[tuple[Path, str, SourceCase]], Record],
     split: Split,
-    found: Found,
+    found: FoundCases,
     num_processes: int,
 ) -> dict[str, Record]:
-    """Records of all cases, converted or found finished."""
+    """Convert the cases that a killed call has not finished, and collect the records of all."""
     for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", _RECORDS):
         (folder / sub).mkdir(exist_ok=True)
     parts = {case_id: part for part in ("train", "val", "test") for case_id in getattr(split, part)}
@@ -265,7 +268,7 @@ def _convert_case(
         done = json.loads(file.read_text(encoding="utf-8"))
         if done["sources"] == state:
             return dict(done["record"])
-    task = TASKS[key]
+    task = PUBLISHED_TASKS[key]
     volume = task.read(case)
     grid = _grid(volume, voxels)
     lost = voxels_outside(sitk.GetArrayViewFromImage(volume.keep), volume.keep, grid)
@@ -291,8 +294,8 @@ def _grid(volume: LabelledVolume, voxels: Voxels | None) -> TargetGrid:
     return target_grid(volume.image, keep, voxels.spacing_mm, voxels.size)
 
 
-def _padding(task: Task, image: sitk.Image) -> float:
-    """The task's padding, as far as the type of the image can hold it."""
+def _padding(task: PublishedTask, image: sitk.Image) -> float:
+    """Intensity outside the source; at least the smallest one that the image's type can hold."""
     dtype = sitk.GetArrayViewFromImage(image).dtype
     return max(task.padding, float(np.iinfo(dtype).min)) if dtype.kind in "iu" else task.padding
 
@@ -307,8 +310,8 @@ def _check_labels(case: SourceCase, record: Record) -> None:
             )
 
 
-def _state_of(case: SourceCase) -> list[list[Any]]:
-    """Size and time of every source file, by which a changed one is noticed."""
+def _state_of(case: SourceCase) -> list[list[str | int]]:
+    """Name, size in bytes and time in ns of every source file; a file that changes has others."""
     files = sorted(case.image.iterdir()) if case.image.is_dir() else [case.image]
     stats = [(path.name, path.stat()) for path in (*files, *case.labels)]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

@@ -30,7 +30,7 @@ from nnunet_sparse.data.itk_volumes import (
 )
 from nnunet_sparse.data.slicer_segments import read_segment, read_union
 from nnunet_sparse.dataset_tools.convert.source_cases import (
-    Found,
+    FoundCases,
     LabelledVolume,
     SourceCase,
     exclusions,
@@ -51,7 +51,7 @@ def find_dbc(
     masks: Path | None = None,
     mapping: Path | None = None,
     exclude: Iterable[str] = (),
-) -> Found:
+) -> FoundCases:
     """List the patients that have masks, with the series before contrast.
 
     Parameters
@@ -94,7 +94,7 @@ def find_dbc(
         cases[patient] = SourceCase(patient, patient, chosen.folder, files)
     if not cases:
         raise SparseError(f"{folder}: no patient has images and both masks")
-    return Found(cases, left_out)
+    return FoundCases(cases, left_out)
 
 
 def before_contrast(
