@@ -178,17 +178,29 @@ def check_dbc(case: SourceCase) -> None:
 
 
 def read_dbc_breast(case: SourceCase) -> LabelledVolume:
-    """Read the series and the breast's mask; see :func:`_read`."""
+    """Read the series before contrast and the breast's mask.
+
+    Raises
+    ------
+    SparseError
+        If a file is damaged, or a segment is missing or lies outside the image.
+    """
     return _read(case, tissue=False)
 
 
 def read_dbc_fgt(case: SourceCase) -> LabelledVolume:
-    """Read the series and the fibroglandular tissue's mask; see :func:`_read`."""
+    """Read the series before contrast and the fibroglandular tissue's mask.
+
+    Raises
+    ------
+    SparseError
+        If a file is damaged, or a segment is missing or lies outside the image.
+    """
     return _read(case, tissue=True)
 
 
 def _read(case: SourceCase, tissue: bool) -> LabelledVolume:
-    """Image and one of the masks; both are to be kept, so that both tasks have the same images."""
+    """Read the image and one mask; both masks are kept whole, so that both tasks share images."""
     breast_file, tissue_file = case.labels
     stored = read_dicom(case.image)
     image = oriented(stored)

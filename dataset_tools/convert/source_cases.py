@@ -19,7 +19,7 @@ class SourceCase:
     case_id
         ID of the case in the converted data set.
     patient
-        Whose volume it is; a patient is never divided between training and test.
+        ID of the patient; all cases of a patient are in the same part of the split.
     image
         One NIfTI file, or the folder of a DICOM series.
     labels
@@ -59,7 +59,7 @@ class LabelledVolume:
     label
         uint8 values of the task's labels.
     keep
-        uint8; the voxels that are not 0 must lie in the converted volume. The label, or more.
+        uint8; voxels that are not 0 must not be cut off: those of the label, or more.
     placement
         How the label came onto the image's voxels: ``same``, ``by voxels`` or ``resampled``.
     stored_axes

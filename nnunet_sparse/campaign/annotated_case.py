@@ -1,4 +1,4 @@
-"""The image that an annotation is brought to, and what may be said of its voxels."""
+"""A case that is annotated: the voxels of its image, and the labels that they may have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ _MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
-class AnnotationTarget:
-    """A case of a campaign to which the voxels of other files are brought.
+class AnnotatedCase:
+    """A case of a campaign, onto whose voxels the annotation in other files is brought.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class AnnotationTarget:
 
     @property
     def ignore(self) -> int:
-        """Value of voxels of which nothing is said."""
+        """Label of voxels that are not annotated."""
         return self.campaign.ignore_label
 
     @property
@@ -79,14 +79,17 @@ class AnnotationTarget:
         return {0: background, **self.campaign.label_names, self.ignore: "ignore"}
 
     def find_value(self, name: str) -> int | None:
-        """Value of a name, in other letters only if no label has the very same; None if unclear."""
+        """Value of the label of that name; None if there is none, or more than one.
+
+        Capital letters and underscores count only if a label has exactly that name.
+        """
         equal = [value for value, other in self.names.items() if other == name]
         similar = [value for value, other in self.names.items() if _fold(other) == _fold(name)]
         found = equal or similar
         return found[0] if len(found) == 1 else None
 
     def value_of(self, segment: str, file: Path) -> int:
-        """Value of a segment's name.
+        """Value of the label that a segment is called after.
 
         Raises
         ------
@@ -102,7 +105,7 @@ class AnnotationTarget:
         return value
 
     def check_values(self, label: np.ndarray, file: Path) -> None:
-        """Refuse values that mean nothing.
+        """Refuse values that are no labels of the campaign.
 
         Raises
         ------
@@ -117,7 +120,7 @@ class AnnotationTarget:
             )
 
     def prefilled(self) -> np.ndarray:
-        """Label on which nobody has worked, (z, y, x)."""
+        """Label as the campaign hands it out, (z, y, x); see :func:`prefilled_label`."""
         return prefilled_label(self.campaign, self.case_id)
 
     def place(self, array: np.ndarray, geometry: Geometry, file: Path) -> tuple[Region, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget, first_few
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase, first_few
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.same_grid import part_of
 from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
@@ -28,8 +28,8 @@ DICOM_ENDING = ".dcm"
 _GENERIC_NAME = re.compile(r"(?:segment[ _]?)?(\d+)", re.IGNORECASE)
 
 
-def read_dicom_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray:
-    """Read what the segments say of slices that were asked for, and of others that they mark.
+def read_dicom_segmentation(case: AnnotatedCase, file: Path) -> np.ndarray:
+    """Read the segments as the annotation of the slices asked for, and of others they reach into.
 
     Returns
     -------
@@ -45,11 +45,11 @@ def read_dicom_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray:
     segmentation = _open_dicom(file)
     values = {
         int(number): _dicom_value(
-            target, number, segmentation.get_segment_description(number).segment_label, file
+            case, number, segmentation.get_segment_description(number).segment_label, file
         )
         for number in segmentation.segment_numbers
     }
-    canvas = SegmentCanvas(target, file)
+    canvas = SegmentCanvas(case, file)
     for frame in _frames(segmentation, file):
         canvas.paint(frame.segments, values, frame.geometry)
     return canvas.label()
@@ -67,7 +67,7 @@ def find_case(file: Path, campaign: Campaign) -> str:
     fitting = [
         case_id
         for case_id in sorted(campaign.volumes)
-        if _lies_on(segmentation, file, AnnotationTarget(campaign, case_id).geometry)
+        if _lies_on(segmentation, file, AnnotatedCase(campaign, case_id).geometry)
     ]
     if len(fitting) == 1:
         return fitting[0]
@@ -78,13 +78,13 @@ def find_case(file: Path, campaign: Campaign) -> str:
     )
 
 
-def _dicom_value(target: AnnotationTarget, number: int, name: str, file: Path) -> int:
+def _dicom_value(case: AnnotatedCase, number: int, name: str, file: Path) -> int:
     """Label of a segment's name, or its number if the name says no more than that."""
     generic = _GENERIC_NAME.fullmatch(name.strip())
-    numbered = generic and int(generic[1]) == number and number in target.foreground
-    if numbered and target.find_value(name) is None:
+    numbered = generic and int(generic[1]) == number and number in case.foreground
+    if numbered and case.find_value(name) is None:
         return number
-    return target.value_of(name, file)
+    return case.value_of(name, file)
 
 
 def _open_dicom(file: Path) -> "Segmentation":

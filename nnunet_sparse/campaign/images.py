@@ -29,7 +29,7 @@ _ITK, _NIBABEL = "SimpleITKIO", "NibabelIO"
 
 
 def look_at(source: Path) -> tuple[Geometry, str]:
-    """What the headers of one channel of a volume say; voxels are not read.
+    """Read from its header where the voxels of one channel lie; voxels are not read.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def look_at(source: Path) -> tuple[Geometry, str]:
 
 
 def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometry, str]:
-    """Give a campaign one channel of a volume, in the geometry of the original.
+    """Link or convert one channel of a volume into a campaign, in the geometry of the original.
 
     NIfTI files keep every byte of their header; of others the voxels and their order, origin,
     spacing and directions are kept. TIFF files, which have neither origin nor directions, get 0 and
@@ -101,7 +101,7 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometr
 
 
 def check_images(campaign: Campaign) -> None:
-    """Refuse a campaign whose images are gone, as when the volumes they link to were moved.
+    """Refuse a campaign of which images are gone, as links are whose volumes were moved.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From the labels of a campaign to a sparse nnU-Net data set."""
+"""Making a sparse nnU-Net data set of the annotation of a campaign."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from nnunet_sparse.campaign.annotation_files import AnnotationFiles, read_annota
 from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
 from nnunet_sparse.campaign.import_problems import import_problems, refuse_problems
 from nnunet_sparse.campaign.import_request import ImportRequest
-from nnunet_sparse.campaign.progress import CaseProgress, Progress
+from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
@@ -55,7 +55,7 @@ class ImportedCase:
         Slices that were asked for and are not annotated.
     cleared
         Slices that were not asked for and hold nothing but background, which nobody has confirmed;
-        they are not in it.
+        they are not annotated in the data set.
     """
 
     asked: tuple[int, ...]
@@ -85,7 +85,7 @@ class Imported:
     parts
         Their training and validation cases.
     left_out
-        Slices asked for that are not in it, by case ID.
+        Slices that were asked for and are not annotated in it, by case ID.
     """
 
     folder: Path | None
@@ -98,7 +98,7 @@ class Imported:
 def import_campaign(
     paths: NnUNetPaths,
     campaign: Campaign,
-    progress: Progress,
+    progress: CampaignProgress,
     answers: Answers,
     request: ImportRequest,
     num_processes: int = 1,
@@ -331,7 +331,7 @@ def _write_case(
 def imported_label(
     label: np.ndarray, axis: int, case: ImportedCase, ignore_label: int
 ) -> np.ndarray:
-    """Keep what was taken of a label.
+    """Make the label of the data set: ignore on all slices but those that are imported.
 
     On slices that were not asked for, what is not painted is background, unless some background
     was painted: then ``ignore`` stays where it is.
@@ -343,7 +343,7 @@ def imported_label(
     axis
         Slice axis.
     case
-        Slices that were taken.
+        Slices that are imported.
     ignore_label
         Value of all other voxels.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
 from nnunet_sparse.campaign.import_campaign import Imported, import_campaign
-from nnunet_sparse.campaign.import_request import DEFAULT_VAL, Extra, ImportRequest
+from nnunet_sparse.campaign.import_request import DEFAULT_VALIDATION, Extra, ImportRequest
 from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
 from nnunet_sparse.campaign.progress import find_progress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--val",
         type=float,
-        default=DEFAULT_VAL,
+        default=DEFAULT_VALIDATION,
         metavar="N",
         help="annotated volumes to validate on: a number, or a share below 1 (default: "
         "%(default)s); volumes of earlier imports stay what they were",

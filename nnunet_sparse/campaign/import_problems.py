@@ -1,11 +1,11 @@
-"""For what a campaign is not imported: annotation that is wrong, and annotation that is missing."""
+"""Reasons not to import a campaign: annotation that is wrong, and annotation that is missing."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunet_sparse.campaign.import_request import ImportRequest
-from nnunet_sparse.campaign.progress import CaseProgress, Progress
+from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
 from nnunet_sparse.system.errors import SparseError
 
 logger = logging.getLogger(__name__)
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ImportProblem:
-    """A reason for which a campaign is not imported.
+    """A reason not to import a campaign.
 
     Attributes
     ----------
@@ -27,8 +27,16 @@ class ImportProblem:
     is_missing: bool = False
 
 
-def import_problems(progress: Progress, request: ImportRequest) -> list[ImportProblem]:
-    """Everything for which a campaign is not imported, with file and reason."""
+def import_problems(progress: CampaignProgress, request: ImportRequest) -> list[ImportProblem]:
+    """Find all reasons not to import a campaign, by case.
+
+    Parameters
+    ----------
+    progress
+        Its annotations.
+    request
+        What is to be imported.
+    """
     problems = list[ImportProblem]()
     for case_id, case in progress.cases.items():
         if case.problem is not None and not case.is_missing:
@@ -45,7 +53,7 @@ def import_problems(progress: Progress, request: ImportRequest) -> list[ImportPr
 
 
 def _wrong_slices(case: CaseProgress, request: ImportRequest) -> list[ImportProblem]:
-    """What is annotated, but should not be."""
+    """Slices that are annotated and should not be."""
     states, problems = case.states, []
     if states.contradictory:
         problems.append(
@@ -66,7 +74,7 @@ def _wrong_slices(case: CaseProgress, request: ImportRequest) -> list[ImportProb
 
 
 def _missing_slices(case: CaseProgress) -> list[ImportProblem]:
-    """What was asked for, but is not annotated."""
+    """Slices that were asked for and are not annotated."""
     states = case.states
     kinds = (
         (states.todo, "as prefilled, without an object"),
@@ -79,12 +87,12 @@ def _missing_slices(case: CaseProgress) -> list[ImportProblem]:
 
 
 def refuse_problems(problems: Sequence[ImportProblem]) -> None:
-    """Tell all problems, a line each, and stop.
+    """Log all problems, a line each, and raise the first one.
 
     Raises
     ------
     SparseError
-        With the only problem, or the first one, if there are any.
+        If there is a problem.
     """
     if not problems:
         return

@@ -6,7 +6,7 @@ from typing import Literal
 
 from nnunet_sparse.data.folds import DEFAULT_REPEATS
 
-DEFAULT_VAL = 0.2
+DEFAULT_VALIDATION = 0.2
 Extra = Literal["refuse", "accept", "drop"]
 """What becomes of annotation on slices that were not asked for."""
 
@@ -41,7 +41,7 @@ class ImportRequest:
     dataset_id: int | None = None
     partial: bool = False
     extra: Extra = "refuse"
-    val: float = DEFAULT_VAL
+    val: float = DEFAULT_VALIDATION
     seed: int = 0
     repeats: int = DEFAULT_REPEATS
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Working in the folder of a campaign: one command at a time, on rounds that are complete."""
+"""Opening a campaign: under a lock, and after rounds that a killed call left are completed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,15 @@ def campaign_lock(folder: Path) -> Iterator[None]:
 
 
 def open_campaign(folder: Path, num_processes: int) -> Campaign:
-    """Read a campaign, and finish what a killed call has left; to be done under its lock."""
+    """Read a campaign, and complete the rounds that a killed call has left.
+
+    The caller holds the lock of :func:`campaign_lock`.
+
+    Raises
+    ------
+    SparseError
+        If the folder holds no campaign, or an image of it is gone.
+    """
     campaign = Campaign.read(folder)
     check_images(campaign)
     return campaign if campaign.is_complete else finish_round(campaign, num_processes)

@@ -1,4 +1,4 @@
-"""The label of a case on which nobody has worked."""
+"""The label of a case as a campaign hands it out."""
 
 import numpy as np
 
@@ -7,7 +7,13 @@ from nnunet_sparse.data.geometry import read_geometry
 
 
 def prefilled_label(campaign: Campaign, case_id: str) -> np.ndarray:
-    """Label of a case on which nobody has worked: (z, y, x), background on the slices asked for."""
+    """Make the label that annotators begin with.
+
+    Returns
+    -------
+    np.ndarray, shape (z, y, x), unsigned integers
+        Background on the slices that are asked for, ignore elsewhere.
+    """
     shape = read_geometry(campaign.image_files(case_id)[0], campaign.images.reader()).shape
     ignore = campaign.ignore_label
     label = np.full(shape, ignore, np.min_scalar_type(ignore))

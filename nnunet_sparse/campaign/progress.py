@@ -28,7 +28,7 @@ class CaseProgress:
     problem
         Why the annotation cannot be used, with the file; None if it can.
     files
-        What was read, or is to be; None if there is nothing, or it is not clear what.
+        Its annotation; None if there is none, or if several files contradict each other.
     is_missing
         Whether there is no annotation.
     """
@@ -46,8 +46,8 @@ class CaseProgress:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """State of every case with slices that were asked for, or with an annotation; and what is left.
+class CampaignProgress:
+    """How far the annotation of every case has come that is to be annotated, or is.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Progress:
     unknown
         Files among the annotations that belong to no case.
     unusable
-        Why others cannot be used, by file.
+        Files of which it cannot be told to which case they belong, with the reason.
     """
 
     cases: dict[str, CaseProgress]
@@ -68,7 +68,7 @@ class Progress:
         """Slices of each case."""
         return {case_id: case.states for case_id, case in self.cases.items()}
 
-    def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "Progress":
+    def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "CampaignProgress":
         """The same, after slices that are as prefilled were confirmed to show no object."""
         cases = {
             case_id: replace(case, states=case.states.with_confirmed(slices.get(case_id, ())))
@@ -82,8 +82,8 @@ def read_progress(
     confirmed: Mapping[str, frozenset[int]],
     folder: Path | None,
     num_processes: int,
-) -> Progress:
-    """Read all annotations; those that cannot be used are told, not raised.
+) -> CampaignProgress:
+    """Read all annotations; what is wrong with one of them is part of the result, not an error.
 
     Parameters
     ----------
@@ -111,7 +111,9 @@ def read_progress(
     where = folder or campaign.label_folder
     work = partial(_look_at, campaign=campaign, folder=where)
     read = map_cases(work, jobs, num_processes, "Reading annotations")
-    return Progress(dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable)
+    return CampaignProgress(
+        dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable
+    )
 
 
 def find_progress(
@@ -119,8 +121,8 @@ def find_progress(
     folder: Path | None,
     texts: Sequence[str] | None,
     num_processes: int,
-) -> tuple[Answers, Progress]:
-    """What people have written into the worklist, and what the annotations hold.
+) -> tuple[Answers, CampaignProgress]:
+    """Read the worklist and all annotations.
 
     Parameters
     ----------
@@ -129,9 +131,21 @@ def find_progress(
     folder
         Where the annotations are; None for the campaign's own.
     texts
-        What a command line confirms to show no object; None for nothing.
+        Values of ``--confirm_empty``, as :func:`parse_confirmed` takes them; None without it.
     num_processes
         Number of processes.
+
+    Returns
+    -------
+    answers : Answers
+        What people have written into the worklist, with the slices that ``texts`` confirms.
+    progress : CampaignProgress
+        State of all cases, in which these slices count as confirmed.
+
+    Raises
+    ------
+    SparseError
+        If the worklist or the folder cannot be read, or ``texts`` confirm what cannot be confirmed.
     """
     answers = read_worklist(campaign)
     progress = read_progress(
@@ -144,14 +158,14 @@ def find_progress(
 
 
 def _confirmed_in_worklist(campaign: Campaign, answers: Answers) -> dict[str, frozenset[int]]:
-    """Slices that were confirmed to show no object in the worklist, by case ID."""
+    """Slices by case ID that the worklist confirms to show no object."""
     return {case_id: answers.confirmed(case_id) for case_id in campaign.asked_cases}
 
 
 def parse_confirmed(
-    campaign: Campaign, texts: Sequence[str], progress: Progress
+    campaign: Campaign, texts: Sequence[str], progress: CampaignProgress
 ) -> dict[str, frozenset[int]]:
-    """Slices that a command line confirms to show no object.
+    """Read which slices ``--confirm_empty`` confirms to show no object.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nnunet_sparse.campaign.progress import Progress
+from nnunet_sparse.campaign.progress import CampaignProgress
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers
 
@@ -12,7 +12,7 @@ _TEXTS = frozenset({"case", "state"})
 _STATES = ("todo", "touched", "done", "confirmed empty")
 
 
-def status_table(answers: Answers, progress: Progress) -> str:
+def progress_table(answers: Answers, progress: CampaignProgress) -> str:
     """A line for each case, the sums, and what is wrong.
 
     ``done`` counts slices with an object (or partly unknown), ``empty`` those that were confirmed
@@ -54,13 +54,13 @@ def _aligned(row: Mapping[str, str], widths: Mapping[str, int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _volumes(progress: Progress) -> str:
+def _volumes(progress: CampaignProgress) -> str:
     summaries = [case.states.summary for case in progress.cases.values()]
     counts = [f"{summaries.count(state)} {state}" for state in _STATES]
     return f"volumes:  {len(summaries)}: {', '.join(counts)}"
 
 
-def _slices(progress: Progress) -> str:
+def _slices(progress: CampaignProgress) -> str:
     states = list(progress.states.values())
     done = sum(len(s.done) + len(s.contradictory) for s in states)
     empty = sum(len(s.empty) for s in states)
@@ -70,7 +70,7 @@ def _slices(progress: Progress) -> str:
     return text + (f"; {extra} annotated that were not asked for" if extra else "")
 
 
-def _time(progress: Progress, answers: Answers) -> str | None:
+def _time(progress: CampaignProgress, answers: Answers) -> str | None:
     """Time spent, and time left at the same pace."""
     timed = sum(answers.num_timed(case_id) for case_id in progress.cases)
     if not timed:
@@ -83,7 +83,7 @@ def _time(progress: Progress, answers: Answers) -> str | None:
     )
 
 
-def _details(progress: Progress) -> list[str]:
+def _details(progress: CampaignProgress) -> list[str]:
     """What a person should look at."""
     lines = []
     for case_id, case in progress.cases.items():

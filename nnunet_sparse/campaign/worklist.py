@@ -13,7 +13,7 @@ import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates
-from nnunet_sparse.campaign.spreadsheet import parse_table
+from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.geometry import PLANES, RAS_TO_LPS, Geometry, read_geometry
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
@@ -57,13 +57,13 @@ class Answers:
     Attributes
     ----------
     columns
-        All columns of theirs by the line's case and slice.
+        Texts by column, of the columns that people write into, by case and slice of the line.
     names
         Names of these columns, in order.
     delimiter
-        What separates the columns: spreadsheets change it.
+        What separates the columns; spreadsheets may have changed it.
     fresh
-        Slices by case ID that a command has confirmed, in addition to the file.
+        Slices by case ID that a command has confirmed and the file does not have yet.
     """
 
     columns: Mapping[SliceKey, Mapping[str, str]] = field(default_factory=dict)
@@ -235,7 +235,7 @@ def slice_positions(geometry: Geometry, axis: int) -> np.ndarray:
 
 
 def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
-    table = parse_table(content, file, surplus="note")
+    table = parse_spreadsheet(content, file, surplus="note")
     if missing := {"case", "slice"} - set(table.names):
         raise SparseError(f"{file} lacks the column {min(missing)}")
     order = enumerate(work_order(campaign), 1)
@@ -258,9 +258,10 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
 def _key(
     row: Mapping[str, str], lines: Mapping[str, SliceKey], cases: Iterable[str], where: str
 ) -> SliceKey:
-    """Case and slice of a row, of which a spreadsheet may have taken ``007`` for the number 7.
+    """Case and slice of a row.
 
-    What it was is told by the line that had its order, or by the names of the cases.
+    A spreadsheet may have made the number 7 of the case ID ``007``. The ID is restored from the
+    line with the same order, or from the only case with that number.
     """
     case_id, number = row["case"].strip(), row["slice"].strip()
     try:

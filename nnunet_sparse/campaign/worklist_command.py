@@ -15,8 +15,8 @@ from nnunet_sparse.campaign.make_campaign import (
 )
 from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
 from nnunet_sparse.campaign.prefill import check_extendable
-from nnunet_sparse.campaign.progress import Progress, find_progress
-from nnunet_sparse.campaign.progress_table import status_table
+from nnunet_sparse.campaign.progress import CampaignProgress, find_progress
+from nnunet_sparse.campaign.progress_table import progress_table
 from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
 from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
@@ -180,7 +180,7 @@ def _status(args: argparse.Namespace) -> None:
             campaign, args.annotations, args.confirm_empty, args.num_processes
         )
         write_worklist(campaign, answers, progress.states)
-    print(status_table(answers, progress))
+    print(progress_table(answers, progress))
 
 
 def _extend(args: argparse.Namespace) -> None:
@@ -210,7 +210,7 @@ def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) ->
     return extend_campaign(campaign, variant, progress.states, args.device, args.num_processes)
 
 
-def _refuse_unreadable(progress: Progress) -> None:
+def _refuse_unreadable(progress: CampaignProgress) -> None:
     """More slices can only be asked for where it is known what is annotated."""
     unreadable = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
     unreadable += progress.unusable.values()
