@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from nnunet_sparse.phantoms import TASKS, make_case
+from nnunet_sparse.phantoms import PHANTOM_TASKS, make_case
 
 NUM_CASES = 6
 CT_WINDOW = (-150, 250)
@@ -17,9 +17,9 @@ CT_WINDOW = (-150, 250)
 
 def draw(output: Path) -> None:
     """Draw the slice with most foreground of every case, outlined by its labels."""
-    figure = Figure(figsize=(2 * NUM_CASES, 2 * len(TASKS)), layout="constrained")
-    grid = figure.subplots(len(TASKS), NUM_CASES)
-    for row, (name, task) in zip(grid, TASKS.items(), strict=True):
+    figure = Figure(figsize=(2 * NUM_CASES, 2 * len(PHANTOM_TASKS)), layout="constrained")
+    grid = figure.subplots(len(PHANTOM_TASKS), NUM_CASES)
+    for row, (name, task) in zip(grid, PHANTOM_TASKS.items(), strict=True):
         for number, axes in enumerate(row):
             case = make_case(name, seed=0, case=number)
             z = int(np.argmax((case.label > 0).sum(axis=(1, 2))))

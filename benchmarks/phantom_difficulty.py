@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import nn
 
-from nnunet_sparse.phantoms import TASKS, make_case
+from nnunet_sparse.phantoms import PHANTOM_TASKS, make_case
 from nnunet_sparse.system.atomic import write_json, write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
@@ -88,7 +88,7 @@ def load(setup: Setup) -> tuple[Volumes, Volumes]:
         ]
         for start, count in ((0, setup.num_train), (_TEST_CASES_FROM, setup.num_test))
     )
-    is_ct = TASKS[setup.task].channel_name == "CT"
+    is_ct = PHANTOM_TASKS[setup.task].channel_name == "CT"
     foreground = np.concatenate([case.image[case.label > 0] for case in train])
     low, high = (float(p) for p in np.percentile(foreground, [0.5, 99.5]))
     mean, std = float(foreground.mean()), float(foreground.std())
@@ -171,13 +171,13 @@ def train_network(setup: Setup, data: Volumes, annotated: np.ndarray) -> nn.Modu
     """Train on the annotated slices; a third of each batch shows a random foreground label."""
     torch.manual_seed(setup.seed)
     rng = np.random.default_rng([setup.seed, 2])
-    network = build_network(setup.features, len(TASKS[setup.task].labels))
+    network = build_network(setup.features, len(PHANTOM_TASKS[setup.task].labels))
     network = network.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
     optimizer = torch.optim.AdamW(network.parameters(), lr=setup.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, setup.num_iterations)
     volume, index = torch.from_numpy(annotated.T)
     images, labels = data.images[volume, index], data.labels[volume, index]
-    values = [v for v in TASKS[setup.task].labels.values() if v and (labels == v).any()]
+    values = [v for v in PHANTOM_TASKS[setup.task].labels.values() if v and (labels == v).any()]
     shown = [np.flatnonzero((labels == v).any(2).any(1).numpy()) for v in values]
     num_shown = setup.batch_size // 3 if shown else 0
     for _ in range(setup.num_iterations):
@@ -215,7 +215,7 @@ def compare(setup: Setup) -> Row:
     for density in (setup.density, 1.0):
         annotated = annotated_slices((num_volumes, num_slices), density, setup.seed)
         network = train_network(setup, train, annotated)
-        scores.append(batched_iou(network, test, TASKS[setup.task].labels))
+        scores.append(batched_iou(network, test, PHANTOM_TASKS[setup.task].labels))
         logger.info(
             "%s, seed %d, %d slices: %s", setup.task, setup.seed, len(annotated), scores[-1]
         )
@@ -247,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Compare training on 2 % and on all slices of the phantoms.",
         "phantom_difficulty --output phantom_difficulty.md",
     )
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=PHANTOM_TASKS, default=list(PHANTOM_TASKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--density", type=float, default=Setup.density)
     parser.add_argument("--num_train", type=positive_int, default=Setup.num_train)

@@ -40,9 +40,9 @@ from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_selector_options,
     add_volume_fraction_option,
+    variant_of,
 )
-from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
+from nnunet_sparse.selectors import selector_class, selector_names
 from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -118,20 +118,7 @@ def _run(args: argparse.Namespace) -> None:
         print("\n".join(_selector_lines()))
         return
     # what is wrong whatever the base is, before a phantom is made
-    variant = Variant(
-        rho=args.rho,
-        slices_per_volume=args.slices_per_volume,
-        budget=args.budget,
-        s=args.s,
-        selector=args.selector,
-        parameters=parse_parameters(args.selector, args.parameters),
-        scope=args.scope,
-        min_per_volume=args.min_per_volume,
-        positive_weight=args.positive_weight,
-        seed=args.seed,
-        mae=args.mae,
-        mae_seed=args.mae_seed,
-    )
+    variant = variant_of(args)
     check_axis(args.axis)
     interpolation = None
     if args.interpolate:

@@ -25,7 +25,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     new_dataset,
     recover_datasets,
 )
-from nnunet_sparse.phantoms import TASKS, PhantomCase, make_case
+from nnunet_sparse.phantoms import PHANTOM_TASKS, PhantomCase, make_case
 from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
 from nnunet_sparse.system.atomic import atomic_path, write_json
 from nnunet_sparse.system.command import (
@@ -205,7 +205,7 @@ def _read_parameters(folder: Path) -> dict[str, Any] | None:
 
 
 def _dataset_json(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    task = TASKS[parameters["task"]]
+    task = PHANTOM_TASKS[parameters["task"]]
     roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
     return {
         "name": name,
@@ -298,7 +298,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "task",
         nargs="?",
         default="lesion",
-        help=f"what it shows: {', '.join(TASKS)} (default: %(default)s)",
+        help=f"what it shows: {', '.join(PHANTOM_TASKS)} (default: %(default)s)",
     )
     add_dataset_id_option(parser)
     parser.add_argument("--name", help="name after the ID (default: PhantomLesion and so on)")

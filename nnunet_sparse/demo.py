@@ -14,7 +14,7 @@ from typing import Any
 from nnunet_sparse.data.dataset_name import names_with_suffix
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.evaluation.score_table import format_table
-from nnunet_sparse.phantoms import TASKS
+from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import best_device
@@ -51,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--output", type=Path, default=Path("nnsparse_demo"), help="folder (default: %(default)s)"
     )
     parser.add_argument(
-        "--task", choices=sorted(TASKS), default="lesion", help="phantom (default: %(default)s)"
+        "--task",
+        choices=sorted(PHANTOM_TASKS),
+        default="lesion",
+        help="phantom (default: %(default)s)",
     )
     parser.add_argument(
         "--rho",

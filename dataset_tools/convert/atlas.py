@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nnunet_sparse.data.geometry import check_same_voxels, geometry_of
 from nnunet_sparse.data.itk_volumes import (
-    check_file,
     orientation_of,
     oriented,
     placed_like,
@@ -19,7 +18,7 @@ from nnunet_sparse.data.itk_volumes import (
     to_label,
 )
 from nnunet_sparse.dataset_tools.convert.source_cases import (
-    Found,
+    FoundCases,
     LabelledVolume,
     SourceCase,
     by_name,
@@ -35,7 +34,9 @@ _TEST_FOLDER = re.compile(r"test(ing)?", re.IGNORECASE)
 _VALUES = frozenset({0, 1})
 
 
-def find_atlas(folder: Path, skip_incomplete: bool = False, exclude: Iterable[str] = ()) -> Found:
+def find_atlas(
+    folder: Path, skip_incomplete: bool = False, exclude: Iterable[str] = ()
+) -> FoundCases:
     """List the sessions with image and mask.
 
     Parameters
@@ -70,15 +71,8 @@ def find_atlas(folder: Path, skip_incomplete: bool = False, exclude: Iterable[st
         )
     without_mask = {name: why for name, why in testing.items() if name not in masks}
     images = {name: path for name, path in images.items() if name not in without_mask}
-    names, left_out = pair(images, masks, "lesion mask", skip_incomplete, exclude)
-    cases = {n: SourceCase(n, patients[n], images[n], (masks[n],)) for n in names}
-    return Found(cases, left_out | without_mask)
-
-
-def check_atlas(case: SourceCase) -> None:
-    """Refuse damaged files, without reading voxels."""
-    for file in (case.image, *case.labels):
-        check_file(file)
+    found = pair(images, masks, "lesion mask", skip_incomplete, exclude, patients)
+    return FoundCases(found.cases, found.left_out | without_mask)
 
 
 def read_atlas(case: SourceCase) -> LabelledVolume:

@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from nnunet_sparse.dataset_tools.convert.conversion_record import (
     write_report,
 )
 from nnunet_sparse.dataset_tools.convert.paper_split import split_by_patient
-from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
+from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
 from nnunet_sparse.dataset_tools.convert.resample import (
     resample_image,
     resample_label,
     voxels_outside,
 )
-from nnunet_sparse.dataset_tools.convert.source_cases import Found, LabelledVolume, SourceCase
+from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases, LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import (
     Size,
     TargetGrid,
@@ -61,7 +61,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Voxels:
-    """Wanted voxels, (z, y, x); None keeps the source's."""
+    """Spacing and size that converted volumes are to have, (z, y, x)."""
 
     spacing_mm: Triple
     size: Size
@@ -89,7 +89,7 @@ class Converted:
     cases: dict[str, Record]
 
 
-def split_of(task: Task, found: Found, seed: int) -> Split:
+def split_of(task: PublishedTask, found: FoundCases, seed: int) -> Split:
     """Split with the paper's sizes, or in its proportions if there are more or fewer cases.
 
     Raises
@@ -111,7 +111,7 @@ def split_of(task: Task, found: Found, seed: int) -> Split:
     return split_by_patient(patients, sizes, seed)
 
 
-def check_sources(key: str, found: Found, num_processes: int) -> None:
+def check_sources(key: str, found: FoundCases, num_processes: int) -> None:
     """Refuse damaged source files before anything is written.
 
     Raises
@@ -119,14 +119,15 @@ def check_sources(key: str, found: Found, num_processes: int) -> None:
     SparseError
         With the name of the first such file.
     """
-    map_cases(TASKS[key].check, found.cases, num_processes, f"Checking {TASKS[key].name}")
+    task = PUBLISHED_TASKS[key]
+    map_cases(task.check, found.cases, num_processes, f"Checking {task.name}")
 
 
 def convert(
     paths: NnUNetPaths,
     key: str,
     root: Path,
-    found: Found,
+    found: FoundCases,
     voxels: Voxels | None,
     *,
     dataset_id: int | None = None,
@@ -142,7 +143,7 @@ def convert(
     paths
         nnU-Net's folders; missing ones are created.
     key
-        Task, one of ``TASKS``.
+        Task, a key of ``PUBLISHED_TASKS``.
     root
         Folder of the source, to which recorded paths are relative.
     found
@@ -164,7 +165,7 @@ def convert(
         If a source file is damaged or holds what the task does not have, a label would vanish, the
         ID is taken, or the name is taken by something else.
     """
-    task, name = TASKS[key], TASKS[key].name if name is None else name
+    task, name = PUBLISHED_TASKS[key], PUBLISHED_TASKS[key].name if name is None else name
     check_suffix(name)
     check_range(dataset_id)
     split = split_of(task, found, seed)
@@ -199,7 +200,7 @@ def convert(
     return Converted(paths.raw / full_name, True, split, records)
 
 
-def _parameters(key: str, voxels: Voxels | None, seed: int, found: Found) -> dict[str, Any]:
+def _parameters(key: str, voxels: Voxels | None, seed: int, found: FoundCases) -> dict[str, Any]:
     return {
         "version": _VERSION,
         "task": key,
@@ -217,7 +218,7 @@ def _same(folder: Path, parameters: Mapping[str, Any], split: Split) -> Converte
             f"{folder} exists with other content; give another --name, or --overwrite to replace a "
             "converted data set"
         )
-    report = json.loads((folder / "conversion.json").read_text(encoding="utf-8"))
+    report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     return Converted(folder, False, split, report["cases"])
 
 
@@ -233,7 +234,7 @@ def _check_split(paths: NnUNetPaths, full_name: str, split: Split) -> None:
         )
 
 
-def _dataset_json(task: Task, name: str, split: Split) -> dict[str, Any]:
+def _dataset_json(task: PublishedTask, name: str, split: Split) -> dict[str, Any]:
     roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
     return {
         "name": name,
@@ -251,12 +252,12 @@ def _dataset_json(task: Task, name: str, split: Split) -> dict[str, Any]:
 
 def _convert_cases(
     folder: Path,
-    work: Any,
+    work: Callable[[tuple[Path, str, SourceCase]], Record],
     split: Split,
-    found: Found,
+    found: FoundCases,
     num_processes: int,
 ) -> dict[str, Record]:
-    """Records of all cases, converted or found finished."""
+    """Convert the cases that a killed call has not finished, and collect the records of all."""
     for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", _RECORDS):
         (folder / sub).mkdir(exist_ok=True)
     parts = {case_id: part for part in ("train", "val", "test") for case_id in getattr(split, part)}
@@ -276,7 +277,7 @@ def _convert_case(
         done = json.loads(file.read_text(encoding="utf-8"))
         if done["sources"] == state:
             return dict(done["record"])
-    task = TASKS[key]
+    task = PUBLISHED_TASKS[key]
     volume = task.read(case)
     grid = _grid(volume, voxels)
     lost = voxels_outside(sitk.GetArrayViewFromImage(volume.keep), volume.keep, grid)
@@ -302,8 +303,8 @@ def _grid(volume: LabelledVolume, voxels: Voxels | None) -> TargetGrid:
     return target_grid(volume.image, keep, voxels.spacing_mm, voxels.size)
 
 
-def _padding(task: Task, image: sitk.Image) -> float:
-    """The task's padding, as far as the type of the image can hold it."""
+def _padding(task: PublishedTask, image: sitk.Image) -> float:
+    """Intensity outside the source; at least the smallest one that the image's type can hold."""
     dtype = sitk.GetArrayViewFromImage(image).dtype
     return max(task.padding, float(np.iinfo(dtype).min)) if dtype.kind in "iu" else task.padding
 
@@ -318,8 +319,8 @@ def _check_labels(case: SourceCase, record: Record) -> None:
             )
 
 
-def _state_of(case: SourceCase) -> list[list[Any]]:
-    """Size and time of every source file, by which a changed one is noticed."""
+def _state_of(case: SourceCase) -> list[list[str | int]]:
+    """Name, size in bytes and time in ns of every source file; a file that changes has others."""
     files = sorted(case.image.iterdir()) if case.image.is_dir() else [case.image]
     stats = [(path.name, path.stat()) for path in (*files, *case.labels)]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

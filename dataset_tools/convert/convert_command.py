@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option
 from nnunet_sparse.dataset_tools.convert.atlas import find_atlas
+from nnunet_sparse.dataset_tools.convert.conversion_record import TABLE_FILE
 from nnunet_sparse.dataset_tools.convert.convert import (
     Converted,
     Voxels,
@@ -16,8 +17,8 @@ from nnunet_sparse.dataset_tools.convert.convert import (
 )
 from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
 from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
-from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS, Task
-from nnunet_sparse.dataset_tools.convert.source_cases import Found
+from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
+from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
@@ -31,13 +32,17 @@ from nnunet_sparse.system.paths import configured_or_default_paths
 
 def main_lits17(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_lits17``."""
-    parser = _parser("lits17", "LiTS17 (liver and tumour in CT)", "LiTS17", TASKS["lits17"])
+    parser = _parser(
+        "lits17", "LiTS17 (liver and tumour in CT)", "LiTS17", PUBLISHED_TASKS["lits17"]
+    )
     return run_command(parser, _run_lits17, argv)
 
 
 def main_atlas(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_atlas``."""
-    parser = _parser("atlas", "ATLAS R2.0 (stroke lesions in T1)", "ATLAS_2", TASKS["atlas"])
+    parser = _parser(
+        "atlas", "ATLAS R2.0 (stroke lesions in T1)", "ATLAS_2", PUBLISHED_TASKS["atlas"]
+    )
     return run_command(parser, _run_atlas, argv)
 
 
@@ -47,7 +52,7 @@ def main_dbc(argv: Sequence[str] | None = None) -> int:
         "dbc",
         "Duke-Breast-Cancer-MRI with its 3D masks (breast and fibroglandular tissue)",
         "manifest/Duke-Breast-Cancer-MRI --masks Segmentation_Masks_NRRD",
-        TASKS["dbc_breast"],
+        PUBLISHED_TASKS["dbc_breast"],
     )
     parser.add_argument(
         "--task",
@@ -68,7 +73,7 @@ def main_dbc(argv: Sequence[str] | None = None) -> int:
     return run_command(parser, _run_dbc, argv)
 
 
-def _parser(command: str, what: str, example: str, task: Task) -> CommandParser:
+def _parser(command: str, what: str, example: str, task: PublishedTask) -> CommandParser:
     prog = f"nnsparse_convert_{command}"
     parser = CommandParser(
         prog,
@@ -140,7 +145,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _voxels(args: argparse.Namespace, task: Task) -> Voxels | None:
+def _voxels(args: argparse.Namespace, task: PublishedTask) -> Voxels | None:
     if args.native and (args.spacing or args.size):
         raise SparseError("--native keeps the voxels; leave out --spacing and --size")
     if args.native:
@@ -152,8 +157,8 @@ def _voxels(args: argparse.Namespace, task: Task) -> Voxels | None:
     return Voxels((z, y, x), (depth, height, width))
 
 
-def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: Found) -> None:
-    wanted = {key: _voxels(args, TASKS[key]) for key in keys}
+def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: FoundCases) -> None:
+    wanted = {key: _voxels(args, PUBLISHED_TASKS[key]) for key in keys}
     if args.dry_run:
         _show(args, keys, found)
         return
@@ -174,19 +179,19 @@ def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: Found
         _print_result(made, found)
 
 
-def _show(args: argparse.Namespace, keys: Sequence[str], found: Found) -> None:
+def _show(args: argparse.Namespace, keys: Sequence[str], found: FoundCases) -> None:
     """Say what would be made, after checking the files."""
     for key in keys:
-        split = split_of(TASKS[key], found, args.seed)
+        split = split_of(PUBLISHED_TASKS[key], found, args.seed)
         check_sources(key, found, args.num_processes)
-        print(f"would make: DatasetXXX_{args.name or TASKS[key].name}")
+        print(f"would make: DatasetXXX_{args.name or PUBLISHED_TASKS[key].name}")
         print(f"cases:      {len(split.train)} train, {len(split.val)} val, {len(split.test)} test")
     for case in found.cases.values():
         print(f"  {case.case_id}: {case.image}")
     _print_left_out(found)
 
 
-def _print_result(made: Converted, found: Found) -> None:
+def _print_result(made: Converted, found: FoundCases) -> None:
     split, records = made.split, made.cases.values()
     print(f"{'made' if made.created else 'exists'}: {made.folder}")
     print(f"  cases: {len(split.train)} train, {len(split.val)} val, {len(split.test)} test")
@@ -199,10 +204,10 @@ def _print_result(made: Converted, found: Found) -> None:
     ):
         if count:
             print(f"  {count} {text}")
-    print(f"  details: {made.folder / 'conversion.csv'}")
+    print(f"  details: {made.folder / TABLE_FILE}")
     _print_left_out(found)
 
 
-def _print_left_out(found: Found) -> None:
+def _print_left_out(found: FoundCases) -> None:
     for name, why in found.left_out.items():
         print(f"  left out: {name}: {why}")

@@ -30,7 +30,7 @@ from nnunet_sparse.data.itk_volumes import (
 )
 from nnunet_sparse.data.slicer_segments import read_segment, read_union
 from nnunet_sparse.dataset_tools.convert.source_cases import (
-    Found,
+    FoundCases,
     LabelledVolume,
     SourceCase,
     exclusions,
@@ -51,7 +51,7 @@ def find_dbc(
     masks: Path | None = None,
     mapping: Path | None = None,
     exclude: Iterable[str] = (),
-) -> Found:
+) -> FoundCases:
     """List the patients that have masks, with the series before contrast.
 
     Parameters
@@ -94,7 +94,7 @@ def find_dbc(
         cases[patient] = SourceCase(patient, patient, chosen.folder, files)
     if not cases:
         raise SparseError(f"{folder}: no patient has images and both masks")
-    return Found(cases, left_out)
+    return FoundCases(cases, left_out)
 
 
 def before_contrast(
@@ -178,17 +178,29 @@ def check_dbc(case: SourceCase) -> None:
 
 
 def read_dbc_breast(case: SourceCase) -> LabelledVolume:
-    """Read the series and the breast's mask; see :func:`_read`."""
+    """Read the series before contrast and the breast's mask.
+
+    Raises
+    ------
+    SparseError
+        If a file is damaged, or a segment is missing or lies outside the image.
+    """
     return _read(case, tissue=False)
 
 
 def read_dbc_fgt(case: SourceCase) -> LabelledVolume:
-    """Read the series and the fibroglandular tissue's mask; see :func:`_read`."""
+    """Read the series before contrast and the fibroglandular tissue's mask.
+
+    Raises
+    ------
+    SparseError
+        If a file is damaged, or a segment is missing or lies outside the image.
+    """
     return _read(case, tissue=True)
 
 
 def _read(case: SourceCase, tissue: bool) -> LabelledVolume:
-    """Image and one of the masks; both are to be kept, so that both tasks have the same images."""
+    """Read the image and one mask; both masks are kept whole, so that both tasks share images."""
     breast_file, tissue_file = case.labels
     stored = read_dicom(case.image)
     image = oriented(stored)

@@ -11,7 +11,6 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_sparse.data.itk_volumes import (
-    check_file,
     orientation_of,
     oriented,
     placed_like,
@@ -21,7 +20,7 @@ from nnunet_sparse.data.itk_volumes import (
     to_label,
 )
 from nnunet_sparse.dataset_tools.convert.source_cases import (
-    Found,
+    FoundCases,
     LabelledVolume,
     SourceCase,
     by_name,
@@ -33,7 +32,9 @@ _FILE = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 _VALUES = frozenset({0, 1, 2})
 
 
-def find_lits17(folder: Path, skip_incomplete: bool = False, exclude: Iterable[str] = ()) -> Found:
+def find_lits17(
+    folder: Path, skip_incomplete: bool = False, exclude: Iterable[str] = ()
+) -> FoundCases:
     """List the volumes with their segmentations.
 
     Parameters
@@ -57,15 +58,7 @@ def find_lits17(folder: Path, skip_incomplete: bool = False, exclude: Iterable[s
     if not files["volume"]:
         raise SparseError(f"{folder} holds no volume-N.nii or volume-N.nii.gz, as LiTS17 has them")
     volumes, labels = by_name(files["volume"]), by_name(files["segmentation"])
-    names, left_out = pair(volumes, labels, "segmentation", skip_incomplete, exclude)
-    cases = {n: SourceCase(n, n, volumes[n], (labels[n],)) for n in names}
-    return Found(cases, left_out)
-
-
-def check_lits17(case: SourceCase) -> None:
-    """Refuse damaged files, without reading voxels."""
-    for file in (case.image, *case.labels):
-        check_file(file)
+    return pair(volumes, labels, "segmentation", skip_incomplete, exclude)
 
 
 def read_lits17(case: SourceCase) -> LabelledVolume:

@@ -5,24 +5,24 @@ paper does not say how volumes were resampled, cropped or padded, nor which case
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nnunet_sparse.dataset_tools.convert.atlas import check_atlas, read_atlas
+from nnunet_sparse.dataset_tools.convert.atlas import read_atlas
 from nnunet_sparse.dataset_tools.convert.dbc import check_dbc, read_dbc_breast, read_dbc_fgt
-from nnunet_sparse.dataset_tools.convert.lits17 import check_lits17, read_lits17
+from nnunet_sparse.dataset_tools.convert.lits17 import read_lits17
 from nnunet_sparse.dataset_tools.convert.paper_split import SplitSizes
-from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase
+from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase, check_files
 from nnunet_sparse.dataset_tools.convert.target_grid import Size, Triple
 
 
 @dataclass(frozen=True)
-class Task:
+class PublishedTask:
     """One task of the paper.
 
     Attributes
     ----------
     name
-        Name of the data set after its ID.
+        Name of the data set after its ID, unless the user gives another one.
     description, licence, reference
         For ``dataset.json``.
     spacing_mm, size
@@ -34,14 +34,14 @@ class Task:
         its own mean and standard deviation.
     labels
         Label values by name.
-    context
-        Labels that are not the target (:mod:`nnunet_sparse.training.roles`).
-    padding
-        Intensity outside the source: air.
     check
         Refuses damaged files of a case without reading voxels.
     read
         Reads a case.
+    context
+        Names of labels that are not the target (:mod:`nnunet_sparse.training.roles`).
+    padding
+        Intensity of voxels outside the source, which is that of air.
     """
 
     name: str
@@ -53,18 +53,28 @@ class Task:
     split: SplitSizes
     channel_name: str
     labels: dict[str, int]
-    context: tuple[str, ...]
-    padding: float
     check: Callable[[SourceCase], None]
     read: Callable[[SourceCase], LabelledVolume]
+    context: tuple[str, ...] = ()
+    padding: float = 0.0
 
 
-_DUKE_LICENCE = "CC BY-NC 4.0 (see LICENSE in the download)"
-_DUKE_REFERENCE = "Saha et al. 2018, doi:10.7937/TCIA.e3sv-re93; masks: Lew et al. 2024"
-_DUKE_SPACING, _DUKE_SIZE = (1.0, 0.7, 0.7), (176, 496, 496)
+_DBC_BREAST = PublishedTask(
+    name="DBC_Breast",
+    description="Breast in T1-weighted MRI before contrast",
+    licence="CC BY-NC 4.0 (see LICENSE in the download)",
+    reference="Saha et al. 2018, doi:10.7937/TCIA.e3sv-re93; masks: Lew et al. 2024",
+    spacing_mm=(1.0, 0.7, 0.7),
+    size=(176, 496, 496),
+    split=SplitSizes(72, 8, 20),
+    channel_name="T1",
+    labels={"background": 0, "breast": 1},
+    check=check_dbc,
+    read=read_dbc_breast,
+)
 
-TASKS = {
-    "lits17": Task(
+PUBLISHED_TASKS = {
+    "lits17": PublishedTask(
         name="LiTS17",
         description="Liver and liver tumours in CT",
         licence="CC BY-NC-ND 4.0 (see the terms of the challenge)",
@@ -76,40 +86,18 @@ TASKS = {
         labels={"background": 0, "liver": 1, "tumour": 2},
         context=("liver",),
         padding=-1024.0,
-        check=check_lits17,
+        check=check_files,
         read=read_lits17,
     ),
-    "dbc_breast": Task(
-        name="DBC_Breast",
-        description="Breast in T1-weighted MRI before contrast",
-        licence=_DUKE_LICENCE,
-        reference=_DUKE_REFERENCE,
-        spacing_mm=_DUKE_SPACING,
-        size=_DUKE_SIZE,
-        split=SplitSizes(72, 8, 20),
-        channel_name="T1",
-        labels={"background": 0, "breast": 1},
-        context=(),
-        padding=0.0,
-        check=check_dbc,
-        read=read_dbc_breast,
-    ),
-    "dbc_fgt": Task(
+    "dbc_breast": _DBC_BREAST,
+    "dbc_fgt": replace(
+        _DBC_BREAST,
         name="DBC_FGT",
         description="Fibroglandular tissue in T1-weighted MRI before contrast",
-        licence=_DUKE_LICENCE,
-        reference=_DUKE_REFERENCE,
-        spacing_mm=_DUKE_SPACING,
-        size=_DUKE_SIZE,
-        split=SplitSizes(72, 8, 20),
-        channel_name="T1",
         labels={"background": 0, "FGT": 1},
-        context=(),
-        padding=0.0,
-        check=check_dbc,
         read=read_dbc_fgt,
     ),
-    "atlas": Task(
+    "atlas": PublishedTask(
         name="ATLAS",
         description="Stroke lesions in T1-weighted MRI, ATLAS R2.0",
         licence="by agreement with the publishers",
@@ -119,9 +107,7 @@ TASKS = {
         split=SplitSizes(500, 55, 100),
         channel_name="T1",
         labels={"background": 0, "lesion": 1},
-        context=(),
-        padding=0.0,
-        check=check_atlas,
+        check=check_files,
         read=read_atlas,
     ),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from nnunet_sparse.data.itk_volumes import check_file
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -18,7 +19,7 @@ class SourceCase:
     case_id
         ID of the case in the converted data set.
     patient
-        Whose volume it is; a patient is never divided between training and test.
+        ID of the patient; all cases of a patient are in the same part of the split.
     image
         One NIfTI file, or the folder of a DICOM series.
     labels
@@ -32,8 +33,16 @@ class SourceCase:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Cases of a published data set, sorted by ID, and why others are left out."""
+class FoundCases:
+    """What a published data set holds.
+
+    Attributes
+    ----------
+    cases
+        Cases with image and label, by ID, sorted.
+    left_out
+        Why others are left out, by ID.
+    """
 
     cases: dict[str, SourceCase]
     left_out: dict[str, str]
@@ -50,7 +59,7 @@ class LabelledVolume:
     label
         uint8 values of the task's labels.
     keep
-        uint8; the voxels that are not 0 must lie in the converted volume. The label, or more.
+        uint8; voxels that are not 0 must not be cut off: those of the label, or more.
     placement
         How the label came onto the image's voxels: ``same``, ``by voxels`` or ``resampled``.
     stored_axes
@@ -70,24 +79,27 @@ def pair(
     kind: str,
     skip_incomplete: bool,
     exclude: Iterable[str],
-) -> tuple[list[str], dict[str, str]]:
-    """Names that have an image and a label, and why the others are left out.
+    patients: Mapping[str, str] | None = None,
+) -> FoundCases:
+    """Find the cases that have an image and a label.
 
     Parameters
     ----------
     images, labels
-        Files by the name that they share.
+        Files by the ID of their case.
     kind
         What a label is called, for messages.
     skip_incomplete
-        Leave out what has only one of the two, instead of refusing it.
+        Leave out cases that have only one of the two, instead of refusing them.
     exclude
-        Names to be left out anyway.
+        Cases to leave out anyway.
+    patients
+        Patient of each case; None where each case is of another one.
 
     Raises
     ------
     SparseError
-        If one is missing, an excluded name does not exist, or nothing is left.
+        If one is missing, an excluded case does not exist, or nothing is left.
     """
     excluded = exclusions(exclude, images.keys() | labels.keys())
     missing = {name: f"{images[name]} has no {kind}" for name in images.keys() - labels.keys()}
@@ -100,16 +112,34 @@ def pair(
     names = sorted((images.keys() & labels.keys()) - excluded.keys())
     if not names:
         raise SparseError("no case with image and label is left")
-    return names, excluded | missing
+    cases = {
+        name: SourceCase(
+            name, name if patients is None else patients[name], images[name], (labels[name],)
+        )
+        for name in names
+    }
+    return FoundCases(cases, excluded | missing)
 
 
-def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    """Files by name.
+def check_files(case: SourceCase) -> None:
+    """Refuse image and label files that are damaged, without reading voxels.
 
     Raises
     ------
     SparseError
-        If two files have the same one.
+        With the first such file.
+    """
+    for file in (case.image, *case.labels):
+        check_file(file)
+
+
+def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Put files into a dictionary by the ID of their case.
+
+    Raises
+    ------
+    SparseError
+        If two files are of the same case.
     """
     found: dict[str, Path] = {}
     for name, file in files:
@@ -120,7 +150,7 @@ def by_name(files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
 
 
 def exclusions(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Cases that the user wants to be left out, and that as the reason.
+    """Reason for which each excluded case is left out, by ID.
 
     Raises
     ------

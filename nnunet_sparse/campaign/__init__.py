@@ -1,8 +1,10 @@
 """Annotation campaigns: slices of volumes without labels, and what people return of them.
 
-Nothing below uses this package. :mod:`~nnunet_sparse.campaign.campaign` is the folder of a
-campaign, :mod:`~nnunet_sparse.campaign.worklist` its table,
-:mod:`~nnunet_sparse.campaign.make_campaign` makes and extends it,
-:mod:`~nnunet_sparse.campaign.annotation_files` finds what people return and reads it (a file for
-each kind), :mod:`~nnunet_sparse.campaign.import_campaign` makes a data set of it.
+No other package uses this one. ``campaign`` says what a campaign is and holds its folder's files,
+``make_campaign`` makes one and ``open_campaign`` opens it for a command. ``sources`` and
+``find_volumes`` find the volumes, ``asked_slices`` chooses slices, ``prefill`` prepares labels.
+``worklist``, ``guide`` and ``label_descriptions`` write what annotators read. ``annotation_files``
+finds what they deliver and reads it with ``label_volume``, ``slice_masks``,
+``slicer_segmentation`` and ``dicom_segmentation``; ``progress`` collects how far they are,
+``import_campaign`` makes a sparse data set of it.
 """

@@ -1,4 +1,4 @@
-"""What annotators hand back for the cases of a campaign, as labels on the voxels of the images.
+"""Files in which annotators deliver their work, found by name and read as labels of the images.
 
 A case is annotated by one of four kinds of files in a folder::
 
@@ -9,10 +9,11 @@ A case is annotated by one of four kinds of files in a folder::
     CASE.dcm, CASE/*.dcm   dicom: a DICOM segmentation; under any other name it belongs to the one
                            image on whose voxels it lies
 
-Endings may be in capital letters. Volumes say for each voxel whether it is annotated. Masks decide
-on their slices; asked slices without one are background, as they were handed out. Segmentations
-decide on the slices that were asked for, and on others in which they mark a label. ``CASE.nii.gz``
-as it was handed out gives way to another annotation beside it.
+Endings may be in capital letters. In a volume the ignore label marks what is not annotated. A mask
+is the annotation of its whole slice; slices that were asked for and have no mask are background, as
+prefilled. A segmentation annotates all slices that were asked for, and others on which it marks a
+label. If ``CASE.nii.gz`` is still as prefilled and there is another annotation of the case, the
+other one counts.
 """
 
 import re
@@ -23,7 +24,7 @@ from typing import Literal
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
 from nnunet_sparse.campaign.dicom_segmentation import (
     DICOM_ENDING,
@@ -47,7 +48,7 @@ _ENDINGS = (SLICER_ENDING, DICOM_ENDING, *VOLUME_ENDINGS, *PICTURE_ENDINGS)
 _VOXELS_OF_MHD = {".raw", ".zraw"}
 _NO_ANNOTATION = {".txt", ".csv", ".html", ".json"}
 _SLICE = re.compile(r"(.+)_slice(\d+)")
-_READERS: dict[Kind, Callable[[AnnotationTarget, Path], np.ndarray]] = {
+_READERS: dict[Kind, Callable[[AnnotatedCase, Path], np.ndarray]] = {
     "volume": read_label_volume,
     "slicer": read_slicer_segmentation,
     "dicom": read_dicom_segmentation,
@@ -74,7 +75,7 @@ class AnnotationFiles:
 
     @property
     def all_files(self) -> tuple[Path, ...]:
-        """Everything that is read: the files, each with the one that holds its voxels, if any."""
+        """All files that are read: the files, and separate files with the voxels of some."""
         return tuple(part for file in self.files for part in (file, *voxel_files(file)))
 
 
@@ -89,9 +90,9 @@ class FoundAnnotations:
     unknown
         Files and folders that belong to no case of the campaign.
     problems
-        Why it is unclear what annotates a case, with names of files; by case ID, sorted.
+        Cases with several annotations, by ID, sorted, with a text that names the files.
     unusable
-        Why it cannot be told to which case a DICOM file belongs.
+        DICOM files of which it cannot be told to which case they belong, with the reason.
     """
 
     cases: dict[str, AnnotationFiles]
@@ -103,8 +104,8 @@ class FoundAnnotations:
 def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnnotations:
     """Find the files that annotate the cases of a campaign.
 
-    Hidden files, texts, tables and pages are passed over. Only DICOM segmentations that are not
-    named after a case are opened, and labels beside which another annotation lies.
+    Hidden files, text, tables, HTML and JSON are skipped. Files are told by their names; opened are
+    only DICOM segmentations with other names, and labels of cases with another annotation.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
 
 
 def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFiles) -> np.ndarray:
-    """Read what a case's annotators say.
+    """Read the annotation of a case as a label.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFile
     Returns
     -------
     np.ndarray, shape (z, y, x), unsigned integers
-        Labels on the voxels of the case's image, the campaign's ignore label where nothing is said.
+        On the voxels of the case's image; the campaign's ignore label where nothing is annotated.
 
     Raises
     ------
@@ -166,11 +167,11 @@ def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFile
         If a file cannot be read, lies elsewhere than its image, or holds a label that the campaign
         does not have; with the file and the reason.
     """
-    target, files = AnnotationTarget(campaign, case_id), annotation.files
+    case, files = AnnotatedCase(campaign, case_id), annotation.files
     if annotation.kind == "slices":
-        return read_slice_masks(target, dict(zip(annotation.slices, files, strict=True)))
+        return read_slice_masks(case, dict(zip(annotation.slices, files, strict=True)))
     (file,) = files
-    return _READERS[annotation.kind](target, file)
+    return _READERS[annotation.kind](case, file)
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def _match(path: Path, campaign: Campaign) -> _Match | None:
 
 
 def _stem_and_ending(path: Path) -> tuple[str, str]:
-    """Name without its ending, and the ending in small letters; empty if it is an unknown one."""
+    """Name without its ending, and the ending in small letters, empty if it is not known."""
     ending = next((e for e in _ENDINGS if path.name.lower().endswith(e)), "")
     return path.name[: len(path.name) - len(ending)], ending
 
@@ -233,12 +234,12 @@ def _dicom_files(folder: Path) -> list[Path]:
 
 
 def _without_untouched(matches: list[_Match], campaign: Campaign) -> list[_Match]:
-    """Leave out a label as it was handed out, if there is another annotation."""
+    """Leave out the prefilled label if nobody has changed it and there is another annotation."""
     labels = [match for match in matches if _is_handed_out(match)]
     if len(labels) != 1 or len(matches) == 1:
         return matches
     (label,) = labels
-    untouched = is_untouched(AnnotationTarget(campaign, label.case_id), label.file)
+    untouched = is_untouched(AnnotatedCase(campaign, label.case_id), label.file)
     return [match for match in matches if match is not label] if untouched else matches
 
 
@@ -247,7 +248,7 @@ def _is_handed_out(match: _Match) -> bool:
 
 
 def _one_annotation(matches: list[_Match]) -> AnnotationFiles:
-    """Refuse two kinds of files, and two files that say something of the same voxels."""
+    """Put the files of a case together; two kinds, or two files of one slice, are refused."""
     first = matches[0]
     masks: dict[int | None, _Match] = {}
     for match in matches:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
-from nnunet_sparse.campaign.spreadsheet import parse_table
+from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
 from nnunet_sparse.features.mae_request import MaeRequest
@@ -95,7 +95,8 @@ def choose_round(
         for case_id, chosen in given.items()
     }
     number = len(campaign.rounds)
-    chosen = choose_from_pools(variant, pools, counts, *([f"round {number}"] if number else []))
+    purpose = [f"round {number}"] if number else []  # the first round chooses as simulations do
+    chosen = choose_from_pools(variant, pools, counts, *purpose)
     return Round(
         variant,
         {case_id: tuple(int(i) for i in chosen[case_id]) for case_id in sorted(chosen)},
@@ -118,7 +119,7 @@ def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
         content = file.read_bytes()
     except OSError as error:
         raise SparseError(f"{file} cannot be read: {error}") from error
-    table = parse_table(content, file, "weight")
+    table = parse_spreadsheet(content, file, "weight")
     if not table.rows or not {"case", "weight"} <= set(table.names):
         raise SparseError(f"{file} must be a table with the columns case and weight")
     weights = dict.fromkeys(cases, 1.0)
@@ -146,7 +147,7 @@ def weighted_counts(
     total
         Number of slices in all.
     demands
-        What each volume would get relative to the others; none for 0.
+        Weight of each volume; one with weight 0 gets no slice.
     capacities
         Slices of each volume that can be chosen. What a volume cannot take goes to the others.
 
@@ -202,8 +203,8 @@ def _counts(
     if not any(free.values()):
         raise SparseError("every slice of these volumes is asked for already")
     lengths = {case_id: len(chosen) for case_id, chosen in given.items()}
-    # a number per volume and a share are those of the whole volume, a total is what is left
-    # the least number per volume counts what is asked for already, and is seen to later
+    # rho and a number per volume refer to whole volumes, a budget to the slices that are left;
+    # the least number per volume includes what is asked for already, so that it comes later
     plain = replace(variant, min_per_volume=0)
     counts = slices_of_volumes(plain, lengths if variant.budget is None else free)
     counts = {case_id: min(count, free[case_id]) for case_id, count in counts.items()}

@@ -60,7 +60,7 @@ class Round:
     features
         Hash of the network whose features the selector used; None if it used none.
     complete
-        Whether labels, worklist and guide know of these slices; else a call was killed.
+        Whether the slices are in labels, worklist and guide; False where a call was killed before.
     """
 
     variant: Variant
@@ -100,9 +100,9 @@ class CampaignVolume:
     num_slices
         Length of the slice axis.
     sources
-        Where its channels come from, as the user's files were called.
+        Path of each channel's original, as the user gave it.
     weight
-        How much of the budget it gets relative to the others; 0 for none.
+        Its share of the budget relative to other volumes; 0 for no slices.
     """
 
     num_slices: int
@@ -153,13 +153,13 @@ class Campaign:
 
     @property
     def label_names(self) -> dict[int, str]:
-        """Name of each label from 1 on; of regions, all that it belongs to."""
+        """Name of each label from 1 on; where labels are regions, of all regions it belongs to."""
         names = label_names(self.dataset["labels"])
         return {value: " + ".join(found) for value, found in names.items()}
 
     @cached_property
     def images(self) -> RawDataset:
-        """The images and their labels, as the rest of the project sees data sets."""
+        """Images and labels as a raw data set, for functions that take one."""
         training = {
             case_id: Case(case_id, self.image_files(case_id), self.label_file(case_id))
             for case_id in sorted(self.volumes)
@@ -174,7 +174,7 @@ class Campaign:
 
     @property
     def feature_paths(self) -> NnUNetPaths:
-        """Where networks of selectors, and what they see in the images, are kept."""
+        """Folders of the networks of selectors, and of the features that they compute."""
         features = self.folder / "features"
         return NnUNetPaths(self.folder, features, features)
 
@@ -208,7 +208,7 @@ class Campaign:
 
     @property
     def is_complete(self) -> bool:
-        """Whether labels, worklist and guide know of all rounds."""
+        """Whether the slices of all rounds are in labels, worklist and guide."""
         return all(asking.complete for asking in self.rounds)
 
     def completed(self) -> "Campaign":

@@ -8,25 +8,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase, first_few
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.same_grid import part_of
 from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained
+
+if TYPE_CHECKING:
+    from highdicom.seg import Segmentation
 
 DICOM_ENDING = ".dcm"
 _GENERIC_NAME = re.compile(r"(?:segment[ _]?)?(\d+)", re.IGNORECASE)
-_MAX_NAMED = 5
 
 
-def read_dicom_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray:
-    """Read what the segments say of slices that were asked for, and of others that they mark.
+def read_dicom_segmentation(case: AnnotatedCase, file: Path) -> np.ndarray:
+    """Read the segments as the annotation of the slices asked for, and of others they reach into.
 
     Returns
     -------
@@ -42,18 +45,13 @@ def read_dicom_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray:
     segmentation = _open_dicom(file)
     values = {
         int(number): _dicom_value(
-            target, number, segmentation.get_segment_description(number).segment_label, file
+            case, number, segmentation.get_segment_description(number).segment_label, file
         )
         for number in segmentation.segment_numbers
     }
-    canvas = SegmentCanvas(target, file)
+    canvas = SegmentCanvas(case, file)
     for frame in _frames(segmentation, file):
-        if frame.segment is None:
-            canvas.paint(frame.array, values, frame.geometry)
-        elif frame.segment in values:
-            canvas.paint(frame.array, {1: values[frame.segment]}, frame.geometry)
-        else:
-            raise SparseError(f"{file} holds {frame.segment}, a segment without a name")
+        canvas.paint(frame.segments, values, frame.geometry)
     return canvas.label()
 
 
@@ -69,36 +67,34 @@ def find_case(file: Path, campaign: Campaign) -> str:
     fitting = [
         case_id
         for case_id in sorted(campaign.volumes)
-        if _lies_on(segmentation, file, AnnotationTarget(campaign, case_id).geometry)
+        if _lies_on(segmentation, file, AnnotatedCase(campaign, case_id).geometry)
     ]
     if len(fitting) == 1:
         return fitting[0]
-    where = f"the images of {', '.join(fitting[:_MAX_NAMED])}" if fitting else "no image"
+    where = f"the images of {first_few(fitting)}" if fitting else "no image"
     raise SparseError(
-        f"{file} lies on the voxels of {where}{' ...' if len(fitting) > _MAX_NAMED else ''}; "
-        f"call it CASE{DICOM_ENDING} after the case that it belongs to"
+        f"{file} lies on the voxels of {where}; call it CASE{DICOM_ENDING} after the case that it "
+        "belongs to"
     )
 
 
-def _dicom_value(target: AnnotationTarget, number: int, name: str, file: Path) -> int:
+def _dicom_value(case: AnnotatedCase, number: int, name: str, file: Path) -> int:
     """Label of a segment's name, or its number if the name says no more than that."""
     generic = _GENERIC_NAME.fullmatch(name.strip())
-    numbered = generic and int(generic[1]) == number and number in target.foreground
-    if numbered and target.find_value(name) is None:
+    numbered = generic and int(generic[1]) == number and number in case.foreground
+    if numbered and case.find_value(name) is None:
         return number
-    return target.value_of(name, file)
+    return case.value_of(name, file)
 
 
-def _open_dicom(file: Path) -> Any:
-    """A ``highdicom.seg.Segmentation`` whose voxels are in a segment or not."""
+def _open_dicom(file: Path) -> "Segmentation":
+    """Open a segmentation; one whose segments have shares of voxels (FRACTIONAL) is refused."""
     seg = _highdicom().seg
-    try:
-        segmentation = seg.segread(file)
+    with explained(
+        lambda error: f"{file} cannot be read as a DICOM segmentation: {first_line(error)}"
+    ):
+        segmentation: Segmentation = seg.segread(file)
         kind = segmentation.segmentation_type.value
-    except Exception as error:
-        raise SparseError(
-            f"{file} cannot be read as a DICOM segmentation: {first_line(error)}"
-        ) from error
     if kind not in {"BINARY", "LABELMAP"}:
         raise SparseError(f"{file} is a {kind} segmentation, expected BINARY or LABELMAP")
     return segmentation
@@ -116,44 +112,43 @@ def _highdicom() -> ModuleType:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A stored plane, (1, row, column): a mask of a segment, or numbers of segments (None)."""
+    """A stored plane: numbers of segments, (1, row, column), 0 for none, and where it lies."""
 
-    array: np.ndarray
+    segments: np.ndarray
     geometry: Geometry
-    segment: int | None
 
 
-def _frames(segmentation: Any, file: Path) -> Iterator[_Frame]:
-    """Read the planes that are stored, each with its own place.
+def _frames(segmentation: "Segmentation", file: Path) -> Iterator[_Frame]:
+    """Read the planes that are stored, each with the position in its own header.
 
-    Of a sparse annotation all but a few planes are left out, so that the distance of the slices
-    cannot be told from those that are there.
+    Files of sparse annotation store a few planes only, between which no spacing can be measured.
     """
-    place = _highdicom().spatial.PixelToReferenceTransformer
-    binary = segmentation.segmentation_type.value == "BINARY"
     for index in range(segmentation.number_of_frames):
-        try:
-            array = segmentation.get_stored_frame(index, as_index=True)[None]
-            affine = place.for_image(segmentation, frame_number=index + 1).affine
-            number = _segment_number(segmentation, index) if binary else None
-        except Exception as error:
-            reason = first_line(error)
-            raise SparseError(f"{file}: frame {index + 1} is damaged: {reason}") from error
-        # highdicom's indices are column, row and slice
-        yield _Frame(array, Geometry(array.shape, affine[:, [2, 1, 0, 3]]), number)
+        yield _frame(segmentation, index, file)
 
 
-def _segment_number(segmentation: Any, index: int) -> int:
+def _frame(segmentation: "Segmentation", index: int, file: Path) -> _Frame:
+    transformer = _highdicom().spatial.PixelToReferenceTransformer
+    with explained(lambda error: f"{file}: frame {index + 1} is damaged: {first_line(error)}"):
+        segments = segmentation.get_stored_frame(index, as_index=True)[None]
+        affine = transformer.for_image(segmentation, frame_number=index + 1).affine
+        if segmentation.segmentation_type.value == "BINARY":  # a mask of one segment
+            segments = np.where(segments != 0, _segment_number(segmentation, index), 0)
+    # highdicom's indices are column, row and slice
+    return _Frame(segments, Geometry(segments.shape, affine[:, [2, 1, 0, 3]]))
+
+
+def _segment_number(segmentation: "Segmentation", index: int) -> int:
     groups = segmentation.PerFrameFunctionalGroupsSequence[index]
     if "SegmentIdentificationSequence" not in groups:
         groups = segmentation.SharedFunctionalGroupsSequence[0]
     return int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
 
 
-def _lies_on(segmentation: Any, file: Path, geometry: Geometry) -> bool:
+def _lies_on(segmentation: "Segmentation", file: Path, geometry: Geometry) -> bool:
     for frame in _frames(segmentation, file):
         try:
-            part_of(frame.array, frame.geometry, geometry)
+            part_of(frame.segments, frame.geometry, geometry)
         except SparseError:
             return False
     return True

@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
-from nnunet_sparse.campaign.spreadsheet import parse_table
+from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.errors import SparseError
 
@@ -168,7 +168,7 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
 
 
 def _of_table(file: Path) -> list[tuple[str, Path]]:
-    table = parse_table(file.read_bytes(), file, "image")
+    table = parse_spreadsheet(file.read_bytes(), file, "image")
     if not table.rows or "image" not in table.names:
         raise SparseError(f"{file} must be a table with the column image, and may have case")
     rows = [row for _, row in table.rows]

@@ -45,8 +45,8 @@ _VEIL_OPACITY, _LABEL_OPACITY = 0.55, 0.6
 
 
 @dataclass(frozen=True)
-class Orientation:
-    """How slices of an array are turned to be upright.
+class UprightView:
+    """How slices of an array must be turned to be upright.
 
     Attributes
     ----------
@@ -62,14 +62,14 @@ class Orientation:
     is_transposed: bool
     flips: tuple[bool, bool]
 
-    def upright(self, pixels: np.ndarray) -> np.ndarray:
+    def turned(self, pixels: np.ndarray) -> np.ndarray:
         """Turn a slice (row, column); colours may follow."""
         turned = np.swapaxes(pixels, 0, 1) if self.is_transposed else pixels
         return np.flip(turned, tuple(axis for axis in (0, 1) if self.flips[axis]))
 
 
-def orientation_of(affine: np.ndarray | None, axis: int) -> Orientation:
-    """How slices along an array axis are turned.
+def upright_view(affine: np.ndarray | None, axis: int) -> UprightView:
+    """Find how slices along an array axis must be turned to be upright.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def orientation_of(affine: np.ndarray | None, axis: int) -> Orientation:
         rows, columns = columns, rows
     # pictures run to posterior and left, but away from superior
     downwards = -rows[down] if down == _SUPERIOR else rows[down]
-    return Orientation(plane, is_transposed, (bool(downwards < 0), bool(columns[right] < 0)))
+    return UprightView(plane, is_transposed, (bool(downwards < 0), bool(columns[right] < 0)))
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class _Volume:
     def size(self, axis: int, least: int, most: int) -> tuple[int, int]:
         """Width and height in pixels of an upright slice, with square pixels."""
         height, width = np.delete(self.spacing_mm * self.image.shape, axis)
-        if orientation_of(self.affine, axis).is_transposed:
+        if upright_view(self.affine, axis).is_transposed:
             height, width = width, height
         longest = max(height, width)
         pixels = np.clip(longest / np.delete(self.spacing_mm, axis).min(), least, most)
@@ -142,14 +142,14 @@ def draw_asked(campaign: Campaign, case_id: str, output: Path) -> None:
         PNG file to be written.
     """
     volume = _read(campaign, case_id)
-    orientation = orientation_of(volume.affine, campaign.axis)
+    view = upright_view(volume.affine, campaign.axis)
     size = volume.size(campaign.axis, _MIN_SIDE, _MAX_SIDE)
     tiles = []
     for i in campaign.asked(case_id):
-        pixels = _bytes(orientation.upright(volume.gray(campaign.axis, i)))
+        pixels = _bytes(view.turned(volume.gray(campaign.axis, i)))
         picture = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
         tiles.append(_Tile(picture, (f"slice {i}", f"from 1: {i + 1}")))
-    title = (case_id, f"{orientation.plane} slices: {_SIDES[orientation.plane]}", _COUNTING)
+    title = (case_id, f"{view.plane} slices: {_SIDES[view.plane]}", _COUNTING)
     _save(_sheet(tiles, title), output)
 
 
@@ -224,9 +224,9 @@ def _across(
     volume: _Volume, label: np.ndarray, axis: int, asked: int, ignore: int
 ) -> tuple[int, int]:
     """Array axis and index of the side view: through most foreground, or the middle."""
-    wanted = _ACROSS[orientation_of(volume.affine, axis).plane]
+    wanted = _ACROSS[upright_view(volume.affine, axis).plane]
     others = [a for a in range(3) if a != axis]
-    planes = [orientation_of(volume.affine, a).plane for a in others]
+    planes = [upright_view(volume.affine, a).plane for a in others]
     across = others[planes.index(wanted) if wanted in planes else 0]
     labelled = np.take(label, asked, axis)
     foreground = (labelled > 0) & (labelled != ignore)
@@ -238,11 +238,11 @@ def _overlaid(
     volume: _Volume, label: np.ndarray, axis: int, index: int, ignore: int
 ) -> Image.Image:
     """Slice with its label over it, as large as a panel."""
-    orientation = orientation_of(volume.affine, axis)
+    view = upright_view(volume.affine, axis)
     size = volume.size(axis, _PANEL_SIDE, _PANEL_SIDE)
-    gray = _bytes(orientation.upright(volume.gray(axis, index)))
+    gray = _bytes(view.turned(volume.gray(axis, index)))
     picture = Image.fromarray(gray).resize(size, Image.Resampling.BICUBIC).convert("RGB")
-    values = orientation.upright(np.take(label, index, axis))
+    values = view.turned(np.take(label, index, axis))
     veil = Image.fromarray(_colored(values, ignore)).resize(size, Image.Resampling.NEAREST)
     picture.paste(veil, mask=veil)
     return picture

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS
-from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_series import read_dicom, slice_files
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
 from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
@@ -29,7 +29,7 @@ _ITK, _NIBABEL = "SimpleITKIO", "NibabelIO"
 
 
 def look_at(source: Path) -> tuple[Geometry, str]:
-    """What the headers of one channel of a volume say; voxels are not read.
+    """Read from its header where the voxels of one channel lie; voxels are not read.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def look_at(source: Path) -> tuple[Geometry, str]:
 
 
 def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometry, str]:
-    """Give a campaign one channel of a volume, in the geometry of the original.
+    """Link or convert one channel of a volume into a campaign, in the geometry of the original.
 
     NIfTI files keep every byte of their header; of others the voxels and their order, origin,
     spacing and directions are kept. TIFF files, which have neither origin nor directions, get 0 and
@@ -101,7 +101,7 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometr
 
 
 def check_images(campaign: Campaign) -> None:
-    """Refuse a campaign whose images are gone, as when the volumes they link to were moved.
+    """Refuse a campaign of which images are gone, as links are whose volumes were moved.
 
     Raises
     ------
@@ -179,10 +179,8 @@ def _read(source: Path) -> sitk.Image:
 def _read_tiff(source: Path) -> sitk.Image:
     import tifffile
 
-    try:
+    with reading(f"{source} cannot be read"):
         voxels = tifffile.imread(source)
-    except Exception as error:
-        raise SparseError(f"{source} cannot be read: {first_line(error)}") from error
     if voxels.dtype.kind not in "iufb":
         raise SparseError(f"{source} holds {voxels.dtype}, not one number per voxel")
     if voxels.dtype.kind in "fb":  # ITK knows neither half floats nor booleans

@@ -1,25 +1,26 @@
-"""From the labels of a campaign to a sparse nnU-Net data set."""
+"""Making a sparse nnU-Net data set of the annotation of a campaign."""
 
 import hashlib
 import json
-import logging
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from nnunet_sparse.campaign.annotation_files import AnnotationFiles, read_annotation
 from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
-from nnunet_sparse.campaign.progress import CaseProgress, Progress
+from nnunet_sparse.campaign.import_problems import import_problems, refuse_problems
+from nnunet_sparse.campaign.import_request import ImportRequest
+from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_range, check_suffix, find_named
-from nnunet_sparse.data.folds import DEFAULT_REPEATS, SPLITS_FILE
-from nnunet_sparse.data.label_files import label_dtype, write_label_like
+from nnunet_sparse.data.folds import SPLITS_FILE
+from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.dataset_tools.earlier_partials import holds_only
 from nnunet_sparse.dataset_tools.new_dataset import (
@@ -36,52 +37,11 @@ from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.software import software
 
-logger = logging.getLogger(__name__)
-
 IMPORT_FILE = "import.json"
-DEFAULT_VAL = 0.2
-Extra = Literal["refuse", "accept", "drop"]
 _VERSION = 1
 _DIGEST_LENGTH = 16
 # of each request for slices
 _ROUND = ("variant", "parameters", "features")
-
-
-@dataclass(frozen=True)
-class ImportRequest:
-    """What of a campaign is imported, and as what.
-
-    Attributes
-    ----------
-    name
-        Name of the data set after its ID.
-    dataset_id
-        Its ID; None for a free one.
-    partial
-        Go on without slices that were asked for and are not annotated.
-    extra
-        What becomes of annotation on slices that were not asked for.
-    val
-        Validation volumes: a number, or a share below 1 of those that are annotated.
-    seed
-        Seed of their choice.
-    repeats
-        Number of equal folds in ``splits_final.json``.
-    provenance
-        Who annotated, when and with which tool, as far as it is given.
-    overwrite
-        Replace a data set of that name that was imported.
-    """
-
-    name: str
-    dataset_id: int | None = None
-    partial: bool = False
-    extra: Extra = "refuse"
-    val: float = DEFAULT_VAL
-    seed: int = 0
-    repeats: int = DEFAULT_REPEATS
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +60,7 @@ class ImportedCase:
         Slices that were asked for and are not annotated.
     cleared
         Slices that were not asked for and hold nothing but background, which nobody has confirmed;
-        they are not in it.
+        they are not annotated in the data set.
     """
 
     asked: tuple[int, ...]
@@ -130,7 +90,7 @@ class Imported:
     parts
         Their training and validation cases.
     left_out
-        Slices asked for that are not in it, by case ID.
+        Slices that were asked for and are not annotated in it, by case ID.
     """
 
     folder: Path | None
@@ -143,7 +103,7 @@ class Imported:
 def import_campaign(
     paths: NnUNetPaths,
     campaign: Campaign,
-    progress: Progress,
+    progress: CampaignProgress,
     answers: Answers,
     request: ImportRequest,
     num_processes: int = 1,
@@ -176,7 +136,7 @@ def import_campaign(
     """
     check_suffix(request.name)
     check_range(request.dataset_id)
-    refuse(import_problems(progress, request))
+    refuse_problems(import_problems(progress, request))
     cases = {
         case_id: imported
         for case_id, case in progress.cases.items()
@@ -184,7 +144,7 @@ def import_campaign(
     }
     parts = split_volumes(sorted(cases), request.val, request.seed, read_parts(campaign.folder))
     left_out = {c: p.states.missing for c, p in progress.cases.items() if p.states.missing}
-    files = {case_id: _files_of(progress.cases[case_id]) for case_id in cases}
+    files = {case_id: progress.cases[case_id].annotation for case_id in cases}
     documents = _documents(campaign, cases, parts, files, answers, request)
     if dry_run:
         existing = _find_existing(paths, request, documents)
@@ -196,107 +156,6 @@ def import_campaign(
             return Imported(existing, False, cases, parts, left_out)
         folder = _write(paths, campaign, cases, files, documents, request, existing, num_processes)
     return Imported(folder, True, cases, parts, left_out)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a campaign is not imported, and whether it is for want of annotation."""
-
-    text: str
-    is_missing: bool = False
-
-
-def import_problems(progress: Progress, request: ImportRequest) -> list[Problem]:
-    """Everything for which a campaign is not imported, with file and reason."""
-    problems = list[Problem]()
-    for case_id, case in progress.cases.items():
-        if case.problem is not None and not case.is_missing:
-            problems.append(Problem(case.problem))
-        elif case.problem is None:
-            problems += _wrong_slices(case, request)
-            problems += [] if request.partial else _missing_slices(case)
-        elif not request.partial:
-            asked = _slices(case.states.todo)
-            problems.append(Problem(f"{case.problem} ({case_id}: {asked} asked for)", True))
-    if any(problem.is_missing for problem in problems):
-        problems += [Problem(f"{file} belongs to no case") for file in progress.unknown]
-    return problems + [Problem(text) for text in progress.unusable.values()]
-
-
-def _wrong_slices(case: CaseProgress, request: ImportRequest) -> list[Problem]:
-    """What is annotated, but should not be."""
-    states, problems = case.states, []
-    if states.contradictory:
-        problems.append(
-            f"{_named(case, states.contradictory)} confirmed empty, but with an object, or ignore "
-            "everywhere"
-        )
-    if request.extra == "refuse" and states.extra:
-        problems.append(
-            f"{_named(case, states.extra)} annotated, but not asked for (--accept_extra takes this "
-            "annotation, --drop_extra leaves it out)"
-        )
-    if request.extra == "refuse" and states.cleared:
-        problems.append(
-            f"{_named(case, states.cleared)} background, but not asked for: was the label ignore "
-            "lost? (--drop_extra leaves these slices out, --accept_extra as well)"
-        )
-    return [Problem(text) for text in problems]
-
-
-def _missing_slices(case: CaseProgress) -> list[Problem]:
-    """What was asked for, but is not annotated."""
-    states = case.states
-    kinds = (
-        (states.todo, "as prefilled, without an object"),
-        (states.skipped, "ignore everywhere"),
-        (states.unfinished, "with objects, but ignore in place of background"),
-    )
-    return [Problem(f"{_named(case, slices)} {what}", True) for slices, what in kinds if slices]
-
-
-def refuse(problems: Sequence[Problem]) -> None:
-    """Tell all problems, a line each, and stop.
-
-    Raises
-    ------
-    SparseError
-        With the only problem, or the first one, if there are any.
-    """
-    if not problems:
-        return
-    text = problems[0].text
-    if len(problems) > 1:
-        for problem in problems:
-            logger.info("- %s", problem.text)
-        text = f"{len(problems)} problems (see above); the first: {text}"
-    if any(problem.is_missing for problem in problems):
-        text += (
-            "; slices that are not annotated: annotate them, confirm that they show no object "
-            "(column confirmed_empty of worklist.csv, or --confirm_empty), or leave them out with "
-            "--partial"
-        )
-    raise SparseError(text)
-
-
-def _slices(indices: Sequence[int]) -> str:
-    numbers = ", ".join(map(str, indices))
-    return f"slice {numbers} is" if len(indices) == 1 else f"slices {numbers} are"
-
-
-def _named(case: CaseProgress, indices: Sequence[int]) -> str:
-    """File and slices, as the subject of a sentence."""
-    files = _files_of(case)
-    by_slice = dict(zip(files.slices, files.files, strict=True)) if files.slices else {}
-    file = next((by_slice[i] for i in indices if i in by_slice), files.files[0])
-    if by_slice and not by_slice.keys() & set(indices):  # there is no mask of these slices
-        file = file.with_name(file.name.rpartition("_slice")[0])
-    return f"{file}: {_slices(indices)}"
-
-
-def _files_of(case: CaseProgress) -> AnnotationFiles:
-    assert case.files is not None  # or nothing would be annotated
-    return case.files
 
 
 def _imported(case: CaseProgress, request: ImportRequest) -> ImportedCase:
@@ -483,7 +342,7 @@ def _write_case(
 def imported_label(
     label: np.ndarray, axis: int, case: ImportedCase, ignore_label: int
 ) -> np.ndarray:
-    """Keep what was taken of a label.
+    """Make the label of the data set: ignore on all slices but those that are imported.
 
     On slices that were not asked for, what is not painted is background, unless some background
     was painted: then ``ignore`` stays where it is.
@@ -495,7 +354,7 @@ def imported_label(
     axis
         Slice axis.
     case
-        Slices that were taken.
+        Slices that are imported.
     ignore_label
         Value of all other voxels.
 
@@ -503,7 +362,7 @@ def imported_label(
     -------
     np.ndarray, shape (z, y, x), uint8 or larger
     """
-    result = np.full(label.shape, ignore_label, label_dtype(np.dtype(np.uint8), ignore_label))
+    result = np.full(label.shape, ignore_label, np.min_scalar_type(ignore_label))
     planes, sources = np.moveaxis(result, axis, 0), np.moveaxis(label, axis, 0)
     planes[list(case.annotated)] = sources[list(case.annotated)]
     for i in case.extra:

@@ -7,20 +7,12 @@ from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
-from nnunet_sparse.campaign.import_campaign import (
-    DEFAULT_VAL,
-    Extra,
-    Imported,
-    ImportRequest,
-    import_campaign,
-)
+from nnunet_sparse.campaign.import_campaign import Imported, import_campaign
+from nnunet_sparse.campaign.import_request import DEFAULT_VALIDATION, Extra, ImportRequest
+from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
+from nnunet_sparse.campaign.progress import find_progress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
 from nnunet_sparse.campaign.worklist import write_worklist
-from nnunet_sparse.campaign.worklist_command import (
-    campaign_lock,
-    find_progress,
-    open_campaign,
-)
 from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_repeats_option
 from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 from nnunet_sparse.system.command import CommandParser, run_command, titled
@@ -54,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--val",
         type=float,
-        default=DEFAULT_VAL,
+        default=DEFAULT_VALIDATION,
         metavar="N",
         help="annotated volumes to validate on: a number, or a share below 1 (default: "
         "%(default)s); volumes of earlier imports stay what they were",

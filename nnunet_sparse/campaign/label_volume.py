@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.same_grid import whole_of
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.geometry import Geometry, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import (
     check_complete,
     is_nifti,
-    label_dtype,
     read_label,
     to_integers,
 )
@@ -35,8 +34,8 @@ _META_IMAGE = (".mha", ".mhd")
 _VOXELS = re.compile(r"ElementDataFile\s*[=:]\s*(.*?)\s*")
 
 
-def read_label_volume(target: AnnotationTarget, file: Path) -> np.ndarray:
-    """Read a label that says of every voxel of an image what it is.
+def read_label_volume(case: AnnotatedCase, file: Path) -> np.ndarray:
+    """Read a label that covers the whole image.
 
     Returns
     -------
@@ -48,35 +47,36 @@ def read_label_volume(target: AnnotationTarget, file: Path) -> np.ndarray:
     SparseError
         If the file cannot be read, lies elsewhere than its image, or holds unknown values.
     """
-    array, geometry = read_volume_file(file, target.reader)
-    if sorted(array.shape) != sorted(target.shape):
+    array, geometry = read_volume_file(file, case.reader)
+    if sorted(array.shape) != sorted(case.shape):
         raise SparseError(
-            f"{file} has shape {array.shape} (z, y, x), its image {target.image} {target.shape}"
+            f"{file} has shape {array.shape} (z, y, x), its image {case.image} {case.shape}"
         )
-    target.check_values(array, file)
+    case.check_values(array, file)
     try:
-        label = whole_of(array, geometry, target.geometry)
+        label = whole_of(array, geometry, case.geometry)
     except SparseError as error:
-        raise target.elsewhere(file, str(error)) from error
-    return np.ascontiguousarray(label, label_dtype(np.dtype(np.uint8), target.ignore))
+        raise case.elsewhere(file, str(error)) from error
+    return np.ascontiguousarray(label, np.min_scalar_type(case.ignore))
 
 
-def is_untouched(target: AnnotationTarget, file: Path) -> bool:
-    """Whether a label is exactly as prefilled, now or before later rounds.
+def is_untouched(case: AnnotatedCase, file: Path) -> bool:
+    """Whether a label is exactly as prefilled, by the last round or an earlier one.
 
-    One that cannot be read is not.
+    False if it cannot be read.
     """
-    geometry = target.geometry
+    geometry = case.geometry
     try:
-        label = whole_of(*read_volume_file(file, target.reader), geometry)
+        array, placed = read_volume_file(file, case.reader)
+        label = whole_of(array, placed, geometry)
     except SparseError:
         return False
-    rounds = target.campaign.rounds
+    rounds = case.campaign.rounds
     earlier = (
-        replace(target, campaign=replace(target.campaign, rounds=rounds[: n + 1]))
+        replace(case, campaign=replace(case.campaign, rounds=rounds[: n + 1]))
         for n in range(len(rounds))
     )
-    return any(np.array_equal(label, case.prefilled()) for case in earlier)
+    return any(np.array_equal(label, before.prefilled()) for before in earlier)
 
 
 def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
@@ -111,7 +111,7 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
 
 
 def voxel_files(file: Path) -> tuple[Path, ...]:
-    """Find the file that holds the voxels of another one, a ``.mhd``; most hold their own."""
+    """Find the separate file with the voxels of a ``.mhd``; other formats have none."""
     name = _name_of_voxels(file)
     return (file.parent / name,) if name and (file.parent / name).is_file() else ()
 
@@ -124,7 +124,10 @@ def voxels_of(image: "sitk.Image") -> np.ndarray:
 
 
 def _name_of_voxels(file: Path) -> str:
-    """What a MetaImage calls the file of its voxels; ``LOCAL`` for itself."""
+    """File of voxels that the header of a MetaImage names, ``LOCAL`` for the same file.
+
+    Empty for other formats.
+    """
     if file.suffix.lower() not in _META_IMAGE:
         return ""
     with file.open(encoding="utf-8", errors="surrogateescape") as stream:

@@ -12,7 +12,7 @@ from nnunet_sparse.campaign.annotation_files import (
     read_annotation,
 )
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.prefilled_label import planes_of, prefilled_label
+from nnunet_sparse.campaign.prefilled_label import prefilled_label
 from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, read_geometry
 from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.system.atomic import atomic_path
@@ -80,11 +80,11 @@ def _prefill_case(job: tuple[str, Sequence[int], bool], campaign: Campaign) -> N
             _write(file, prefilled_label(campaign, case_id), image, campaign)
         return
     label = read_annotation(campaign, case_id, AnnotationFiles("volume", (file,)))
-    planes, ignore = planes_of(label, axis), campaign.ignore_label
+    planes, ignore = np.moveaxis(label, axis, 0), campaign.ignore_label
     untouched = [i for i in slices if (planes[i] == ignore).all()]
     if untouched:
         label = label.copy()
-        planes_of(label, axis)[untouched] = 0
+        np.moveaxis(label, axis, 0)[untouched] = 0
         found, wanted = (read_geometry(path, reader) for path in (file, image))
         turned = found.shape != wanted.shape or found.shift_voxels(wanted) > MAX_SHIFT_VOXELS
         _write(file, label, image if turned else file, campaign)

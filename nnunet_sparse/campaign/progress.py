@@ -12,7 +12,7 @@ from nnunet_sparse.campaign.annotation_files import (
 )
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates, slice_states
-from nnunet_sparse.campaign.worklist import Answers
+from nnunet_sparse.campaign.worklist import Answers, read_worklist
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
@@ -28,7 +28,7 @@ class CaseProgress:
     problem
         Why the annotation cannot be used, with the file; None if it can.
     files
-        What was read, or is to be; None if there is nothing, or it is not clear what.
+        Its annotation; None if there is none, or if several files contradict each other.
     is_missing
         Whether there is no annotation.
     """
@@ -38,10 +38,16 @@ class CaseProgress:
     files: AnnotationFiles | None
     is_missing: bool = False
 
+    @property
+    def annotation(self) -> AnnotationFiles:
+        """The files of a case that has slices with annotation."""
+        assert self.files is not None
+        return self.files
+
 
 @dataclass(frozen=True)
-class Progress:
-    """State of every case with slices that were asked for, or with an annotation; and what is left.
+class CampaignProgress:
+    """How far the annotation of every case has come that is to be annotated, or is.
 
     Attributes
     ----------
@@ -50,7 +56,7 @@ class Progress:
     unknown
         Files among the annotations that belong to no case.
     unusable
-        Why others cannot be used, by file.
+        Files of which it cannot be told to which case they belong, with the reason.
     """
 
     cases: dict[str, CaseProgress]
@@ -62,7 +68,7 @@ class Progress:
         """Slices of each case."""
         return {case_id: case.states for case_id, case in self.cases.items()}
 
-    def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "Progress":
+    def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "CampaignProgress":
         """The same, after slices that are as prefilled were confirmed to show no object."""
         cases = {
             case_id: replace(case, states=case.states.with_confirmed(slices.get(case_id, ())))
@@ -76,8 +82,8 @@ def read_progress(
     confirmed: Mapping[str, frozenset[int]],
     folder: Path | None,
     num_processes: int,
-) -> Progress:
-    """Read all annotations; those that cannot be used are told, not raised.
+) -> CampaignProgress:
+    """Read all annotations; what is wrong with one of them is part of the result, not an error.
 
     Parameters
     ----------
@@ -105,18 +111,61 @@ def read_progress(
     where = folder or campaign.label_folder
     work = partial(_look_at, campaign=campaign, folder=where)
     read = map_cases(work, jobs, num_processes, "Reading annotations")
-    return Progress(dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable)
+    return CampaignProgress(
+        dict(sorted({**read, **unclear}.items())), found.unknown, found.unusable
+    )
 
 
-def confirmed_of(campaign: Campaign, answers: Answers) -> dict[str, frozenset[int]]:
-    """Slices that were confirmed to show no object in the worklist, by case ID."""
+def find_progress(
+    campaign: Campaign,
+    folder: Path | None,
+    texts: Sequence[str] | None,
+    num_processes: int,
+) -> tuple[Answers, CampaignProgress]:
+    """Read the worklist and all annotations.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    folder
+        Where the annotations are; None for the campaign's own.
+    texts
+        Values of ``--confirm_empty``, as :func:`parse_confirmed` takes them; None without it.
+    num_processes
+        Number of processes.
+
+    Returns
+    -------
+    answers : Answers
+        What people have written into the worklist, with the slices that ``texts`` confirms.
+    progress : CampaignProgress
+        State of all cases, in which these slices count as confirmed.
+
+    Raises
+    ------
+    SparseError
+        If the worklist or the folder cannot be read, or ``texts`` confirm what cannot be confirmed.
+    """
+    answers = read_worklist(campaign)
+    progress = read_progress(
+        campaign, _confirmed_in_worklist(campaign, answers), folder, num_processes
+    )
+    if texts is not None:
+        confirmed = parse_confirmed(campaign, texts, progress)
+        answers, progress = answers.with_confirmed(confirmed), progress.with_confirmed(confirmed)
+    return answers, progress
+
+
+def _confirmed_in_worklist(campaign: Campaign, answers: Answers) -> dict[str, frozenset[int]]:
+    """Slices by case ID that the worklist confirms to show no object."""
     return {case_id: answers.confirmed(case_id) for case_id in campaign.asked_cases}
 
 
 def parse_confirmed(
-    campaign: Campaign, texts: Sequence[str], progress: Progress
+    campaign: Campaign, texts: Sequence[str], progress: CampaignProgress
 ) -> dict[str, frozenset[int]]:
-    """Slices that a command line confirms to show no object.
+    """Read which slices ``--confirm_empty`` confirms to show no object.
 
     Parameters
     ----------

@@ -1,24 +1,28 @@
 """The table that says how far the annotation of a campaign has come."""
 
-from nnunet_sparse.campaign.progress import Progress
+from collections.abc import Mapping
+
+from nnunet_sparse.campaign.progress import CampaignProgress
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers
 
-_HEADER = ("case", "asked", "done", "empty", "todo", "extra", "minutes", "state")
+_COLUMNS = ("case", "asked", "done", "empty", "todo", "extra", "minutes", "state")
+# aligned to the left; the others are numbers
+_TEXTS = frozenset({"case", "state"})
 _STATES = ("todo", "touched", "done", "confirmed empty")
 
 
-def status_table(answers: Answers, progress: Progress) -> str:
+def progress_table(answers: Answers, progress: CampaignProgress) -> str:
     """A line for each case, the sums, and what is wrong.
 
     ``done`` counts slices with an object (or partly unknown), ``empty`` those that were confirmed
     to show none, ``todo`` those without annotation.
     """
-    rows: list[tuple[str, ...]] = [_HEADER]
+    rows = [{column: column for column in _COLUMNS}]
     for case_id, case in progress.cases.items():
         time = answers.minutes(case_id) if answers.num_timed(case_id) else None
         rows.append(_row(case_id, case.states, time))
-    widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADER))]
+    widths = {column: max(len(row[column]) for row in rows) for column in _COLUMNS}
     lines = [_aligned(row, widths) for row in rows]
     lines += ["", _volumes(progress), _slices(progress)]
     if time_line := _time(progress, answers):
@@ -27,31 +31,36 @@ def status_table(answers: Answers, progress: Progress) -> str:
     return "\n".join(lines)
 
 
-def _row(case_id: str, states: SliceStates, minutes: float | None) -> tuple[str, ...]:
-    counts = (
-        states.num_asked,
-        len(states.done) + len(states.contradictory),
-        len(states.empty),
-        len(states.missing),
-        len(states.extra),
-    )
-    time = "" if minutes is None else f"{minutes:g}"
-    return (case_id, *map(str, counts), time, states.summary)
+def _row(case_id: str, states: SliceStates, minutes: float | None) -> dict[str, str]:
+    """Text of each cell by column."""
+    return {
+        "case": case_id,
+        "asked": str(states.num_asked),
+        "done": str(len(states.done) + len(states.contradictory)),
+        "empty": str(len(states.empty)),
+        "todo": str(len(states.missing)),
+        "extra": str(len(states.extra)),
+        "minutes": "" if minutes is None else f"{minutes:g}",
+        "state": states.summary,
+    }
 
 
-def _aligned(row: tuple[str, ...], widths: list[int]) -> str:
-    first, *numbers, last = row
-    middle = "  ".join(f"{text:>{w}}" for text, w in zip(numbers, widths[1:-1], strict=True))
-    return f"{first:<{widths[0]}}  {middle}  {last}"
+def _aligned(row: Mapping[str, str], widths: Mapping[str, int]) -> str:
+    """The row as a line, whose columns have the widths."""
+    cells = [
+        text.ljust(widths[column]) if column in _TEXTS else text.rjust(widths[column])
+        for column, text in row.items()
+    ]
+    return "  ".join(cells).rstrip()
 
 
-def _volumes(progress: Progress) -> str:
+def _volumes(progress: CampaignProgress) -> str:
     summaries = [case.states.summary for case in progress.cases.values()]
     counts = [f"{summaries.count(state)} {state}" for state in _STATES]
     return f"volumes:  {len(summaries)}: {', '.join(counts)}"
 
 
-def _slices(progress: Progress) -> str:
+def _slices(progress: CampaignProgress) -> str:
     states = list(progress.states.values())
     done = sum(len(s.done) + len(s.contradictory) for s in states)
     empty = sum(len(s.empty) for s in states)
@@ -61,7 +70,7 @@ def _slices(progress: Progress) -> str:
     return text + (f"; {extra} annotated that were not asked for" if extra else "")
 
 
-def _time(progress: Progress, answers: Answers) -> str | None:
+def _time(progress: CampaignProgress, answers: Answers) -> str | None:
     """Time spent, and time left at the same pace."""
     timed = sum(answers.num_timed(case_id) for case_id in progress.cases)
     if not timed:
@@ -74,7 +83,7 @@ def _time(progress: Progress, answers: Answers) -> str | None:
     )
 
 
-def _details(progress: Progress) -> list[str]:
+def _details(progress: CampaignProgress) -> list[str]:
     """What a person should look at."""
     lines = []
     for case_id, case in progress.cases.items():

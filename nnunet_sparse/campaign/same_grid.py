@@ -1,11 +1,10 @@
-"""Arrays of other files on the voxels of an image, without interpolation.
+"""Bringing arrays of other files onto the voxels of an image, without interpolation.
 
-A viewer may store the axes of an image in another order, run them backwards, or keep only the part
-that somebody drew in. Its voxels are still voxels of the image then, and none is mixed with others.
+A viewer may store the axes of an image in another order or backwards, or only a part of it. Then
+each voxel of its file still is one voxel of the image, and values are copied, never interpolated.
 """
 
 import itertools
-from typing import Any
 
 import numpy as np
 
@@ -90,9 +89,10 @@ def part_of(
 def _aligned(
     array: np.ndarray, geometry: Geometry, image_geometry: Geometry
 ) -> tuple[np.ndarray, np.ndarray]:
-    """View of an array along the axes of the image, and the voxel of the image that it begins on.
+    """Turn an array to the axes of the image.
 
-    That may lie outside.
+    Returns a view, and the index of the image's voxel (z, y, x) on which its first one lies, which
+    may be outside the image.
     """
     steps = _steps(_affine(geometry), _affine(image_geometry))
     first = _nearest_voxel(geometry, image_geometry)
@@ -122,7 +122,10 @@ def _affine(geometry: Geometry) -> np.ndarray:
 
 
 def _steps(affine: np.ndarray, image_affine: np.ndarray) -> np.ndarray:
-    """What a step along each axis of the array (column) is in the image: 1 or -1 along one axis."""
+    """Which axis of the image each axis of the array runs along: a signed permutation matrix.
+
+    Row: axis of the image; column: axis of the array; 1 for the same direction, -1 for the other.
+    """
     (_, directions), (_, image_directions) = map(_spacing_and_directions, (affine, image_affine))
     cosines = np.linalg.solve(image_directions, directions)
     columns = range(3)
@@ -143,7 +146,7 @@ def _nearest_voxel(geometry: Geometry, image_geometry: Geometry) -> np.ndarray:
 def _check_on_voxels(
     geometry: Geometry, image_geometry: Geometry, steps: np.ndarray, first: np.ndarray
 ) -> None:
-    """Refuse a difference that is more than an order of axes, flips and a shift by voxels."""
+    """Refuse arrays that differ by more than the order of axes, flips and a shift by voxels."""
     move = np.eye(4)
     move[:3, :3], move[:3, 3] = steps, first
     wanted = Geometry(geometry.shape, _affine(image_geometry) @ move)
@@ -181,5 +184,6 @@ def _mm(spacing: np.ndarray) -> str:
     return " x ".join(f"{mm:.4g}" for mm in spacing) + " mm"
 
 
-def _slices(start: np.ndarray, stop: np.ndarray) -> Any:
-    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+def _slices(start: np.ndarray, stop: np.ndarray) -> Region:
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    return z, y, x

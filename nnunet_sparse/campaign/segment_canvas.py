@@ -1,31 +1,30 @@
-"""Where segments become a label."""
+"""Putting the segments of a segmentation together to one label."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.data.geometry import Geometry
-from nnunet_sparse.data.label_files import label_dtype
 from nnunet_sparse.system.errors import SparseError
 
 
 class SegmentCanvas:
-    """Labels that a file's segments give to the voxels of an image.
+    """The voxels of an image, onto which segments are painted as labels.
 
     Parameters
     ----------
-    target
+    case
         The image.
     file
         The segmentation, for messages.
     """
 
-    def __init__(self, target: AnnotationTarget, file: Path) -> None:
-        self._target, self._file = target, file
-        # 0 is nothing, n + 1 the label n
-        self._codes = np.zeros(target.shape, label_dtype(np.dtype(np.uint8), target.ignore + 1))
+    def __init__(self, case: AnnotatedCase, file: Path) -> None:
+        self._case, self._file = case, file
+        # 0: no segment, n + 1: label n
+        self._codes = np.zeros(case.shape, np.min_scalar_type(case.ignore + 1))
         self._num_conflicts = 0
 
     def paint(self, segments: np.ndarray, values: Mapping[int, int], geometry: Geometry) -> None:
@@ -51,31 +50,31 @@ class SegmentCanvas:
         nameless = segments[(codes == 0) & (segments != 0)]
         if nameless.size:
             raise SparseError(f"{self._file} holds {nameless[0]}, a segment without a name")
-        region, part = self._target.place(codes, geometry, self._file)
+        region, part = self._case.place(codes, geometry, self._file)
         before = self._codes[region]
         conflicts = (before != 0) & (part != 0) & (before != part)
         self._num_conflicts += int(np.count_nonzero(conflicts))
         np.copyto(before, part, where=part != 0)
 
     def label(self) -> np.ndarray:
-        """Labels on slices that were asked for or have one, ignore elsewhere.
+        """Label of all slices that were asked for or hold foreground, ignore on the others.
 
         Raises
         ------
         SparseError
             If segments of different labels overlap.
         """
-        target = self._target
+        case = self._case
         if self._num_conflicts:
             raise SparseError(
                 f"{self._file}: segments of different labels overlap on {self._num_conflicts} "
                 "voxels; a voxel has one label"
             )
-        other_axes = tuple(axis for axis in range(3) if axis != target.axis)
-        foreground = np.isin(self._codes, [value + 1 for value in target.foreground])
+        other_axes = tuple(axis for axis in range(3) if axis != case.axis)
+        foreground = np.isin(self._codes, [value + 1 for value in case.foreground])
         marked = np.asarray(foreground.any(axis=other_axes))
-        marked[target.asked] = True
-        label = target.prefilled()
+        marked[case.asked] = True
+        label = case.prefilled()
         said = np.where(self._codes == 0, 0, self._codes - 1).astype(label.dtype)
-        np.moveaxis(label, target.axis, 0)[marked] = np.moveaxis(said, target.axis, 0)[marked]
+        np.moveaxis(label, case.axis, 0)[marked] = np.moveaxis(said, case.axis, 0)[marked]
         return label

@@ -1,19 +1,24 @@
 """Masks of single slices: pictures, or volumes of one slice, named ``CASE_slice012.png``.
 
-Masks decide on their slices; asked slices without one are background, as they were handed out.
+A mask is the annotation of its whole slice; slices that were asked for and have no mask are
+background, as prefilled.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.label_volume import read_volume_file
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import to_integers
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.foreign_code import explained
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 PICTURE_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 # what Pillow multiplies grey values of 2 and 4 bits by
@@ -21,12 +26,12 @@ _GREY_FACTORS = {"L;2": 85, "L;4": 17}
 _WHITE = 255
 
 
-def read_slice_masks(target: AnnotationTarget, masks: Mapping[int, Path]) -> np.ndarray:
+def read_slice_masks(case: AnnotatedCase, masks: Mapping[int, Path]) -> np.ndarray:
     """Read the masks of a case.
 
     Parameters
     ----------
-    target
+    case
         The case.
     masks
         File of each slice, counted from 0 along the campaign's axis.
@@ -41,79 +46,81 @@ def read_slice_masks(target: AnnotationTarget, masks: Mapping[int, Path]) -> np.
     SparseError
         If a file cannot be read, is no mask of its slice, or holds unknown values.
     """
-    label = target.prefilled()
-    slices = np.moveaxis(label, target.axis, 0)
+    label = case.prefilled()
+    slices = np.moveaxis(label, case.axis, 0)
     for number, file in masks.items():
         if number >= len(slices):
-            raise SparseError(f"{file}: the slices of {target.image} are 0 to {len(slices) - 1}")
+            raise SparseError(f"{file}: the slices of {case.image} are 0 to {len(slices) - 1}")
         if file.suffix.lower() in PICTURE_ENDINGS:
-            mask = _read_picture(target, file)
+            mask = _read_picture(case, file)
         else:
-            mask = _read_single_slice(target, file, number)
-        mask = _with_white(target, mask)
-        target.check_values(mask, file)
+            mask = _read_single_slice(case, file, number)
+        mask = _with_white(case, mask)
+        case.check_values(mask, file)
         slices[number] = mask
     return label
 
 
-def _with_white(target: AnnotationTarget, mask: np.ndarray) -> np.ndarray:
-    """White is the label if there is but one, nothing else is drawn, and white means nothing."""
-    if _WHITE in target.names:
+def _with_white(case: AnnotatedCase, mask: np.ndarray) -> np.ndarray:
+    """In black and white masks, replace white by the only label, unless 255 is a label."""
+    if _WHITE in case.names:
         return mask
     values = set(np.unique(mask).tolist())
-    if _WHITE in values <= {0, _WHITE} and len(target.foreground) == 1:
-        return np.where(mask == _WHITE, target.foreground[0], 0)
+    if _WHITE in values <= {0, _WHITE} and len(case.foreground) == 1:
+        return np.where(mask == _WHITE, case.foreground[0], 0)
     return mask
 
 
-def _read_single_slice(target: AnnotationTarget, file: Path, number: int) -> np.ndarray:
-    """Slice of a file that says itself where it lies, which must be where its name says."""
-    array, geometry = read_volume_file(file, target.reader)
+def _read_single_slice(case: AnnotatedCase, file: Path, number: int) -> np.ndarray:
+    """Read a volume of one slice, whose header must place it on the slice that its name says."""
+    array, geometry = read_volume_file(file, case.reader)
     if min(array.shape) != 1:
         raise SparseError(f"{file} has shape {array.shape} (z, y, x), expected a single slice")
-    region, part = target.place(array, geometry, file)
-    wanted = [slice(0, n) for n in target.shape]
-    wanted[target.axis] = slice(number, number + 1)
-    if part.size and region[target.axis] != wanted[target.axis]:
-        place = f"slice {region[target.axis].start} of axis {target.axis}"
+    region, part = case.place(array, geometry, file)
+    wanted = [slice(0, n) for n in case.shape]
+    wanted[case.axis] = slice(number, number + 1)
+    if part.size and region[case.axis] != wanted[case.axis]:
+        place = f"slice {region[case.axis].start} of axis {case.axis}"
         raise SparseError(f"{file}: the header says that it is {place}, the name {number}")
     if list(region) != wanted:
-        raise target.elsewhere(file, f"it covers {part.size} voxels of slice {number}")
-    return part.squeeze(target.axis)
+        raise case.elsewhere(file, f"it covers {part.size} voxels of slice {number}")
+    return part.squeeze(case.axis)
 
 
-def _read_picture(target: AnnotationTarget, file: Path) -> np.ndarray:
+def _read_picture(case: AnnotatedCase, file: Path) -> np.ndarray:
     """Values of a picture, (rows, columns); of a palette the indices."""
     from PIL import Image
 
-    try:
-        with Image.open(file) as picture:
-            count, factor = getattr(picture, "n_frames", 1), _grey_factor(picture)
-            opaque = not picture.mode.endswith("A")
-            pixels = np.asarray(picture)
-    except Exception as error:
-        raise SparseError(f"{file} cannot be read as a picture: {first_line(error)}") from error
+    with (
+        explained(lambda error: f"{file} cannot be read as a picture: {first_line(error)}"),
+        Image.open(file) as picture,
+    ):
+        count, factor = getattr(picture, "n_frames", 1), _grey_factor(picture)
+        opaque = not picture.mode.endswith("A")
+        pixels = np.asarray(picture)
     if count != 1:
         raise SparseError(f"{file} holds {count} pictures, a mask is one")
     if pixels.ndim == 3:
         pixels = _grey(pixels, opaque, file)
-    rows, columns = (n for axis, n in enumerate(target.shape) if axis != target.axis)
+    rows, columns = (n for axis, n in enumerate(case.shape) if axis != case.axis)
     if pixels.shape != (rows, columns):
         turned = "; it is transposed" if pixels.shape == (columns, rows) else ""
         raise SparseError(
             f"{file} has {pixels.shape[0]} rows and {pixels.shape[1]} columns, a slice of "
-            f"{target.image} has {rows} and {columns}{turned}"
+            f"{case.image} has {rows} and {columns}{turned}"
         )
     return to_integers(pixels, file) // factor
 
 
-def _grey_factor(picture: Any) -> int:
-    mode = picture.tile[0][3] if picture.tile else ""
-    return _GREY_FACTORS.get(mode if isinstance(mode, str) else mode[0], 1)
+def _grey_factor(picture: "ImageFile") -> int:
+    """What Pillow has multiplied the values by that the file stores."""
+    arguments = picture.tile[0][3] if picture.tile else None
+    mode = arguments[0] if isinstance(arguments, tuple) else arguments
+    return _GREY_FACTORS.get(mode or "", 1)
 
 
 def _grey(pixels: np.ndarray, opaque: bool, file: Path) -> np.ndarray:
-    """One of several equal channels."""
+    """Reduce a picture whose channels are equal to one of them."""
     channels = pixels if opaque else pixels[..., :-1]
     if (channels != channels[..., :1]).any():
         raise SparseError(

@@ -13,16 +13,16 @@ class SliceStates:
     Attributes
     ----------
     todo
-        Asked for, and as prefilled: background only. That is not taken for "no object".
+        Asked for, and as prefilled: background only, which nobody has confirmed.
     done
         Asked for and annotated.
     empty
         Asked for, background only, and confirmed to show no object.
     skipped
-        Asked for, and ``ignore`` in all voxels: nobody can tell, or nobody has prefilled it.
+        Asked for, and ``ignore`` in all voxels: the annotator could not tell, or it was never
+        prefilled.
     unfinished
-        Asked for, with objects, but ``ignore`` in all other voxels: what is not an object has been
-        painted over.
+        Asked for, with objects, but ``ignore`` in all other voxels, where background belongs.
     extra
         Not asked for, with an object.
     cleared
@@ -89,7 +89,7 @@ def slice_states(
     confirmed: Collection[int],
     ignore_label: int,
 ) -> SliceStates:
-    """Look at every slice of a label.
+    """Find the state of every slice of a label.
 
     Parameters
     ----------

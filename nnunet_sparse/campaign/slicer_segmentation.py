@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.campaign.annotation_target import AnnotationTarget
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.label_volume import voxels_of
 from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
 from nnunet_sparse.data.label_files import to_integers
@@ -13,8 +13,8 @@ from nnunet_sparse.system.errors import SparseError
 SLICER_ENDING = ".seg.nrrd"
 
 
-def read_slicer_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray:
-    """Read what the segments say of slices that were asked for, and of others that they mark.
+def read_slicer_segmentation(case: AnnotatedCase, file: Path) -> np.ndarray:
+    """Read the segments as the annotation of the slices asked for, and of others they reach into.
 
     Returns
     -------
@@ -35,13 +35,13 @@ def read_slicer_segmentation(target: AnnotationTarget, file: Path) -> np.ndarray
     layers = voxels_of(image).reshape(*reversed(image.GetSize()), -1)  # [z, y, x, layer]
     values: list[dict[int, int]] = [{} for _ in range(layers.shape[-1])]
     for segment in read_segments(image, file):
-        value = target.value_of(segment.name, file)
+        value = case.value_of(segment.name, file)
         if not 0 <= segment.layer < len(values):
             raise SparseError(f"{file}: segment {segment.name!r} lies in a missing layer")
         if values[segment.layer].setdefault(segment.value, value) != value or segment.value == 0:
             raise SparseError(f"{file}: segment {segment.name!r} has no value of its own")
         values[segment.layer][segment.value] = value
-    canvas = SegmentCanvas(target, file)
+    canvas = SegmentCanvas(case, file)
     for layer, numbers in enumerate(values):
         canvas.paint(to_integers(layers[..., layer], file), numbers, geometry_of(image))
     return canvas.label()

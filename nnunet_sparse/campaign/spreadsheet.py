@@ -15,7 +15,7 @@ _END = "\x04"  # a line after the last one, part of a cell if a quotation mark i
 
 
 @dataclass(frozen=True)
-class Table:
+class Spreadsheet:
     """A table with names in its first line.
 
     Attributes
@@ -34,8 +34,8 @@ class Table:
     delimiter: str
 
 
-def parse_table(content: bytes, file: Path, surplus: str) -> Table:
-    """Read a table, no cell of which is lost.
+def parse_spreadsheet(content: bytes, file: Path, surplus: str) -> Spreadsheet:
+    """Read a table; cells beyond its last column are kept as well.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def parse_table(content: bytes, file: Path, surplus: str) -> Table:
     ]
     if surplus not in kept and any(surplus in row for _, row in rows):
         kept.append(surplus)
-    return Table(tuple(kept), tuple(rows), delimiter)
+    return Spreadsheet(tuple(kept), tuple(rows), delimiter)
 
 
 def _decode(content: bytes, file: Path) -> str:

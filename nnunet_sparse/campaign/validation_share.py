@@ -1,4 +1,4 @@
-"""Which annotated volumes of a campaign networks are validated on."""
+"""Choosing the annotated volumes of a campaign that networks are validated on."""
 
 import json
 import math
@@ -12,7 +12,7 @@ SPLIT_FILE = "split.json"
 
 
 def read_parts(folder: Path) -> dict[str, list[str]]:
-    """Parts that earlier imports have given the volumes; empty lists before the first one.
+    """Training and validation volumes of earlier imports; empty lists before the first one.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def read_parts(folder: Path) -> dict[str, list[str]]:
 def split_volumes(
     annotated: Sequence[str], share: float, seed: int, before: dict[str, list[str]]
 ) -> dict[str, list[str]]:
-    """Give every annotated volume a part; one that has a part keeps it.
+    """Divide the annotated volumes into training and validation; those of earlier imports stay.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def split_volumes(
     seed
         Seed of the random order in which volumes become validation volumes.
     before
-        Parts of earlier imports.
+        Training and validation volumes of earlier imports.
 
     Returns
     -------

@@ -7,12 +7,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates
-from nnunet_sparse.campaign.spreadsheet import parse_table
+from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.geometry import PLANES, RAS_TO_LPS, Geometry, read_geometry
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
@@ -28,6 +29,25 @@ _YES = frozenset({"yes", "y", "x", "1", "true", "ja", "oui", "si", "sí"})
 _NO = frozenset({"", "no", "n", "0", "false", "nein", "non"})
 
 SliceKey = tuple[str, int]
+"""Case ID and index of a slice."""
+
+
+class WorkLine(NamedTuple):
+    """What a line of the worklist is about.
+
+    Attributes
+    ----------
+    round_index
+        Round that asks for the slice, from 0.
+    case_id
+        Case of the slice.
+    slice_index
+        Its index along the slice axis.
+    """
+
+    round_index: int
+    case_id: str
+    slice_index: int
 
 
 @dataclass(frozen=True)
@@ -37,13 +57,13 @@ class Answers:
     Attributes
     ----------
     columns
-        All columns of theirs by the line's case and slice.
+        Texts by column, of the columns that people write into, by case and slice of the line.
     names
         Names of these columns, in order.
     delimiter
-        What separates the columns: spreadsheets change it.
+        What separates the columns; spreadsheets may have changed it.
     fresh
-        Slices by case ID that a command has confirmed, in addition to the file.
+        Slices by case ID that a command has confirmed and the file does not have yet.
     """
 
     columns: Mapping[SliceKey, Mapping[str, str]] = field(default_factory=dict)
@@ -93,18 +113,18 @@ class Answers:
         return replace(self, columns=columns, fresh=fresh)
 
 
-def work_order(campaign: Campaign) -> list[tuple[int, str, int]]:
-    """Round, case and slice of every line, in the order of work.
+def work_order(campaign: Campaign) -> list[WorkLine]:
+    """Lines of the worklist in the order of work.
 
-    Volumes of a round come in random order, so that annotation that stops half way has still seen
-    a sample of all; slices of a volume come one after the other.
+    Volumes of a round come in random order, so that those annotated first are a random sample if
+    the work stops early; slices of a volume come one after the other.
     """
-    lines = []
+    lines = list[WorkLine]()
     for number, asking in enumerate(campaign.rounds):
         order = shuffled(
             sorted(asking.slices), generator(asking.variant.seed, "worklist", str(number))
         )
-        lines += [(number, case_id, i) for case_id in order for i in asking.slices[case_id]]
+        lines += [WorkLine(number, case_id, i) for case_id in order for i in asking.slices[case_id]]
     return lines
 
 
@@ -172,7 +192,8 @@ def _table(
     writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
     writer.writerow([*_OURS, *answers.names])
     positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
-    for order, (number, case_id, i) in enumerate(work_order(campaign), 1):
+    for order, line in enumerate(work_order(campaign), 1):
+        case_id, i = line.case_id, line.slice_index
         status = "todo"
         if states is not None:
             status = states[case_id].of_slice(i) if case_id in states else "missing"
@@ -184,7 +205,7 @@ def _table(
             f"{positions[case_id][i]:.2f}",
             plane_of(geometries[case_id], campaign.axis),
             campaign.axis,
-            number + 1,
+            line.round_index + 1,
             status,
         )
         texts = answers.columns.get((case_id, i), {})
@@ -214,10 +235,11 @@ def slice_positions(geometry: Geometry, axis: int) -> np.ndarray:
 
 
 def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
-    table = parse_table(content, file, surplus="note")
+    table = parse_spreadsheet(content, file, surplus="note")
     if missing := {"case", "slice"} - set(table.names):
         raise SparseError(f"{file} lacks the column {min(missing)}")
-    lines = {str(n): (case, i) for n, (_, case, i) in enumerate(work_order(campaign), 1)}
+    order = enumerate(work_order(campaign), 1)
+    lines = {str(number): (line.case_id, line.slice_index) for number, line in order}
     asked = set(lines.values())
     theirs = tuple(name for name in table.names if name not in _OURS)
     columns: dict[SliceKey, dict[str, str]] = {}
@@ -236,9 +258,10 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
 def _key(
     row: Mapping[str, str], lines: Mapping[str, SliceKey], cases: Iterable[str], where: str
 ) -> SliceKey:
-    """Case and slice of a row, of which a spreadsheet may have taken ``007`` for the number 7.
+    """Case and slice of a row.
 
-    What it was is told by the line that had its order, or by the names of the cases.
+    A spreadsheet may have made the number 7 of the case ID ``007``. The ID is restored from the
+    line with the same order, or from the only case with that number.
     """
     case_id, number = row["case"].strip(), row["slice"].strip()
     try:

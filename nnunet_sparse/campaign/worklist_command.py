@@ -2,54 +2,41 @@
 
 import argparse
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
-from nnunet_sparse.campaign.guide import PICTURE_FOLDER
-from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.make_campaign import (
     CampaignRequest,
     extend_campaign,
     make_campaign,
     preview_campaign,
-    write_work,
 )
-from nnunet_sparse.campaign.prefill import check_extendable, prefill
-from nnunet_sparse.campaign.progress import (
-    Progress,
-    confirmed_of,
-    parse_confirmed,
-    read_progress,
-)
-from nnunet_sparse.campaign.progress_table import status_table
+from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
+from nnunet_sparse.campaign.prefill import check_extendable
+from nnunet_sparse.campaign.progress import CampaignProgress, find_progress
+from nnunet_sparse.campaign.progress_table import progress_table
 from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
-from nnunet_sparse.campaign.worklist import Answers, read_worklist, write_worklist
+from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
-from nnunet_sparse.features.mae_options import add_mae_options, mae_request
-from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
-from nnunet_sparse.features.mae_request import MaeRequest
+from nnunet_sparse.features.mae_options import add_mae_options
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_selector_options,
     add_volume_fraction_option,
+    variant_of,
 )
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import parse_parameters, selector_class, selector_names
-from nnunet_sparse.system.atomic import remove_leftovers
+from nnunet_sparse.selectors import selector_class, selector_names
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.options import (
     add_dry_run_option,
     add_num_processes_option,
     add_seed_option,
 )
-from nnunet_sparse.system.publication import recover
 
 logger = logging.getLogger(__name__)
 
@@ -162,74 +149,12 @@ def _in_simulations_only(name: str) -> bool:
         return True
 
 
-def find_progress(
-    campaign: Campaign,
-    folder: Path | None,
-    texts: Sequence[str] | None,
-    num_processes: int,
-) -> tuple[Answers, Progress]:
-    """What people have written into the worklist, and what the annotations hold.
-
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    folder
-        Where the annotations are; None for the campaign's own.
-    texts
-        What a command line confirms to show no object; None for nothing.
-    num_processes
-        Number of processes.
-    """
-    answers = read_worklist(campaign)
-    progress = read_progress(campaign, confirmed_of(campaign, answers), folder, num_processes)
-    if texts is not None:
-        confirmed = parse_confirmed(campaign, texts, progress)
-        answers, progress = answers.with_confirmed(confirmed), progress.with_confirmed(confirmed)
-    return answers, progress
-
-
-@contextmanager
-def campaign_lock(folder: Path) -> Iterator[None]:
-    """Keep other commands from working in the folder of a campaign.
-
-    Raises
-    ------
-    SparseError
-        If it is no such folder.
-    """
-    if not (folder / CAMPAIGN_FILE).is_file():
-        Campaign.read(folder)  # says what is wrong
-    with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
-        recover(folder.absolute())
-        for written in (folder, folder / PICTURE_FOLDER):
-            remove_leftovers(written)
-        yield
-
-
-def open_campaign(folder: Path, num_processes: int) -> Campaign:
-    """Read a campaign, and finish what a killed call has left; to be done under its lock."""
-    campaign = Campaign.read(folder)
-    check_images(campaign)
-    return campaign if campaign.is_complete else finish_round(campaign, num_processes)
-
-
-def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
-    """Bring rounds that are not complete into labels, worklist and guide."""
-    prefill(campaign, num_processes)
-    answers, progress = find_progress(campaign, None, None, num_processes)
-    write_work(campaign, answers, progress.states, num_processes)
-    campaign = campaign.completed()
-    campaign.write()
-    return campaign
-
-
 def _make(args: argparse.Namespace) -> None:
     dataset, volumes = find_sources(args.images, args.dataset, args.labels, args.channels)
     request = CampaignRequest(
         volumes,
         dataset,
-        _variant(args, None),
+        variant_of(args),
         args.axis,
         args.weights,
         args.copy,
@@ -255,14 +180,14 @@ def _status(args: argparse.Namespace) -> None:
             campaign, args.annotations, args.confirm_empty, args.num_processes
         )
         write_worklist(campaign, answers, progress.states)
-    print(status_table(answers, progress))
+    print(progress_table(answers, progress))
 
 
 def _extend(args: argparse.Namespace) -> None:
     check_device(args.device)
     with campaign_lock(args.campaign):
         before = Campaign.read(args.campaign)
-        variant = _variant(args, before.rounds[0].variant)
+        variant = variant_of(args, before.rounds[0].variant)
         campaign = open_campaign(args.campaign, args.num_processes)
         if before.is_complete or campaign.rounds[-1].variant != variant:
             campaign = _extended(campaign, variant, args)
@@ -285,48 +210,12 @@ def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) ->
     return extend_campaign(campaign, variant, progress.states, args.device, args.num_processes)
 
 
-def _refuse_unreadable(progress: Progress) -> None:
+def _refuse_unreadable(progress: CampaignProgress) -> None:
     """More slices can only be asked for where it is known what is annotated."""
     unreadable = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
     unreadable += progress.unusable.values()
     if unreadable:
         raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
-
-
-def _variant(args: argparse.Namespace, first: Variant | None) -> Variant:
-    """How slices are chosen; what is not said is as in the first round."""
-
-    def chosen(name: str) -> Any:
-        given = getattr(args, name)
-        return getattr(first, name) if given is None and first is not None else given
-
-    selector, scope = chosen("selector"), chosen("scope")
-    parameters: Mapping[str, Any] = parse_parameters(selector, args.parameters)
-    if first is not None and selector == first.selector and not args.parameters:
-        parameters = first.parameters
-    mae = mae_request(args)
-    if first is not None and (mae.preset, mae.seed) == (DEFAULT_MAE_PRESET, 0):
-        mae = MaeRequest(first.mae, first.mae_seed)
-    return Variant(
-        rho=args.rho,
-        s=chosen("s"),
-        selector=selector,
-        seed=chosen("seed"),
-        scope=scope,
-        slices_per_volume=args.slices_per_volume,
-        budget=args.budget,
-        min_per_volume=_least(args, scope, first),
-        mae=mae.preset,
-        mae_seed=mae.seed,
-        parameters=parameters,
-    )
-
-
-def _least(args: argparse.Namespace, scope: str, first: Variant | None) -> int:
-    """Least number of slices per volume, where that of the first round may hold as well."""
-    if args.min_per_volume is not None:
-        return int(args.min_per_volume)
-    return first.min_per_volume if first is not None and scope == "dataset" else 0
 
 
 def _asked(campaign: Campaign) -> str:

@@ -26,7 +26,7 @@ from nnunet_sparse.interpolation.methods import (
     methods_with_network,
 )
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.phantoms import TASKS
+from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class, selector_names
@@ -78,7 +78,7 @@ class Phantom:
         Name of the data set; by default ``PhantomOrgan`` and so on.
     """
 
-    task: str = setting("organ", choice(*TASKS))
+    task: str = setting("organ", choice(*PHANTOM_TASKS))
     shape: tuple[int, ...] = setting((32, 80, 80), rules.numbers("three numbers (z, y, x)", 1, 3))
     num_train: int = setting(24, whole(2))
     num_test: int = setting(8, whole(1))

@@ -13,7 +13,7 @@ from nnunet_sparse.grid.cells import Base, bases, configurations, variants
 from nnunet_sparse.grid.experiment import Configuration
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts, budget
-from nnunet_sparse.phantoms import TASKS
+from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import environment, training_environment
 from nnunet_sparse.system.errors import SparseError
@@ -69,7 +69,7 @@ def label_names(grid: Grid, base: Base) -> list[str]:
     if base.name is not None:
         labels = list(RawDataset.open(grid.paths.raw / base.name).dataset_json["labels"])
     else:
-        labels = list(TASKS[base.task.phantom.task].labels) if base.task.phantom else []
+        labels = list(PHANTOM_TASKS[base.task.phantom.task].labels) if base.task.phantom else []
     return [name for name in labels if name not in ("background", "ignore")]
 
 

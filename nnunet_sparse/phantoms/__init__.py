@@ -7,10 +7,10 @@ an organ) and ``subtle`` (faint lesions on a structured background, many slices 
 
 from nnunet_sparse.phantoms.phantom_case import (
     MIN_SHAPE,
-    TASKS,
+    PHANTOM_TASKS,
     PhantomCase,
     PhantomTask,
     make_case,
 )
 
-__all__ = ["MIN_SHAPE", "TASKS", "PhantomCase", "PhantomTask", "make_case"]
+__all__ = ["MIN_SHAPE", "PHANTOM_TASKS", "PhantomCase", "PhantomTask", "make_case"]

@@ -7,7 +7,7 @@ from nnunet_sparse.phantoms.shapes import smooth_field
 
 
 def texture(rng: np.random.Generator, shape: tuple[int, ...], voxels_per_cell: float) -> np.ndarray:
-    """Fine smooth field of standard deviation 1, with structures of a few voxels."""
+    """Random field of mean 0 and standard deviation 1, with structures of ``voxels_per_cell``."""
     return smooth_field(rng, shape, tuple(n / voxels_per_cell for n in shape))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from nnunet_sparse.phantoms.appearance import bias_field, blur, correlated_noise, texture
 from nnunet_sparse.phantoms.shapes import (
-    Grid,
     Points,
+    VoxelGrid,
     blob,
     ellipsoid,
     random_voxel,
@@ -18,7 +18,7 @@ _AIR, _LUNG, _FAT, _MUSCLE, _FLUID = -1000, -840, -100, 48, 8
 _NUM_TUMOURS = (0, 1, 2, 3, 4, 6)
 
 
-def draw_lesion(grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_lesion(grid: VoxelGrid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw image (HU, int16) and label (1 liver, 2 tumour, uint8) of one case."""
     points = warp(grid, rng, 0.035, (3, 3, 3))
     liver_z = rng.uniform(-0.2, 0.2)
@@ -80,7 +80,7 @@ def _draw_body(image: np.ndarray, points: Points, rng: np.random.Generator) -> n
 
 
 def _draw_bowel(
-    image: np.ndarray, grid: Grid, rng: np.random.Generator, cavity: np.ndarray
+    image: np.ndarray, grid: VoxelGrid, rng: np.random.Generator, cavity: np.ndarray
 ) -> None:
     """Loops in the lower part of the cavity, some with contrast agent, some with gas."""
     loops = smooth_field(rng, grid.shape, (6, 10, 10))
@@ -118,9 +118,10 @@ def _draw_organs(
 ) -> None:
     """Spleen, stomach and kidneys: as bright as liver, or nearly so."""
 
-    def near(*centre: float) -> tuple[float, float, float]:
-        z, y, x = rng.normal(centre, (0.08, 0.03, 0.03))
-        return z + liver_z, y, x
+    def near(z: float, y: float, x: float) -> tuple[float, float, float]:
+        """A place close to that one, which is given relative to the liver."""
+        moved_z, moved_y, moved_x = rng.normal((z, y, x), (0.08, 0.03, 0.03))
+        return moved_z + liver_z, moved_y, moved_x
 
     size = rng.uniform(0.85, 1.2)
     inside = cavity > 0.03
@@ -164,7 +165,7 @@ def _draw_great_vessels(
 
 
 def _liver(
-    grid: Grid, points: Points, rng: np.random.Generator, z: float, height: float
+    grid: VoxelGrid, points: Points, rng: np.random.Generator, z: float, height: float
 ) -> np.ndarray:
     """Implicit liver: a right lobe, and a flatter left lobe that reaches across the midline."""
     right = ellipsoid(
@@ -184,7 +185,11 @@ def _liver(
 
 
 def _draw_liver_vessels(
-    image: np.ndarray, grid: Grid, rng: np.random.Generator, inside: np.ndarray, blood_hu: float
+    image: np.ndarray,
+    grid: VoxelGrid,
+    rng: np.random.Generator,
+    inside: np.ndarray,
+    blood_hu: float,
 ) -> None:
     """Curves where two random fields are both zero."""
     fields = [smooth_field(rng, grid.shape, (4, 5, 5)) for _ in range(2)]
@@ -192,7 +197,7 @@ def _draw_liver_vessels(
 
 
 def _draw_gallbladder(
-    image: np.ndarray, grid: Grid, rng: np.random.Generator, liver: np.ndarray
+    image: np.ndarray, grid: VoxelGrid, rng: np.random.Generator, liver: np.ndarray
 ) -> None:
     """A pear of fluid at the lower surface of the liver, easily taken for a tumour."""
     bed = (np.abs(liver) < 0.1) & (grid.points.y < 0.05) & (grid.points.x < -0.1)
@@ -211,7 +216,7 @@ def _draw_gallbladder(
 def _draw_tumour(
     image: np.ndarray,
     label: np.ndarray,
-    grid: Grid,
+    grid: VoxelGrid,
     rng: np.random.Generator,
     *,
     seats: np.ndarray,

@@ -9,12 +9,12 @@ from nnunet_sparse.phantoms.appearance import (
     texture,
     to_scanner_units,
 )
-from nnunet_sparse.phantoms.shapes import Grid, Points, ellipsoid, smooth_field, warp
+from nnunet_sparse.phantoms.shapes import Points, VoxelGrid, ellipsoid, smooth_field, warp
 
 BREAST = 1
 
 
-def draw_organ(grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_organ(grid: VoxelGrid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw image (arbitrary units, int16) and label (1 breast, uint8) of one case."""
     points = warp(grid, rng, 0.035, (2, 3, 3))
     # fat suppression turns the contrast round, as it does between protocols
@@ -74,7 +74,7 @@ def _breasts(points: Points, rng: np.random.Generator, front_y: float) -> np.nda
 
 
 def _draw_glands(
-    image: np.ndarray, grid: Grid, rng: np.random.Generator, breasts: np.ndarray, value: float
+    image: np.ndarray, grid: VoxelGrid, rng: np.random.Generator, breasts: np.ndarray, value: float
 ) -> None:
     """Patches of glandular tissue, from hardly any to dense breasts."""
     patches = smooth_field(rng, grid.shape, (8, 14, 14)) + smooth_field(rng, grid.shape, (3, 4, 4))

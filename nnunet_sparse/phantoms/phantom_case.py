@@ -9,7 +9,7 @@ import numpy as np
 
 from nnunet_sparse.phantoms.lesion import draw_lesion
 from nnunet_sparse.phantoms.organ import draw_organ
-from nnunet_sparse.phantoms.shapes import Grid
+from nnunet_sparse.phantoms.shapes import VoxelGrid
 from nnunet_sparse.phantoms.subtle import draw_subtle
 from nnunet_sparse.phantoms.tree import draw_tree
 from nnunet_sparse.system.errors import SparseError
@@ -19,7 +19,7 @@ DEFAULT_SPACING_MM = (5.0, 3.75, 3.75)
 MIN_SHAPE = (8, 32, 32)
 MAX_NUM_VOXELS = 2**27
 
-Drawing = Callable[[Grid, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Drawing = Callable[[VoxelGrid, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PhantomTask:
     Attributes
     ----------
     name
-        Key in :data:`TASKS`.
+        Key in :data:`PHANTOM_TASKS`.
     description
         What it shows, in one sentence.
     channel_name
@@ -50,7 +50,7 @@ class PhantomTask:
     context: tuple[str, ...] = ()
 
 
-TASKS = {
+PHANTOM_TASKS = {
     task.name: task
     for task in (
         PhantomTask(
@@ -116,8 +116,8 @@ def check_parameters(
         If the task is unknown, the seed negative, the shape too small or too large, or a spacing
         not positive.
     """
-    if task not in TASKS:
-        raise SparseError(f"unknown phantom task {task!r} (there are: {', '.join(TASKS)})")
+    if task not in PHANTOM_TASKS:
+        raise SparseError(f"unknown phantom task {task!r} (there are: {', '.join(PHANTOM_TASKS)})")
     if seed < 0:
         raise SparseError(f"seed must be at least 0, got {seed}")
     if len(shape) != 3 or any(n < least for n, least in zip(shape, MIN_SHAPE, strict=False)):
@@ -147,7 +147,7 @@ def make_case(
     Parameters
     ----------
     task
-        Key of :data:`TASKS`.
+        Key of :data:`PHANTOM_TASKS`.
     seed
         Seed of the data set, at least 0.
     case
@@ -164,7 +164,7 @@ def make_case(
     """
     check_parameters(task, seed, shape, spacing_mm)
     rng = np.random.default_rng([seed, zlib.crc32(task.encode()), case])
-    image, label = TASKS[task].generate(Grid(shape, spacing_mm), rng)
+    image, label = PHANTOM_TASKS[task].generate(VoxelGrid(shape, spacing_mm), rng)
     return PhantomCase(image, label, spacing_mm)
 
 

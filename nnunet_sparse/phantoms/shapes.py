@@ -1,6 +1,6 @@
 """Geometry of the phantoms: coordinates, smooth random fields, ellipsoids, branching curves.
 
-All anatomy is drawn in the coordinates of a :class:`Grid`, from -1 to 1 along each axis of the
+All anatomy is drawn in the coordinates of a :class:`VoxelGrid`, from -1 to 1 along each axis of the
 field of view, whatever the number of voxels: z upwards (inferior to superior), y backwards
 (anterior to posterior), x to the patient's left. An *implicit shape* is an array that is positive
 inside the shape, 0 on its surface, and about 1 at its centre.
@@ -23,7 +23,7 @@ class Points(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grid:
+class VoxelGrid:
     """Voxel grid of one phantom, axes (z, y, x)."""
 
     shape: tuple[int, int, int]
@@ -80,7 +80,7 @@ def _spline_weights(num_voxels: int, num_cells: float) -> np.ndarray:
 
 
 def warp(
-    grid: Grid, rng: np.random.Generator, amplitude: float, cells: tuple[float, float, float]
+    grid: VoxelGrid, rng: np.random.Generator, amplitude: float, cells: tuple[float, float, float]
 ) -> Points:
     """Coordinates of the voxels after a smooth random deformation.
 
@@ -124,7 +124,7 @@ def random_voxel(rng: np.random.Generator, mask: np.ndarray) -> tuple[int, int, 
 
 
 def blob(
-    grid: Grid,
+    grid: VoxelGrid,
     rng: np.random.Generator,
     voxel: tuple[int, int, int],
     radius: float,

@@ -10,8 +10,8 @@ from nnunet_sparse.phantoms.appearance import (
     to_scanner_units,
 )
 from nnunet_sparse.phantoms.shapes import (
-    Grid,
     Points,
+    VoxelGrid,
     blob,
     ellipsoid,
     random_voxel,
@@ -23,7 +23,7 @@ LESION = 1
 _NUM_LESIONS = (0, 1, 2, 3, 5, 8)
 
 
-def draw_subtle(grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_subtle(grid: VoxelGrid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw image (arbitrary units, int16) and label (1 lesion, uint8) of one case."""
     points = warp(grid, rng, 0.03, (3, 3, 3))
     fluid = rng.uniform(0.15, 0.3)
@@ -59,7 +59,7 @@ def draw_subtle(grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
 
 def _draw_brain(
     image: np.ndarray,
-    grid: Grid,
+    grid: VoxelGrid,
     rng: np.random.Generator,
     brain: np.ndarray,
     intensities: tuple[float, float, float],
@@ -115,7 +115,7 @@ def _draw_ventricles(
 def _draw_lesion(
     image: np.ndarray,
     label: np.ndarray,
-    grid: Grid,
+    grid: VoxelGrid,
     rng: np.random.Generator,
     seats: np.ndarray,
 ) -> None:

@@ -10,7 +10,7 @@ from nnunet_sparse.phantoms.appearance import (
     to_scanner_units,
 )
 from nnunet_sparse.phantoms.shapes import (
-    Grid,
+    VoxelGrid,
     branching_curve,
     ellipsoid,
     smooth_field,
@@ -21,7 +21,7 @@ from nnunet_sparse.phantoms.shapes import (
 TISSUE = 1
 
 
-def draw_tree(grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw_tree(grid: VoxelGrid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw image (arbitrary units, int16) and label (1 tissue, uint8) of one case."""
     points = warp(grid, rng, 0.04, (2, 3, 3))
     centre = (rng.uniform(-0.12, 0.12), rng.uniform(0.3, 0.45), rng.uniform(-0.1, 0.1))
@@ -56,7 +56,7 @@ def draw_tree(grid: Grid, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
 
 
 def _tissue(
-    grid: Grid,
+    grid: VoxelGrid,
     rng: np.random.Generator,
     centre: tuple[float, float, float],
     radii: tuple[float, float, float],
@@ -82,7 +82,7 @@ def _tissue(
 
 
 def _draw_vessels(
-    image: np.ndarray, grid: Grid, rng: np.random.Generator, breast: np.ndarray, value: float
+    image: np.ndarray, grid: VoxelGrid, rng: np.random.Generator, breast: np.ndarray, value: float
 ) -> None:
     """A few long vessels just below the skin, which look like tissue but run along the surface."""
     for _ in range(rng.integers(1, 4)):

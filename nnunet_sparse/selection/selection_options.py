@@ -3,7 +3,11 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunet_sparse.selectors.registry import SCOPES
+from nnunet_sparse.features.mae_options import mae_request
+from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
+from nnunet_sparse.features.mae_request import MaeRequest
+from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selectors.registry import SCOPES, parse_parameters
 from nnunet_sparse.system.command import non_negative_int, positive_int
 from nnunet_sparse.system.options import OptionHolder
 
@@ -113,4 +117,54 @@ def add_selector_options(
         metavar="M",
         help="with --scope dataset: slices that every volume gets at least (default: "
         f"{unset or '0'})",
+    )
+
+
+def variant_of(args: argparse.Namespace, before: Variant | None = None) -> Variant:
+    """Build the variant that a command line asks for.
+
+    Parameters
+    ----------
+    args
+        Values of the options of this module, of ``--seed``, and of those that
+        :func:`nnunet_sparse.features.mae_options.add_mae_options` adds; ``--positive_weight`` where
+        the command has it.
+    before
+        Where options have None as their default: the variant whose factors hold for those that are
+        not given. Only the amount is never taken from it, and what belongs to its selector or
+        scope is not taken for another one.
+
+    Raises
+    ------
+    SparseError
+        If factors do not go together, or one is out of range.
+    """
+    given = vars(args)
+    if before is not None:
+        given = {
+            name: getattr(before, name) if given[name] is None else given[name]
+            for name in ("s", "selector", "scope", "seed")
+        }
+    parameters = parse_parameters(given["selector"], args.parameters)
+    minimum, mae = args.min_per_volume, mae_request(args)
+    if before is not None:
+        if given["selector"] == before.selector and not args.parameters:
+            parameters = dict(before.parameters)
+        if minimum is None:
+            minimum = before.min_per_volume if given["scope"] == "dataset" else 0
+        if (mae.preset, mae.seed) == (DEFAULT_MAE_PRESET, 0):
+            mae = MaeRequest(before.mae, before.mae_seed)
+    return Variant(
+        rho=args.rho,
+        slices_per_volume=args.slices_per_volume,
+        budget=args.budget,
+        s=given["s"],
+        selector=given["selector"],
+        parameters=parameters,
+        scope=given["scope"],
+        min_per_volume=minimum,
+        positive_weight=getattr(args, "positive_weight", 1.0),
+        seed=given["seed"],
+        mae=mae.preset,
+        mae_seed=mae.seed,
     )

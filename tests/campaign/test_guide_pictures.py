@@ -11,7 +11,7 @@ from tiny import array
 
 from nnunet_sparse.campaign import guide_pictures
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.guide_pictures import draw_asked, draw_prefilled, orientation_of
+from nnunet_sparse.campaign.guide_pictures import draw_asked, draw_prefilled, upright_view
 from nnunet_sparse.data.geometry import RAS_TO_LPS, read_geometry
 
 _VEIL = round(0.55 * 128)
@@ -65,18 +65,18 @@ def test_slices_are_upright_however_they_are_stored(is_oblique: bool) -> None:
         if is_oblique:
             affine[:3, :3] = _OBLIQUE @ affine[:3, :3]
         axis = next(2 - i for i, letter in enumerate(codes) if letter in normal)
-        orientation = orientation_of((RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]], axis)
-        assert orientation.plane == plane
+        view = upright_view((RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]], axis)
+        assert view.plane == plane
         index = 1 if codes[2 - axis] == normal[0] else array.shape[axis] - 2
-        found = orientation.upright(np.take(array, index, axis))
+        found = view.turned(np.take(array, index, axis))
         np.testing.assert_array_equal(found, expected, err_msg=f"{codes}, {plane}")
 
 
 def test_a_file_without_directions_is_an_axial_stack() -> None:
     pixels = np.arange(6).reshape(2, 3)
-    orientation = orientation_of(None, 0)
-    assert orientation.plane == "axial"
-    np.testing.assert_array_equal(orientation.upright(pixels), pixels)
+    view = upright_view(None, 0)
+    assert view.plane == "axial"
+    np.testing.assert_array_equal(view.turned(pixels), pixels)
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "PSR"])
@@ -208,4 +208,4 @@ def test_the_side_view_crosses_the_slices(write_campaign: Any, axis: int, plane:
     label = array(campaign.label_file("a"))
     across, _ = guide_pictures._across(volume, label, axis, 1, campaign.ignore_label)
     affine = read_geometry(campaign.image_files("a")[0], "SimpleITKIO").affine
-    assert orientation_of(affine, across).plane == plane
+    assert upright_view(affine, across).plane == plane

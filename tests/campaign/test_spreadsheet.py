@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_sparse.campaign.spreadsheet import Table, parse_table
+from nnunet_sparse.campaign.spreadsheet import Spreadsheet, parse_spreadsheet
 from nnunet_sparse.system.errors import SparseError
 
 FILE = Path("work.csv")
 
 
-def parse(text: str, encoding: str = "utf-8") -> Table:
-    return parse_table(text.encode(encoding), FILE, "note")
+def parse(text: str, encoding: str = "utf-8") -> Spreadsheet:
+    return parse_spreadsheet(text.encode(encoding), FILE, "note")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
@@ -18,7 +18,7 @@ def parse(text: str, encoding: str = "utf-8") -> Table:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_kinds_of_spreadsheets(encoding: str, end: str, delimiter: str) -> None:
     text = delimiter.join(["case", " note "]) + end + delimiter.join(["b", "Größe"]) + end
-    expected = Table(("case", "note"), ((2, {"case": "b", "note": "Größe"}),), delimiter)
+    expected = Spreadsheet(("case", "note"), ((2, {"case": "b", "note": "Größe"}),), delimiter)
     assert parse(text, encoding) == expected
 
 
@@ -30,12 +30,12 @@ def test_macintosh(encoding: str) -> None:
 
 def test_big_endian() -> None:
     content = codecs.BOM_UTF16_BE + "note\nö".encode("utf-16-be")
-    assert parse_table(content, FILE, "note").rows == ((2, {"note": "ö"}),)
+    assert parse_spreadsheet(content, FILE, "note").rows == ((2, {"note": "ö"}),)
 
 
 def test_half_a_character_is_refused() -> None:
     with pytest.raises(SparseError, match=r"work\.csv is damaged"):
-        parse_table(codecs.BOM_UTF16_LE + b"a", FILE, "note")
+        parse_spreadsheet(codecs.BOM_UTF16_LE + b"a", FILE, "note")
 
 
 def test_numbers_of_lines() -> None:
@@ -85,4 +85,4 @@ def test_open_quotation_mark_is_refused(length: int, end: str) -> None:
 
 
 def test_empty() -> None:
-    assert parse("") == Table((), (), ",")
+    assert parse("") == Spreadsheet((), (), ",")

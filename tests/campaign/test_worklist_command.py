@@ -12,7 +12,7 @@ from file_times import date_back, written_since
 from tiny import tree
 
 from nnunet_sparse.campaign import make_campaign as make_module
-from nnunet_sparse.campaign import worklist_command as worklist_cli
+from nnunet_sparse.campaign import open_campaign as open_module
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.worklist_command import main
 from nnunet_sparse.data.geometry import read_geometry
@@ -303,7 +303,7 @@ def test_extend_that_was_killed_is_finished(
 
     extend = ["extend", "campaign", "--budget", "4", "-np", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(worklist_cli, killed_in, killed)
+        patch.setattr(open_module, killed_in, killed)
         assert main(extend) == 130
     assert not Campaign.read(campaign).is_complete
     more = {"status": ["status", "campaign", "-np", "1"], "extend": extend}

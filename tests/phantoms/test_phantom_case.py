@@ -3,22 +3,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunet_sparse.phantoms import MIN_SHAPE, TASKS, make_case
+from nnunet_sparse.phantoms import MIN_SHAPE, PHANTOM_TASKS, make_case
 from nnunet_sparse.system.errors import SparseError
 
 SHAPE = (16, 32, 32)
 
 
 def test_tasks_have_consecutive_labels_and_ct_only_for_the_lesion():
-    assert list(TASKS) == ["lesion", "organ", "tree", "subtle"]
-    assert [t.channel_name for t in TASKS.values()] == ["CT", "MR", "MR", "MR"]
-    for task in TASKS.values():
+    assert list(PHANTOM_TASKS) == ["lesion", "organ", "tree", "subtle"]
+    assert [t.channel_name for t in PHANTOM_TASKS.values()] == ["CT", "MR", "MR", "MR"]
+    for task in PHANTOM_TASKS.values():
         assert list(task.labels.values()) == list(range(len(task.labels)))
-    assert TASKS["lesion"].labels == {"background": 0, "liver": 1, "tumour": 2}
+    assert PHANTOM_TASKS["lesion"].labels == {"background": 0, "liver": 1, "tumour": 2}
 
 
 @given(
-    task=st.sampled_from(list(TASKS)),
+    task=st.sampled_from(list(PHANTOM_TASKS)),
     seed=st.integers(0, 2**32),
     case=st.integers(0, 1000),
     shape=st.tuples(*[st.integers(n, n + 9) for n in MIN_SHAPE]),
@@ -30,11 +30,11 @@ def test_any_parameters_give_a_valid_case(task, seed, case, shape, spacing_mm):
     assert made.image.shape == made.label.shape == shape
     assert made.image.dtype == np.int16
     assert made.label.dtype == np.uint8
-    assert set(np.unique(made.label)) <= set(TASKS[task].labels.values())
+    assert set(np.unique(made.label)) <= set(PHANTOM_TASKS[task].labels.values())
     assert made.image.std() > 0
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PHANTOM_TASKS)
 def test_same_arguments_give_the_same_case_and_others_another(task):
     first, again = make_case(task, 3, 5, SHAPE), make_case(task, 3, 5, SHAPE)
     np.testing.assert_array_equal(first.image, again.image)
@@ -43,7 +43,7 @@ def test_same_arguments_give_the_same_case_and_others_another(task):
         assert (first.image != other.image).mean() > 0.5
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PHANTOM_TASKS)
 def test_cases_vary_and_leave_slices_without_object(task):
     labels = [make_case(task, 0, k, (24, 48, 48)).label > 0 for k in range(8)]
     sizes = [label.sum() for label in labels]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_sparse.phantoms.shapes import (
-    Grid,
+    VoxelGrid,
     blob,
     branching_curve,
     ellipsoid,
@@ -14,11 +14,11 @@ from nnunet_sparse.phantoms.shapes import (
     warp,
 )
 
-GRID = Grid((9, 11, 11), (1.0, 1.0, 1.0))
+GRID = VoxelGrid((9, 11, 11), (1.0, 1.0, 1.0))
 
 
 def test_points_span_the_field_of_view():
-    z, y, x = Grid((3, 5, 2), (1.0, 1.0, 1.0)).points
+    z, y, x = VoxelGrid((3, 5, 2), (1.0, 1.0, 1.0)).points
     assert z.ravel().tolist() == [-1, 0, 1]
     assert y.ravel().tolist() == [-1, -0.5, 0, 0.5, 1]
     assert x.shape == (1, 1, 2)
@@ -33,7 +33,7 @@ def test_points_span_the_field_of_view():
     ],
 )
 def test_stretch_makes_balls_round_in_mm(shape, spacing_mm, expected):
-    assert Grid(shape, spacing_mm).stretch == pytest.approx(expected)
+    assert VoxelGrid(shape, spacing_mm).stretch == pytest.approx(expected)
 
 
 def test_ellipsoid_is_one_at_its_centre_and_zero_on_its_surface():

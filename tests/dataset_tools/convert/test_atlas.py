@@ -11,7 +11,7 @@ from published_trees import atlas_arrays, atlas_tree, volume, write_nifti
 from tiny import array
 
 from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas
-from nnunet_sparse.dataset_tools.convert.published_tasks import TASKS
+from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS
 from nnunet_sparse.dataset_tools.convert.target_grid import target_grid
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -52,7 +52,7 @@ def test_converts_to_the_padded_template(paths: NnUNetPaths, source: Path) -> No
 
 def test_paper_size_for_the_template() -> None:
     """The template has 197 x 233 x 189 voxels (x, y, z)."""
-    task, template = TASKS["atlas"], sitk.Image(197, 233, 189, sitk.sitkUInt8)
+    task, template = PUBLISHED_TASKS["atlas"], sitk.Image(197, 233, 189, sitk.sitkUInt8)
     template.SetOrigin((-98, -98, -72))
     grid = target_grid(template, np.zeros((189, 233, 197), bool), task.spacing_mm, task.size)
     assert grid.size == (189, 256, 224)

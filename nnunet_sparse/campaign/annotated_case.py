@@ -1,5 +1,6 @@
-"""The image that an annotation is brought to, and what may be said of its voxels."""
+"""A case that is annotated: the voxels of its image, and the labels that they may have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,8 @@ _MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
-class AnnotationTarget:
-    """A case of a campaign to which the voxels of other files are brought.
+class AnnotatedCase:
+    """A case of a campaign, onto whose voxels the annotation in other files is brought.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class AnnotationTarget:
 
     @property
     def ignore(self) -> int:
-        """Value of voxels of which nothing is said."""
+        """Label of voxels that are not annotated."""
         return self.campaign.ignore_label
 
     @property
@@ -78,14 +79,17 @@ class AnnotationTarget:
         return {0: background, **self.campaign.label_names, self.ignore: "ignore"}
 
     def find_value(self, name: str) -> int | None:
-        """Value of a name, in other letters only if no label has the very same; None if unclear."""
+        """Value of the label of that name; None if there is none, or more than one.
+
+        Capital letters and underscores count only if a label has exactly that name.
+        """
         equal = [value for value, other in self.names.items() if other == name]
         similar = [value for value, other in self.names.items() if _fold(other) == _fold(name)]
         found = equal or similar
         return found[0] if len(found) == 1 else None
 
     def value_of(self, segment: str, file: Path) -> int:
-        """Value of a segment's name.
+        """Value of the label that a segment is called after.
 
         Raises
         ------
@@ -101,7 +105,7 @@ class AnnotationTarget:
         return value
 
     def check_values(self, label: np.ndarray, file: Path) -> None:
-        """Refuse values that mean nothing.
+        """Refuse values that are no labels of the campaign.
 
         Raises
         ------
@@ -110,13 +114,13 @@ class AnnotationTarget:
         """
         unknown = np.unique(label[~np.isin(label, list(self.names))])
         if len(unknown):
-            values = ", ".join(map(str, unknown[:_MAX_NAMED]))
-            more = " ..." if len(unknown) > _MAX_NAMED else ""
             allowed = ", ".join(f"{value} ({name})" for value, name in self.names.items())
-            raise SparseError(f"{file} holds the values {values}{more}; allowed are {allowed}")
+            raise SparseError(
+                f"{file} holds the values {first_few(unknown)}; allowed are {allowed}"
+            )
 
     def prefilled(self) -> np.ndarray:
-        """Label on which nobody has worked, (z, y, x)."""
+        """Label as the campaign hands it out, (z, y, x); see :func:`prefilled_label`."""
         return prefilled_label(self.campaign, self.case_id)
 
     def place(self, array: np.ndarray, geometry: Geometry, file: Path) -> tuple[Region, np.ndarray]:
@@ -135,6 +139,11 @@ class AnnotationTarget:
     def elsewhere(self, file: Path, reason: str) -> SparseError:
         """Error for a file that does not lie on the image."""
         return SparseError(f"{file} lies elsewhere than its image {self.image}: {reason}")
+
+
+def first_few(items: Sequence[object] | np.ndarray) -> str:
+    """The first items of a list, for messages, with dots in place of the others."""
+    return ", ".join(map(str, items[:_MAX_NAMED])) + (" ..." if len(items) > _MAX_NAMED else "")
 
 
 def _fold(name: str) -> str:

@@ -1,0 +1,58 @@
+"""Opening a campaign: under a lock, and after rounds that a killed call left are completed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.guide import PICTURE_FOLDER
+from nnunet_sparse.campaign.images import check_images
+from nnunet_sparse.campaign.make_campaign import write_work
+from nnunet_sparse.campaign.prefill import prefill
+from nnunet_sparse.campaign.progress import find_progress
+from nnunet_sparse.system.atomic import remove_leftovers
+from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.publication import recover
+
+
+@contextmanager
+def campaign_lock(folder: Path) -> Iterator[None]:
+    """Keep other commands from working in the folder of a campaign.
+
+    Raises
+    ------
+    SparseError
+        If it is no such folder.
+    """
+    if not (folder / CAMPAIGN_FILE).is_file():
+        Campaign.read(folder)  # says what is wrong
+    with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
+        recover(folder.absolute())
+        for written in (folder, folder / PICTURE_FOLDER):
+            remove_leftovers(written)
+        yield
+
+
+def open_campaign(folder: Path, num_processes: int) -> Campaign:
+    """Read a campaign, and complete the rounds that a killed call has left.
+
+    The caller holds the lock of :func:`campaign_lock`.
+
+    Raises
+    ------
+    SparseError
+        If the folder holds no campaign, or an image of it is gone.
+    """
+    campaign = Campaign.read(folder)
+    check_images(campaign)
+    return campaign if campaign.is_complete else finish_round(campaign, num_processes)
+
+
+def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
+    """Bring rounds that are not complete into labels, worklist and guide."""
+    prefill(campaign, num_processes)
+    answers, progress = find_progress(campaign, None, None, num_processes)
+    write_work(campaign, answers, progress.states, num_processes)
+    campaign = campaign.completed()
+    campaign.write()
+    return campaign
