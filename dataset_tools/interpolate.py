@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunet_sparse.data.dataset_name import find_dataset
+from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
 from nnunet_sparse.data.geometry import check_same_voxels, read_geometry, read_spacing
 from nnunet_sparse.data.label_files import (
@@ -221,12 +222,13 @@ def _splits_of(source: RawDataset) -> Any:
 
 def _check_cases(source: RawDataset, selection: Selection, num_processes: int) -> None:
     """Refuse labels that cannot be interpolated, before minutes of work."""
+    ignore_label = ignore_label_for(source.dataset_json["labels"])
     check = partial(
         _check_case,
         reader=source.reader(),
         axis=selection.axis,
-        ignore_label=source.dataset_json["labels"]["ignore"],
-        declared=frozenset({*source.label_values, source.dataset_json["labels"]["ignore"]}),
+        ignore_label=ignore_label,
+        declared=frozenset({*source.label_values, ignore_label}),
     )
     jobs = {
         case_id: _Job(source.training[case_id], source.folder, case)
@@ -302,7 +304,7 @@ def _write_labels(
         reader=source.reader(),
         axis=selection.axis,
         interpolation=interpolation,
-        ignore_label=source.dataset_json["labels"]["ignore"],
+        ignore_label=ignore_label_for(source.dataset_json["labels"]),
         staging=staging,
     )
     if network is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.declared_labels import IGNORE, ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
@@ -56,7 +57,10 @@ def sparse_documents(
     }
     content = {
         **dataset.dataset_json,
-        "labels": {**dataset.dataset_json["labels"], "ignore": dataset.label_values[-1] + 1},
+        "labels": {
+            **dataset.dataset_json["labels"],
+            IGNORE: ignore_label_for(dataset.dataset_json["labels"]),
+        },
         "numTraining": len(mapping),
         "dataset": mapping,
         # nnU-Net chooses by the first image alone, which is another one here
@@ -123,7 +127,7 @@ def write_sparse_folder(
         _write_sparse_label,
         reader=dataset.reader(),
         axis=selection.axis,
-        ignore_label=dataset.label_values[-1] + 1,
+        ignore_label=ignore_label_for(dataset.dataset_json["labels"]),
         staging=staging,
     )
     map_cases(write, jobs, num_processes, "Writing labels")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.data.annotation import annotated_planes, infer_slice_axis, is_dense
+from nnunet_sparse.data.declared_labels import ignore_label_of
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.planners.compressed_array import read_array, write_array
 from nnunet_sparse.planners.image_store import StoredImage
@@ -73,8 +74,7 @@ class LabelPreprocessing:
     @property
     def ignore_label(self) -> int | None:
         """Value of voxels that are not annotated."""
-        value: int | None = self.labels.get("ignore")
-        return value
+        return ignore_label_of(self.labels)
 
     @property
     def dtype(self) -> type[np.signedinteger[Any]]:

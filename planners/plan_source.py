@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nnunet_sparse.data.dataset_name import dataset_names
+from nnunet_sparse.data.declared_labels import ignore_label_of, without_ignore
 from nnunet_sparse.data.preprocessing_record import digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.plan_store import stored_plans
@@ -185,13 +186,13 @@ def _foreign_source(
             f"the plans of {other} are for the channels {_listed(channels.values())}, "
             f"{raw.name} has {_listed(raw.channel_names.values())}"
         )
-    labels = [_without_ignore(d.get("labels", {})) for d in (declared, raw.dataset_json)]
+    labels = [without_ignore(d.get("labels", {})) for d in (declared, raw.dataset_json)]
     if labels[0] != labels[1]:
         raise SparseError(
             f"the plans of {other} are for the labels {labels[0]}, {raw.name} has {labels[1]}"
         )
     if BLOCK not in plans:
-        ignores = "ignore" in declared.get("labels", {})
+        ignores = ignore_label_of(declared.get("labels", {})) is not None
         provenance = {
             "data_set": other,
             "cases": len(measured.get("spacings", [])),
@@ -216,10 +217,6 @@ def _read_object(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SparseError(f"{file} is missing or damaged; it is needed beside the plans")
     return content
-
-
-def _without_ignore(labels: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in labels.items() if name != "ignore"}
 
 
 def _normalizations(plans: Plans) -> set[str]:

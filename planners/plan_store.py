@@ -119,7 +119,7 @@ def _planned(source: PlanningInput, planner: str, fingerprint: Path, num_process
 
 def _shown_slice_axis(source: PlanningInput, num_processes: int) -> int | None:
     """Slice axis of most labels of a data set that we did not make."""
-    measured, ignore_label = source.measured, source.measured.dataset_json["labels"].get("ignore")
+    measured, ignore_label = source.measured, source.measured.ignore_label
     if ignore_label is None:
         return None
     from nnunet_sparse.planners.sparse_fingerprint import reader_class

@@ -24,6 +24,7 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
     get_normalization_scheme,
 )
 
+from nnunet_sparse.data.declared_labels import ignore_label_of
 from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
@@ -107,7 +108,7 @@ class SparseFingerprintExtractor(DatasetFingerprintExtractor):  # type: ignore[m
         """
         first = next(iter(self.dataset.values()))["images"][0]
         reader = reader_class(self.dataset_json, first)
-        ignore = self.dataset_json["labels"].get("ignore")
+        ignore = ignore_label_of(self.dataset_json["labels"])
         measure = partial(
             _measure_case,
             reader=reader,

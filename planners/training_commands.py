@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from nnunet_sparse.data.declared_labels import without_ignore
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.training.paper_recipes import PAPER
@@ -50,7 +51,7 @@ def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) 
     recipe = paper.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
     dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
     resolve_roles(dataset_json, recipe.roles)
-    labels = [name for name in dataset_json["labels"] if name != "ignore"]
+    labels = without_ignore(dataset_json["labels"])
     memory = training_memory(
         paper.architecture,
         len(dataset_json["channel_names"]),

@@ -24,7 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.data.declared_labels import label_names
+from nnunet_sparse.data.declared_labels import ignore_label_for, label_names
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import write_json
@@ -149,7 +149,7 @@ class Campaign:
     @property
     def ignore_label(self) -> int:
         """Value of voxels that are not annotated: the highest label plus 1."""
-        return self.images.label_values[-1] + 1
+        return ignore_label_for(self.images.dataset_json["labels"])
 
     @property
     def label_names(self) -> dict[int, str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.declared_labels import ignore_label_of, without_ignore
+
 # property of a preprocessed case
 PROPERTY = "nnsparse"
 # ending of the folder beside the preprocessed data with the non-zero masks of their images
@@ -99,7 +101,7 @@ def location_keys(labels: Mapping[str, Any]) -> list[LocationKey]:
     list of int or tuple of int
         In nnU-Net's order. With an ignore label the last one is ``(-1, 0, 1, ...)``.
     """
-    classes = {name: value for name, value in labels.items() if name != "ignore"}
+    classes = without_ignore(labels)
     values: set[int] = set()
     for value in classes.values():
         values.update(value if isinstance(value, list | tuple) else [value])
@@ -109,7 +111,7 @@ def location_keys(labels: Mapping[str, Any]) -> list[LocationKey]:
         keys = [key for key in regions if key != 0 and key != (0,) * len(_values(key))]
     else:
         keys = [value for value in sorted(values) if value != 0]
-    return [*keys, (-1, *sorted(values))] if "ignore" in labels else keys
+    return [*keys, (-1, *sorted(values))] if ignore_label_of(labels) is not None else keys
 
 
 def annotation_properties(seg: np.ndarray, labels: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def annotation_properties(seg: np.ndarray, labels: Mapping[str, Any]) -> dict[st
         ``unannotated_locations``, voxels that are ignore, drawn like the others. Equal labels give
         equal properties. Voxels are signed, with room for a patch size to be added or taken away.
     """
-    ignore_label = labels.get("ignore")
+    ignore_label = ignore_label_of(labels)
     rng = np.random.default_rng(LOCATION_SEED)
     planes = annotated_planes(seg, 0, ignore_label)
     whole = len(planes) == len(seg)

@@ -88,13 +88,13 @@ def declared_labels(dataset_json: Mapping[str, Any]) -> DeclaredLabels:
     if labels.get(BACKGROUND) != 0:
         reason = f"background must be 0, got {labels.get(BACKGROUND)!r}"
         raise LabelError(LabelRule.BACKGROUND, reason)
-    entries = {name: values_of(entry) for name, entry in labels.items() if name != IGNORE}
+    entries = {name: values_of(entry) for name, entry in without_ignore(labels).items()}
     values = label_values(labels)
-    ignore = labels.get(IGNORE)
-    if ignore is not None and ignore != values[-1] + 1:
+    ignore, wanted = ignore_label_of(labels), ignore_label_for(labels)
+    if ignore is not None and ignore != wanted:
         raise LabelError(
             LabelRule.IGNORE,
-            f"ignore must be the highest label plus 1, that is {values[-1] + 1}, got {ignore!r}",
+            f"ignore must be the highest label plus 1, that is {wanted}, got {ignore!r}",
         )
     foreground = {name: found for name, found in entries.items() if any(found)}
     has_regions = any(len(found) > 1 for found in entries.values())
@@ -108,6 +108,25 @@ def declared_labels(dataset_json: Mapping[str, Any]) -> DeclaredLabels:
     return DeclaredLabels(foreground, tuple(values), has_regions, ignore)
 
 
+def ignore_label_of(labels: Mapping[str, Any]) -> int | None:
+    """Value of voxels that are not annotated; None if ``labels`` of ``dataset.json`` has none.
+
+    Of a data set that nnU-Net takes it is :func:`ignore_label_for` its labels.
+    """
+    value: int | None = labels.get(IGNORE)
+    return value
+
+
+def ignore_label_for(labels: Mapping[str, int | list[int]]) -> int:
+    """The only value that nnU-Net takes for the ignore label: the highest label plus 1."""
+    return label_values(labels)[-1] + 1
+
+
+def without_ignore(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """The classes or regions, the background among them."""
+    return {name: entry for name, entry in labels.items() if name != IGNORE}
+
+
 def values_of(entry: int | list[int]) -> tuple[int, ...]:
     """Values of an entry of ``labels``, which is one value or a list of some."""
     return tuple(entry) if isinstance(entry, list) else (entry,)
@@ -115,7 +134,7 @@ def values_of(entry: int | list[int]) -> tuple[int, ...]:
 
 def label_values(labels: Mapping[str, int | list[int]]) -> list[int]:
     """All values of ``labels`` in ``dataset.json``, ascending, ``ignore`` left out."""
-    declared = (values_of(entry) for name, entry in labels.items() if name != IGNORE)
+    declared = (values_of(entry) for entry in without_ignore(labels).values())
     return sorted({value for values in declared for value in values})
 
 
@@ -123,8 +142,7 @@ def foreground_values(labels: Mapping[str, int | list[int]]) -> dict[str, list[i
     """Values above 0 of each class or region that has any, by its name; ``ignore`` left out."""
     found = {
         name: [value for value in values_of(entry) if value > 0]
-        for name, entry in labels.items()
-        if name != IGNORE
+        for name, entry in without_ignore(labels).items()
     }
     return {name: values for name, values in found.items() if values}
 

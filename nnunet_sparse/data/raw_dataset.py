@@ -10,7 +10,7 @@ from typing import Any
 
 from nnunet_sparse.data.damaged_files import damaged_file_errors
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
-from nnunet_sparse.data.declared_labels import IGNORE, label_values
+from nnunet_sparse.data.declared_labels import ignore_label_of, label_values
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.label_files import TIFF_READER
 from nnunet_sparse.system.errors import SparseError
@@ -99,7 +99,12 @@ class RawDataset:
     @property
     def has_ignore_label(self) -> bool:
         """Whether an ignore label is declared, as in sparse data sets."""
-        return IGNORE in self.dataset_json["labels"]
+        return self.ignore_label is not None
+
+    @property
+    def ignore_label(self) -> int | None:
+        """Value of voxels that are not annotated; None if none is declared."""
+        return ignore_label_of(self.dataset_json["labels"])
 
     @property
     def label_values(self) -> list[int]:

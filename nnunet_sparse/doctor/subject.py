@@ -75,7 +75,9 @@ class Subject:
     @property
     def ignore_label(self) -> int:
         """Value of voxels that are not annotated."""
-        return int(self.raw.dataset_json["labels"][IGNORE])
+        value = self.raw.ignore_label
+        assert value is not None, "the subject was opened"
+        return value
 
     @property
     def is_interpolated(self) -> bool:
