@@ -9,6 +9,7 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -63,7 +64,8 @@ def draw(output: Path) -> None:
             axes.text(left + 0.1, row + 0.72, package, va="center", weight="bold", fontsize=10)
             lines = textwrap.wrap(what_for(package), int(width * 13.5))[:3]
             axes.text(left + 0.1, row + 0.55, "\n".join(lines), va="top", fontsize=7.5)
-    save_figure(figure, output)
+    with mpl.rc_context({"svg.fonttype": "none", "font.family": "sans-serif"}):
+        save_figure(figure, output)
 
 
 if __name__ == "__main__":

@@ -187,10 +187,12 @@ def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
         )
     logger.info("No dense data set in %s: making the lesion phantom and using it", paths.raw)
     from nnunet_sparse.dataset_tools.make_phantom import make_phantom
+    from nnunet_sparse.dataset_tools.new_dataset import unfinished_ids
 
     phantom_id = None
     if args.dataset_id is not None:  # which the phantom must not take
-        taken = taken_ids(paths) | {args.dataset_id}
+        begun = unfinished_ids(paths.raw, "PhantomLesion")
+        taken = (taken_ids(paths) - begun) | {args.dataset_id}
         phantom_id = next(i for i in range(FIRST_FREE_ID, MAX_ID) if i not in taken)
     return make_phantom(paths, "lesion", dataset_id=phantom_id, num_processes=args.num_processes)
 

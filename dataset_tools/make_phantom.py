@@ -1,32 +1,33 @@
 """Write a phantom as a raw data set of nnU-Net, and the command ``nnsparse_make_phantom``."""
 
 import argparse
-import functools
 import itertools
 import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.data.dataset_name import (
-    PARTIAL_PREFIX,
-    check_id,
-    check_suffix,
-    find_named,
-    reserve_id,
-)
+from nnunet_sparse.data.dataset_name import check_suffix, find_named
 from nnunet_sparse.data.dataset_options import add_dataset_id_option
 from nnunet_sparse.data.nifti import write_nifti
+from nnunet_sparse.dataset_tools.earlier_partials import has_phantom_marker, is_called
+from nnunet_sparse.dataset_tools.new_dataset import (
+    DatasetRequest,
+    check_free,
+    dataset_lock,
+    new_dataset,
+    recover_datasets,
+)
 from nnunet_sparse.phantoms import PHANTOM_TASKS, PhantomCase, make_case
 from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
-from nnunet_sparse.system.atomic import replace_folder, write_json
+from nnunet_sparse.system.atomic import atomic_path, write_json
 from nnunet_sparse.system.command import (
     CommandParser,
     non_negative_int,
@@ -34,7 +35,6 @@ from nnunet_sparse.system.command import (
     run_command,
 )
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.options import (
     add_num_processes_option,
     add_overwrite_option,
@@ -51,8 +51,6 @@ MAX_OBLIQUE_DEG = 40.0
 # test cases are numbered from here, so that they do not depend on the number of training cases
 FIRST_TEST_CASE = 100_000
 _VERSION = 1
-# file in an unfinished folder that says whose it is
-_MARK = ".nnsparse_phantom"
 _AXES = ("LR", "PA", "SI")
 
 
@@ -139,25 +137,27 @@ def make_phantom(
         "oblique_deg": float(oblique_deg),
         "seed": seed,
     }
+    request = DatasetRequest(name, parameters)
+    recover_datasets(paths.raw, name)
     if dataset_id is not None and find_named(paths.raw, name, dataset_id) is None:
-        check_id(paths, dataset_id)
+        check_free(paths, request, dataset_id, partial(_is_earlier, name=name))
     paths.make_folders()
     # two first calls at once must not make the same phantom twice
-    with locked(paths.raw / f".nnsparse_{name}.lock"):
-        return _make_or_find(paths, name, dataset_id, parameters, num_processes, overwrite)
+    with dataset_lock(paths.raw, name):
+        return _make_or_find(paths, request, dataset_id, num_processes, overwrite)
 
 
 def _make_or_find(
     paths: NnUNetPaths,
-    name: str,
+    request: DatasetRequest,
     dataset_id: int | None,
-    parameters: dict[str, Any],
     num_processes: int,
     overwrite: bool,
 ) -> str:
+    name = request.name
     existing = find_named(paths.raw, name, dataset_id)
     if existing is not None and not overwrite:
-        if _read_parameters(paths.raw / existing) == parameters:
+        if _read_parameters(paths.raw / existing) == request.parameters:
             logger.info("%s exists with the same parameters, nothing to do", existing)
             return existing
         raise SparseError(
@@ -166,10 +166,21 @@ def _make_or_find(
         )
     if existing is not None and _read_parameters(paths.raw / existing) is None:
         raise SparseError(f"{paths.raw / existing} is not a phantom, it will not be overwritten")
-    with _new_dataset(paths, dataset_id, name, existing) as (folder, full_name):
-        _write_cases(folder, parameters, num_processes)
-        write_json(folder / "dataset.json", _dataset_json(name, parameters))
+    with new_dataset(
+        paths,
+        request,
+        dataset_id=dataset_id,
+        replaced=existing,
+        belongs=partial(_is_earlier, name=name),
+    ) as (folder, full_name):
+        _write_cases(folder, request.parameters, num_processes)
+        write_json(folder / "dataset.json", _dataset_json(name, request.parameters))
     return full_name
+
+
+def _is_earlier(folder: Path, name: str) -> bool:
+    """Whether an earlier version was building a phantom of that name in a folder."""
+    return has_phantom_marker(folder, name) or is_called(folder, name, PARAMETERS_KEY)
 
 
 def _checked_orientation(text: str) -> str:
@@ -193,32 +204,7 @@ def _read_parameters(folder: Path) -> dict[str, Any] | None:
     return parameters if isinstance(parameters, dict) else None
 
 
-@contextmanager
-def _new_dataset(
-    paths: NnUNetPaths, dataset_id: int | None, name: str, replaced: str | None
-) -> Iterator[tuple[Path, str]]:
-    """Folder to build a data set in, renamed at the end, or removed after an error."""
-    for mark in paths.raw.glob(f"{PARTIAL_PREFIX}*/{_MARK}"):
-        if mark.read_text(encoding="utf-8") == name:  # of a killed call: the lock is ours
-            shutil.rmtree(mark.parent)
-    if replaced is None:
-        number, partial = reserve_id(paths, dataset_id)
-    else:
-        number = int(replaced[7:10])
-        partial = paths.raw / f"{PARTIAL_PREFIX}{number:03d}"
-        partial.mkdir()
-    (partial / _MARK).write_text(name, encoding="utf-8")
-    target = paths.raw / f"Dataset{number:03d}_{name}"
-    try:
-        yield partial, target.name
-        (partial / _MARK).unlink()
-        replace_folder(target, partial)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _dataset_json(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _dataset_json(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     task = PHANTOM_TASKS[parameters["task"]]
     roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
     return {
@@ -231,32 +217,39 @@ def _dataset_json(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         "file_ending": FILE_ENDING,
         "overwrite_image_reader_writer": "SimpleITKIO",
         **roles,
-        PARAMETERS_KEY: parameters,
+        PARAMETERS_KEY: dict(parameters),
     }
 
 
-def _write_cases(folder: Path, parameters: dict[str, Any], num_processes: int) -> None:
+def _write_cases(folder: Path, parameters: Mapping[str, Any], num_processes: int) -> None:
+    staging = folder / ".staging"
+    staging.mkdir(exist_ok=True)
     jobs = {}
     for split, prefix, count, first in (
         ("Tr", "", parameters["num_train"], 0),
         ("Ts", "test_", parameters["num_test"], FIRST_TEST_CASE),
     ):
         if count:
-            (folder / f"images{split}").mkdir()
-            (folder / f"labels{split}").mkdir()
+            (folder / f"images{split}").mkdir(exist_ok=True)
+            (folder / f"labels{split}").mkdir(exist_ok=True)
         for k in range(count):
             jobs[f"{parameters['task']}_{prefix}{k:04d}"] = (split, first + k)
-    work = functools.partial(_write_case, folder, parameters)
+    work = partial(_write_case, folder, parameters)
     map_cases(
         work,
         {case_id: (case_id, *job) for case_id, job in jobs.items()},
         num_processes,
         f"phantom {parameters['task']}",
     )
+    shutil.rmtree(staging)
 
 
-def _write_case(folder: Path, parameters: dict[str, Any], job: tuple[str, str, int]) -> None:
+def _write_case(folder: Path, parameters: Mapping[str, Any], job: tuple[str, str, int]) -> None:
     case_id, split, number = job
+    image_file = folder / f"images{split}" / f"{case_id}_0000{FILE_ENDING}"
+    label_file = folder / f"labels{split}" / f"{case_id}{FILE_ENDING}"
+    if label_file.exists():  # the last of the two: by a call that was killed later
+        return
     z, y, x = parameters["shape"]
     spacing_z, spacing_y, spacing_x = parameters["spacing_mm"]
     case = make_case(
@@ -267,8 +260,9 @@ def _write_case(folder: Path, parameters: dict[str, Any], job: tuple[str, str, i
         (spacing_z, spacing_y, spacing_x),
     )
     image, label = to_images(case, parameters["orientation"], parameters["oblique_deg"])
-    write_nifti(image, folder / f"images{split}" / f"{case_id}_0000{FILE_ENDING}")
-    write_nifti(label, folder / f"labels{split}" / f"{case_id}{FILE_ENDING}")
+    for volume, file in ((image, image_file), (label, label_file)):
+        with atomic_path(file, folder / ".staging") as temporary:
+            write_nifti(volume, temporary)
 
 
 def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[sitk.Image]:

@@ -1,18 +1,11 @@
-"""Making a data set's folder appear complete or not at all, under an ID of its own.
-
-The folder is filled as ``nnUNet_raw/.nnsparse_partial_XXX`` and renamed at the end. A process that
-is killed leaves it, and the same call continues there; a process that fails removes it.
-"""
+"""Making a data set that is told from others by its JSON files, unless it exists."""
 
 import json
-import logging
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from filelock import BaseFileLock
 
 from nnunet_sparse.data.dataset_name import (
     PARTIAL_PREFIX,
@@ -20,24 +13,28 @@ from nnunet_sparse.data.dataset_name import (
     check_range,
     names_with_suffix,
     parse_dataset_name,
-    reserve_id,
 )
 from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
+from nnunet_sparse.dataset_tools.earlier_partials import holds_only
+from nnunet_sparse.dataset_tools.new_dataset import (
+    DatasetRequest,
+    check_free,
+    dataset_lock,
+    new_dataset,
+    recover_datasets,
+)
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.system.atomic import canonical_json, replace_folder, write_json
+from nnunet_sparse.system.atomic import canonical_json, write_json
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked, try_lock, unlock
 from nnunet_sparse.system.paths import NnUNetPaths
-
-logger = logging.getLogger(__name__)
 
 Documents = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishedDataset:
     """A data set's folder, and whether this call made it."""
 
     folder: Path
@@ -53,7 +50,7 @@ def publish(
     commit: Callable[[], object] = lambda: None,
     dataset_id: int | None = None,
     overwrite: bool = False,
-) -> Publication:
+) -> PublishedDataset:
     """Make a data set of ours, unless it exists.
 
     Parameters
@@ -70,8 +67,8 @@ def publish(
         Writes everything else into the folder it is given; must leave alone what is there, since
         it may continue the work of a killed process.
     commit
-        Called when the folder is complete, just before it gets its name, by one process at a
-        time; if it fails the folder is discarded.
+        Called when the folder is complete, just before it gets its name. It may be called again
+        after a kill.
     dataset_id
         Wanted ID; None for a free one.
     overwrite
@@ -82,75 +79,44 @@ def publish(
     SparseError
         If the ID is taken, or a data set of the same name has other content.
     """
+    recover_datasets(paths.raw, suffix)
     check_available(paths, suffix, documents, dataset_id, overwrite)
-    global_lock = paths.raw / ".nnsparse.lock"
-    while True:
-        with locked(global_lock):
-            existing = check_available(paths, suffix, documents, dataset_id, overwrite)
-            if existing is not None and not overwrite:
-                _add_folds(existing, documents)
-                return Publication(existing, created=False)
-            partial, lock = _claim(paths, suffix, documents, dataset_id, existing)
-        if lock is not None:
-            break
-        logger.info("Another process is writing %s, waiting for it", suffix)
-        with locked(_lock_of(partial)):
-            pass
+    with dataset_lock(paths.raw, suffix):
+        existing = check_available(paths, suffix, documents, dataset_id, overwrite)
+        if existing is not None and not overwrite:
+            _add_folds(existing, documents)
+            return PublishedDataset(existing, created=False)
+        with new_dataset(
+            paths,
+            _request(suffix, documents),
+            dataset_id=dataset_id,
+            replaced=None if existing is None else existing.name,
+            belongs=partial(_is_earlier, suffix=suffix, documents=documents),
+            commit=lambda _: commit(),
+        ) as (folder, full_name):
+            fill(folder)
+            for name, content in documents.items():
+                write_json(folder / name, content, sort_keys=name == SELECTION_FILE)
+    return PublishedDataset(paths.raw / full_name, created=True)
+
+
+def _request(suffix: str, documents: Documents) -> DatasetRequest:
+    """What decides the content of a data set: versions of software and numbers of folds do not."""
+    decisive = {**documents, SELECTION_FILE: {**documents[SELECTION_FILE]}}
+    decisive[SPLITS_FILE] = _different_folds(documents[SPLITS_FILE])
+    decisive[SELECTION_FILE].pop("software")
+    return DatasetRequest(suffix, decisive, documents[SELECTION_FILE]["base"])
+
+
+def _is_earlier(folder: Path, suffix: str, documents: Documents) -> bool:
+    """Whether an earlier version was building this data set in a folder."""
+    base = documents[SELECTION_FILE]["base"]
     try:
-        fill(partial)
-        folder = paths.raw / f"Dataset{partial.name[-3:]}_{suffix}"
-        with locked(global_lock):
-            commit()
-            replace_folder(folder, partial)
-    except Exception:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    finally:
-        unlock(lock)
-    return Publication(folder, created=True)
-
-
-def _claim(
-    paths: NnUNetPaths,
-    suffix: str,
-    documents: Documents,
-    dataset_id: int | None,
-    existing: Path | None,
-) -> tuple[Path, BaseFileLock | None]:
-    """Unfinished folder with the JSON files in it, and its lock; no lock if another holds it.
-
-    What a killed call left is taken over, and emptied if it was to have other content.
-    """
-    partial = _find_partial(paths, suffix, documents)
-    lock = None if partial is None else try_lock(_lock_of(partial))
-    if partial is not None and lock is None:
-        return partial, None
-    if partial is not None and lock is not None and not _has_id(partial, dataset_id):
-        shutil.rmtree(partial)
-        unlock(lock)
-        partial = None
-    if partial is None:
-        if existing is None:
-            partial = reserve_id(paths, dataset_id)[1]
-        else:
-            partial = paths.raw / f"{PARTIAL_PREFIX}{existing.name[7:10]}"
-        lock = try_lock(_lock_of(partial))
-    if lock is not None:
-        try:
-            _begin(partial, documents)
-        except Exception:
-            shutil.rmtree(partial, ignore_errors=True)
-            unlock(lock)
-            raise
-    return partial, lock
-
-
-def _lock_of(partial: Path) -> Path:
-    return partial.with_name(partial.name + ".lock")
-
-
-def _has_id(partial: Path, dataset_id: int | None) -> bool:
-    return dataset_id is None or partial.name == f"{PARTIAL_PREFIX}{dataset_id:03d}"
+        selection = Selection.read(folder / SELECTION_FILE)
+        name = selection.variant.dataset_suffix(parse_dataset_name(base)[1])
+    except (SparseError, TypeError):  # not begun, or of another version
+        return holds_only(folder, documents)
+    return selection.base == base and name == suffix
 
 
 def check_available(
@@ -169,9 +135,9 @@ def check_available(
     """
     existing = find_existing(paths, suffix, documents[SELECTION_FILE]["base"], overwrite)
     if existing is None:
-        partial = _find_partial(paths, suffix, documents)
-        if dataset_id is not None and (partial is None or not _has_id(partial, dataset_id)):
-            check_id(paths, dataset_id)
+        if dataset_id is not None:
+            belongs = partial(_is_earlier, suffix=suffix, documents=documents)
+            check_free(paths, _request(suffix, documents), dataset_id, belongs)
         return None
     check_range(dataset_id)
     if dataset_id not in {None, parse_dataset_name(existing.name)[0]}:
@@ -204,8 +170,8 @@ def check_id_is_free(
     """
     check_range(dataset_id)
     if dataset_id is not None and find_existing(paths, suffix, base, overwrite) is None:
-        partial = paths.raw / f"{PARTIAL_PREFIX}{dataset_id:03d}"
-        if not partial.exists():  # which may be a killed call's that is gone on with
+        unfinished = paths.raw / f"{PARTIAL_PREFIX}{dataset_id:03d}"
+        if not unfinished.exists():  # which may be a killed call's that is gone on with
             check_id(paths, dataset_id)
 
 
@@ -229,31 +195,6 @@ def find_existing(paths: NnUNetPaths, suffix: str, base: str, overwrite: bool) -
             same = True
         if same:
             return file.parent
-    return None
-
-
-def _begin(partial: Path, documents: Documents) -> None:
-    """Write the JSON files into the folder, which is locked; one of other content is emptied."""
-    if not _different_files(partial, documents):
-        write_json(partial / SPLITS_FILE, documents[SPLITS_FILE])
-        return
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for name, content in documents.items():
-        write_json(partial / name, content, sort_keys=name == SELECTION_FILE)
-
-
-def _find_partial(paths: NnUNetPaths, suffix: str, documents: Documents) -> Path | None:
-    """Unfinished folder of a data set of the same name and base."""
-    base = documents[SELECTION_FILE]["base"]
-    for partial in sorted(paths.raw.glob(f"{PARTIAL_PREFIX}[0-9][0-9][0-9]")):
-        try:
-            selection = Selection.read(partial / SELECTION_FILE)
-            name = selection.variant.dataset_suffix(parse_dataset_name(base)[1])
-        except (SparseError, TypeError):  # of another version
-            continue
-        if selection.base == base and name == suffix:
-            return partial
     return None
 
 

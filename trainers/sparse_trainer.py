@@ -1,6 +1,5 @@
 """nnU-Net's trainer with settings from the plans, seeded repeats and safe checkpoints."""
 
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.atomic import atomic_path, remove_leftovers
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import repeats
@@ -205,8 +204,7 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
     def on_train_start(self) -> None:
         """Remove what a killed run left of a checkpoint, then start as nnU-Net does."""
         if self.local_rank == 0:
-            for leftover in Path(self.output_folder).glob(".nnsparse_*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+            remove_leftovers(Path(self.output_folder))
         super().on_train_start()
 
     def on_train_epoch_start(self) -> None:

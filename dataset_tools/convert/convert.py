@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.data.dataset_name import check_range, check_suffix, find_named
 from nnunet_sparse.data.nifti import write_nifti
 from nnunet_sparse.data.split import Split, keep_split, split_file
 from nnunet_sparse.dataset_tools.convert.conversion_record import (
@@ -38,10 +38,16 @@ from nnunet_sparse.dataset_tools.convert.target_grid import (
     native_grid,
     target_grid,
 )
-from nnunet_sparse.dataset_tools.staging import staged, unfinished_id
+from nnunet_sparse.dataset_tools.earlier_partials import is_called
+from nnunet_sparse.dataset_tools.new_dataset import (
+    DatasetRequest,
+    check_free,
+    dataset_lock,
+    new_dataset,
+    recover_datasets,
+)
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -163,32 +169,35 @@ def convert(
     check_suffix(name)
     check_range(dataset_id)
     split = split_of(task, found, seed)
-    parameters = _parameters(key, voxels, seed, found)
+    request = DatasetRequest(name, _parameters(key, voxels, seed, found))
+    belongs = functools.partial(is_called, name=name, beside=REPORT_FILE)
+    recover_datasets(paths.raw, name)
     existing = find_named(paths.raw, name, dataset_id)
-    if dataset_id is not None and existing is None and not unfinished_id(paths, name, dataset_id):
-        check_id(paths, dataset_id)
+    if dataset_id is not None and existing is None:
+        check_free(paths, request, dataset_id, belongs)
     paths.make_folders()
-    with locked(paths.raw / f".nnsparse_{name}.lock", f"Another process is writing {name}"):
+    with dataset_lock(paths.raw, name):
         existing = find_named(paths.raw, name, dataset_id)
         if existing is not None and not overwrite:
-            return _same(paths.raw / existing, parameters, split)
+            return _same(paths.raw / existing, request.parameters, split)
         if existing is not None:
             check_replaceable(paths.raw / existing)
             _check_split(paths, existing, split)
         check_sources(key, found, num_processes)
         work = functools.partial(_convert_case, key=key, root=root, voxels=voxels)
-        created: list[str] = []
-
-        def commit(full_name: str) -> None:
-            keep_split(split, paths, full_name)
-            created.append(full_name)
-
-        with staged(paths, name, dataset_id, parameters, existing, commit) as folder:
+        with new_dataset(
+            paths,
+            request,
+            dataset_id=dataset_id,
+            replaced=existing,
+            belongs=belongs,
+            commit=functools.partial(keep_split, split, paths),
+        ) as (folder, full_name):
             records = _convert_cases(folder, work, split, found, num_processes)
             write_json(folder / "dataset.json", _dataset_json(task, name, split), sort_keys=False)
-            write_report(folder, parameters, found.left_out, records)
+            write_report(folder, request.parameters, found.left_out, records)
             shutil.rmtree(folder / _RECORDS)
-    return Converted(paths.raw / created[0], True, split, records)
+    return Converted(paths.raw / full_name, True, split, records)
 
 
 def _parameters(key: str, voxels: Voxels | None, seed: int, found: FoundCases) -> dict[str, Any]:
@@ -202,7 +211,7 @@ def _parameters(key: str, voxels: Voxels | None, seed: int, found: FoundCases) -
     }
 
 
-def _same(folder: Path, parameters: dict[str, Any], split: Split) -> Converted:
+def _same(folder: Path, parameters: Mapping[str, Any], split: Split) -> Converted:
     """The existing data set, if it has been made with the same parameters."""
     if read_parameters(folder) != parameters:
         raise SparseError(

@@ -1,10 +1,10 @@
-"""Annotation campaigns: volumes without labels, and which of their slices are to be annotated.
+"""Annotation campaigns: slices of volumes without labels, and what people return of them.
 
-``campaign`` says what a campaign is and holds its folder's files, ``make_campaign`` makes one and
-``open_campaign`` opens it for a command. ``sources`` and ``find_volumes`` find the volumes,
-``asked_slices`` chooses slices, ``prefill`` prepares labels. ``worklist``, ``guide`` and
-``label_descriptions`` write what annotators read. ``annotation_files`` finds what they deliver and
-reads it with ``label_volume``, ``slice_masks``, ``slicer_segmentation`` and
-``dicom_segmentation``; ``progress`` collects how far they are, ``import_campaign`` makes a sparse
-data set of it.
+No other package uses this one. ``campaign`` says what a campaign is and holds its folder's files,
+``make_campaign`` makes one and ``open_campaign`` opens it for a command. ``sources`` and
+``find_volumes`` find the volumes, ``asked_slices`` chooses slices, ``prefill`` prepares labels.
+``worklist``, ``guide`` and ``label_descriptions`` write what annotators read. ``annotation_files``
+finds what they deliver and reads it with ``label_volume``, ``slice_masks``,
+``slicer_segmentation`` and ``dicom_segmentation``; ``progress`` collects how far they are,
+``import_campaign`` makes a sparse data set of it.
 """

@@ -18,16 +18,21 @@ from nnunet_sparse.campaign.import_request import ImportRequest
 from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
-from nnunet_sparse.data.dataset_name import check_id, check_range, check_suffix, find_named
+from nnunet_sparse.data.dataset_name import check_range, check_suffix, find_named
 from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
-from nnunet_sparse.dataset_tools.staging import read_json, staged, unfinished_id
+from nnunet_sparse.dataset_tools.earlier_partials import holds_only
+from nnunet_sparse.dataset_tools.new_dataset import (
+    DatasetRequest,
+    check_free,
+    dataset_lock,
+    new_dataset,
+)
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
-from nnunet_sparse.system.atomic import atomic_path, write_json
+from nnunet_sparse.system.atomic import atomic_path, read_json, write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
-from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.software import software
@@ -141,15 +146,15 @@ def import_campaign(
     left_out = {c: p.states.missing for c, p in progress.cases.items() if p.states.missing}
     files = {case_id: progress.cases[case_id].annotation for case_id in cases}
     documents = _documents(campaign, cases, parts, files, answers, request)
-    existing = _find_existing(paths, request, documents)
-    if existing is not None and not request.overwrite:
-        return Imported(existing, False, cases, parts, left_out)
     if dry_run:
-        return Imported(None, False, cases, parts, left_out)
-    with locked(
-        paths.raw / f".nnsparse_{request.name}.lock", f"Another process is writing {request.name}"
-    ):
-        folder = _write(paths, campaign, cases, files, documents, request, num_processes)
+        existing = _find_existing(paths, request, documents)
+        found = None if request.overwrite else existing
+        return Imported(found, False, cases, parts, left_out)
+    with dataset_lock(paths.raw, request.name):
+        existing = _find_existing(paths, request, documents)
+        if existing is not None and not request.overwrite:
+            return Imported(existing, False, cases, parts, left_out)
+        folder = _write(paths, campaign, cases, files, documents, request, existing, num_processes)
     return Imported(folder, True, cases, parts, left_out)
 
 
@@ -243,8 +248,10 @@ def _find_existing(
     name, wanted = request.name, request.dataset_id
     existing = find_named(paths.raw, name, wanted)
     if existing is None:
-        if wanted is not None and not unfinished_id(paths, name, wanted):
-            check_id(paths, wanted)
+        if wanted is not None:
+            check_free(
+                paths, DatasetRequest(name, {}), wanted, partial(holds_only, documents=documents)
+            )
         return None
     folder = paths.raw / existing
     if not (folder / IMPORT_FILE).is_file():
@@ -277,22 +284,26 @@ def _write(
     files: Mapping[str, AnnotationFiles],
     documents: Mapping[str, Any],
     request: ImportRequest,
+    existing: Path | None,
     num_processes: int,
 ) -> Path:
     """Write the data set, and keep which volumes are validated on."""
-    name = request.name
-    existing = find_named(paths.raw, name, request.dataset_id)
-    created: list[str] = []
 
-    def commit(full_name: str) -> None:
+    def commit(_: str) -> None:
         before = read_parts(campaign.folder)
         fold = documents[SPLITS_FILE][0]
         kept = {part: sorted({*before[part], *fold[part]}) for part in ("train", "val")}
         write_json(campaign.folder / SPLIT_FILE, kept)
-        created.append(full_name)
 
     parameters = {key: _without_software(content) for key, content in documents.items()}
-    with staged(paths, name, request.dataset_id, parameters, existing, commit) as folder:
+    with new_dataset(
+        paths,
+        DatasetRequest(request.name, parameters),
+        dataset_id=request.dataset_id,
+        replaced=None if existing is None else existing.name,
+        belongs=partial(holds_only, documents=documents),
+        commit=commit,
+    ) as (folder, full_name):
         for sub in ("imagesTr", "labelsTr", ".staging"):
             (folder / sub).mkdir(exist_ok=True)
         digests = documents[IMPORT_FILE]["cases"]
@@ -302,7 +313,7 @@ def _write(
         shutil.rmtree(folder / ".staging")
         for file, content in documents.items():
             write_json(folder / file, content, sort_keys=file in {SELECTION_FILE, IMPORT_FILE})
-    return paths.raw / created[0]
+    return paths.raw / full_name
 
 
 def _write_case(

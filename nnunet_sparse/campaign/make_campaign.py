@@ -2,9 +2,7 @@
 
 import json
 import logging
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,15 +30,13 @@ from nnunet_sparse.data.geometry import (
     resolve_axis,
 )
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.publication import publication
 
 logger = logging.getLogger(__name__)
 
-_REQUEST = "request.json"
 _LEAST_ANNOTATED = 2
 
 
@@ -127,27 +123,18 @@ def make_campaign(
     wanted = json.loads(json.dumps(request.to_json()))
     parent, name = folder.absolute().parent, folder.absolute().name
     partial_folder = parent / f"{UNFINISHED_PREFIX}{name}"
-    with (
-        _existing(parent),
-        locked(parent / f".nnsparse_{name}.lock", f"Another process makes {name}"),
-    ):
+    waiting = f"Another process makes {name}"
+    with publication(parent / name, partial_folder, wanted, waiting=waiting) as new:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             return _same(folder, wanted), False
-        _begin(partial_folder, wanted)
         try:
-            campaign = _build(partial_folder, request, num_processes)
-            prefill(campaign, num_processes)
-            write_work(campaign, Answers(), None, num_processes)
-            campaign.completed().write()
-            (partial_folder / _REQUEST).unlink()
-            if folder.is_dir():
-                folder.rmdir()
-            partial_folder.rename(folder)
-        except Exception as error:
-            shutil.rmtree(partial_folder, ignore_errors=True)
-            if isinstance(error, SparseError):
-                raise SparseError(_by_source(str(error), partial_folder, request)) from error
-            raise
+            with new.making():
+                campaign = _build(partial_folder, request, num_processes)
+                prefill(campaign, num_processes)
+                write_work(campaign, Answers(), None, num_processes)
+                campaign.completed().write()
+        except SparseError as error:
+            raise SparseError(_by_source(str(error), partial_folder, request)) from error
     return Campaign.read(folder), True
 
 
@@ -249,36 +236,6 @@ def _named(key: str) -> str:
     """What a part of a request is called on the command line."""
     names = {"variant": "--budget, --selector, --scope or --seed", "dataset": "labels or channels"}
     return names.get(key, key)
-
-
-def _begin(folder: Path, wanted: Mapping[str, Any]) -> None:
-    """Folder to build in; one that a killed call has left is gone on with if it is the same."""
-    try:
-        left = json.loads((folder / _REQUEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        left = None
-    if left != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        write_json(folder / _REQUEST, wanted, sort_keys=False)
-
-
-@contextmanager
-def _existing(folder: Path) -> Iterator[None]:
-    """Let a folder exist; those that were made for it are removed again if they stay empty."""
-    around = [folder, *folder.parents]
-    missing = [path for path in around if not (path.exists() or path.is_symlink())]
-    if not (nearest := around[len(missing)]).is_dir():
-        raise SparseError(f"{nearest} is no folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        for path in missing:
-            try:
-                path.rmdir()
-            except OSError:
-                break
 
 
 def _by_source(message: str, folder: Path, request: CampaignRequest) -> str:

@@ -5,11 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.guide import PICTURE_FOLDER
 from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.make_campaign import write_work
 from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.progress import find_progress
+from nnunet_sparse.system.atomic import remove_leftovers
 from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.publication import recover
 
 
 @contextmanager
@@ -24,6 +27,9 @@ def campaign_lock(folder: Path) -> Iterator[None]:
     if not (folder / CAMPAIGN_FILE).is_file():
         Campaign.read(folder)  # says what is wrong
     with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
+        recover(folder.absolute())
+        for written in (folder, folder / PICTURE_FOLDER):
+            remove_leftovers(written)
         yield
 
 

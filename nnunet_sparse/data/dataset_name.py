@@ -1,4 +1,4 @@
-"""Names and IDs of nnU-Net data sets, and their reservation.
+"""Names and IDs of nnU-Net data sets.
 
 A data set of nnU-Net is a folder ``DatasetXXX_Name``; XXX is its ID, 001 to 999, unique over raw,
 preprocessed and result folders. A new data set is built in ``nnUNet_raw/.nnsparse_partial_XXX``,
@@ -103,48 +103,6 @@ def taken_ids(paths: NnUNetPaths) -> set[int]:
         partial = (p.name.removeprefix(PARTIAL_PREFIX) for p in paths.raw.iterdir())
         ids |= {int(number) for number in partial if number.isdigit()}
     return ids
-
-
-def reserve_id(paths: NnUNetPaths, dataset_id: int | None = None) -> tuple[int, Path]:
-    """Reserve an ID by creating the folder in which its data set is built.
-
-    Creating a folder is atomic, so that parallel calls never get the same ID.
-
-    Parameters
-    ----------
-    paths
-        nnU-Net's folders; ``raw`` must exist.
-    dataset_id
-        The wanted ID, or None for the first free one from 500 on (then from 1 on).
-
-    Returns
-    -------
-    tuple of int and Path
-        The ID, and the empty folder ``nnUNet_raw/.nnsparse_partial_XXX``.
-
-    Raises
-    ------
-    SparseError
-        If the ID is out of range or taken, or if none is left.
-    """
-    if dataset_id is not None:
-        check_id(paths, dataset_id)
-    wanted = [*range(FIRST_FREE_ID, MAX_ID + 1), *range(1, FIRST_FREE_ID)]
-    for candidate in wanted if dataset_id is None else [dataset_id]:
-        if candidate in taken_ids(paths):
-            continue
-        partial = paths.raw / f"{PARTIAL_PREFIX}{candidate:03d}"
-        try:
-            partial.mkdir()
-        except FileExistsError:
-            continue
-        if any(int(name[7:10]) == candidate for name in dataset_names(paths.raw)):
-            partial.rmdir()  # another process finished between the two looks
-            continue
-        return candidate, partial
-    if dataset_id is not None:
-        raise SparseError(f"ID {dataset_id} has just been taken by another process")
-    raise SparseError("all data set IDs from 1 to 999 are taken; remove data sets to free some")
 
 
 def check_id(paths: NnUNetPaths, dataset_id: int) -> None:

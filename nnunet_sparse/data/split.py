@@ -8,14 +8,13 @@ import contextlib
 import json
 import logging
 import math
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.system.atomic import atomic_path, canonical_json
+from nnunet_sparse.system.atomic import canonical_json, write_once
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.randomness import generator, shuffled
@@ -114,22 +113,16 @@ def keep_split(split: Split, paths: NnUNetPaths, base: str) -> bool:
     """
     file = split_file(paths, base)
     text = canonical_json(split.to_json())
-    fresh = file.with_name(f".{SPLIT_FILE}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(fresh) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        file.hardlink_to(fresh)  # fails where the file exists, unlike a rename
-    except FileExistsError:
-        if file.read_text(encoding="utf-8") != text:
-            raise SparseError(f"another process has just made another split of {base}") from None
-        return False
+        is_written = write_once(file, text)
     finally:
         with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
             if not file.exists():
                 file.parent.rmdir()  # if it is empty
-    return True
+    if not is_written and file.read_text(encoding="utf-8") != text:
+        raise SparseError(f"another process has just made another split of {base}")
+    return is_written
 
 
 def split_file(paths: NnUNetPaths, base: str) -> Path:

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import math
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
 from nnunet_sparse.evaluation.evaluate_case import CaseFiles, CaseScores, Evaluation, evaluate_case
 from nnunet_sparse.evaluation.evaluated_labels import (
     EvaluationLabels,
@@ -35,7 +35,6 @@ from nnunet_sparse.system.parallel import map_cases
 logger = logging.getLogger(__name__)
 
 SUMMARY_FILE = "nnsparse_summary.json"
-PER_CASE_METRICS = ("Dice", "IoU", "HD95_mm", "NSD")
 
 
 def evaluate_folder(
@@ -170,8 +169,7 @@ def check_output(output: Path) -> None:
     if output.is_dir():
         raise SparseError(f"{output} is a folder")
     try:
-        with tempfile.TemporaryDirectory(prefix=".nnsparse_", dir=output.parent):
-            pass
+        atomic.check_writable(output)
     except OSError as error:
         raise SparseError(
             f"cannot write into {output.parent}: {error.strerror}; choose another place with -o"
@@ -318,10 +316,16 @@ def _aggregate(scores: dict[str, CaseScores], chosen: EvaluationLabels) -> dict[
             "num_empty": sum(not c.num_reference and not c.num_prediction for c in counts),
             "num_missed": sum(c.num_reference > 0 and not c.num_prediction for c in counts),
             "num_false": sum(not c.num_reference and c.num_prediction > 0 for c in counts),
-            **{m: vars(summarize([row[m] for row in rows])) for m in PER_CASE_METRICS},
+            **{
+                metric.name: vars(summarize([row[metric.name] for row in rows]))
+                for metric in CASE_METRICS
+            },
         }
     foreground = [per_label[label_key(label)] for label in chosen.labels if label != 0]
-    means = {m: summarize([row[m]["mean"] for row in foreground]).mean for m in PER_CASE_METRICS}
+    means = {
+        metric.name: summarize([row[metric.name]["mean"] for row in foreground]).mean
+        for metric in CASE_METRICS
+    }
     for metric in ("batched_IoU", "batched_Dice"):
         means[metric] = summarize([row[metric] for row in foreground]).mean
     return {"foreground_mean": means, "per_label": per_label, "per_case": per_case}
@@ -330,13 +334,10 @@ def _aggregate(scores: dict[str, CaseScores], chosen: EvaluationLabels) -> dict[
 def _label_row(case: CaseScores, label: Label) -> dict[str, Any]:
     scores = case.labels[label]
     return {
-        "Dice": scores.counts.dice,
-        "IoU": scores.counts.iou,
+        **{metric.name: metric.value(scores) for metric in CASE_METRICS},
         "TP": scores.counts.tp,
         "FP": scores.counts.fp,
         "FN": scores.counts.fn,
-        "HD95_mm": scores.surface.hd95_mm,
-        "NSD": scores.surface.nsd,
         "reference_ml": scores.reference_ml,
         "prediction_ml": scores.prediction_ml,
     }

@@ -2,20 +2,18 @@
 
 from typing import Any
 
+from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
+
 _HEADER = (
     "label",
     "batched IoU",
     "batched Dice",
-    "Dice",
-    "IoU",
-    "HD95 mm",
-    "NSD",
+    *(metric.title for metric in CASE_METRICS),
     "cases",
     "empty",
     "missed",
     "false",
 )
-_METRICS = (("Dice", 3), ("IoU", 3), ("HD95_mm", 2), ("NSD", 3))
 
 
 def format_table(scores: dict[str, Any]) -> str:
@@ -30,7 +28,7 @@ def format_table(scores: dict[str, Any]) -> str:
             "foreground mean",
             _number(mean["batched_IoU"], 3),
             _number(mean["batched_Dice"], 3),
-            *(_number(mean[metric], digits) for metric, digits in _METRICS),
+            *(_number(mean[metric.name], metric.digits) for metric in CASE_METRICS),
             *("",) * 4,
         )
     )
@@ -64,13 +62,14 @@ def _label_row(key: str, row: dict[str, Any]) -> tuple[str, ...]:
         f"{key} {row['name']}" if row["name"] else key,
         _number(row["batched_IoU"], 3),
         _number(row["batched_Dice"], 3),
-        *(
-            f"{_number(row[metric]['mean'], digits)} ({_number(row[metric]['std'], digits)})"
-            for metric, digits in _METRICS
-        ),
+        *(_with_deviation(row[metric.name], metric.digits) for metric in CASE_METRICS),
         *(str(n) for n in (row["Dice"]["num"], row["num_empty"], row["num_missed"])),
         str(row["num_false"]),
     )
+
+
+def _with_deviation(summary: dict[str, float | None], digits: int) -> str:
+    return f"{_number(summary['mean'], digits)} ({_number(summary['std'], digits)})"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -95,6 +95,8 @@ def slice_features(
     elif missing:
         computed = _compute(model, images, missing, request, num_processes)
         values |= {case_id: features for case_id, _, features in computed}
+    elif keep:
+        model.tidy()
     return SliceFeatures(dict(sorted(values.items())), digest)
 
 

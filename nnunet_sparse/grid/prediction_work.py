@@ -1,7 +1,6 @@
 """The steps ``predict`` and ``score``: the test cases of a training."""
 
 import json
-import shutil
 from pathlib import Path
 
 from nnunet_sparse.data.label_files import read_label
@@ -11,8 +10,8 @@ from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.jobs import PredictJob, ScoreJob
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work, dataset_name
 from nnunet_sparse.grid.train_work import model_folder
-from nnunet_sparse.system.atomic import replace_folder
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.publication import publication
 from nnunet_sparse.system.software import software
 
 # with fewer threads nnU-Net's processes for prediction are not worth their start
@@ -52,23 +51,21 @@ class PredictWork(StepWork[PredictJob]):
         )
         images = _raw_folder(work, job.subject) / "imagesTs"
         target = work.folder.predictions(job.key)
-        staging = target.with_name(f".nnsparse_{target.name}")
-        shutil.rmtree(staging, ignore_errors=True)  # of a killed process
-        staging.mkdir(parents=True)
-        try:
+        partial = target.with_name(f".nnsparse_{target.name}")
+        with (
+            publication(target, partial, {"training": job.key}, resume=False) as new,
+            new.making() as folder,
+        ):
             if work.num_processes < _PARALLEL_PREDICTION:
-                predictor.predict_from_files_sequential(str(images), str(staging))
+                predictor.predict_from_files_sequential(str(images), str(folder))
             else:
                 half = work.num_processes // 2
                 predictor.predict_from_files(
                     str(images),
-                    str(staging),
+                    str(folder),
                     num_processes_preprocessing=half,
                     num_processes_segmentation_export=half,
                 )
-            replace_folder(target, staging)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         return {}
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 from nnunet_sparse.grid.cells import Base
@@ -34,7 +35,7 @@ class Work:
         """Folder of the experiment."""
         return GridFolder(self.grid.folder)
 
-    @property
+    @cached_property  # the one GPU that a job gets is not looked for again
     def device(self) -> str:
         """``cpu`` or ``cuda``; where there is a GPU, finding out takes seconds."""
         return device_of(self.grid)

@@ -3,30 +3,32 @@
 A marker in it lists the files of the report. What else lies there is its user's and is kept.
 """
 
+import errno
 import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.system.atomic import recover_folder, replace_folder, write_json
+from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import try_lock, unlock
+from nnunet_sparse.system.publication import MARKER as UNFINISHED
+from nnunet_sparse.system.publication import publication
 
 MARKER = "report.json"
 PAGE = "report.html"
 DEFAULT = "report"
 VERSION = 1
 _KEY, _EXPERIMENT = "nnsparse_report", "experiment"
-_STAGING = ".nnsparse_report_"
-# as tempfile names them
-_TEMPORARY = re.compile(re.escape(_STAGING) + r"[a-z0-9_]{8}")
+_PARTIAL = ".nnsparse_report_"
+# what earlier versions built reports in, as tempfile names it
+_EARLIER = re.compile(re.escape(_PARTIAL) + r"[a-z0-9_]{8}")
 _SECONDS_TO_BEGIN = 60
 # what the first version wrote, which had no marker
 _UNMARKED = (PAGE, "report.md", "results.csv", "results.parquet", "figures", "tables")
@@ -62,45 +64,39 @@ def new_report(
         ``overwrite``, or cannot be written.
     """
     folder = folder.resolve()
-    recover_folder(folder)
     check_place(grid, folder, overwrite)
     above = next(path for path in folder.parents if path.exists())
-    _remove_leftovers(above)
-    with _staging(above) as staging:
-        fresh = staging / folder.name
-        fresh.mkdir()
+    _remove_earlier(above)
+    experiment = str(grid.folder.resolve())
+    partial = folder.with_name(f"{_PARTIAL}{folder.name}")
+    with ExitStack() as stack:
+        try:
+            if not above.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            new = publication(folder, partial, {_EXPERIMENT: experiment}, resume=False)
+            making = stack.enter_context(new).making()
+            check_place(grid, folder, overwrite)  # again, as a killed call may have left it
+            fresh = stack.enter_context(making)
+        except OSError as error:
+            raise SparseError(
+                f"the report cannot be written to {above}: {error.strerror}"
+            ) from error
         yield fresh
         written = [str(path.relative_to(fresh)) for path in _files(fresh)]
-        marker = {_KEY: VERSION, _EXPERIMENT: str(grid.folder.resolve()), **facts}
+        written.remove(UNFINISHED)
+        marker = {_KEY: VERSION, _EXPERIMENT: experiment, **facts}
         write_json(fresh / MARKER, {**marker, "files": sorted([*written, MARKER])})
         if not overwrite:
             _keep(folder, fresh)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        replace_folder(folder, fresh)
 
 
-@contextmanager
-def _staging(above: Path) -> Iterator[Path]:
-    """Folder that is removed in the end, with a lock that says that it is in use."""
-    try:
-        staging = tempfile.TemporaryDirectory(prefix=_STAGING, dir=above)
-    except OSError as error:
-        raise SparseError(f"the report cannot be written to {above}: {error.strerror}") from error
-    with staging as name:
-        lock = try_lock(Path(name) / "lock")
-        try:
-            yield Path(name)
-        finally:
-            if lock is not None:
-                unlock(lock)
-
-
-def _remove_leftovers(above: Path) -> None:
-    """Remove what killed reports have left in a folder, but for those that may just begin."""
-    for leftover in above.glob(f"{_STAGING}*"):
+def _remove_earlier(above: Path) -> None:
+    """Remove what killed reports of earlier versions have left, but for what has just begun."""
+    for leftover in above.glob(f"{_PARTIAL}*"):
         with suppress(OSError):
             age = time.time() - leftover.stat().st_mtime
-            if not _TEMPORARY.fullmatch(leftover.name) or age < _SECONDS_TO_BEGIN:
+            is_earlier = _EARLIER.fullmatch(leftover.name) and not (leftover / UNFINISHED).exists()
+            if not is_earlier or age < _SECONDS_TO_BEGIN:
                 continue
             lock = try_lock(leftover / "lock")
             if lock is not None:

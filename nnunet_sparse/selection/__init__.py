@@ -1,5 +1,6 @@
 """Which slices of which volumes: budgets, the factors of a variant, and the choice itself.
 
-``variant`` holds what tells one sparse data set from another of the same base, ``choose_slices``
-applies a selector to it, ``selection`` is the result and its file ``selection.json``.
+``variant`` holds what tells one sparse data set from another of the same base and names it,
+``budget`` turns shares into numbers of slices, ``choose_slices`` applies a selector, ``selection``
+is the result and its file ``selection.json``, ``selection_options`` are the options of commands.
 """

@@ -1,4 +1,8 @@
-"""Slice selectors; importing this package registers all of ours."""
+"""Slice selectors; importing this package registers all of ours.
+
+Others take everything from here; ``registry`` also holds what tests and schemas need, and ``cover``
+how well some slices stand for the others.
+"""
 
 from nnunet_sparse.selectors.biased import FirstSelector, MiddleSelector, SingleObjectSelector
 from nnunet_sparse.selectors.coreset import CoreSetSelector

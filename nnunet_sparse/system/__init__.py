@@ -1,7 +1,12 @@
-"""What every command stands on, whatever it is about: errors, files that appear whole, processes.
+"""What every command stands on, whatever it is about: errors, files, processes, settings.
 
-Nothing here knows of data sets, slices or networks. ``errors`` and ``command`` are the frame of all
-commands; ``atomic``, ``locks`` and ``links`` write files; ``parallel``, ``devices``, ``env`` and
-``paths`` know the machine and nnU-Net's folders; ``schema`` reads settings that people write;
-``model_folder``, ``checkpoint`` and ``resumable`` keep trainings that are killed and continued.
+Nothing here knows of data sets, slices or networks.
+
+Commands: ``command`` is the frame of each, ``options`` the options that many share, ``errors`` what
+ends them in one line, ``wording`` and ``foreign_code`` how it is put. Files: ``atomic`` writes one,
+``publication`` a folder that appears whole, ``locks`` and ``links`` as they say. Processes and the
+machine: ``parallel``, ``devices``, ``env``, ``paths`` (nnU-Net's folders), ``nnunet_model``
+(nnU-Net's model folders), ``pipeline`` (commands one after the other), ``software``,
+``randomness``. Settings that people write: ``schema``. Networks of ours that are trained once:
+``model_folder``, ``resumable``. Pictures as equal files: ``figures``.
 """

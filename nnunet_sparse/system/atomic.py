@@ -1,22 +1,34 @@
-"""Writing files so that a reader, or a restart after a kill, never meets half of one."""
+"""Writing files so that a reader, or a restart after a kill, never meets half of one.
 
+A file ``NAME`` is written as ``.nnsparse_new_NAME/NAME`` and renamed. The name of that folder is
+the same each time, so that the next writer of the file takes over what a killed one has left; what
+is left where nothing is written any more is removed by :func:`remove_leftovers`.
+"""
+
+import errno
+import fcntl
 import json
+import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 _INDENT = 2
-# as tempfile names them
-_TEMPORARY = re.compile(r"\.nnsparse_[a-z0-9_]{8}")
+_NEW, _ONCE = ".nnsparse_new_", ".nnsparse_once_"
+# what earlier versions wrote to, as tempfile names it
+_EARLIER = re.compile(r"\.nnsparse_[a-z0-9_]{8}")
+# file systems without locks; there two writers of one file are on their own
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}
 
 
 @contextmanager
 def atomic_path(path: Path, staging: Path | None = None) -> Iterator[Path]:
     """Give a temporary path that becomes ``path`` when the block ends without an error.
+
+    Writers of the same file wait for each other. After an error or Ctrl-C nothing is left.
 
     Parameters
     ----------
@@ -29,22 +41,155 @@ def atomic_path(path: Path, staging: Path | None = None) -> Iterator[Path]:
     Yields
     ------
     Path
-        Temporary path with the same file name, so that writers which look at the ending work.
+        Path of an empty file with the same name, so that writers which look at it work.
     """
-    with tempfile.TemporaryDirectory(prefix=".nnsparse_", dir=staging or path.parent) as folder:
-        temporary = Path(folder) / path.name
+    with _claimed(path, staging) as temporary:
         yield temporary
         temporary.replace(path)
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a text file in one step (UTF-8), unless it is there.
+
+    Returns
+    -------
+    bool
+        Whether this call wrote it, and no other one that ran at the same time.
+    """
+    # a file without a folder of its own, of which nothing is left once it is renamed
+    temporary = path.with_name(f"{_ONCE}{path.name}")
+    descriptor = _claim(temporary)
+    try:
+        if path.exists():
+            temporary.unlink()
+            return False
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether :func:`atomic_path` can write a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot.
+    """
+    folder = _folder_of(path, None)
+    folder.mkdir(exist_ok=True)
+    with suppress(OSError):  # of another writer
+        folder.rmdir()
+
+
+@contextmanager
+def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
+    """Empty temporary file that is this writer's alone; removed if it is still there in the end."""
+    folder = _folder_of(path, staging)
+    temporary = folder / path.name
+    descriptor = _claim(temporary)
+    try:
+        yield temporary
+    except BaseException:
+        # what a writer has put beside the file goes as well
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    else:
+        temporary.unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError as error:  # the next writer has begun, or is done
+            if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
+                raise
+    finally:
+        os.close(descriptor)
+
+
+def _claim(temporary: Path) -> int:
+    """Create a temporary file, or wait until nobody else writes it; its descriptor locks it."""
+    while True:
+        temporary.parent.mkdir(exist_ok=True)
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # the folder was removed by the writer before
+        try:
+            _lock(descriptor)
+            if _is_file_of(descriptor, temporary):
+                if os.fstat(descriptor).st_size:  # left by a writer that was killed
+                    os.ftruncate(descriptor, 0)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # renamed by the writer before
+
+
+def _lock(descriptor: int, flags: int = 0) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def _is_file_of(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _folder_of(path: Path, staging: Path | None) -> Path:
+    return (staging or path.parent) / f"{_NEW}{path.name}"
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary folders that killed writers have left in a folder.
 
-    To be called where nobody writes into the folder, as under its lock.
+    To be called where no earlier version writes into the folder, as under its lock. Writers of this
+    version that are at work are left alone.
     """
     for leftover in folder.glob(".nnsparse_*"):
-        if _TEMPORARY.fullmatch(leftover.name) and leftover.is_dir():
+        if leftover.name.startswith(_NEW) and leftover.is_dir():
+            _remove_unclaimed(leftover)
+        elif is_earlier_temporary(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def is_earlier_temporary(path: Path) -> bool:
+    """Whether it is a temporary folder of an earlier version."""
+    return _EARLIER.fullmatch(path.name) is not None and path.is_dir()
+
+
+def _remove_unclaimed(leftover: Path) -> None:
+    """Remove a temporary folder, unless somebody writes its file."""
+    try:
+        descriptor = os.open(leftover / leftover.name.removeprefix(_NEW), os.O_RDWR)
+    except OSError:
+        with suppress(OSError):
+            leftover.rmdir()
+        return
+    try:
+        _lock(descriptor, fcntl.LOCK_NB)
+        shutil.rmtree(leftover, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def read_json(file: Path) -> Any:
+    """Content of a JSON file; None if it is missing or damaged."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,34 +235,3 @@ def _format(value: Any, level: int, sort_keys: bool) -> str:
         items = (_format(v, level + 1, sort_keys) for v in value)
         return "[\n" + ",\n".join(pad + item for item in items) + f"\n{end}]"
     return json.dumps(value, allow_nan=False)
-
-
-def recover_folder(folder: Path) -> None:
-    """Undo what a call of :func:`replace_folder` did that was killed."""
-    old = _old(folder)
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _old(folder: Path) -> Path:
-    return folder.parent / f".nnsparse_old_{folder.name}"
-
-
-def replace_folder(folder: Path, fresh: Path) -> None:
-    """Give a complete folder its name; the one that has the name is removed, or stays on failure.
-
-    Between two renames the name is free for a moment; a kill there leaves the old folder as
-    ``.nnsparse_old_NAME``, which :func:`recover_folder` puts back.
-    """
-    recover_folder(folder)
-    old = _old(folder)
-    if folder.exists():
-        folder.rename(old)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

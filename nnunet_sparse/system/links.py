@@ -1,14 +1,19 @@
 """Referencing a file instead of copying it."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
+
+from nnunet_sparse.system.atomic import atomic_path
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def link_file(source: Path, link: Path, hard: bool = False) -> None:
     """Let ``link`` stand for ``source``: relative symbolic link, else hard link, else copy.
 
-    An existing link is left as it is.
+    An existing link is left as it is. On a full disk nothing else is tried.
 
     Parameters
     ----------
@@ -25,10 +30,13 @@ def link_file(source: Path, link: Path, hard: bool = False) -> None:
     for way in ways:
         try:
             way(source, link)
-        except OSError:
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
             continue
         return
-    shutil.copy2(source, link)
+    with atomic_path(link) as temporary:
+        shutil.copy2(source, temporary)
 
 
 def _hard_link(source: Path, link: Path) -> None:

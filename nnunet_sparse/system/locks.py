@@ -49,5 +49,7 @@ def try_lock(path: Path) -> BaseFileLock | None:
 
 def unlock(lock: BaseFileLock) -> None:
     """Give a lock back."""
-    Path(lock.lock_file).unlink(missing_ok=True)
-    lock.release()
+    try:
+        Path(lock.lock_file).unlink(missing_ok=True)
+    finally:
+        lock.release()

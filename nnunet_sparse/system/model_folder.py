@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.system.atomic import remove_leftovers, write_json
-from nnunet_sparse.system.checkpoint import save_checkpoint
+from nnunet_sparse.system.atomic import atomic_path, canonical_json, remove_leftovers
+from nnunet_sparse.system.checkpoint import saving_checkpoint
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.locks import locked, try_lock, unlock
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class ModelFolder:
         before = self._time()
         if before is not None and not overwrite:
             self._check(record)
+            self.tidy()
             yield False
             return
         self.path.mkdir(parents=True, exist_ok=True)
@@ -110,15 +111,40 @@ class ModelFolder:
     def lock(self) -> Iterator[None]:
         """Keep other processes from working in the folder."""
         waiting = f"Another process is working in {self.path}, waiting for it"
-        with locked(self.path / ".lock", waiting):
+        with locked(self._lock, waiting):
             yield
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / ".lock"
+
+    def tidy(self) -> None:
+        """Remove what a process has left that was killed when its work was done.
+
+        Nothing is done while another process works in the folder, or where nothing was left.
+        """
+        leftovers = (self._lock, self.latest, *self.path.glob(".nnsparse_*"))
+        if not any(path.exists() for path in leftovers):
+            return
+        lock = try_lock(self._lock)
+        if lock is None:
+            return
+        try:
+            remove_leftovers(self.path)
+            if self.checkpoint.is_file():
+                self.latest.unlink(missing_ok=True)
+        finally:
+            unlock(lock)
 
     def finish(self, content: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Write the trained network and its record; the training is done then."""
-        # never the old network with the new record
-        self.checkpoint.unlink(missing_ok=True)
-        write_json(self.record_file, record)
-        save_checkpoint(content, self.checkpoint)
+        with (
+            saving_checkpoint(content, self.checkpoint),
+            atomic_path(self.record_file) as fresh,
+        ):
+            fresh.write_text(canonical_json(record), encoding="utf-8")
+            # never the old network with the new record; what needs space has been written
+            self.checkpoint.unlink(missing_ok=True)
         self.latest.unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any]:

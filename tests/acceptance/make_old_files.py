@@ -1,7 +1,7 @@
 """Write ``old_files.tar.xz``: a small set of everything that commit 8f674e5 writes.
 
 Made once, with the code of that commit, which ``test_old_files.py`` shows its successors to accept.
-It was made, and is made again, by::
+It is made by (the archive here was made by the same functions, called one after the other)::
 
     git worktree add ../old 8f674e5
     cp -r tests/acceptance ../old/tests/

@@ -1,6 +1,6 @@
 import pytest
 
-from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name, reserve_id
+from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -20,17 +20,3 @@ def test_find(paths: NnUNetPaths) -> None:
         find_dataset(paths, "5")
     with pytest.raises(SparseError, match=r"no data set '²'"):
         find_dataset(paths, "²")
-
-
-def test_first_free_id(paths: NnUNetPaths) -> None:
-    (paths.results / "Dataset500_A").mkdir()
-    assert [reserve_id(paths)[0], reserve_id(paths)[0]] == [501, 502]
-    assert reserve_id(paths, 7)[1] == paths.raw / ".nnsparse_partial_007"
-    with pytest.raises(SparseError, match="ID 7 is taken by an unfinished data set"):
-        reserve_id(paths, 7)
-
-
-def test_low_ids_when_the_high_ones_are_taken(paths: NnUNetPaths) -> None:
-    for i in range(500, 1000):
-        (paths.raw / f"Dataset{i}_A").mkdir()
-    assert reserve_id(paths)[0] == 1

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 from typing import NoReturn
 
@@ -63,3 +64,13 @@ def refuse(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
         raise OSError
 
     monkeypatch.setattr(Path, method, fail)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    with pytest.raises(OSError, match="No space left"):
+        link_file(source_of(tmp_path), tmp_path / "link")
+    assert not (tmp_path / "link").exists()

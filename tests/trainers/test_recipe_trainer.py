@@ -345,9 +345,7 @@ def test_slices_are_drawn_uniformly(recipe_trainable):
     assert not any(loader.get_do_oversample(k) for k in range(loader.batch_size))
     drawn = []
     cut = loader._cut
-    loader._cut = lambda case, corner, *arrays: (
-        drawn.append((case, corner[0])) or cut(case, corner, *arrays)
-    )
+    loader._cut = lambda placed: drawn.append((placed.case, placed.corner[0])) or cut(placed)
     for _ in range(600 // loader.batch_size):
         loader.generate_train_batch()
     _, counts = np.unique([f"{case} {plane}" for case, plane in drawn], return_counts=True)
@@ -364,9 +362,7 @@ def test_targets_are_the_label_where_the_image_is(recipe_trainable, name):
     labels = {case: read_array(folder / f"{case}_seg.b2nd")[0] for case in CASES}
     loader, boxes = trainer.get_dataloaders()[0].loader, []
     cut = loader._cut
-    loader._cut = lambda case, corner, *arrays: (
-        boxes.append((case, corner)) or cut(case, corner, *arrays)
-    )
+    loader._cut = lambda placed: boxes.append((placed.case, placed.corner)) or cut(placed)
     targets = loader.generate_train_batch()["target"][:, 0].numpy()
     assert len(boxes) == len(targets)
     ignored = 0

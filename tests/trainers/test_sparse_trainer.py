@@ -335,7 +335,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(trainable):
     with pytest.raises(KeyboardInterrupt):
         interrupted.run_training()
     latest = Path(interrupted.output_folder) / "checkpoint_latest.pth"
-    leftover = latest.parent / ".nnsparse_killed"
+    leftover = latest.parent / ".nnsparse_k1lled_4"  # as tempfile names them
     leftover.mkdir()
     resumed = make_trainer(trainable, num_epochs=3, save_every=1)
     resumed.load_checkpoint(str(latest))

@@ -49,7 +49,7 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
-from nnunet_sparse.system.atomic import write_json, write_text
+from nnunet_sparse.system.atomic import remove_leftovers, write_json, write_text
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -152,8 +152,11 @@ def _run(args: argparse.Namespace) -> None:
         request = next(way for way in ways if way.uses_network).network(args.device)
         trained = request.restore(request.train(images, args.num_processes))
         network, digest = trained.network, trained.digest
-    (output / "cases").mkdir(parents=True, exist_ok=True)
+    # the options first: without them the folder is not ours
+    output.mkdir(parents=True, exist_ok=True)
     write_json(output / _OPTIONS_FILE, asked)
+    (output / "cases").mkdir(exist_ok=True)
+    remove_leftovers(output / "cases")
     found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
     rows = quality_rows(found)
     table = quality_markdown(rows)
@@ -389,6 +392,16 @@ def _asked(
 def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return from_json(content["found"]) if content["asked"] == asked else None
+        if content["asked"] != asked:
+            return None
+        # in the order of the data set, as they are measured; the file has them sorted
+        return [
+            replace(
+                quality,
+                mixed={name: quality.mixed[name] for name in asked["labels"]},
+                propagated={name: quality.propagated[name] for name in asked["labels"]},
+            )
+            for quality in from_json(content["found"])
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
