@@ -22,7 +22,6 @@ JOINT = {
     "dataset_tools/test_selections.py",
     "doctor/test_label_values.py",
     "grid/test_factors.py",
-    "phantoms/test_tasks.py",
     "selectors/test_selectors.py",
     "slurm/test_slurm.py",
     "system/test_kills.py",

@@ -177,30 +177,23 @@ def check_dbc(case: SourceCase) -> None:
         check_file(file)
 
 
-def read_dbc_breast(case: SourceCase) -> LabelledVolume:
-    """Read the series before contrast and the breast's mask.
+def read_dbc(case: SourceCase, *, tissue: bool) -> LabelledVolume:
+    """Read the series before contrast, and the mask of the breast or of the tissue in it.
+
+    Both masks are kept whole in the converted volume, so that both tasks have the same images.
+
+    Parameters
+    ----------
+    case
+        A patient; the label files are the breast's mask and the tissue's.
+    tissue
+        Whether the label is the fibroglandular tissue, not the breast.
 
     Raises
     ------
     SparseError
         If a file is damaged, or a segment is missing or lies outside the image.
     """
-    return _read(case, tissue=False)
-
-
-def read_dbc_fgt(case: SourceCase) -> LabelledVolume:
-    """Read the series before contrast and the fibroglandular tissue's mask.
-
-    Raises
-    ------
-    SparseError
-        If a file is damaged, or a segment is missing or lies outside the image.
-    """
-    return _read(case, tissue=True)
-
-
-def _read(case: SourceCase, tissue: bool) -> LabelledVolume:
-    """Read the image and one mask; both masks are kept whole, so that both tasks share images."""
     breast_file, tissue_file = case.labels
     stored = read_dicom(case.image)
     image = oriented(stored)

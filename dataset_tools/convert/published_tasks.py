@@ -6,9 +6,10 @@ paper does not say how volumes were resampled, cropped or padded, nor which case
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from nnunet_sparse.dataset_tools.convert.atlas import read_atlas
-from nnunet_sparse.dataset_tools.convert.dbc import check_dbc, read_dbc_breast, read_dbc_fgt
+from nnunet_sparse.dataset_tools.convert.dbc import check_dbc, read_dbc
 from nnunet_sparse.dataset_tools.convert.lits17 import read_lits17
 from nnunet_sparse.dataset_tools.convert.paper_split import SplitSizes
 from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase, check_files
@@ -70,7 +71,7 @@ _DBC_BREAST = PublishedTask(
     channel_name="T1",
     labels={"background": 0, "breast": 1},
     check=check_dbc,
-    read=read_dbc_breast,
+    read=partial(read_dbc, tissue=False),
 )
 
 PUBLISHED_TASKS = {
@@ -95,7 +96,7 @@ PUBLISHED_TASKS = {
         name="DBC_FGT",
         description="Fibroglandular tissue in T1-weighted MRI before contrast",
         labels={"background": 0, "FGT": 1},
-        read=read_dbc_fgt,
+        read=partial(read_dbc, tissue=True),
     ),
     "atlas": PublishedTask(
         name="ATLAS",

@@ -81,18 +81,20 @@ class Answers:
 
     def minutes(self, case_id: str) -> float:
         """Time spent on a case, as far as it was written down."""
-        given = [t.get("minutes", "") for (case, _), t in self.columns.items() if case == case_id]
-        return sum(_minutes(text) or 0 for text in given)
+        return sum(_minutes(text) or 0 for text in self._texts(case_id, "minutes"))
 
     def num_timed(self, case_id: str) -> int:
         """Slices of a case whose time was written down."""
-        given = [t.get("minutes", "") for (case, _), t in self.columns.items() if case == case_id]
-        return sum(bool(text.strip()) for text in given)
+        return len(self._texts(case_id, "minutes"))
 
     def annotators(self, case_id: str) -> list[str]:
         """Sorted names of those who worked on a case."""
-        given = (t.get("annotator", "") for (case, _), t in self.columns.items() if case == case_id)
-        return sorted({text.strip() for text in given if text.strip()})
+        return sorted(set(self._texts(case_id, "annotator")))
+
+    def _texts(self, case_id: str, column: str) -> list[str]:
+        """What is written into a column in the lines of a case; without empty texts."""
+        texts = (t.get(column, "").strip() for (c, _), t in self.columns.items() if c == case_id)
+        return [text for text in texts if text]
 
     def notes(self, case_id: str) -> dict[int, str]:
         """Notes on slices of a case."""
