@@ -155,7 +155,7 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
     for cell in cells:
         if cell.kind != DENSE:
             slices[cell.variant.s, cell.variant.amount].add(budget(cell, facts))
-    amounts = sorted({amount for _, amount in slices}, key=lambda amount: amount.order)
+    amounts = sorted({amount for _, amount in slices})
     lines.append("    s \\ rho  " + "".join(f"{_title(amount):>12}" for amount in amounts))
     for s in sorted({s for s, _ in slices}):
         row = "".join(f"{_range(slices.get((s, amount), set())):>12}" for amount in amounts)

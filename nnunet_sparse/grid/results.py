@@ -1,8 +1,6 @@
 """The results of an experiment: one tidy table, and the counts behind it."""
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
@@ -252,12 +251,10 @@ def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     """
     factors = table_factors(result.variant for result in results)
     rows = [_row(result, factors) for result in results]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    # whole numbers stay whole beside others
+    table = pd.DataFrame(rows, dtype=object)
     files = [folder / "results.csv"]
-    write_text(files[0], text.getvalue())
+    write_text(files[0], table.to_csv(index=False, lineterminator="\n"))
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

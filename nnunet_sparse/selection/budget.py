@@ -53,10 +53,10 @@ class Budget:
         """The one that is given."""
         return next(v for v in (self.rho, self.per_volume, self.total) if v is not None)
 
-    @property
-    def order(self) -> tuple[int, float]:
-        """What amounts are sorted by: densities, numbers of each volume, numbers in all."""
-        return AMOUNT.index(self.kind), self.number
+    def __lt__(self, other: "Budget") -> bool:
+        """Order of amounts: densities, numbers of each volume, numbers in all."""
+        one, two = ((AMOUNT.index(budget.kind), budget.number) for budget in (self, other))
+        return one < two
 
     @property
     def text(self) -> str:

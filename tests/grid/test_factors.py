@@ -23,7 +23,7 @@ from nnunet_sparse.grid.preflight import check_experiment
 from nnunet_sparse.grid.results import read_results, write_results
 from nnunet_sparse.grid.runner import asked_for
 from nnunet_sparse.grid.step_work import Work
-from nnunet_sparse.report.grid.panels import Cell, asked_cells
+from nnunet_sparse.report.grid.panels import AskedTraining, asked_trainings
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
 
@@ -105,9 +105,9 @@ def test_what_is_asked_of_default_networks_is_what_it_was(tmp_path: Path) -> Non
 def test_variants_go_through_cells_and_results(tmp_path: Path) -> None:
     grid = write_grid(tmp_path, ALL)
     pretend(grid)
-    asked, results = asked_cells(grid), read_results(grid)
+    asked, results = asked_trainings(grid), read_results(grid)
     assert {cell.variant for cell in asked} == {cell.variant for cell in cells_of(grid)}
-    assert {Cell.of_result(result) for result in results} == set(asked)
+    assert {AskedTraining.of_result(result) for result in results} == set(asked)
     for job in jobs_of(job_graph(grid), ScoreJob):
         variant = job.subject.of.variant
         assert Variant.from_json(variant.to_json()) == variant

@@ -1,1 +1,11 @@
-"""The report of an experiment: tables, figures, verdicts, a page, and advice on a budget."""
+"""The report of an experiment: tables, figures, findings, a page, and advice on a budget.
+
+``grid_report`` writes the report (:func:`write_report`), ``advice`` says how to spend a budget
+(:func:`advice`); the ``*_command`` modules are their commands. What others may use as well:
+``panels`` (:func:`panels`, :class:`Panel`, :func:`asked_trainings`) gives the trainings of each
+task as one table, done or not, with the columns of ``factor_columns``; ``paired_statistics``
+compares trainings that differ in one thing; ``score_surface`` predicts scores between those that
+were measured. ``paper_tables`` makes tables of panels; ``paper_figures`` and ``budget_plots``
+make figures of ``plot``; ``page`` and ``slice_viewer`` show everything in one HTML file.
+``annotation_cost`` and ``mask_quality`` measure data sets of an experiment, once each.
+"""

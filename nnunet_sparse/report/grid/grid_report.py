@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from nnunet_sparse.grid.cells import SPARSE
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
@@ -17,23 +19,23 @@ from nnunet_sparse.grid.results import (
 )
 from nnunet_sparse.report.grid import paper_tables as grid_tables
 from nnunet_sparse.report.grid.annotation_cost import AnnotationCost, annotation_hours
-from nnunet_sparse.report.grid.mask_quality import mask_qualities
-from nnunet_sparse.report.grid.page import ShownFigure, render_page
-from nnunet_sparse.report.grid.panels import (
+from nnunet_sparse.report.grid.budget_plots import budget_plots, cost_plots
+from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,
-    Cell,
-    Panel,
     amounts,
-    asked_cells,
-    having,
-    panels,
     pooled_over,
     title_of,
     varying,
 )
+from nnunet_sparse.report.grid.mask_quality import mask_qualities
+from nnunet_sparse.report.grid.page import ShownFigure, render_page
+from nnunet_sparse.report.grid.panels import (
+    Panel,
+    asked_trainings,
+    panels,
+    trainings_of_kind,
+)
 from nnunet_sparse.report.grid.paper_figures import (
-    budget_plots,
-    cost_plots,
     drop_plots,
     interpolation_plots,
     selector_plots,
@@ -103,7 +105,7 @@ def write_report(
     SparseError
         If nothing has been scored, a summary is damaged, or the folder cannot be replaced.
     """
-    results, asked = read_results(grid), asked_cells(grid)
+    results, asked = read_results(grid), asked_trainings(grid)
     if not results:
         raise SparseError(
             f"no training of {grid.file} has been scored: nnsparse_grid run {grid.file}"
@@ -190,20 +192,19 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
 
 
 def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
-    over = pooled_over(_sparse(shown), *CHOICE, "seed")
+    asked = trainings_of_kind(shown, SPARSE)
+    over = pooled_over(asked, *CHOICE, "seed")
     drop = (
-        f"Batched IoU minus that of dense annotation for each {_amount(_sparse(shown))} and volume "
-        "fraction: mean "
-        f"over tasks, in each of them over {over}"
+        f"Batched IoU minus that of dense annotation for each {_amount(asked)} and volume "
+        f"fraction: mean over tasks, in each of them over {over}"
     )
     found = [ShownFigure("figure1", drop, drop_plots(shown))]
-    for number, dimensions in ((2, "2D"), (3, "3D")):
-        chosen = [panel for panel in shown if panel.dimensions == dimensions]
+    for dimensions, chosen in _by_dimensions(shown).items():
         title = (
             f"{dimensions}: batched IoU against the number of annotated slices; and of each cell, "
             f"with lines of equal budget, mean over {over}. {_markers(chosen)}"
         )
-        found.append(ShownFigure(f"figure{number}", title, budget_plots(chosen)))
+        found.append(ShownFigure(f"figure{dimensions[0]}", title, budget_plots(chosen)))
     title = "Batched IoU with and without mask interpolation: mean and standard deviation"
     found.append(ShownFigure("figure4", title, interpolation_plots(shown)))
     title = "Deviation of each training from the mean of its cell, by selector"
@@ -213,32 +214,33 @@ def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
 
 def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> list[ShownFigure]:
     found = []
-    for dimensions in ("2D", "3D"):
-        chosen = [panel for panel in shown if panel.dimensions == dimensions]
+    for dimensions, chosen in _by_dimensions(shown).items():
         plots = cost_plots(chosen, lambda r: hours.get(r.dataset), "hours of annotation")
         title = f"{dimensions}: batched IoU against the hours of annotation. {_markers(chosen)}"
         found.append(ShownFigure(f"hours{dimensions[0]}", title, plots))
     return [figure for figure in found if figure.plots]
 
 
+def _by_dimensions(shown: Sequence[Panel]) -> dict[str, list[Panel]]:
+    """Panels of 2D and of 3D, those that there are; figures 2 and 3 are numbered after them."""
+    found = {name: [p for p in shown if p.dimensions == name] for name in ("2D", "3D")}
+    return {name: chosen for name, chosen in found.items() if chosen}
+
+
 def _markers(shown: Sequence[Panel]) -> str:
     """What markers and lines against a budget are."""
-    cells = _sparse(shown)
-    factors = varying(cells, *CHOICE, "seed")
-    several = "densities" if _amount(cells) == "density" else "amounts"
-    *first, last = (_amount(cells), "volume fraction", *map(title_of, factors))
+    asked = trainings_of_kind(shown, SPARSE)
+    factors = varying(asked, *CHOICE, "seed")
+    several = "densities" if _amount(asked) == "density" else "amounts"
+    *first, last = (_amount(asked), "volume fraction", *map(title_of, factors))
     return (
         f"A marker is the mean over repeats of one {', '.join(first)} and {last}; a line joins the "
-        f"{several} of one volume fraction s, mean over {pooled_over(cells, *factors)}"
+        f"{several} of one volume fraction s, mean over {pooled_over(asked, *factors)}"
     )
 
 
-def _amount(cells: Sequence[Cell]) -> str:
-    return "density" if set(amounts(cells)) <= {"rho"} else "amount"
-
-
-def _sparse(shown: Sequence[Panel]) -> list[Cell]:
-    return [cell for panel in shown for cell in having(panel.asked, kind=SPARSE)]
+def _amount(asked: pd.DataFrame) -> str:
+    return "density" if set(amounts(asked)) <= {"rho"} else "amount"
 
 
 def _tables(

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nnunet_sparse.report.grid.paper_figures import Plot, arranged
+from nnunet_sparse.report.grid.plot import Plot, arranged
 from nnunet_sparse.report.grid.slice_viewer import ViewedVolume
 from nnunet_sparse.report.tables import Table
 from nnunet_sparse.system.figures import write_figure

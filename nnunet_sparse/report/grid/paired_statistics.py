@@ -11,23 +11,25 @@ With a single repeat and seed the test cases alone count, and there is no verdic
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from nnunet_sparse.grid.cells import DENSE, SPARSE
-from nnunet_sparse.grid.results import Result
 from nnunet_sparse.selection.budget import AMOUNT
-from nnunet_sparse.selection.variant import WAY_OF_CHOOSING
+from nnunet_sparse.selection.variant import FACTORS, WAY_OF_CHOOSING
 
 logger = logging.getLogger(__name__)
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "not supported", "undecided"
 NUM_DRAWS = 2000
 _LEVEL = 0.95
+# what both sides of a pair have in common besides factors
+_TRAINED = ("task", "configuration", "trainer", "plans", "label", "repeat")
 # budgets of two cells are the same if they differ by less than this share
 _SAME_BUDGET = 0.1
 
@@ -70,24 +72,6 @@ class Difference:
         return CONTRADICTED if self.high < 0 else UNDECIDED
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two trainings that differ in one thing."""
-
-    first: Result
-    second: Result
-
-    @property
-    def cell(self) -> tuple[object, ...]:
-        """What they have in common with other seeds and repeats."""
-        return (_factors(self.first), _factors(self.second))
-
-
-def _factors(result: Result) -> tuple[object, ...]:
-    r = result
-    return (r.task, *r.way, r.label, r.variant.same_but("seed"))
-
-
 def pooled_iou(counts: np.ndarray) -> np.ndarray:
     """Batched IoU of counts (..., cases, 3), summed over cases; NaN where nothing is there.
 
@@ -103,39 +87,50 @@ def _ratio(totals: np.ndarray) -> np.ndarray:
     return iou
 
 
-def iou_of(result: Result) -> float:
-    """Batched IoU of a training over its test cases; the mean of its labels."""
-    return float(np.mean(pooled_iou(result.counts)))
+def mean_iou(counts: np.ndarray) -> float:
+    """Batched IoU of a training with counts (..., cases, 3); the mean of its labels."""
+    return float(np.mean(pooled_iou(counts)))
 
 
-def matched(
-    results: Iterable[Result], is_first: Callable[[Result], bool], same: Callable[[Result], object]
-) -> list[Pair]:
-    """Pairs of a training of the first kind and one of the other, with the same ``same``.
+def matched(first: pd.DataFrame, second: pd.DataFrame, *different: str) -> pd.DataFrame:
+    """Pairs of trainings that have everything in common but some factors.
 
     Task, way of training, label, repeat and test cases are the same in any case.
+
+    Parameters
+    ----------
+    first, second
+        Trainings that have been scored, as in :class:`nnunet_sparse.report.grid.panels.Panel`.
+    different
+        Factors in which the trainings of a pair may differ.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for each pair. What the pair has in common has one column, everything else two, that
+        end in ``_first`` and ``_second``.
     """
-    first: dict[tuple[object, ...], list[Result]] = defaultdict(list)
-    second: dict[tuple[object, ...], list[Result]] = defaultdict(list)
-    for result in results:
-        key = (result.task, result.way, result.label, result.repeat, same(result))
-        (first if is_first(result) else second)[key].append(result)
-    pairs = [Pair(a, b) for key in first for a in first[key] for b in second.get(key, ())]
-    return _with_same_cases(pairs)
+    return _with_same_cases(_paired(first, second, different))
 
 
-def _with_same_cases(pairs: Sequence[Pair]) -> list[Pair]:
+def _paired(first: pd.DataFrame, second: pd.DataFrame, different: Sequence[str]) -> pd.DataFrame:
+    """The same, whatever the test cases."""
+    factors = [name for name in FACTORS if name not in different]
+    return first.merge(second, on=[*_TRAINED, *factors], suffixes=("_first", "_second"))
+
+
+def _with_same_cases(pairs: pd.DataFrame) -> pd.DataFrame:
     """Pairs whose sides were scored on the same test cases; a warning tells of others."""
-    same = [_same_cases(pair.first.counts, pair.second.counts) for pair in pairs]
-    others = [pair for pair, is_same in zip(pairs, same, strict=True) if not is_same]
-    if others:
+    is_same = np.array([_same_cases(*both) for both in _counts(pairs)], bool)
+    others = pairs[~is_same]
+    if len(others):
         logger.warning(
             "%d pairs of trainings are not compared, because their test cases differ, as %s and %s",
             len(others),
-            others[0].first.dataset,
-            others[0].second.dataset,
+            others["dataset_first"].iloc[0],
+            others["dataset_second"].iloc[0],
         )
-    return [pair for pair, is_same in zip(pairs, same, strict=True) if is_same]
+    return pairs[is_same]
 
 
 def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
@@ -143,56 +138,39 @@ def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
     return np.array_equal(first[..., 0] + first[..., 2], second[..., 0] + second[..., 2])
 
 
-def more_volumes(results: Sequence[Result]) -> list[Pair]:
+def more_volumes(scored: pd.DataFrame) -> pd.DataFrame:
     """Same budget, selector and seed: more volumes with fewer slices each against the contrary."""
-    groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
-    for r in results:
-        if r.kind == SPARSE and r.num_slices > 0:
-            same = r.variant.same_but(*AMOUNT, "s")
-            groups[r.task, r.way, r.label, r.repeat, same].append(r)
-    pairs = [
-        Pair(many, few)
-        for group in groups.values()
-        for many in group
-        for few in group
-        if many.variant.s > few.variant.s and _is_sparser(many, few)
-    ]
-    return _with_same_cases(pairs)
-
-
-def _is_sparser(many: Result, few: Result) -> bool:
-    """Whether one has fewer slices of a volume than another with the same number in all."""
-    share = abs(many.num_slices - few.num_slices) / max(many.num_slices, few.num_slices)
-    one, other = many.variant.amount, few.variant.amount
+    sparse = scored[(scored["kind"] == SPARSE) & (scored["num_slices"] > 0)]
+    sparse = sparse.assign(
+        unit=[amount.kind for amount in sparse["amount"]],
+        number=[amount.number for amount in sparse["amount"]],
+    )
+    pairs = _paired(sparse, sparse, (*AMOUNT, "s"))
+    pairs = pairs[pairs["s_first"] > pairs["s_second"]]
+    pairs = pairs[pairs["unit_first"] == pairs["unit_second"]]
     # a number in all is spread over more volumes
-    sparser = one.number < other.number or one.kind == "budget"
-    return share < _SAME_BUDGET and one.kind == other.kind and sparser
+    is_sparser = pairs["number_first"] < pairs["number_second"]
+    pairs = pairs[is_sparser | (pairs["unit_first"] == "budget")]
+    slices = pairs[["num_slices_first", "num_slices_second"]]
+    share = 1 - slices.min(axis=1) / slices.max(axis=1)
+    return _with_same_cases(pairs[share < _SAME_BUDGET])
 
 
-def selector_against(results: Sequence[Result], one: str, other: str) -> list[Pair]:
+def selector_against(scored: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
     """The same cells, chosen in two ways."""
-    ways = {one, other}
-    chosen = [r for r in results if r.kind == SPARSE and r.variant.way_of_choosing in ways]
-
-    def is_first(r: Result) -> bool:
-        return r.variant.way_of_choosing == one
-
-    return matched(chosen, is_first, lambda r: r.variant.same_but(*WAY_OF_CHOOSING))
+    sparse = scored[scored["kind"] == SPARSE]
+    first, second = (sparse[sparse["way"] == way] for way in (one, other))
+    return matched(first, second, *WAY_OF_CHOOSING)
 
 
-def interpolated_against_sparse(results: Sequence[Result]) -> list[Pair]:
+def interpolated_against_sparse(scored: pd.DataFrame) -> pd.DataFrame:
     """The same slices, with and without interpolation."""
-    chosen = [r for r in results if r.kind != DENSE]
-
-    def is_filled(r: Result) -> bool:
-        return r.variant.interpolation is not None
-
-    return matched(chosen, is_filled, lambda r: r.variant.same_but("interpolation"))
+    chosen = scored[scored["kind"] != DENSE]
+    is_filled = chosen["interpolation"] != ""
+    return matched(chosen[is_filled], chosen[~is_filled], "interpolation")
 
 
-def difference(
-    pairs: Sequence[Pair], seed: int = 0, num_draws: int = NUM_DRAWS
-) -> Difference | None:
+def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -> Difference | None:
     """Mean difference of batched IoU with its bootstrap interval.
 
     The mean is that of pairs of cells, each of which counts alike. Pairs for which either side is
@@ -201,7 +179,7 @@ def difference(
     Parameters
     ----------
     pairs
-        Pairs of trainings.
+        Pairs of trainings, see :func:`matched`.
     seed
         Seed of the draws.
     num_draws
@@ -212,55 +190,67 @@ def difference(
     Difference or None
         None without pairs.
     """
-    cells: _Cells = defaultdict(dict)
-    for pair in pairs:
-        if np.isfinite(iou_of(pair.first) - iou_of(pair.second)):
-            cells[pair.cell][pair.first.variant.seed, pair.first.repeat] = pair
-    if not cells:
+    gains = np.array([mean_iou(first) - mean_iou(second) for first, second in _counts(pairs)])
+    is_defined = np.isfinite(gains)
+    pairs, gains = pairs[is_defined], gains[is_defined]
+    if pairs.empty:
         return None
-    of_cells = [_mean_of_cell(group.values()) for group in cells.values()]
-    mean = float(np.mean(of_cells))
-    of_cases = _spread_of_cases(cells, _Draws(np.random.default_rng(seed), num_draws))
-    of_runs = [
-        *_spread_of_runs(cells, lambda r: r.variant.seed),
-        *_spread_of_runs(cells, lambda r: r.repeat),
-    ]
-    half = _half_width([of_cases, *of_runs])
+    cell, seeds, repeats = (
+        pd.factorize(values)[0] for values in (_cells(pairs), pairs["seed"], pairs["repeat"])
+    )
+    values = np.full((cell.max() + 1, seeds.max() + 1, repeats.max() + 1), np.nan)
+    values[cell, seeds, repeats] = gains
+    table = np.ma.MaskedArray(values, np.isnan(values))  # where there is no pair
+    of_cells = table.mean(axis=(1, 2))
+    mean = float(of_cells.mean())
+    of_cases = _spread_of_cases(pairs, cell, _Draws(np.random.default_rng(seed), num_draws))
+    # what all pairs of a seed or repeat have in common is kept
+    of_seeds = _spread_of_runs(table.mean(axis=2).mean(axis=0))
+    of_repeats = _spread_of_runs(table.mean(axis=1).mean(axis=0))
+    half = _half_width([of_cases, *of_seeds, *of_repeats])
     return Difference(
         mean,
         mean - half,
         mean + half,
-        sum(len(group) for group in cells.values()),
-        len(cells),
-        float(np.mean(np.array(of_cells) > 0)),
-        len({run for group in cells.values() for run in group}),
+        len(pairs),
+        len(of_cells),
+        float((of_cells > 0).mean()),
+        len(set(zip(seeds, repeats, strict=True))),
     )
 
 
-_Cells = dict[tuple[object, ...], dict[tuple[int, int], Pair]]
+def _counts(pairs: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Counts of both sides of each pair."""
+    return zip(pairs["counts_first"], pairs["counts_second"], strict=True)
 
 
-def _spread_of_cases(cells: _Cells, draws: "_Draws") -> tuple[float, int]:
+def _cells(pairs: pd.DataFrame) -> "pd.Series[Any]":
+    """What each pair has in common with those of other seeds and repeats."""
+    trained = [pairs[name] for name in _TRAINED if name != "repeat"]
+    factors = [
+        [variant.same_but("seed") for variant in pairs[side]]
+        for side in ("variant_first", "variant_second")
+    ]
+    return pd.Series(list(zip(*trained, *factors, strict=True)))
+
+
+def _spread_of_cases(pairs: pd.DataFrame, cell: np.ndarray, draws: "_Draws") -> tuple[float, int]:
     """Variance of the mean that comes from the test cases, and its degrees of freedom."""
-    means = np.nanmean([draws.of_cell(group.values()) for group in cells.values()], axis=0)
-    used = [pair for group in cells.values() for pair in group.values()]
-    num_cases = min(pair.first.counts.shape[-2] for pair in used)
+    of_pairs = np.array(
+        [
+            draws.iou(task, first) - draws.iou(task, second)
+            for task, (first, second) in zip(pairs["task"], _counts(pairs), strict=True)
+        ]
+    )
+    means = np.nanmean([of_pairs[cell == k].mean(axis=0) for k in range(cell.max() + 1)], axis=0)
+    num_cases = min(first.shape[-2] for first, _ in _counts(pairs))
     return float(np.nanvar(means, ddof=1)), max(1, num_cases - 1)
 
 
-def _spread_of_runs(cells: _Cells, level_of: Callable[[Result], int]) -> list[tuple[float, int]]:
-    """The same of seeds or repeats; empty if there is one alone."""
-    differences: dict[int, list[float]] = defaultdict(list)
-    for group in cells.values():
-        of_level: dict[int, list[Pair]] = defaultdict(list)
-        for pair in group.values():
-            of_level[level_of(pair.first)].append(pair)
-        for level, pairs in of_level.items():
-            differences[level].append(_mean_of_cell(pairs))
-    if len(differences) < 2:
+def _spread_of_runs(means: np.ndarray) -> list[tuple[float, int]]:
+    """The same of the means of seeds, or of repeats; empty if there is one alone."""
+    if len(means) < 2:
         return []
-    # what all pairs of a seed or repeat have in common is kept
-    means = [np.mean(values) for values in differences.values()]
     return [(float(np.var(means, ddof=1)) / len(means), len(means) - 1)]
 
 
@@ -273,10 +263,6 @@ def _half_width(parts: Sequence[tuple[float, int]]) -> float:
     return float(stats.t.ppf((1 + _LEVEL) / 2, degrees) * np.sqrt(total))
 
 
-def _mean_of_cell(pairs: Iterable[Pair]) -> float:
-    return float(np.mean([iou_of(pair.first) - iou_of(pair.second) for pair in pairs]))
-
-
 class _Draws:
     """Test cases drawn anew, the same for all pairs of a task."""
 
@@ -285,26 +271,19 @@ class _Draws:
         self.number = number
         self.cases: dict[tuple[str, int], np.ndarray] = {}
 
-    def of_cell(self, pairs: Iterable[Pair]) -> np.ndarray:
-        """Mean difference of a pair of cells in every draw."""
-        mean: np.ndarray = np.mean(
-            [self._iou(pair.first) - self._iou(pair.second) for pair in pairs], axis=0
-        )
-        return mean
-
-    def _iou(self, result: Result) -> np.ndarray:
+    def iou(self, task: str, counts: np.ndarray) -> np.ndarray:
         """Batched IoU of a training in every draw; the mean of its labels."""
-        num_cases = result.counts.shape[-2]
-        key = (result.task, num_cases)
+        num_cases = counts.shape[-2]
+        key = (task, num_cases)
         if key not in self.cases:
             equal = np.full(num_cases, 1 / num_cases)
             self.cases[key] = self.rng.multinomial(num_cases, equal, size=self.number)
-        totals = np.einsum("dc,...ck->...dk", self.cases[key], result.counts)
+        totals = np.einsum("dc,...ck->...dk", self.cases[key], counts)
         ious = _ratio(totals)
         return ious if ious.ndim == 1 else ious.mean(axis=0)
 
 
-def area_under_budget_curve(budgets: Sequence[float], scores: Sequence[float]) -> float | None:
+def area_under_budget_curve(budgets: Iterable[float], scores: Iterable[float]) -> float | None:
     """Mean score over the logarithm of the budget, by the trapezoidal rule.
 
     Parameters
@@ -319,11 +298,8 @@ def area_under_budget_curve(budgets: Sequence[float], scores: Sequence[float]) -
     float or None
         None for fewer than two budgets.
     """
-    by_budget: dict[float, list[float]] = defaultdict(list)
-    for budget, score in zip(budgets, scores, strict=True):
-        by_budget[budget].append(score)
-    if len(by_budget) < 2:
+    means = pd.Series(list(scores), list(budgets), dtype=float).groupby(level=0).mean()
+    if len(means) < 2:
         return None
-    x = np.log(sorted(by_budget))
-    y = np.array([np.mean(by_budget[budget]) for budget in sorted(by_budget)])
+    x, y = np.log(means.index.to_numpy()), means.to_numpy()
     return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2) / (x[-1] - x[0]))

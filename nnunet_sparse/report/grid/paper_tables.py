@@ -4,47 +4,46 @@ Every cell that is asked for has its place; where it is not done, it is empty. N
 stand beside a mean that lacks some of them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import partial
 from itertools import combinations
-from typing import Any
+
+import pandas as pd
 
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.results import METRICS, Result
-from nnunet_sparse.report.grid.mask_quality import MaskQuality
-from nnunet_sparse.report.grid.paired_statistics import (
-    Difference,
-    Pair,
-    area_under_budget_curve,
-    difference,
-    interpolated_against_sparse,
-    iou_of,
-    matched,
-    more_volumes,
-    selector_against,
-)
-from nnunet_sparse.report.grid.panels import (
+from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,
-    Cell,
-    Panel,
     amounts,
     grouped,
     having,
-    levels,
     other_factors,
     pooled_over,
     selector_names,
     title_of,
     varying,
+    with_factors,
 )
+from nnunet_sparse.report.grid.mask_quality import MaskQuality
+from nnunet_sparse.report.grid.paired_statistics import (
+    Difference,
+    area_under_budget_curve,
+    difference,
+    interpolated_against_sparse,
+    matched,
+    mean_iou,
+    more_volumes,
+    selector_against,
+)
+from nnunet_sparse.report.grid.panels import Panel, trainings_of_kind
 from nnunet_sparse.report.tables import Table, mean_and_deviation
 from nnunet_sparse.selection.variant import Variant
 
 MISSING = ""
 UNDEFINED = "undefined"
 _Row = tuple[tuple[str, ...], tuple[str, str]]
-_Column = Callable[[Panel, list[Cell]], str]
+_Column = Callable[[Panel, pd.DataFrame], str]
 
 
 def budget_tables(shown: Sequence[Panel]) -> list[Table]:
@@ -52,26 +51,28 @@ def budget_tables(shown: Sequence[Panel]) -> list[Table]:
     found = []
     for number, dimensions in ((2, "2D"), (3, "3D")):
         chosen = [panel for panel in shown if panel.dimensions == dimensions]
-        asked = _asked(chosen, SPARSE)
+        if not chosen:
+            continue
+        asked = trainings_of_kind(chosen, SPARSE)
         columns: dict[str, _Column] = {
-            f"s = {s:g}": partial(_score_having, s=s) for s in levels(asked, "s")
+            f"s = {s:g}": partial(_score_having, factors={"s": s})
+            for s in sorted(asked["s"].unique())
         }
-        if _asked(chosen, DENSE):
+        if len(trainings_of_kind(chosen, DENSE)):
             columns["dense"] = _dense_score
         over = pooled_over(asked, "way", "seed")
         title = f"Batched IoU, {dimensions}: mean ± standard deviation over {over}"
         factors = (*amounts(asked), *varying(asked, "scope", "min_per_volume"))
-        if chosen:
-            found.append(_of_cells(f"table{number}", title, chosen, SPARSE, factors, columns))
+        found.append(_of_cells(f"table{number}", title, chosen, SPARSE, factors, columns))
     return found
 
 
 def selector_table(shown: Sequence[Panel]) -> Table:
     """Batched IoU of each cell by selector."""
-    asked = _asked(shown, SPARSE)
+    asked = trainings_of_kind(shown, SPARSE)
     columns: dict[str, _Column] = {"slices": _slices}
     for key, name in selector_names(asked).items():
-        columns[name] = partial(_score_having, **dict(zip(CHOICE, key, strict=True)))
+        columns[name] = partial(_score_having, factors=dict(zip(CHOICE, key, strict=True)))
     title = "Batched IoU by selector: mean ± standard deviation over repeats"
     factors = (*amounts(asked), "s", *other_factors(asked, *CHOICE))
     return _of_cells("selectors", title, shown, SPARSE, factors, columns)
@@ -82,7 +83,7 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
 
     Where there are several selectors or seeds, their mean comes first, as the paper has it.
     """
-    asked = _asked(shown, INTERPOLATED)
+    asked = trainings_of_kind(shown, INTERPOLATED)
     extra = other_factors(asked, "interpolation")
     columns: dict[str, _Column] = {"without": _score_without, "with": _score}
     title = "Batched IoU without and with mask interpolation: mean ± standard deviation"
@@ -102,7 +103,7 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
 
 def area_table(shown: Sequence[Panel]) -> Table:
     """Area under the budget curve by selector and volume fraction."""
-    extra = other_factors(_asked(shown, SPARSE), "way")
+    extra = other_factors(trainings_of_kind(shown, SPARSE), "way")
     columns: dict[str, _Column] = {"slices": _slices, "area": _area}
     title = "Area under the budget curve: mean batched IoU over the logarithm of the slices"
     return _of_cells("area", title, shown, SPARSE, ("way", "s", *extra), columns)
@@ -118,7 +119,7 @@ def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
     hours
         By full name of the data set.
     """
-    asked = _asked(shown, SPARSE)
+    asked = trainings_of_kind(shown, SPARSE)
     extra = other_factors(asked, "way")
     columns: dict[str, _Column] = {
         "slices": _slices,
@@ -148,24 +149,25 @@ def _of_cells(
     """A row for each panel and combination of factors that is asked for."""
     rows: list[_Row] = []
     for panel in shown:
-        for cells in grouped(having(panel.asked, kind=kind), *factors).values():
-            texts = [_text(cells[0].variant, name) for name in factors]
-            numbers = [column(panel, cells) for column in columns.values()]
+        for _, trainings in grouped(panel.of_kind(kind), *factors):
+            texts = [_text(trainings["variant"].iloc[0], name) for name in factors]
+            numbers = [column(panel, trainings) for column in columns.values()]
             rows.append(((panel.title, *texts, *numbers), (panel.task, panel.configuration)))
     return _table(name, title, ("task", *map(title_of, factors), *columns), rows)
 
 
-def _score(panel: Panel, cells: Sequence[Cell], metric: str = "batched_IoU") -> str:
+def _score(_: Panel, trainings: pd.DataFrame) -> str:
+    """Mean and deviation of batched IoU over trainings."""
+    return _summary(trainings, len(trainings), "batched_IoU")
+
+
+def _summary(trainings: pd.DataFrame, num_asked: int, metric: str) -> str:
     """Mean and deviation of a metric over trainings."""
-    return _summary(panel.results_of(cells), len(cells), metric)
-
-
-def _summary(results: Sequence[Result], num_asked: int, metric: str) -> str:
-    values = [getattr(result, metric) for result in results]
-    if not values:
+    values = trainings.loc[trainings["result"].notna(), metric]
+    if values.empty:
         return MISSING
-    defined = [value for value in values if value is not None]
-    text = mean_and_deviation(defined, 2 if metric == "HD95_mm" else 3) or UNDEFINED
+    digits = 2 if metric == "HD95_mm" else 3
+    text = mean_and_deviation(values.dropna().tolist(), digits) or UNDEFINED
     return text + _part(len(values), num_asked)
 
 
@@ -174,53 +176,51 @@ def _part(num_done: int, num_asked: int, what: str = "") -> str:
     return f" ({num_done} of {num_asked}{what})" if num_done < num_asked else ""
 
 
-def _score_having(panel: Panel, cells: Sequence[Cell], **factors: Any) -> str:
-    return _score(panel, having(cells, **factors))
+def _score_having(panel: Panel, trainings: pd.DataFrame, factors: Mapping[str, object]) -> str:
+    return _score(panel, having(trainings, **factors))
 
 
-def _dense_score(panel: Panel, _: Sequence[Cell]) -> str:
-    return _score(panel, having(panel.asked, kind=DENSE))
+def _dense_score(panel: Panel, _: pd.DataFrame) -> str:
+    return _score(panel, panel.of_kind(DENSE))
 
 
-def _score_without(panel: Panel, cells: Sequence[Cell]) -> str:
+def _score_without(panel: Panel, trainings: pd.DataFrame) -> str:
     """Score of the same slices without interpolation."""
-    partners = {
-        replace(cell, variant=replace(cell.variant, interpolation=None), kind=kind)
-        for cell in cells
-        for kind in (SPARSE, PARTNER)
-    }
-    return _score(panel, [cell for cell in panel.asked if cell in partners])
+    partners = {replace(variant, interpolation=None) for variant in trainings["variant"]}
+    others = panel.trainings[panel.trainings["kind"].isin([SPARSE, PARTNER])]
+    return _score(panel, others[others["variant"].isin(partners)])
 
 
-def _slices(panel: Panel, cells: Sequence[Cell]) -> str:
+def _slices(_: Panel, trainings: pd.DataFrame) -> str:
     """Number of annotated slices, or their range."""
-    numbers = [r.num_slices for r in panel.results_of(cells) if r.num_slices > 0]
-    if not numbers:
+    numbers = trainings.loc[trainings["num_slices"] > 0, "num_slices"]
+    if numbers.empty:
         return MISSING
-    low, high = min(numbers), max(numbers)
-    return f"{low}" if low == high else f"{low}-{high}"
+    low, high = f"{numbers.min():.0f}", f"{numbers.max():.0f}"
+    return low if low == high else f"{low}-{high}"
 
 
-def _area(panel: Panel, cells: Sequence[Cell]) -> str:
-    results = [r for r in panel.results_of(cells) if r.num_slices > 0]
-    results = [r for r in results if r.batched_IoU is not None]
-    num_asked, num_done = len(levels(cells, "amount")), len(levels(results, "amount"))
-    several = "densities" if amounts(cells) == ("rho",) else "amounts"
-    area = area_under_budget_curve([r.num_slices for r in results], [iou_of(r) for r in results])
+def _area(_: Panel, trainings: pd.DataFrame) -> str:
+    done = trainings[(trainings["num_slices"] > 0) & trainings["batched_IoU"].notna()]
+    num_asked, num_done = trainings["amount"].nunique(), done["amount"].nunique()
+    several = "densities" if amounts(trainings) == ("rho",) else "amounts"
+    area = area_under_budget_curve(done["num_slices"], done["counts"].map(mean_iou))
     if area is None:
         return MISSING if num_done < num_asked else UNDEFINED
     return f"{area:.3f}" + _part(num_done, num_asked, f" {several}")
 
 
-def _hours(panel: Panel, cells: Sequence[Cell], hours: Mapping[str, float]) -> str:
-    found = {r.dataset for r in panel.results_of(cells)} & set(hours)
-    return f"{sum(hours[name] for name in found) / len(found):.2f}" if found else MISSING
+def _hours(_: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
+    found = trainings["dataset"].drop_duplicates().map(hours).dropna()
+    return MISSING if found.empty else f"{found.mean():.2f}"
 
 
 def quality_table(qualities: Sequence[MaskQuality]) -> Table:
     """Table 5: batched IoU of human and interpolated masks together, against dense ones."""
-    extra = other_factors(qualities, "interpolation", "way")
-    factors = ("interpolation", *amounts(qualities), "s", "way", *extra)
+    columns = [item.name for item in fields(MaskQuality)]
+    masks = with_factors(pd.DataFrame(map(vars, qualities), columns=columns))
+    extra = other_factors(masks, "interpolation", "way")
+    factors = ("interpolation", *amounts(masks), "s", "way", *extra)
     rows: list[_Row] = []
     for quality in qualities:
         texts = [_text(quality.variant, name) for name in factors]
@@ -238,12 +238,12 @@ def _iou(quality: MaskQuality) -> str:
 
 def findings_table(shown: Sequence[Panel]) -> Table:
     """Verdicts: each finding for all tasks together and for each task and way of training."""
-    everything = [result for panel in shown for result in panel.results]
+    everything = pd.concat([panel.trainings for panel in shown])
     rows: list[_Row] = []
-    for claim, pairs_of in _claims([cell for panel in shown for cell in panel.asked]):
-        rows.append((_verdict(claim, "all", difference(pairs_of(everything))), ("", "")))
+    for claim, pairs_of in _claims(everything):
+        rows.append((_verdict(claim, "all", _difference(pairs_of, everything)), ("", "")))
         for panel in shown if len(shown) > 1 else ():
-            texts = _verdict(claim, panel.title, difference(pairs_of(panel.results)))
+            texts = _verdict(claim, panel.title, _difference(pairs_of, panel.trainings))
             rows.append((texts, (panel.task, panel.configuration)))
     header = ("finding", "task", "verdict", "difference of IoU", "95 % interval", "cells", "won")
     title = (
@@ -253,15 +253,20 @@ def findings_table(shown: Sequence[Panel]) -> Table:
     return _table("findings", title, header, rows)
 
 
-_Pairs = Callable[[Sequence[Result]], list[Pair]]
+_Pairs = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
+def _difference(pairs_of: _Pairs, trainings: pd.DataFrame) -> Difference | None:
+    """Mean difference of the pairs that have been scored."""
+    return difference(pairs_of(trainings[trainings["result"].notna()]))
+
+
+def _claims(asked: pd.DataFrame) -> list[tuple[str, _Pairs]]:
     """What can be asked of an experiment."""
     spread = "fewer slices on more volumes are better than more on fewer"
     claims: list[tuple[str, _Pairs]] = [(f"{spread} (same budget)", more_volumes)]
     sparse = having(asked, kind=SPARSE)
-    names = levels(sparse, "way")
+    names = sorted(sparse["way"].unique())
     # what holds for one selector may not hold for another
     for name in names if len(names) > 1 else ():
         claims.append((f"{spread}, if chosen by {name}", _more_volumes(name)))
@@ -270,33 +275,28 @@ def _claims(asked: Sequence[Cell]) -> list[tuple[str, _Pairs]]:
         claims.append((f"{one} is better than {other}", _selectors(one, other)))
     if varying(sparse, "scope"):
         claims.append(("choosing from the whole data set is better", _scopes))
-    for method in levels(having(asked, kind=INTERPOLATED), "interpolation"):
+    for method in sorted(having(asked, kind=INTERPOLATED)["interpolation"].unique()):
         claims.append((f"mask interpolation ({method}) helps", _interpolation(method)))
     return claims
 
 
 def _more_volumes(selector: str) -> _Pairs:
-    return lambda results: more_volumes(
-        [r for r in results if r.variant.way_of_choosing == selector]
-    )
+    return lambda scored: more_volumes(having(scored, way=selector))
 
 
 def _selectors(one: str, other: str) -> _Pairs:
-    return lambda results: selector_against(results, one, other)
+    return lambda scored: selector_against(scored, one, other)
 
 
-def _scopes(results: Sequence[Result]) -> list[Pair]:
-    sparse = [r for r in results if r.kind == SPARSE]
-    return matched(
-        sparse,
-        lambda r: r.variant.scope == "dataset",
-        lambda r: r.variant.same_but("scope", "min_per_volume"),
-    )
+def _scopes(scored: pd.DataFrame) -> pd.DataFrame:
+    sparse = having(scored, kind=SPARSE)
+    of_all, of_each = (having(sparse, scope=scope) for scope in ("dataset", "volume"))
+    return matched(of_all, of_each, "scope", "min_per_volume")
 
 
 def _interpolation(method: str) -> _Pairs:
-    return lambda results: interpolated_against_sparse(
-        [r for r in results if r.variant.text("interpolation") in ("", method)]
+    return lambda scored: interpolated_against_sparse(
+        scored[scored["interpolation"].isin(["", method])]
     )
 
 
@@ -323,37 +323,32 @@ def metric_table(shown: Sequence[Panel]) -> Table:
         Panels with the results of all labels.
     """
     rows: list[_Row] = []
-    factors = (*amounts(cell for panel in shown for cell in panel.asked), "s")
+    everything = _with_means_named(pd.concat([panel.trainings for panel in shown]))
+    factors = (*amounts(everything), "s")
     for panel in shown:
-        of_task = [r for other in shown if other.task == panel.task for r in other.results]
-        labels = list(dict.fromkeys(_label(r) for r in of_task)) or [MISSING]
-        for cell, cells in _by_cell(panel.asked).items():
+        of_task = having(everything, task=panel.task)
+        labels = of_task["label"].dropna().unique().tolist() or [MISSING]
+        cells = _with_means_named(panel.trainings).groupby(["kind", "variant"], sort=False)
+        for _, trainings in cells:
+            kind, variant = trainings["kind"].iloc[0], trainings["variant"].iloc[0]
             for label in labels:
-                found = [r for r in panel.results_of(cells) if _label(r) == label]
-                values = [_summary(found, len(cells), metric) for metric in METRICS]
-                what = "dense" if cell.kind == DENSE else cell.variant.description
-                shares = [cell.variant.text(name) for name in factors]
+                found, num_asked = having(trainings, label=label), trainings["repeat"].nunique()
+                values = [_summary(found, num_asked, metric) for metric in METRICS]
+                what = "dense" if kind == DENSE else variant.description
+                shares = [variant.text(name) for name in factors]
                 texts = (panel.title, what, *shares, label)
                 rows.append(((*texts, *values), (panel.task, panel.configuration)))
     header = ("task", "annotation", *map(title_of, factors), "label", *METRICS)
     return _table("metrics", "All metrics: mean ± standard deviation over repeats", header, rows)
 
 
-def _by_cell(asked: Iterable[Cell]) -> dict[Cell, list[Cell]]:
-    """Cells, each with its repeats."""
-    found: dict[Cell, list[Cell]] = {}
-    for cell in asked:
-        found.setdefault(cell, []).append(cell)
-    return found
+def _with_means_named(trainings: pd.DataFrame) -> pd.DataFrame:
+    """Tell means over labels from a label that is called like the mean."""
+    return trainings.assign(label=trainings["result"].map(_label, na_action="ignore"))
 
 
 def _label(result: Result) -> str:
-    """Name of the label; a label may be called like the mean."""
     return "mean over labels" if result.is_mean else result.label
-
-
-def _asked(shown: Sequence[Panel], kind: str) -> list[Cell]:
-    return [cell for panel in shown for cell in having(panel.asked, kind=kind)]
 
 
 def _text(variant: Variant, name: str) -> str:

@@ -42,9 +42,6 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
     CaseQuality,
     from_json,
     measure_case,
-    quality_csv,
-    quality_markdown,
-    quality_rows,
     to_json,
 )
 from nnunet_sparse.selection.variant import Variant
@@ -115,6 +112,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.report.interpolation.quality_figures import draw_quality, draw_worst
+    from nnunet_sparse.report.interpolation.quality_table import (
+        of_mean,
+        quality_csv,
+        quality_markdown,
+        quality_rows,
+    )
 
     check_device(args.device)
     needs_network = any(WAYS[method].uses_network for method in args.methods)
@@ -159,8 +162,7 @@ def _run(args: argparse.Namespace) -> None:
     remove_leftovers(output / "cases")
     found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
     rows = quality_rows(found)
-    table = quality_markdown(rows)
-    write_text(output / "quality.md", table)
+    write_text(output / "quality.md", quality_markdown(rows))
     write_text(output / "quality.csv", quality_csv(rows))
     title = f"{images.raw.name}: {len(found)} volumes, selector {args.selector}"
     draw_quality(rows, title, [output / f"quality.{ending}" for ending in _FORMATS])
@@ -168,7 +170,7 @@ def _run(args: argparse.Namespace) -> None:
     (output / "worst.png").unlink(missing_ok=True)
     if worst:
         draw_worst(images.raw, worst, output / "worst.png")
-    print(quality_markdown(rows, only_mean=True), end="")
+    print(quality_markdown(of_mean(rows)), end="")
     pictures = "quality.png, worst.png" if worst else "quality.png; no slice is wrong"
     print(f"\nreport: {output} (quality.md, quality.csv, {pictures})")
 

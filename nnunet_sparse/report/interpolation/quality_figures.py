@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_drawing import add_legend, draw_slice
 from nnunet_sparse.data.sliced_volume import SlicedVolume
-from nnunet_sparse.report.interpolation.interpolation_quality import QualityRow
+from nnunet_sparse.report.interpolation.quality_table import of_mean
 from nnunet_sparse.system.figures import save_figure
 
 _LEGEND_COLUMNS = 3
@@ -39,38 +40,33 @@ class WorstSlice:
     found: np.ndarray
 
 
-def draw_quality(rows: Sequence[QualityRow], title: str, outputs: Sequence[Path]) -> None:
+def draw_quality(rows: pd.DataFrame, title: str, outputs: Sequence[Path]) -> None:
     """Draw the IoU against the density: the mean of the labels, or the only one.
 
     Parameters
     ----------
     rows
-        Of all densities and methods.
+        Of all densities and methods, see
+        :func:`nnunet_sparse.report.interpolation.quality_table.quality_rows`.
     title
         Above the figure.
     outputs
         Files to be written.
     """
-    several = any(row.label == "mean" for row in rows)
-    shown = [row for row in rows if row.label == "mean" or not several]
+    shown = of_mean(rows)
+    densities = sorted(shown["rho"].unique())
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels: Any = figure.subplots(1, 2, sharey=True)
     kinds = ("propagated", "slices that were not annotated"), ("mixed", "all slices")
     for axes, (kind, name) in zip(panels, kinds, strict=True):
-        for method in dict.fromkeys(row.method for row in shown):
-            points = sorted(
-                (row.rho, getattr(row, kind))
-                for row in shown
-                if row.method == method and getattr(row, kind) is not None
-            )
-            densities_found, scores = [rho for rho, _ in points], [iou for _, iou in points]
-            axes.plot(densities_found, scores, marker="o", label=method)
-        densities = sorted({row.rho for row in shown})
+        for method, of_method in shown.groupby("method", sort=False):
+            points = of_method.dropna(subset=kind).sort_values("rho")
+            axes.plot(points["rho"], points[kind], marker="o", label=method)
         axes.set(xscale="log", xlabel="density", title=name)
         axes.set_xticks(densities, [f"{rho:g}" for rho in densities])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("batched IoU" + (", mean of the labels" if several else ""))
+    panels[0].set_ylabel("batched IoU" + (", mean of the labels" if len(shown) < len(rows) else ""))
     # below, where it hides no point
     figure.legend(
         *panels[0].get_legend_handles_labels(),

@@ -15,8 +15,11 @@ from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.template import PRESETS
-from nnunet_sparse.report.grid import advise as module
-from nnunet_sparse.report.grid.advise import Volumes, advice, choices, main
+from nnunet_sparse.report.grid import advice as module
+from nnunet_sparse.report.grid.advice import advice
+from nnunet_sparse.report.grid.advise_command import main
+from nnunet_sparse.report.grid.budget_choices import choices
+from nnunet_sparse.report.grid.spending import Volumes
 from nnunet_sparse.selection.budget import Budget, num_annotated_volumes
 from nnunet_sparse.selection.choose_slices import choose_volumes
 from nnunet_sparse.system.errors import SparseError

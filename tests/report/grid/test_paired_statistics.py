@@ -2,20 +2,42 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from grid_results import result
 
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.paired_statistics import (
-    Pair,
     area_under_budget_curve,
     difference,
     interpolated_against_sparse,
-    iou_of,
+    mean_iou,
     more_volumes,
     pooled_iou,
     selector_against,
 )
+from nnunet_sparse.report.grid.panels import panels
+
+
+def scored(*results: Result) -> pd.DataFrame:
+    """Trainings of one panel."""
+    (panel,) = panels(results)
+    return panel.trainings
+
+
+def both_of(pairs: pd.DataFrame) -> list[tuple[Result, Result]]:
+    return list(zip(pairs["result_first"], pairs["result_second"], strict=True))
+
+
+def paired(*both: tuple[Result, Result]) -> pd.DataFrame:
+    """Pairs of trainings, whatever their factors."""
+    first, second = (
+        pd.DataFrame([vars(one) | {"seed": one.variant.seed} for one in side])
+        for side in zip(*both, strict=True)
+    )
+    common = ["task", "configuration", "trainer", "plans", "label", "repeat", "seed"]
+    sides = [first.add_suffix("_first"), second.add_suffix("_second")]
+    return pd.concat([first[common], *sides], axis=1)
 
 
 def test_pooled_iou_worked_by_hand() -> None:
@@ -24,7 +46,7 @@ def test_pooled_iou_worked_by_hand() -> None:
     assert np.isnan(pooled_iou(np.zeros((2, 3), int)))
     two_labels = np.stack([counts, np.array([[1, 0, 0]] * 3)])
     assert pooled_iou(two_labels).tolist() == [0.5, 1.0]
-    assert iou_of(result(counts=two_labels)) == 0.75
+    assert mean_iou(two_labels) == 0.75
 
 
 def test_more_volumes_pairs_equal_budgets() -> None:
@@ -34,12 +56,13 @@ def test_more_volumes_pairs_equal_budgets() -> None:
     selector = result(rho=0.4, s=0.25, num_slices=210, selector="random")
     repeat = result(rho=0.4, s=0.25, num_slices=210, repeat=1)
     dense = result(rho=1.0, s=1.0, num_slices=200, kind="dense")
-    assert more_volumes([few, other, selector, repeat, dense, many]) == [Pair(many, few)]
+    pairs = more_volumes(scored(few, other, selector, repeat, dense, many))
+    assert both_of(pairs) == [(many, few)]
 
 
 def test_an_unknown_number_of_slices_has_no_equal() -> None:
     unknown = [result(rho=rho, s=s, num_slices=0) for rho, s in ((0.1, 1.0), (0.4, 0.25))]
-    assert more_volumes(unknown) == []
+    assert more_volumes(scored(*unknown)).empty
 
 
 def test_other_test_cases_are_not_compared(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,30 +70,33 @@ def test_other_test_cases_are_not_compared(caplog: pytest.LogCaptureFixture) -> 
         return result(counts=np.array([[1, 0, size - 1] for size in truth]), **changes)
 
     one = of_cases(10, 20)
-    assert selector_against([one, of_cases(10, 20, selector="ual")], "ual", "fixed")
+    same = scored(one, of_cases(10, 20, selector="ual"))
+    assert len(selector_against(same, "ual", "fixed")) == 1
     assert caplog.text == ""
     for truth in ((10, 20, 30), (10, 21), (20, 10)):
         other = of_cases(*truth, selector="ual")
-        assert selector_against([one, other], "ual", "fixed") == []
+        assert selector_against(scored(one, other), "ual", "fixed").empty
         assert "1 pairs of trainings are not compared" in caplog.text
         caplog.clear()
     many = of_cases(10, 21, rho=0.1)
-    assert more_volumes([many, of_cases(10, 20, rho=0.4, s=0.25)]) == []
+    caplog.clear()
+    assert more_volumes(scored(many, of_cases(10, 20, rho=0.4, s=0.25))).empty
+    assert "1 pairs of trainings are not compared" in caplog.text
 
 
 def test_selectors_are_compared_in_the_same_cell() -> None:
     ual = [result(selector="ual", rho=rho) for rho in (0.1, 0.2)]
     random = [result(selector="random", rho=rho, repeat=r) for rho in (0.2, 0.4) for r in (0, 1)]
-    assert selector_against([*ual, *random], "ual", "random") == [Pair(ual[1], random[0])]
+    pairs = selector_against(scored(*ual, *random), "ual", "random")
+    assert both_of(pairs) == [(ual[1], random[0])]
 
 
 def test_interpolation_is_compared_with_the_same_slices() -> None:
     weighted = {"selector": "random", "positive_weight": 3.0}
     filled = result(interpolation="shape", kind="interpolated", **weighted)
     partner = result(kind="partner", **weighted)
-    assert interpolated_against_sparse([result(selector="random"), partner, filled]) == [
-        Pair(filled, partner)
-    ]
+    pairs = interpolated_against_sparse(scored(result(selector="random"), partner, filled))
+    assert both_of(pairs) == [(filled, partner)]
 
 
 @pytest.mark.parametrize(
@@ -84,18 +110,18 @@ def test_verdicts(gain: float, verdict: str) -> None:
         first = [[500 + int(1000 * gain) + n, 500 - int(1000 * gain) - n, 0] for n in noise[0]]
         second = [[500 + n, 500 - n, 0] for n in noise[1]]
         pairs.append(
-            Pair(
+            (
                 result(counts=np.array(first), selector="ual", repeat=repeat),
                 result(counts=np.array(second), repeat=repeat),
             )
         )
-    found = difference(pairs)
+    found = difference(paired(*pairs))
     assert found is not None
     assert found.mean == pytest.approx(gain, abs=0.03)
     assert found.low < found.mean < found.high
     assert (found.num_pairs, found.num_cells) == (3, 1)
     assert found.verdict == verdict
-    assert difference(pairs) == found
+    assert difference(paired(*pairs)) == found
 
 
 def test_interval_has_the_width_of_the_cases_spread() -> None:
@@ -103,8 +129,8 @@ def test_interval_has_the_width_of_the_cases_spread() -> None:
     rng = np.random.default_rng(1)
     ious = rng.normal(0.5, 0.05, 400)
     counts = np.stack([1000 * ious, 1000 * (1 - ious), 0 * ious], axis=1).round().astype(int)
-    pair = Pair(result(counts=counts, selector="ual"), result(counts=counts * 0 + [500, 500, 0]))
-    found = difference([pair], num_draws=4000)
+    pair = (result(counts=counts, selector="ual"), result(counts=counts * 0 + [500, 500, 0]))
+    found = difference(paired(pair), num_draws=4000)
     assert found is not None
     expected = 2 * 1.96 * counts[:, 0].std() / 1000 / math.sqrt(400)
     assert found.high - found.low == pytest.approx(expected, rel=0.05)
@@ -119,8 +145,8 @@ def test_intervals_cover_the_truth() -> None:
         for _side in range(2):
             ious = np.clip(rng.normal(0.5, 0.1, 60), 0.01, 0.99)
             counts.append(np.stack([1000 * ious, 1000 * (1 - ious), 0 * ious], axis=1).astype(int))
-        pair = Pair(result(counts=counts[0], selector="ual"), result(counts=counts[1]))
-        found = difference([pair], num_draws=400)
+        pair = (result(counts=counts[0], selector="ual"), result(counts=counts[1]))
+        found = difference(paired(pair), num_draws=400)
         assert found is not None
         covered += found.low <= 0 <= found.high
     assert 180 <= covered <= 198
@@ -135,8 +161,8 @@ def test_intervals_cover_the_truth_where_repeats_differ(num_repeats: int) -> Non
         pairs = []
         for repeat in range(num_repeats):
             first, second = (result(float(x), repeat=repeat) for x in rng.normal(0.5, 0.02, 2))
-            pairs.append(Pair(first, second))
-        found = difference(pairs, num_draws=100)
+            pairs.append((first, second))
+        found = difference(paired(*pairs), num_draws=100)
         assert found is not None
         covered += found.low <= 0 <= found.high
     assert 180 <= covered <= 199
@@ -144,11 +170,11 @@ def test_intervals_cover_the_truth_where_repeats_differ(num_repeats: int) -> Non
 
 def crossed(
     rng: np.random.Generator, shape: tuple[int, int], of_seed: float, of_run: float
-) -> list[Pair]:
+) -> pd.DataFrame:
     """Pairs without any difference but the noise of seeds and of runs."""
     seeds = rng.normal(0, of_seed, shape[0])
-    return [
-        Pair(
+    pairs = [
+        (
             result(0.5 + seeds[seed] + float(rng.normal(0, of_run)), size=10**6, **run),
             result(0.5, size=10**6, selector="ual", **run),
         )
@@ -156,6 +182,7 @@ def crossed(
         for repeat in range(shape[1])
         for run in [{"seed": seed, "repeat": repeat}]
     ]
+    return paired(*pairs)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 2), (3, 3)])
@@ -178,17 +205,17 @@ def test_seeds_are_no_cells() -> None:
 
 def test_several_seeds_with_one_repeat_give_a_verdict() -> None:
     pairs = [
-        Pair(result(0.9, selector="ual", seed=seed), result(0.1 + seed / 100, seed=seed))
+        (result(0.9, selector="ual", seed=seed), result(0.1 + seed / 100, seed=seed))
         for seed in range(3)
     ]
-    found = difference(pairs)
+    found = difference(paired(*pairs))
     assert found is not None
     assert found.low < 0.79 < found.high
     assert found.verdict == "supported"
 
 
 def test_one_repeat_gives_no_verdict() -> None:
-    found = difference([Pair(result(0.9, selector="ual"), result(0.1))])
+    found = difference(paired((result(0.9, selector="ual"), result(0.1))))
     assert found is not None
     assert found.low > 0
     assert found.verdict == "undecided"
@@ -196,8 +223,9 @@ def test_one_repeat_gives_no_verdict() -> None:
 
 def test_undefined_pairs_are_left_out() -> None:
     empty = result(counts=np.zeros((10, 3), int), selector="ual")
-    assert difference([]) is None
-    assert difference([Pair(empty, result())]) is None
+    undefined = paired((empty, result()))
+    assert difference(undefined[:0]) is None
+    assert difference(undefined) is None
 
 
 def test_area_worked_by_hand() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,19 +6,8 @@ from grid_fixtures import TINY, write_grid
 from grid_results import pretend, result
 
 from nnunet_sparse.grid.results import read_results, target_results
-from nnunet_sparse.report.grid.panels import (
-    Cell,
-    amounts,
-    asked_cells,
-    factor,
-    grouped,
-    having,
-    levels,
-    panels,
-    pooled_over,
-    selector_names,
-    varying,
-)
+from nnunet_sparse.report.grid.factor_columns import having
+from nnunet_sparse.report.grid.panels import AskedTraining, asked_trainings, panels
 from nnunet_sparse.selection.variant import Variant
 
 
@@ -32,27 +22,29 @@ def test_titles_say_what_tells_panels_apart() -> None:
 
 
 def test_a_panel_without_results() -> None:
-    asked = [Cell.of_result(result(task=task)) for task in ("A", "B")]
+    asked = [AskedTraining.of_result(result(task=task)) for task in ("A", "B")]
     one, other = panels([result(task="B")], asked)
-    assert (one.title, one.results, one.asked) == ("A, 2d", (), (asked[0],))
+    assert (one.title, one.results, len(one.trainings)) == ("A, 2d", [], 1)
     assert (other.task, other.configuration, other.dimensions) == ("B", "2d", "2D")
-    assert other.results_of(other.asked * 2) == [result(task="B")]
+    assert (other.results, len(other.trainings)) == ([result(task="B")], 1)
+    columns = ["task", "rho", "way", "num_slices"]
+    assert other.trainings[columns].to_numpy().tolist() == [["B", 0.2, "fixed", 200]]
 
 
 def test_repeats_are_counted_without_being_asked_for() -> None:
     results = [result(repeat=k, label=label) for k in range(3) for label in "ab"]
     (panel,) = panels(results)
-    assert len(panel.asked) == 3
+    assert len(panel.trainings.drop_duplicates("repeat")) == 3
     assert len(panel.results) == 6
 
 
 def test_an_experiment_asks_for_all_of_its_cells(tmp_path: Path) -> None:
     text = TINY.replace("repeats: 1", "repeats: 2") + "interpolation: {methods: [shape], s: [1]}\n"
     grid = write_grid(tmp_path, text)
-    asked = asked_cells(grid)
+    asked = asked_trainings(grid)
     kinds = [
-        (cell.kind, *(factor(cell, name) for name in ("rho", "s", "interpolation")))
-        for cell in asked[::2]
+        (each.kind, *(each.variant.value(name) for name in ("rho", "s", "interpolation")))
+        for each in asked[::2]
     ]
     assert sorted(kinds) == [
         ("dense", 1.0, 1.0, ""),
@@ -60,9 +52,9 @@ def test_an_experiment_asks_for_all_of_its_cells(tmp_path: Path) -> None:
         ("sparse", 0.2, 0.5, ""),
         ("sparse", 0.2, 1.0, ""),
     ]
-    assert asked[::2] == asked[1::2]
+    assert [replace(each, repeat=1) for each in asked[::2]] == asked[1::2]
     pretend(grid)
-    assert {Cell.of_result(r) for r in read_results(grid)} == set(asked)
+    assert {AskedTraining.of_result(r) for r in read_results(grid)} == set(asked)
 
 
 @pytest.mark.parametrize(
@@ -78,47 +70,10 @@ def test_dense_annotation_may_be_a_cell_of_the_grid(
 ) -> None:
     grid = write_grid(tmp_path, TINY.replace("rho: [0.2]", changes))
     pretend(grid)
-    (panel,) = panels(target_results(read_results(grid)), asked_cells(grid))
+    (panel,) = panels(target_results(read_results(grid)), asked_trainings(grid))
     whole = [
         r for r in panel.results if r.variant.same_but("seed") == Variant(1.0).same_but("seed")
     ]
     assert [r.kind for r in whole] == kinds
-    assert [cell.kind for cell in having(panel.asked, rho=1, s=1, interpolation="")] == kinds
-
-
-def test_factors_of_cells() -> None:
-    cells = [Cell.of_result(result(rho=rho, seed=seed)) for rho in (0.2, 0.1) for seed in (1, 0)]
-    assert having(cells, rho=0.1, seed=0) == [cells[3]]
-    assert list(grouped(cells, "rho")) == [(0.1,), (0.2,)]
-    assert varying(cells, "scope", "seed", "rho") == ("seed", "rho")
-    assert pooled_over(cells, "selector") == "repeats"
-    assert pooled_over(cells, "selector", "seed") == "seeds and repeats"
-
-
-def test_amounts_of_different_kinds() -> None:
-    amounts_of = [{"budget": 5}, {"rho": 0.4}, {"slices_per_volume": 3}, {"rho": 0.1}]
-    cells = [Cell.of_result(result(**amount)) for amount in amounts_of]
-    assert [amount.text for amount in levels(cells, "amount")] == [
-        "0.1",
-        "0.4",
-        "3 each",
-        "5 in all",
-    ]
-    assert amounts(cells) == ("rho", "slices_per_volume", "budget")
-    assert list(grouped(cells, "rho")) == [(None,), (0.1,), (0.4,)]
-
-
-def test_names_of_selectors_say_what_tells_them_apart() -> None:
-    def names(*factors: dict[str, object]) -> list[str]:
-        return list(selector_names([Cell.of_result(result(**each)) for each in factors]).values())
-
-    ual: dict[str, object] = {"selector": "ual"}
-    small = ual | {"mae": "small", "parameters": {"clusters": 5}}
-    assert names(ual, small, {}) == ["fixed", "ual", "ual clusters=5 small"]
-    whole = {"scope": "dataset"}
-    assert names({}, whole) == ["fixed (dataset)", "fixed (volume)"]
-    assert names({}, whole, whole | {"min_per_volume": 2}) == [
-        "fixed (dataset, at least 0)",
-        "fixed (dataset, at least 2)",
-        "fixed (volume)",
-    ]
+    asked = having(panel.trainings, rho=1, s=1, interpolation="")
+    assert asked["kind"].tolist() == kinds

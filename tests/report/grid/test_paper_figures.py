@@ -8,18 +8,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.report.grid.panels import Cell, panels
+from nnunet_sparse.report.grid.budget_plots import budget_plots, cost_plots
+from nnunet_sparse.report.grid.panels import AskedTraining, panels
 from nnunet_sparse.report.grid.paper_figures import (
-    Plot,
-    arranged,
-    budget_plots,
-    cost_plots,
     drop_plots,
     interpolation_lines,
     interpolation_plots,
     selector_deviations,
     selector_plots,
 )
+from nnunet_sparse.report.grid.plot import Plot, arranged
 
 DENSE = {"kind": "dense", "rho": 1.0}
 TITLE = "Hippocampus, 2d"
@@ -41,8 +39,8 @@ def legend(axes: Any) -> list[str]:
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
-def asked(*results: Result) -> list[Cell]:
-    return [Cell.of_result(r) for r in results]
+def asked(*results: Result) -> list[AskedTraining]:
+    return [AskedTraining.of_result(r) for r in results]
 
 
 def test_drop_is_the_mean_over_tasks() -> None:

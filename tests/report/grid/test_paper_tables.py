@@ -6,13 +6,13 @@ from grid_results import result
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid import paper_tables as grid_tables
 from nnunet_sparse.report.grid.mask_quality import MaskQuality
-from nnunet_sparse.report.grid.panels import Cell, panels
+from nnunet_sparse.report.grid.panels import AskedTraining, panels
 
 TASK = "Hippocampus, 2d"
 
 
-def cells(*results: Result) -> list[Cell]:
-    return [Cell.of_result(r) for r in results]
+def asked_for(*results: Result) -> list[AskedTraining]:
+    return [AskedTraining.of_result(r) for r in results]
 
 
 def test_cells_hold_mean_and_deviation_over_trainings() -> None:
@@ -35,7 +35,7 @@ def test_cells_hold_mean_and_deviation_over_trainings() -> None:
 
 
 def test_what_is_asked_for_has_its_place() -> None:
-    asked = cells(
+    asked = asked_for(
         *(
             result(rho=rho, s=s, selector=x)
             for rho in (0.1, 0.2)
@@ -88,7 +88,7 @@ def test_findings_of_all_and_of_each_task() -> None:
         for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
         for repeat in range(2)
     ]
-    table = grid_tables.findings_table(panels(results, cells(result(task="C"))))
+    table = grid_tables.findings_table(panels(results, asked_for(result(task="C"))))
     verdicts = {(row[0][:12], row[1]): row[2:] for row in table.rows}
     assert verdicts["fewer slices", "all"][1] == "+0.050"
     assert verdicts["fewer slices", "A, 2d"] == (
@@ -120,8 +120,8 @@ def test_what_holds_for_one_selector_need_not_for_another() -> None:
 
 
 def test_findings_are_asked_before_they_are_done() -> None:
-    asked = cells(result(), result(selector="ual"), result(interpolation="shape"))
-    asked.append(Cell.of_result(result(interpolation="shape", kind="interpolated")))
+    asked = asked_for(result(), result(selector="ual"), result(interpolation="shape"))
+    asked.append(AskedTraining.of_result(result(interpolation="shape", kind="interpolated")))
     table = grid_tables.findings_table(panels([result()], asked))
     assert [row[0] for row in table.rows][3:] == [
         "ual is better than fixed",
@@ -159,7 +159,7 @@ def test_interpolation_by_selector_and_together() -> None:
 
 def test_area_and_hours() -> None:
     results = [result(0.4, rho=0.1, num_slices=100), result(0.6, num_slices=200)]
-    asked = cells(*results, result(rho=0.4))
+    asked = asked_for(*results, result(rho=0.4))
     assert grid_tables.area_table(panels(results)).rows == (
         (TASK, "fixed", "1.000", "100-200", "0.500"),
     )

@@ -13,12 +13,15 @@ from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     from_json,
     measure_case,
-    quality_csv,
-    quality_markdown,
-    quality_rows,
     to_json,
 )
 from nnunet_sparse.report.interpolation.quality_command import main
+from nnunet_sparse.report.interpolation.quality_table import (
+    of_mean,
+    quality_csv,
+    quality_markdown,
+    quality_rows,
+)
 
 NEAREST = Interpolation("nearest")
 LABELS = {"a": [1], "both": [1, 2], "none": [3]}
@@ -42,27 +45,28 @@ def test_scores_by_hand():
     assert found.mixed["a"] == Counts(5, 3, 1)
     assert found.propagated["both"] == Counts(2, 3, 2)
     assert found.worst == (2, 4)
-    rows = {row.label: row for row in quality_rows({"case": [found]})}
+    rows = {row.label: row for row in quality_rows({"case": [found]}).itertuples()}
     assert rows["a"].propagated == pytest.approx(0.2)
     assert rows["a"].mixed == pytest.approx(5 / 9)
-    assert rows["none"].mixed is None
+    assert np.isnan(rows["none"].mixed)
     assert rows["mean"].propagated == pytest.approx((1 / 5 + 2 / 7) / 2)
 
 
 def test_voxels_of_all_cases_are_pooled():
     first, second = case_of([1, 1], [1, 1]), case_of([1, 0], [0, 0])
     cases = {"x": measured(first, r0_5=[0]), "y": measured(second, r0_5=[0])}
-    (row, *_) = quality_rows(cases)
+    row = quality_rows(cases).iloc[0]
     assert row.propagated == pytest.approx(2 / 3)  # 1 and 0 by case
     assert row.mixed == pytest.approx(5 / 6)
 
 
 def test_every_slice_annotated():
     (found,) = measured(case_of([1, 2], [0, 1]), r1_0=[0, 1])
-    row = quality_rows({"x": [found]})[0]
-    assert (row.mixed, row.propagated) == (1.0, None)
+    rows = quality_rows({"x": [found]})
+    assert rows["mixed"][0] == 1.0
+    assert np.isnan(rows["propagated"][0])
     assert found.worst == (-1, 0)
-    assert "| 1 | nearest | a | 1.000 | n/a |" in quality_markdown([row])
+    assert "| 1 | nearest | a | 1.000 | n/a |" in quality_markdown(rows[:1])
 
 
 def test_tables_and_back():
@@ -72,7 +76,7 @@ def test_tables_and_back():
     table = list(csv.DictReader(quality_csv(rows).splitlines()))
     assert [row["label"] for row in table] == ["a", "both", "none", "mean"] * 2
     assert table[2]["mixed"] == ""
-    markdown = quality_markdown(rows, only_mean=True)
+    markdown = quality_markdown(of_mean(rows))
     assert markdown.count("| mean |") == 2
     assert "| a |" not in markdown
     assert "| ATLAS lesion | 0.5621 | 0.7326 | 0.8831 | 0.9674 | n/a |" in markdown
