@@ -24,6 +24,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     dataset_lock,
     new_dataset,
     recover_datasets,
+    remove_unfinished,
 )
 from nnunet_sparse.phantoms import PHANTOM_TASKS, PhantomCase, make_case
 from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
@@ -156,8 +157,10 @@ def _make_or_find(
 ) -> str:
     name = request.name
     existing = find_named(paths.raw, name, dataset_id)
+    belongs = partial(_is_earlier, name=name)
     if existing is not None and not overwrite:
         if _read_parameters(paths.raw / existing) == request.parameters:
+            remove_unfinished(paths, request, belongs)
             logger.info("%s exists with the same parameters, nothing to do", existing)
             return existing
         raise SparseError(
@@ -171,7 +174,7 @@ def _make_or_find(
         request,
         dataset_id=dataset_id,
         replaced=existing,
-        belongs=partial(_is_earlier, name=name),
+        belongs=belongs,
     ) as (folder, full_name):
         _write_cases(folder, request.parameters, num_processes)
         write_json(folder / "dataset.json", _dataset_json(name, request.parameters))

@@ -142,6 +142,21 @@ def new_dataset(
         yield partial, full_name
 
 
+def remove_unfinished(paths: NnUNetPaths, request: DatasetRequest, belongs: Belongs) -> None:
+    """Remove what killed calls have left of a data set that exists as it is wanted.
+
+    Parameters
+    ----------
+    paths, request, belongs
+        As for :func:`new_dataset`; parameters do not count.
+    """
+    with locked(paths.raw / ".nnsparse.lock"):
+        remove_earlier(paths.raw, belongs)
+        for partial in sorted(paths.raw.glob(_PARTIALS)):
+            if _is_of(partial, request):
+                publication.discard(partial)
+
+
 def check_free(
     paths: NnUNetPaths, request: DatasetRequest, dataset_id: int, belongs: Belongs
 ) -> None:

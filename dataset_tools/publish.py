@@ -23,6 +23,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     dataset_lock,
     new_dataset,
     recover_datasets,
+    remove_unfinished,
 )
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
 from nnunet_sparse.selection.selection import Selection
@@ -83,15 +84,18 @@ def publish(
     check_available(paths, suffix, documents, dataset_id, overwrite)
     with dataset_lock(paths.raw, suffix):
         existing = check_available(paths, suffix, documents, dataset_id, overwrite)
+        request = _request(suffix, documents)
+        belongs = partial(_is_earlier, suffix=suffix, documents=documents)
         if existing is not None and not overwrite:
+            remove_unfinished(paths, request, belongs)
             _add_folds(existing, documents)
             return PublishedDataset(existing, created=False)
         with new_dataset(
             paths,
-            _request(suffix, documents),
+            request,
             dataset_id=dataset_id,
             replaced=None if existing is None else existing.name,
-            belongs=partial(_is_earlier, suffix=suffix, documents=documents),
+            belongs=belongs,
             commit=lambda _: commit(),
         ) as (folder, full_name):
             fill(folder)

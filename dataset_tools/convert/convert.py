@@ -45,6 +45,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     dataset_lock,
     new_dataset,
     recover_datasets,
+    remove_unfinished,
 )
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
@@ -179,7 +180,9 @@ def convert(
     with dataset_lock(paths.raw, name):
         existing = find_named(paths.raw, name, dataset_id)
         if existing is not None and not overwrite:
-            return _same(paths.raw / existing, request.parameters, split)
+            same = _same(paths.raw / existing, request.parameters, split)
+            remove_unfinished(paths, request, belongs)
+            return same
         if existing is not None:
             check_replaceable(paths.raw / existing)
             _check_split(paths, existing, split)

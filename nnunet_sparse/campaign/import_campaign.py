@@ -28,6 +28,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     check_free,
     dataset_lock,
     new_dataset,
+    remove_unfinished,
 )
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
 from nnunet_sparse.system.atomic import atomic_path, read_json, write_json
@@ -153,6 +154,8 @@ def import_campaign(
     with dataset_lock(paths.raw, request.name):
         existing = _find_existing(paths, request, documents)
         if existing is not None and not request.overwrite:
+            wanted = _dataset_request(request, documents)
+            remove_unfinished(paths, wanted, partial(holds_only, documents=documents))
             return Imported(existing, False, cases, parts, left_out)
         folder = _write(paths, campaign, cases, files, documents, request, existing, num_processes)
     return Imported(folder, True, cases, parts, left_out)
@@ -277,6 +280,11 @@ def _without_software(content: Any) -> Any:
     return json.loads(json.dumps({k: v for k, v in content.items() if k != "software"}))
 
 
+def _dataset_request(request: ImportRequest, documents: Mapping[str, Any]) -> DatasetRequest:
+    parameters = {key: _without_software(content) for key, content in documents.items()}
+    return DatasetRequest(request.name, parameters)
+
+
 def _write(
     paths: NnUNetPaths,
     campaign: Campaign,
@@ -295,10 +303,9 @@ def _write(
         kept = {part: sorted({*before[part], *fold[part]}) for part in ("train", "val")}
         write_json(campaign.folder / SPLIT_FILE, kept)
 
-    parameters = {key: _without_software(content) for key, content in documents.items()}
     with new_dataset(
         paths,
-        DatasetRequest(request.name, parameters),
+        _dataset_request(request, documents),
         dataset_id=request.dataset_id,
         replaced=None if existing is None else existing.name,
         belongs=partial(holds_only, documents=documents),

@@ -11,33 +11,9 @@ from acceptance.commands import PATHS, nothing_changes, run, work_in
 from acceptance.halfway import ANNOTATE, CALLS, FOLDER, Killed, annotate_most
 
 BASE = "Dataset500_PhantomOrgan"
-# what 8f674e5 itself does not set right; to be emptied
-DEFECTS = (
-    "data_set_reserved",
-    "data_set_without_selection",
-    "data_set_without_sources",
-    "phantom_replaced",
-    "conversion_replaced",
-    "campaign_file",
-    "extension_file",
-    "import_committed",
-    "import_replaced",
-)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        pytest.param(
-            call,
-            id=call.name,
-            marks=[pytest.mark.xfail(reason="8f674e5 does not set it right either", strict=False)]
-            if call.name in DEFECTS
-            else [],
-        )
-        for call in CALLS
-    ],
-)
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
 def test_a_call_that_was_killed_goes_on(
     call: Killed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

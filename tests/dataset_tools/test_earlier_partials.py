@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from conftest import BaseMaker
+from sparse_datasets import make_dataset
 from tiny import made, tree
 
-from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.dataset_tools.make_phantom import make_phantom
 from nnunet_sparse.system.locks import try_lock, unlock
 from nnunet_sparse.system.paths import NnUNetPaths

@@ -91,7 +91,9 @@ def test_the_old_data_set_is_put_back_where_the_new_one_cannot_have_its_name(
     fail_once_to_name(monkeypatch, folder)
     with pytest.raises(OSError, match="Input/output error"):
         make_dataset(paths, "4", rho=0.2, repeats=4, overwrite=True)
-    assert tree(paths.raw) == before
+    # the new one, complete and hidden, waits for the next call
+    now = tree(paths.raw)
+    assert {key: value for key, value in now.items() if key[0] != "."} == before
     make_dataset(paths, "4", rho=0.2, repeats=4, overwrite=True)
     assert tree(paths.raw).keys() == before.keys()
     assert tree(paths.raw) != before

@@ -375,10 +375,10 @@ def test_missing_and_empty_folders(folders, tmp_path, capsys):
 
 
 def test_read_only_folder_is_found_before_any_work(folders, capsys, monkeypatch):
-    def refuse(**_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(evaluate.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
     monkeypatch.setattr(evaluate, "score_folder", None)
     check_refused(folders, folders[1], capsys, "cannot write into .*pred: Permission denied.*-o")
 
