@@ -140,7 +140,7 @@ def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
 
 def more_volumes(scored: pd.DataFrame) -> pd.DataFrame:
     """Same budget, selector and seed: more volumes with fewer slices each against the contrary."""
-    sparse = scored[(scored["kind"] == SPARSE) & (scored["num_slices"] > 0)]
+    sparse = scored[scored["kind"] == SPARSE]
     sparse = sparse.assign(
         unit=[amount.kind for amount in sparse["amount"]],
         number=[amount.number for amount in sparse["amount"]],
@@ -152,6 +152,7 @@ def more_volumes(scored: pd.DataFrame) -> pd.DataFrame:
     is_sparser = pairs["number_first"] < pairs["number_second"]
     pairs = pairs[is_sparser | (pairs["unit_first"] == "budget")]
     slices = pairs[["num_slices_first", "num_slices_second"]]
+    # where both numbers are unknown (0) it is NaN, which no comparison holds for
     share = 1 - slices.min(axis=1) / slices.max(axis=1)
     return _with_same_cases(pairs[share < _SAME_BUDGET])
 
