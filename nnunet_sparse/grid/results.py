@@ -99,11 +99,6 @@ class Result:
         """Whether it is the mean over the labels of a task."""
         return self.counts.ndim == _NDIM_OF_MEAN
 
-    @property
-    def way(self) -> tuple[str, str, str]:
-        """How it was trained: results of one task and way can be compared."""
-        return self.configuration, self.trainer, self.plans
-
 
 _BATCHED = ("batched_IoU", "batched_Dice")
 _MEANS = ("Dice", "IoU", "HD95_mm", "NSD")
@@ -207,7 +202,7 @@ def _mean(of_labels: Sequence[Result]) -> Result:
 
 
 def _digest(file: Path) -> str:
-    """Hash of the slices that are annotated, whatever wrote them."""
+    """Hash of the annotated slices of each case; other entries of the file do not count."""
     if not file.is_file():
         return ""
     cases = {case: list(chosen.slices) for case, chosen in Selection.read(file).cases.items()}

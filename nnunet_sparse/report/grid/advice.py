@@ -39,7 +39,7 @@ SOURCE = "Zhang, Kramer and Mazurowski, MIDL 2026, arXiv 2412.08081"
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of a base; ``ways`` are variants by their way of choosing."""
+    """A base and a budget; ``ways`` are variants by their way of choosing slices."""
 
     grid: Grid
     base: Base
@@ -78,7 +78,7 @@ def advice(grid: Grid, budget: int) -> str:
 
 
 def _exports(grid: Grid) -> list[str]:
-    """What a shell needs before the commands, where nnU-Net's folders are others there."""
+    """Lines that set nnU-Net's folders, if the environment does not name those of the grid."""
     wanted = grid.paths.environment()
     known = {name: os.environ.get(name) for name in wanted}
     if all(
@@ -130,7 +130,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _basis(results: Sequence[Result]) -> list[str]:
-    """What the intervals rest on."""
+    """Number of cells and trainings from which the intervals were computed."""
     used = [r for r in results if not reason_against(r)]
     cells = Counter((density_of(r), r.variant.s, r.variant.way_of_choosing) for r in used)
     low, high = min(cells.values()), max(cells.values())
@@ -210,7 +210,7 @@ def _row(choice: Choice) -> str:
 
 
 def _why_not(results: Sequence[Result], question: _Question) -> list[str]:
-    """Why results say nothing about a budget."""
+    """Why results allow no advice on a budget."""
     used = [r for r in results if not reason_against(r)]
     if len(used) < MIN_TRAININGS:
         return [f"    at least {MIN_TRAININGS} are needed"]
@@ -226,7 +226,7 @@ def _why_not(results: Sequence[Result], question: _Question) -> list[str]:
 
 
 def _rule_of_thumb(dimensions: Sequence[str], question: _Question) -> list[str]:
-    """What the paper found on its data."""
+    """The paper's rule of thumb, with what it means for this base and budget."""
     lines = [
         f"  The paper's rule of thumb ({SOURCE}):",
         "    few slices on as many volumes as possible, at fixed intervals or at random; in 3D at",
@@ -276,5 +276,5 @@ def _command(annotation: Annotation, question: _Question) -> str:
 
 
 def _number(value: float) -> str:
-    """Every digit, and no more."""
+    """Shortest text that gives the same number."""
     return repr(float(value)).removesuffix(".0")

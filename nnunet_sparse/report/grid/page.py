@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -83,9 +82,8 @@ def render_page(
     template = environment.from_string(
         files("nnunet_sparse.report.grid").joinpath("page.html").read_text(encoding="utf-8")
     )
-    content: Any = [volume.to_json() for volume in volumes]
     # inside of a script nothing is escaped but what would end it
-    text = json.dumps(content).replace("<", "\\u003c")
+    text = json.dumps([volume.to_json() for volume in volumes]).replace("<", "\\u003c")
     return template.render(
         title=title,
         summary=summary,

@@ -114,7 +114,7 @@ def matched(first: pd.DataFrame, second: pd.DataFrame, *different: str) -> pd.Da
 
 
 def _paired(first: pd.DataFrame, second: pd.DataFrame, different: Sequence[str]) -> pd.DataFrame:
-    """The same, whatever the test cases."""
+    """Pairs as of :func:`matched`, whatever their test cases."""
     factors = [name for name in FACTORS if name not in different]
     return first.merge(second, on=[*_TRAINED, *factors], suffixes=("_first", "_second"))
 
@@ -140,7 +140,7 @@ def _same_cases(first: np.ndarray, second: np.ndarray) -> bool:
 
 def more_volumes(scored: pd.DataFrame) -> pd.DataFrame:
     """Same budget, selector and seed: more volumes with fewer slices each against the contrary."""
-    sparse = scored[(scored["kind"] == SPARSE) & (scored["num_slices"] > 0)]
+    sparse = scored[scored["kind"] == SPARSE]
     sparse = sparse.assign(
         unit=[amount.kind for amount in sparse["amount"]],
         number=[amount.number for amount in sparse["amount"]],
@@ -152,6 +152,7 @@ def more_volumes(scored: pd.DataFrame) -> pd.DataFrame:
     is_sparser = pairs["number_first"] < pairs["number_second"]
     pairs = pairs[is_sparser | (pairs["unit_first"] == "budget")]
     slices = pairs[["num_slices_first", "num_slices_second"]]
+    # where both numbers are unknown (0) it is NaN, which no comparison holds for
     share = 1 - slices.min(axis=1) / slices.max(axis=1)
     return _with_same_cases(pairs[share < _SAME_BUDGET])
 
@@ -200,7 +201,7 @@ def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -
     )
     values = np.full((cell.max() + 1, seeds.max() + 1, repeats.max() + 1), np.nan)
     values[cell, seeds, repeats] = gains
-    table = np.ma.MaskedArray(values, np.isnan(values))  # where there is no pair
+    table = np.ma.MaskedArray(values, np.isnan(values))  # masked where there is no pair
     of_cells = table.mean(axis=(1, 2))
     mean = float(of_cells.mean())
     of_cases = _spread_of_cases(pairs, cell, _Draws(np.random.default_rng(seed), num_draws))
@@ -248,7 +249,10 @@ def _spread_of_cases(pairs: pd.DataFrame, cell: np.ndarray, draws: "_Draws") -> 
 
 
 def _spread_of_runs(means: np.ndarray) -> list[tuple[float, int]]:
-    """The same of the means of seeds, or of repeats; empty if there is one alone."""
+    """Variance and degrees of freedom that come from seeds or repeats, from the mean of each.
+
+    Empty if there is one alone.
+    """
     if len(means) < 2:
         return []
     return [(float(np.var(means, ddof=1)) / len(means), len(means) - 1)]

@@ -210,7 +210,7 @@ def _of_cases(result: Result) -> np.ndarray:
 
 
 def _defined_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the first axis of what is not NaN; NaN where nothing is."""
+    """Mean over the first axis of the values that are not NaN; NaN where all are."""
     known = np.isfinite(values)
     count = known.sum(axis=0)
     total = np.where(known, values, 0).sum(axis=0)

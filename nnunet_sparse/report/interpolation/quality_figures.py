@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunet_sparse.data.raw_dataset import RawDataset
@@ -56,7 +56,7 @@ def draw_quality(rows: pd.DataFrame, title: str, outputs: Sequence[Path]) -> Non
     shown = of_mean(rows)
     densities = sorted(shown["rho"].unique())
     figure = Figure(figsize=(9, 4.2), layout="constrained")
-    panels: Any = figure.subplots(1, 2, sharey=True)
+    panels: Sequence[Axes] = figure.subplots(1, 2, sharey=True)
     kinds = ("propagated", "slices that were not annotated"), ("mixed", "all slices")
     for axes, (kind, name) in zip(panels, kinds, strict=True):
         for method, of_method in shown.groupby("method", sort=False):
@@ -74,7 +74,7 @@ def draw_quality(rows: pd.DataFrame, title: str, outputs: Sequence[Path]) -> Non
         ncols=_LEGEND_COLUMNS,
         fontsize=8,
     )
-    if not any(axes.lines and len(axes.lines[0].get_xdata()) for axes in panels):
+    if not any(axes.lines and np.size(axes.lines[0].get_xdata()) for axes in panels):
         panels[0].text(
             0.5, 0.5, "no object in any volume", transform=panels[0].transAxes, ha="center"
         )

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
 from nnunet_sparse.data.label_colors import label_color
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
@@ -104,14 +105,14 @@ def draw_predictions(folder: Path, predictions: Path, output: Path, num_cases: i
     save_figure(figure, output)
 
 
-def _row(figure: Any, columns: int) -> Sequence[Any]:
+def _row(figure: SubFigure, columns: int) -> Sequence[Axes]:
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for one in axes:
         one.set_axis_off()
     return list(axes)
 
 
-def _draw_side_view(axes: Any, volume: SlicedVolume, slices: Sequence[int]) -> None:
+def _draw_side_view(axes: Axes, volume: SlicedVolume, slices: Sequence[int]) -> None:
     """Draw the plane across the slices that shows most foreground, superior upwards if z rises."""
     known = np.zeros(len(volume.label), dtype=bool)
     known[list(slices)] = True
@@ -125,7 +126,7 @@ def _draw_side_view(axes: Any, volume: SlicedVolume, slices: Sequence[int]) -> N
 
 
 def draw_marks(
-    axes: Any, selection: Selection, num_slices: Mapping[str, int] | None = None
+    axes: Axes, selection: Selection, num_slices: Mapping[str, int] | None = None
 ) -> None:
     """Draw one row per volume with a mark for every annotated slice.
 

@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nnunet_sparse.data.raw_dataset import RawDataset
@@ -112,7 +112,7 @@ def draw_coverage(
         Files to be written.
     """
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes: Any = figure.subplots()
+    axes: Axes = figure.subplots()
     known = selector_names()  # a selector has its colour whatever others are shown
     for name, points in curves.items():
         number = known.index(name)
@@ -133,7 +133,7 @@ def draw_coverage(
     low, high = axes.dataLim.intervaly
     heights = _spread_near_one(np.array([low, high]))
     margin = max(0.05 * float(heights[1] - heights[0]), 1e-3)
-    axes.set_ylim(_undo_spread(heights + np.array([-margin, margin])))
+    axes.set_ylim(*_undo_spread(heights + np.array([-margin, margin])))
     ticks = [tick for tick in _COVERAGE_TICKS if low <= tick <= high]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
@@ -157,7 +157,7 @@ def draw_foreground(
         Files to be written.
     """
     figure = Figure(figsize=(1.1 * len(shares) + 3, 3.6), layout="constrained")
-    axes: Any = figure.subplots()
+    axes: Axes = figure.subplots()
     at = np.arange(len(shares))
     for offset, label, color, which in (
         (-0.2, "all slices", "#bbbbbb", 0),
