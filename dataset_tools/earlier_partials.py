@@ -41,7 +41,10 @@ def is_earlier(partial: Path, belongs: Belongs) -> bool:
     """Whether an earlier version has left a folder that can be removed."""
     if not partial.is_dir() or (partial / MARKER).exists():
         return False
-    return all(map(is_earlier_temporary, partial.iterdir())) or belongs(partial)
+    try:
+        return all(map(is_earlier_temporary, partial.iterdir())) or belongs(partial)
+    except FileNotFoundError:  # has just got its name
+        return False
 
 
 def has_phantom_marker(partial: Path, name: str) -> bool:

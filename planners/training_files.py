@@ -30,7 +30,7 @@ def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
     if not raw.training:
         raise SparseError(f"{raw.name} has no training images in {raw.folder / 'imagesTr'}")
     try:
-        declared_labels(raw.dataset_json)
+        declared_labels(raw.dataset_json, may_have_gaps=True)
     except LabelError as error:
         raise SparseError(
             f"{raw.folder / 'dataset.json'}: nnU-Net does not take these labels: {error}"

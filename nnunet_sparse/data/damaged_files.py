@@ -34,22 +34,25 @@ def damaged_file_errors() -> tuple[type[Exception], ...]:
     """Errors by which SimpleITK, nibabel, tifffile and nnU-Net refuse a file."""
     from nibabel.filebasedimages import ImageFileError
     from nibabel.orientations import OrientationError
-    from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+    from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError
     from nibabel.wrapstruct import WrapStructError
 
     return (
         ArithmeticError,  # sizes of 0, or beyond all bounds
         AssertionError,  # nnU-Net: channels of several shapes
+        AttributeError,
         EOFError,
         LookupError,
         MemoryError,
         OSError,
         RuntimeError,  # SimpleITK
+        TypeError,  # tifffile: tags of another type
         ValueError,
         struct.error,
         zlib.error,
         HeaderDataError,
         HeaderTypeError,
+        ImageDataError,
         ImageFileError,
         OrientationError,
         WrapStructError,

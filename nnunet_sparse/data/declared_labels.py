@@ -64,7 +64,9 @@ class DeclaredLabels:
     ignore: int | None
 
 
-def declared_labels(dataset_json: Mapping[str, Any]) -> DeclaredLabels:
+def declared_labels(
+    dataset_json: Mapping[str, Any], *, may_have_gaps: bool = False
+) -> DeclaredLabels:
     """Read the labels of a data set.
 
     nnU-Net's ``LabelManager`` reads the same, but needs torch for it, and leaves values without
@@ -74,6 +76,8 @@ def declared_labels(dataset_json: Mapping[str, Any]) -> DeclaredLabels:
     ----------
     dataset_json
         Content of ``dataset.json``.
+    may_have_gaps
+        Whether values may be left out between 0 and the highest, as ``LabelManager`` lets them.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def declared_labels(dataset_json: Mapping[str, Any]) -> DeclaredLabels:
     if has_regions and not (isinstance(order, list) and len(order) == len(foreground)):
         reason = f"regions_class_order must list {len(foreground)} labels, got {order!r}"
         raise LabelError(LabelRule.ORDER, reason)
-    if values != list(range(len(values))):
+    if not may_have_gaps and values != list(range(len(values))):
         reason = f"values must be consecutive, 0, 1, ..., got {values}"
         raise LabelError(LabelRule.CONSECUTIVE, reason)
     return DeclaredLabels(foreground, tuple(values), has_regions, ignore)

@@ -200,7 +200,7 @@ def _check_labels(raw: RawDataset) -> None:
     if not any(raw.label_values):
         raise SparseError(f"{file} declares no label but background")
     try:
-        declared_labels(raw.dataset_json)
+        declared_labels(raw.dataset_json, may_have_gaps=True)
     except LabelError as error:
         if error.rule is LabelRule.IGNORE:
             raise SparseError(

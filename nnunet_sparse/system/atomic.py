@@ -82,14 +82,23 @@ def check_writable(path: Path) -> None:
         If it cannot.
     """
     folder = _folder_of(path, None)
-    folder.mkdir(exist_ok=True)
+    _make_folder(folder)
     with suppress(OSError):  # of another writer
         folder.rmdir()
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder that other writers make and remove at the same time."""
+    with suppress(FileExistsError):
+        os.mkdir(folder)  # noqa: PTH102 - Path.mkdir looks twice, and finds it gone
+
+
 @contextmanager
 def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
-    """Empty temporary file that is this writer's alone; removed if it is still there in the end."""
+    """Empty temporary file that is this writer's alone; the block renames it, or ends in an error.
+
+    Once it is renamed its name is the next writer's, and is not touched.
+    """
     folder = _folder_of(path, staging)
     temporary = folder / path.name
     descriptor = _claim(temporary)
@@ -100,7 +109,6 @@ def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     else:
-        temporary.unlink(missing_ok=True)
         try:
             folder.rmdir()
         except OSError as error:  # the next writer has begun, or is done
@@ -113,7 +121,7 @@ def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
 def _claim(temporary: Path) -> int:
     """Create a temporary file, or wait until nobody else writes it; its descriptor locks it."""
     while True:
-        temporary.parent.mkdir(exist_ok=True)
+        _make_folder(temporary.parent)
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:

@@ -89,3 +89,11 @@ def test_names_and_values_of_regions() -> None:
     declared = {"background": 0, "core": [2], "whole": [0, 1, 2], "ignore": 3}
     assert foreground_values(declared) == {"core": [2], "whole": [1, 2]}
     assert label_names(declared) == {1: ["whole"], 2: ["core", "whole"]}
+
+
+def test_gaps_are_taken_where_labels_are_only_trained_on() -> None:
+    found = declared_labels(
+        {"labels": {"background": 0, "a": 1, "b": 4, "ignore": 5}}, may_have_gaps=True
+    )
+    assert found.values == (0, 1, 4)
+    assert found.ignore == 5

@@ -378,7 +378,7 @@ def test_read_only_folder_is_found_before_any_work(folders, capsys, monkeypatch)
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr("nnunet_sparse.system.atomic._make_folder", refuse)
     monkeypatch.setattr(evaluate, "score_folder", None)
     check_refused(folders, folders[1], capsys, "cannot write into .*pred: Permission denied.*-o")
 

@@ -1,9 +1,12 @@
 import json
+import multiprocessing
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import GUARD_S
 
 from nnunet_sparse.system.atomic import atomic_path, canonical_json, remove_leftovers, write_json
 
@@ -63,3 +66,31 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path):
     (tmp_path / ".nnsparse_abcdefgh").touch()
     remove_leftovers(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {*others, ".nnsparse_abcdefgh"}
+
+
+def _write_often(path: Path, number: int) -> None:
+    for _ in range(300):
+        write_json(path, [number] * 1000)
+
+
+def _read_all_the_time(path: Path, stop: Event) -> None:
+    while not stop.is_set():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert content == content[:1] * 1000
+
+
+def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """Whoever reads it meanwhile sees what one of them has written, whole."""
+    path, context = tmp_path / "file.json", multiprocessing.get_context("fork")
+    write_json(path, [0] * 1000)
+    stop = context.Event()
+    reader = context.Process(target=_read_all_the_time, args=(path, stop))
+    writers = [context.Process(target=_write_often, args=(path, n)) for n in range(4)]
+    for process in (reader, *writers):
+        process.start()
+    for process in writers:
+        process.join(GUARD_S)
+    stop.set()
+    reader.join(GUARD_S)
+    assert [process.exitcode for process in (reader, *writers)] == [0] * 5
+    assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
