@@ -8,7 +8,7 @@ export UV_COMPILE_BYTECODE ?= 1
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test test-fast test-browser test-slurm test-grid bench lint typecheck format wheel-check
+.PHONY: demo test test-fast test-browser test-slurm test-grid test-kills bench lint typecheck format wheel-check
 
 demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
@@ -31,6 +31,10 @@ test-slurm: $(UV)
 KILLS ?= 20
 test-grid: $(UV)
 	OMP_NUM_THREADS=1 NNSPARSE_KILLS=$(KILLS) NNSPARSE_QUICK=1 $(RUN) pytest tests/grid/test_workflow.py
+
+# every command that publishes, ended at each of its changes of files in four ways; over an hour
+test-kills: $(UV)
+	OMP_NUM_THREADS=1 NNSPARSE_EVERY_CHANGE=1 $(RUN) pytest -n auto tests/system/test_kills.py
 
 # BENCH_DATA=DATA/Dataset004_Hippocampus measures real data as well; hours on a CPU, and it goes on
 # where it was stopped
