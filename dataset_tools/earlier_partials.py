@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.dataset_name import PARTIAL_PREFIX
-from nnunet_sparse.system.atomic import is_earlier_temporary, read_json
+from nnunet_sparse.system.atomic import as_json, is_earlier_temporary, read_json
 from nnunet_sparse.system.locks import try_lock, unlock
-from nnunet_sparse.system.publication import MARKER, as_json, discard
+from nnunet_sparse.system.publication import MARKER, discard
+from nnunet_sparse.system.software import without_software
 
 Belongs = Callable[[Path], bool]
 """Tells whether a folder is an unfinished one of a data set that is made."""
@@ -68,12 +69,6 @@ def holds_only(partial: Path, documents: Mapping[str, Any]) -> bool:
     files = [path for path in partial.iterdir() if path.is_file()]
     return bool(files) and all(
         path.name in documents
-        and _without_software(read_json(path)) == _without_software(as_json(documents[path.name]))
+        and without_software(read_json(path)) == without_software(as_json(documents[path.name]))
         for path in files
     )
-
-
-def _without_software(content: Any) -> Any:
-    if not isinstance(content, dict):
-        return content
-    return {key: value for key, value in content.items() if key != "software"}

@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import json
 import logging
 import math
 import shutil
@@ -28,7 +27,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.phantoms import PHANTOM_TASKS, PhantomCase, make_case
 from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
-from nnunet_sparse.system.atomic import atomic_path, write_json
+from nnunet_sparse.system.atomic import atomic_path, read_json, write_json
 from nnunet_sparse.system.command import (
     CommandParser,
     non_negative_int,
@@ -199,10 +198,7 @@ def _checked_orientation(text: str) -> str:
 
 def _read_parameters(folder: Path) -> dict[str, Any] | None:
     """Parameters that made a phantom data set; None for any other folder."""
-    try:
-        content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
+    content = read_json(folder / "dataset.json")
     parameters = content.get(PARAMETERS_KEY) if isinstance(content, dict) else None
     return parameters if isinstance(parameters, dict) else None
 

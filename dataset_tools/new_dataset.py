@@ -24,6 +24,7 @@ from nnunet_sparse.data.dataset_name import (
 )
 from nnunet_sparse.dataset_tools.earlier_partials import Belongs, is_earlier, remove_earlier
 from nnunet_sparse.system import publication
+from nnunet_sparse.system.atomic import as_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -202,7 +203,7 @@ def _unfinished(raw: Path, request: DatasetRequest, wanted: int | None) -> Path 
     for partial in sorted(raw.glob(_PARTIALS)):
         if not _is_of(partial, request):
             continue
-        is_same = publication.read_request(partial) == publication.as_json(request.marker)
+        is_same = publication.read_request(partial) == as_json(request.marker)
         if found is None and is_same and wanted in {None, int(partial.name[-3:])}:
             found = partial
         else:

@@ -1,6 +1,5 @@
 """Making a data set that is told from others by its JSON files, unless it exists."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +26,10 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.system.atomic import canonical_json, write_json
+from nnunet_sparse.system.atomic import as_json, read_json, write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.software import without_software
 
 Documents = dict[str, Any]
 
@@ -106,9 +106,11 @@ def publish(
 
 def _request(suffix: str, documents: Documents) -> DatasetRequest:
     """What decides the content of a data set: versions of software and numbers of folds do not."""
-    decisive = {**documents, SELECTION_FILE: {**documents[SELECTION_FILE]}}
-    decisive[SPLITS_FILE] = _different_folds(documents[SPLITS_FILE])
-    decisive[SELECTION_FILE].pop("software")
+    decisive = {
+        **documents,
+        SELECTION_FILE: without_software(documents[SELECTION_FILE]),
+        SPLITS_FILE: _different_folds(documents[SPLITS_FILE]),
+    }
     return DatasetRequest(suffix, decisive, documents[SELECTION_FILE]["base"])
 
 
@@ -225,15 +227,9 @@ def _different_files(folder: Path, documents: Documents) -> list[str]:
     for name, content in documents.items():
         if name == SOURCES_FILE and not (folder / name).exists():
             continue  # of an earlier version
-        try:
-            found = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            found = None
-        wanted = json.loads(canonical_json(content, sort_keys=False))
+        found, wanted = read_json(folder / name), as_json(content)
         if name == SELECTION_FILE:
-            wanted.pop("software")
-            if isinstance(found, dict):
-                found.pop("software", None)
+            found, wanted = without_software(found), without_software(wanted)
         if name == SPLITS_FILE and found is not None:
             found, wanted = _different_folds(found), _different_folds(wanted)
         if found != wanted:

@@ -22,7 +22,7 @@ from nnunet_sparse.planners.planner_classes import default_plans_name, find_plan
 from nnunet_sparse.planners.planning_input import PlanningInput
 from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
-from nnunet_sparse.system.atomic import remove_leftovers, write_json
+from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.foreign_code import explained, in_one_line
 from nnunet_sparse.system.locks import locked
@@ -113,7 +113,7 @@ def _planned(source: PlanningInput, planner: str, fingerprint: Path, num_process
         # nnU-Net prints a traceback for each of its readers that does not take the images
         with environment(_positive_thread_number()), redirect_stderr(io.StringIO()):
             instance.plan_experiment()
-    plans: Plans = json.loads(json.dumps(instance.plans))
+    plans: Plans = as_json(instance.plans)
     return plans | {BLOCK: {"fingerprint": source.provenance()}}
 
 

@@ -1,7 +1,7 @@
 """Making a sparse nnU-Net data set of the annotation of a campaign."""
 
 import hashlib
-import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_range, check_suffix, find_named
+from nnunet_sparse.data.declared_labels import IGNORE
 from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
@@ -31,12 +32,12 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     remove_unfinished,
 )
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
-from nnunet_sparse.system.atomic import atomic_path, read_json, write_json
+from nnunet_sparse.system.atomic import as_json, atomic_path, read_json, write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.software import software
+from nnunet_sparse.system.software import software, without_software
 
 IMPORT_FILE = "import.json"
 _VERSION = 1
@@ -147,10 +148,12 @@ def import_campaign(
     left_out = {c: p.states.missing for c, p in progress.cases.items() if p.states.missing}
     files = {case_id: progress.cases[case_id].annotation for case_id in cases}
     documents = _documents(campaign, cases, parts, files, answers, request)
+    existing = _find_existing(paths, request, documents)
     if dry_run:
-        existing = _find_existing(paths, request, documents)
         found = None if request.overwrite else existing
         return Imported(found, False, cases, parts, left_out)
+    if existing is not None and not request.overwrite and not os.access(paths.raw, os.W_OK):
+        return Imported(existing, False, cases, parts, left_out)
     with dataset_lock(paths.raw, request.name):
         existing = _find_existing(paths, request, documents)
         if existing is not None and not request.overwrite:
@@ -176,7 +179,7 @@ def _documents(
     request: ImportRequest,
 ) -> dict[str, Any]:
     """Content of the JSON files of the data set, by file name."""
-    labels = {**campaign.dataset["labels"], "ignore": campaign.ignore_label}
+    labels = {**campaign.dataset["labels"], IGNORE: campaign.ignore_label}
     content = {
         **campaign.dataset,
         "labels": labels,
@@ -264,7 +267,7 @@ def _find_existing(
     different = [
         file
         for file, content in documents.items()
-        if _without_software(read_json(folder / file)) != _without_software(content)
+        if without_software(read_json(folder / file)) != as_json(without_software(content))
     ]
     if different:
         raise SparseError(
@@ -274,14 +277,8 @@ def _find_existing(
     return folder
 
 
-def _without_software(content: Any) -> Any:
-    if not isinstance(content, dict):
-        return json.loads(json.dumps(content))
-    return json.loads(json.dumps({k: v for k, v in content.items() if k != "software"}))
-
-
 def _dataset_request(request: ImportRequest, documents: Mapping[str, Any]) -> DatasetRequest:
-    parameters = {key: _without_software(content) for key, content in documents.items()}
+    parameters = {key: as_json(without_software(content)) for key, content in documents.items()}
     return DatasetRequest(request.name, parameters)
 
 

@@ -1,6 +1,5 @@
 """Making a campaign, and extending it."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from nnunet_sparse.data.geometry import (
     resolve_axis,
 )
 from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.system.atomic import as_json
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
@@ -120,7 +120,7 @@ def make_campaign(
         is, or the folder holds something else. Nothing is left behind.
     """
     _check(request)
-    wanted = json.loads(json.dumps(request.to_json()))
+    wanted = as_json(request.to_json())
     parent, name = folder.absolute().parent, folder.absolute().name
     partial_folder = parent / f"{UNFINISHED_PREFIX}{name}"
     waiting = f"Another process makes {name}"
@@ -301,7 +301,7 @@ def _choose(
             for volume in request.volumes
         },
         (),
-        json.loads(json.dumps(request.to_json())),
+        as_json(request.to_json()),
     )
     asking = choose_round(campaign, request.variant, {}, request.device, num_processes)
     if len(asking.slices) < _LEAST_ANNOTATED:

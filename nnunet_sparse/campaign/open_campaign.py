@@ -1,7 +1,7 @@
 """Opening a campaign: under a lock, and after rounds that a killed call left are completed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
@@ -12,7 +12,7 @@ from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.progress import find_progress
 from nnunet_sparse.system.atomic import remove_leftovers
 from nnunet_sparse.system.locks import locked
-from nnunet_sparse.system.publication import recover
+from nnunet_sparse.system.publication import MARKER
 
 
 @contextmanager
@@ -27,7 +27,8 @@ def campaign_lock(folder: Path) -> Iterator[None]:
     if not (folder / CAMPAIGN_FILE).is_file():
         Campaign.read(folder)  # says what is wrong
     with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
-        recover(folder.absolute())
+        with suppress(OSError):  # of a call that was killed when the folder had just got its name
+            (folder / MARKER).unlink(missing_ok=True)
         for written in (folder, folder / PICTURE_FOLDER):
             remove_leftovers(written)
         yield

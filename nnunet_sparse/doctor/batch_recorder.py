@@ -25,16 +25,6 @@ class NoBatchesError(SparseError):
     """A trainer cannot make batches of the data."""
 
 
-IGNORED = -1
-SEED = 20250101
-# about half a minute on one core for patches of any size
-_VOXELS_PER_RUN = 60 * 128**3
-_MIN_PATCHES, _MAX_PATCHES = 60, 400
-# nnU-Net's loader writes -1 outside the image; background outside the non-zero mask becomes this
-_STOCK_PADDING = -1
-_STOCK_MASKED = -2
-
-
 # nnU-Net's loader writes -1 outside the image; background outside the non-zero mask becomes this
 _STOCK_PADDING = -1
 _STOCK_MASKED = -2

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
+from nnunet_sparse.data.declared_labels import BACKGROUND, IGNORE
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import find_split
 from nnunet_sparse.grid.cells import Base, bases, configurations, variants
@@ -70,7 +71,7 @@ def label_names(grid: Grid, base: Base) -> list[str]:
         labels = list(RawDataset.open(grid.paths.raw / base.name).dataset_json["labels"])
     else:
         labels = list(PHANTOM_TASKS[base.task.phantom.task].labels) if base.task.phantom else []
-    return [name for name in labels if name not in ("background", "ignore")]
+    return [name for name in labels if name not in (BACKGROUND, IGNORE)]
 
 
 def _check_split(grid: Grid, base: Base) -> None:

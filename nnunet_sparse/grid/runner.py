@@ -4,7 +4,6 @@ A job is done once, by one process: others that are asked for it wait. What is d
 its record, and looked for as well, so that files that were deleted are made again.
 """
 
-import json
 import logging
 import os
 import time
@@ -18,7 +17,7 @@ from nnunet_sparse.grid.job_work import work_of
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import Facts, Work
-from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.atomic import as_json, write_json
 from nnunet_sparse.system.env import training_environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
@@ -100,7 +99,7 @@ def _is_done(work: Work, job: Job) -> bool:
 
 def asked_for(work: Work, job: Job) -> Facts:
     """What a job is asked for, as a record gives it back."""
-    content: Facts = json.loads(json.dumps(work_of(job).asked(work, job)))
+    content: Facts = as_json(work_of(job).asked(work, job))
     return content
 
 

@@ -4,7 +4,6 @@ A marker in it lists the files of the report. What else lies there is its user's
 """
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.system.atomic import write_json
+from nnunet_sparse.system.atomic import read_json, write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import try_lock, unlock
 from nnunet_sparse.system.publication import MARKER as UNFINISHED
@@ -180,10 +179,7 @@ def _is_unmarked_report(grid: Grid, folder: Path) -> bool:
 
 def _marker(folder: Path) -> dict[str, Any] | None:
     """What the marker of a report says; None without one."""
-    try:
-        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    content = read_json(folder / MARKER)
     is_ours = isinstance(content, dict) and _KEY in content
     return content if is_ours and isinstance(content.get("files"), list) else None
 

@@ -192,6 +192,11 @@ def _remove_unclaimed(leftover: Path) -> None:
         os.close(descriptor)
 
 
+def as_json(content: Any) -> Any:
+    """What comes back when it is written as JSON and read: lists for tuples, names for keys."""
+    return json.loads(json.dumps(content))
+
+
 def read_json(file: Path) -> Any:
     """Content of a JSON file; None if it is missing or damaged."""
     try:

@@ -7,15 +7,20 @@ works in the folder. A network that was trained is replaced only where that is a
 
 import contextlib
 import hashlib
-import json
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.system.atomic import atomic_path, canonical_json, remove_leftovers
+from nnunet_sparse.system.atomic import (
+    as_json,
+    atomic_path,
+    canonical_json,
+    read_json,
+    remove_leftovers,
+)
 from nnunet_sparse.system.checkpoint import saving_checkpoint
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked, try_lock, unlock
@@ -53,10 +58,7 @@ class ModelFolder:
 
     def read_record(self) -> dict[str, Any]:
         """What the network was trained on."""
-        try:
-            content = json.loads(self.record_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            content = None
+        content = read_json(self.record_file)
         if not isinstance(content, dict):
             raise SparseError(
                 f"{self.record_file} is missing or damaged: {self.command} --overwrite trains it "
@@ -126,15 +128,16 @@ class ModelFolder:
         leftovers = (self._lock, self.latest, *self.path.glob(".nnsparse_*"))
         if not any(path.exists() for path in leftovers):
             return
-        lock = try_lock(self._lock)
-        if lock is None:
-            return
-        try:
-            remove_leftovers(self.path)
-            if self.checkpoint.is_file():
-                self.latest.unlink(missing_ok=True)
-        finally:
-            unlock(lock)
+        with suppress(OSError):  # a folder that is only read is used as it is
+            lock = try_lock(self._lock)
+            if lock is None:
+                return
+            try:
+                remove_leftovers(self.path)
+                if self.checkpoint.is_file():
+                    self.latest.unlink(missing_ok=True)
+            finally:
+                unlock(lock)
 
     def finish(self, content: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Write the trained network and its record; the training is done then."""
@@ -171,7 +174,7 @@ class ModelFolder:
     def _check(self, record: Mapping[str, Any]) -> None:
         """Refuse a network that was trained on something else than it would be now."""
         found = self.read_record()
-        different = [key for key in record if found.get(key) != json.loads(json.dumps(record[key]))]
+        different = [key for key in record if found.get(key) != as_json(record[key])]
         if different:
             raise SparseError(
                 f"{self.path} holds a network that was trained with other {', '.join(different)}: "

@@ -3,7 +3,7 @@
 The *target* is the folder to be made. It is built beside its place as a hidden folder, the
 *partial*, which holds a *marker* from its first moment to its last: a file that says what it is to
 become, and of which *request*. When the partial is complete it is renamed to the target. All this
-is done under a lock of the target.
+is done under a lock of the target or of its name.
 
 One rule holds for everything that is published:
 
@@ -30,7 +30,6 @@ the others is ever half there.
 """
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +37,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.system.atomic import canonical_json, read_json, remove_leftovers
+from nnunet_sparse.system.atomic import as_json, canonical_json, read_json, remove_leftovers
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import locked
 
@@ -83,8 +82,9 @@ def publication(
     Raises
     ------
     SparseError
-        If a file is where a folder above the target should be.
+        If a file is where a folder above the target should be, or a broken link where the target.
     """
+    _check_target(target)
     with (
         _existing(target.parent),
         locked(target.parent / f"{_PREFIX}{target.name}.lock", waiting),
@@ -121,7 +121,8 @@ class Publication:
         partial = self._partial
         if not (self._resume and read_request(partial) == as_json(self._request)):
             discard(partial)
-            begin(partial, self._request, self._target.name)
+            if not begin(partial, self._request, self._target.name):
+                raise SparseError(f"{partial} is in the way, and cannot be removed")
         with completing(partial, self._target):
             yield partial
 
@@ -194,7 +195,7 @@ def _rename(partial: Path, target: Path) -> None:
     try:
         partial.rename(target)
     except BaseException:
-        if old.exists() and not target.exists():
+        if os.path.lexists(old) and not os.path.lexists(target):
             old.rename(target)
         raise
 
@@ -202,11 +203,12 @@ def _rename(partial: Path, target: Path) -> None:
 def recover(target: Path) -> None:
     """Finish or undo the replacement of a target by a call that was killed; its lock is held."""
     old = _old(target)
-    if old.exists() and not target.exists():
+    if os.path.lexists(old) and not os.path.lexists(target):
         old.rename(target)
         return
     with suppress(OSError):
         discard(old)
+    with suppress(OSError):
         (target / MARKER).unlink(missing_ok=True)
 
 
@@ -218,18 +220,27 @@ def replaced_targets(folder: Path, pattern: str) -> list[Path]:
 def clear(folder: Path, key: str) -> None:
     """Remove what killed calls had begun under the lock of that name, or were removing."""
     for leftover in (folder / f"{_BEGIN}{key}", *folder.glob(f"{_GONE}*")):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
+        _remove(leftover)
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder so that a kill never leaves a part of it under its name."""
-    if not folder.is_dir():
+    """Remove a folder so that a kill never leaves a part of it under its name.
+
+    Of a link to a folder the link goes, and the folder stays.
+    """
+    if not (folder.is_dir() or folder.is_symlink()):
         return
     gone = folder.with_name(f"{_GONE}{folder.name.removeprefix(_PREFIX)}")
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone)
     folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink(missing_ok=True)
+    elif folder.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_request(partial: Path) -> Any:
@@ -237,17 +248,17 @@ def read_request(partial: Path) -> Any:
     return read_json(partial / MARKER)
 
 
-def as_json(request: Mapping[str, Any]) -> Any:
-    """A request as its marker holds it."""
-    return json.loads(json.dumps(request))
-
-
 def _old(target: Path) -> Path:
     return target.with_name(f"{_OLD}{target.name}")
 
 
 def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+    return folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
+
+
+def _check_target(target: Path) -> None:
+    if target.is_symlink() and not target.exists():
+        raise SparseError(f"{target} is a link to {target.readlink()}, which does not exist")
 
 
 @contextmanager

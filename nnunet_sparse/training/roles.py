@@ -21,6 +21,7 @@ set that says nothing has targets only.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nnunet_sparse.data.declared_labels import IGNORE
 from nnunet_sparse.system.errors import SparseError
 
 ROLES = ("target", "context", "background", "unannotated")
@@ -57,7 +58,7 @@ def resolve_roles(
             "recipes are for labels, and this data set has regions: declare labels in dataset.json"
         )
     values = {name: int(value) for name, value in labels.items()}
-    ignore = values.pop("ignore", None)
+    ignore = values.pop(IGNORE, None)
     foreground = sorted(value for value in values.values() if value != 0)
     declared = roles or _declared(dataset_json)
     named = {role: _values(role, chosen, values) for role, chosen in declared.items()}

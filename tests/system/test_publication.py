@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.publication import MARKER, begin, publication
 
 
@@ -96,3 +97,29 @@ def test_a_partial_has_its_marker_from_its_first_moment(tmp_path: Path) -> None:
     assert not begin(partial, {}, "key")
     assert [path.name for path in partial.iterdir()] == [MARKER]
     assert list(tmp_path.iterdir()) == [partial]
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    elsewhere, target = tmp_path / "disk" / "data", tmp_path / "raw" / "target"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "file").touch()
+    target.parent.mkdir()
+    target.symlink_to(elsewhere)
+    for number in range(3):  # what is left of one replacement would be in the way of a later one
+        partial = target.with_name(".nnsparse_partial")
+        with publication(target, partial, {"n": number}) as new, new.making() as folder:
+            (folder / "number").write_text(str(number), encoding="utf-8")
+        assert [path.name for path in target.parent.iterdir()] == ["target"]
+        assert (target / "number").read_text(encoding="utf-8") == str(number)
+    assert (elsewhere / "file").exists()
+
+
+def test_a_link_to_nothing_is_no_target(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.symlink_to(tmp_path / "unmounted")
+    with (
+        pytest.raises(SparseError, match="a link to .*unmounted, which does not exist"),
+        publication(target, tmp_path / ".nnsparse_partial", {}),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]

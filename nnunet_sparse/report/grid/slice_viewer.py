@@ -240,7 +240,7 @@ def _training_volumes(
             label = None if file is None else _label(file, raw, axis, volume)
             if label is not None:
                 signed = label.astype(np.int64)
-                ignore = raw.dataset_json["labels"].get("ignore")
+                ignore = raw.ignore_label
                 layers[f"annotation: {name}"] = np.where(signed == ignore, _NOT_ANNOTATED, signed)
         title = f"{case_id} (training)"
         found.append(_view(title, panel, volume, layers, label_legend(base)))

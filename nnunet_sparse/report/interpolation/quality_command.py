@@ -46,7 +46,7 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
-from nnunet_sparse.system.atomic import remove_leftovers, write_json, write_text
+from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json, write_text
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -198,7 +198,7 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         found = {}
-    wanted = json.loads(json.dumps(asked))
+    wanted = as_json(asked)
     if different := [key for key in wanted if found.get(key) != wanted[key]]:
         key = different[0]
         raise SparseError(
@@ -388,7 +388,7 @@ def _asked(
         "ways": [way.to_json() for way in ways],
         "network": network,
     }
-    return dict(json.loads(json.dumps(content)))
+    return dict(as_json(content))
 
 
 def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
