@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
+from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.job_records import GridFolder
@@ -101,7 +102,7 @@ class Result:
 
 
 _BATCHED = ("batched_IoU", "batched_Dice")
-_MEANS = ("Dice", "IoU", "HD95_mm", "NSD")
+_MEANS = tuple(metric.name for metric in CASE_METRICS)
 METRICS = (*_BATCHED, *_MEANS)
 
 

@@ -4,5 +4,6 @@
 of interpolated labels, ``selection`` pictures of the slices that were chosen. They only read what
 the packages below wrote, and nothing below imports them. They share ``tables`` (:class:`Table`,
 written as Markdown, CSV and LaTeX; :func:`mean_and_deviation`) and ``report_folder``
-(:func:`new_report`: a report appears whole or not at all).
+(:func:`new_report`: a report appears whole or not at all). The demo draws with
+``selection.dataset_pictures``.
 """

@@ -118,7 +118,7 @@ def test_a_link_to_nothing_is_no_target(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.symlink_to(tmp_path / "unmounted")
     with (
-        pytest.raises(SparseError, match="a link to .*unmounted, which does not exist"),
+        pytest.raises(SparseError, match=r"a link to .*unmounted, which does not exist"),
         publication(target, tmp_path / ".nnsparse_partial", {}),
     ):
         pass

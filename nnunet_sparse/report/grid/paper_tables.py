@@ -11,6 +11,7 @@ from itertools import combinations
 
 import pandas as pd
 
+from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
 from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.results import METRICS, Result
 from nnunet_sparse.report.grid.factor_columns import (
@@ -42,6 +43,7 @@ from nnunet_sparse.selection.variant import Variant
 
 MISSING = ""
 UNDEFINED = "undefined"
+_DIGITS = {metric.name: metric.digits for metric in CASE_METRICS}
 _Row = tuple[tuple[str, ...], tuple[str, str]]
 _Column = Callable[[Panel, pd.DataFrame], str]
 
@@ -166,7 +168,7 @@ def _summary(trainings: pd.DataFrame, num_asked: int, metric: str) -> str:
     values = trainings.loc[trainings["result"].notna(), metric]
     if values.empty:
         return MISSING
-    digits = 2 if metric == "HD95_mm" else 3
+    digits = _DIGITS.get(metric, 3)
     text = mean_and_deviation(values.dropna().tolist(), digits) or UNDEFINED
     return text + _part(len(values), num_asked)
 
