@@ -25,6 +25,7 @@ JOINT = {
     "selectors/test_selectors.py",
     "slurm/test_slurm.py",
     "system/test_kills.py",
+    "test_docs.py",
     "test_real_data.py",
     "test_tree.py",
     "trainers/test_commands.py",
