@@ -40,13 +40,11 @@ def damaged_file_errors() -> tuple[type[Exception], ...]:
     return (
         ArithmeticError,  # sizes of 0, or beyond all bounds
         AssertionError,  # nnU-Net: channels of several shapes
-        AttributeError,
         EOFError,
         LookupError,
         MemoryError,
         OSError,
         RuntimeError,  # SimpleITK
-        TypeError,  # tifffile: tags of another type
         ValueError,
         struct.error,
         zlib.error,

@@ -227,8 +227,11 @@ def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
 def _tiff_geometry(path: Path) -> Geometry:
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
-        shape = tuple(int(n) for n in file.series[0].shape)
+    try:
+        with tifffile.TiffFile(path) as file:
+            shape = tuple(int(n) for n in file.series[0].shape)
+    except TypeError as error:  # tags of another type
+        raise ValueError(f"damaged tags: {error}") from error
     if len(shape) != 3:
         raise SparseError(f"{path} is a {len(shape)}D image; slices are chosen from 3D volumes")
     return Geometry(shape, None)

@@ -5,6 +5,7 @@ locked no longer has a name, and starts over with a new one (filelock does so by
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,13 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
         File of the lock.
     waiting
         Logged if another process holds the lock.
+
+    Raises
+    ------
+    OSError
+        If there can be no such file.
     """
-    lock = FileLock(path)
+    lock = _lock_of(path)
     try:
         lock.acquire(timeout=-1 if waiting is None else 0)
     except Timeout:
@@ -39,12 +45,21 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
 
 def try_lock(path: Path) -> BaseFileLock | None:
     """Take a lock that nobody holds, or return None; :func:`unlock` gives it back."""
-    lock = FileLock(path)
+    lock = _lock_of(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return None
     return lock
+
+
+def _lock_of(path: Path) -> BaseFileLock:
+    """Lock of that name; raises what keeps its file from being made.
+
+    filelock would try for ever where a folder says that it holds no such file, as ``/proc`` does.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
+    return FileLock(path)
 
 
 def unlock(lock: BaseFileLock) -> None:

@@ -34,8 +34,7 @@ from nnunet_sparse.interpolation.train_interpolator_command import main as train
 from nnunet_sparse.planners.plan_and_preprocess import main as plan_and_preprocess
 from nnunet_sparse.planners.sparse_fingerprint import SparseFingerprintExtractor
 from nnunet_sparse.report.grid.report_command import main as report
-from nnunet_sparse.report.interpolation import interpolation_quality
-from nnunet_sparse.report.interpolation import quality_command as interpolation_quality_cli
+from nnunet_sparse.report.interpolation import interpolation_quality, quality_command
 from nnunet_sparse.report.selection.show_selection import main as show_selection
 from nnunet_sparse.system import resumable
 from nnunet_sparse.system.atomic import write_json
@@ -46,20 +45,26 @@ _ONE = ("-np", "1")
 _MAKE = ("-d", "4", "--rho", "0.3", *_ONE)
 _WORKLIST = ("make", "scans", "-o", "new/campaign", "--labels", "ball", "core", *_ONE)
 
-# networks that train for a moment and keep each step
-MAE_PRESETS["tiny"] = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 2, 1, 1e-3)
-INTERPOLATOR_PRESETS["tiny"] = InterpolatorPreset(2, 8, 2, 1e-3, 0.5, 1)
-resumable._SECONDS_BETWEEN_CHECKPOINTS = 0.0
-# nnU-Net draws 10^8 voxels for its fingerprint, which say no more of tiny images
 _init = SparseFingerprintExtractor.__init__
+
+
+def make_fast() -> None:
+    """Shorten what takes long in this process, and take what depends on the time out of reports."""
+    # networks that train for a moment and keep each step
+    MAE_PRESETS["tiny"] = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 2, 1, 1e-3)
+    INTERPOLATOR_PRESETS["tiny"] = InterpolatorPreset(2, 8, 2, 1e-3, 0.5, 1)
+    resumable._SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    # nnU-Net draws 10^8 voxels for its fingerprint, which say no more of tiny images
+    SparseFingerprintExtractor.__init__ = _draw_few
+    Figure.savefig = _savefig
+    # reports of an interpolation tell how long it has taken
+    for module in (interpolation_quality, quality_command):
+        module.time = SimpleNamespace(perf_counter=lambda: 0.0)
 
 
 def _draw_few(extractor: SparseFingerprintExtractor, *arguments: Any) -> None:
     _init(extractor, *arguments)
     extractor.num_foreground_voxels_for_intensitystats = 1e4
-
-
-SparseFingerprintExtractor.__init__ = _draw_few
 
 
 def _savefig(_: Figure, output: Path | BinaryIO, **__: object) -> None:
@@ -68,12 +73,6 @@ def _savefig(_: Figure, output: Path | BinaryIO, **__: object) -> None:
         output.write_bytes(b"a picture")
     else:
         output.write(b"a picture")
-
-
-Figure.savefig = _savefig
-# reports of an interpolation tell how long it has taken
-for module in (interpolation_quality, interpolation_quality_cli):
-    module.time = SimpleNamespace(perf_counter=lambda: 0.0)
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ COMMANDS = {
     ),
     "show_selection": Published(show_selection, ("500", *_ONE), _sparse),
     "interpolation_quality": Published(
-        interpolation_quality_cli.main,
+        quality_command.main,
         ("-d", "4", "--rho", "0.3", "--methods", "nearest", "shape", *_ONE),
         _base,
     ),
