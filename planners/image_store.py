@@ -18,6 +18,7 @@ import logging
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,12 +42,13 @@ from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
-from nnunet_sparse.system.locks import locked
+from nnunet_sparse.system.locks import locked, try_lock, unlock
 from nnunet_sparse.system.parallel import map_cases
 
 logger = logging.getLogger(__name__)
 
 _VERSION = 1
+_LOCK, _STAGING = ".lock", ".staging"
 _FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
 
 Source = tuple[tuple[str, int, int], ...]
@@ -163,12 +165,13 @@ def store_images(
     sources = {case_id: _source(case) for case_id, case in cases.items()}
     found, missing = _look_up(folder, sources)
     if not missing:
+        _remove_leftovers(folder)
         return found
     (folder / "zeros").mkdir(parents=True, exist_ok=True)
     (folder / "nonzero").mkdir(exist_ok=True)
-    with locked(folder / ".lock"):
+    with locked(folder / _LOCK):
         found, missing = _look_up(folder, sources)  # another process may have made them
-        staging = folder / ".staging"
+        staging = folder / _STAGING
         shutil.rmtree(staging, ignore_errors=True)  # of a killed call
         staging.mkdir()
         work = partial(
@@ -183,6 +186,17 @@ def store_images(
     if missing:
         raise SparseError(f"the image of case {missing[0]} changed while it was preprocessed")
     return found
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a call has left that was killed when all images were there."""
+    if not (folder / _LOCK).exists():
+        return
+    with suppress(OSError):  # a store that is only read is used as it is
+        lock = try_lock(folder / _LOCK)
+        if lock is not None:
+            shutil.rmtree(folder / _STAGING, ignore_errors=True)
+            unlock(lock)
 
 
 def _look_up(

@@ -48,6 +48,8 @@ _PATHS = {
     "os.truncate": ((0, None),),
     "open": ((0, None),),
 }
+# these tell how far a work is, which is gone on with after a failure as well
+_UNDER_WAY = {"checkpoint_latest.pth", "campaign.json", "nnsparse_steps.json"}
 Tree = dict[str, bytes]
 
 
@@ -200,8 +202,7 @@ class Trial:
             f"{name} is neither old nor new"
             for name in sorted(names)
             if now.get(name) not in {self._old.get(name), self._new.get(name)}
-            # of a training, which is gone on with after a failure as well
-            and not name.endswith("checkpoint_latest.pth")
+            and Path(name).name not in _UNDER_WAY
         ]
 
     def _different(self) -> list[str]:
