@@ -152,6 +152,7 @@ def import_campaign(
     if dry_run:
         found = None if request.overwrite else existing
         return Imported(found, False, cases, parts, left_out)
+    # where nothing may be written no lock can be taken, and none is needed
     if existing is not None and not request.overwrite and not os.access(paths.raw, os.W_OK):
         return Imported(existing, False, cases, parts, left_out)
     with dataset_lock(paths.raw, request.name):
