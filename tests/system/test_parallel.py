@@ -106,8 +106,9 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         "    map_cases(make_and_wait, cases, 2, 'x')\n"
     )
     (tmp_path / "script.py").write_text(script)
+    tests = Path(__file__).parents[1]
     process = subprocess.Popen(
-        [sys.executable, str(tmp_path / "script.py"), str(tmp_path), str(Path(__file__).parent)],
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path), str(tests)],
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
