@@ -6,7 +6,7 @@ from typing import Any
 
 from nnunet_sparse.data.dataset_name import PARTIAL_PREFIX
 from nnunet_sparse.system.atomic import as_json, is_earlier_temporary, read_json
-from nnunet_sparse.system.locks import try_lock, unlock
+from nnunet_sparse.system.locks import held_if_free
 from nnunet_sparse.system.publication import MARKER, discard
 from nnunet_sparse.system.software import without_software
 
@@ -29,13 +29,10 @@ def remove_earlier(raw: Path, belongs: Belongs) -> None:
     for partial in sorted(raw.glob(f"{PARTIAL_PREFIX}[0-9][0-9][0-9]")):
         if not is_earlier(partial, belongs):
             continue
-        lock = try_lock(partial.with_name(f"{partial.name}.lock"))
-        if lock is None:  # a process of an earlier version is at work
-            continue
-        try:
-            discard(partial)
-        finally:
-            unlock(lock)
+        # else a process of an earlier version is at work
+        with held_if_free(partial.with_name(f"{partial.name}.lock")) as held:
+            if held:
+                discard(partial)
 
 
 def is_earlier(partial: Path, belongs: Belongs) -> bool:

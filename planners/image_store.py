@@ -18,7 +18,6 @@ import logging
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,7 +41,7 @@ from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
-from nnunet_sparse.system.locks import locked, try_lock, unlock
+from nnunet_sparse.system.locks import held_if_free, locked
 from nnunet_sparse.system.parallel import map_cases
 
 logger = logging.getLogger(__name__)
@@ -192,11 +191,9 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove what a call has left that was killed when all images were there."""
     if not (folder / _LOCK).exists():
         return
-    with suppress(OSError):  # a store that is only read is used as it is
-        lock = try_lock(folder / _LOCK)
-        if lock is not None:
+    with held_if_free(folder / _LOCK) as held:
+        if held:
             shutil.rmtree(folder / _STAGING, ignore_errors=True)
-            unlock(lock)
 
 
 def _look_up(

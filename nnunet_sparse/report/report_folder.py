@@ -16,7 +16,7 @@ from typing import Any
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.system.atomic import read_json, write_json
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import try_lock, unlock
+from nnunet_sparse.system.locks import held_if_free
 from nnunet_sparse.system.publication import MARKER as UNFINISHED
 from nnunet_sparse.system.publication import publication
 
@@ -97,10 +97,9 @@ def _remove_earlier(above: Path) -> None:
             is_earlier = _EARLIER.fullmatch(leftover.name) and not (leftover / UNFINISHED).exists()
             if not is_earlier or age < _SECONDS_TO_BEGIN:
                 continue
-            lock = try_lock(leftover / "lock")
-            if lock is not None:
-                shutil.rmtree(leftover, ignore_errors=True)
-                unlock(lock)
+            with held_if_free(leftover / "lock") as held:
+                if held:
+                    shutil.rmtree(leftover, ignore_errors=True)
 
 
 def check_place(grid: Grid, folder: Path, overwrite: bool) -> None:

@@ -53,6 +53,26 @@ def try_lock(path: Path) -> BaseFileLock | None:
     return lock
 
 
+@contextmanager
+def held_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock of that name if nobody else does; for removing what a killed process has left.
+
+    Yields
+    ------
+    bool
+        Whether it is held; False also where no file can be made, as in folders that are only read.
+    """
+    try:
+        lock = try_lock(path)
+    except OSError:
+        lock = None
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            unlock(lock)
+
+
 def _lock_of(path: Path) -> BaseFileLock:
     """Lock of that name; raises what keeps its file from being made.
 

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from nnunet_sparse.system.atomic import (
 )
 from nnunet_sparse.system.checkpoint import saving_checkpoint
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.locks import locked, try_lock, unlock
+from nnunet_sparse.system.locks import held_if_free, locked
 
 
 @dataclass(frozen=True)
@@ -128,16 +128,11 @@ class ModelFolder:
         leftovers = (self._lock, self.latest, *self.path.glob(".nnsparse_*"))
         if not any(path.exists() for path in leftovers):
             return
-        with suppress(OSError):  # a folder that is only read is used as it is
-            lock = try_lock(self._lock)
-            if lock is None:
-                return
-            try:
+        with held_if_free(self._lock) as held:
+            if held:
                 remove_leftovers(self.path)
                 if self.checkpoint.is_file():
                     self.latest.unlink(missing_ok=True)
-            finally:
-                unlock(lock)
 
     def finish(self, content: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Write the trained network and its record; the training is done then."""
