@@ -1,7 +1,7 @@
 """Miniatures of the published data sets: their folders, file names, headers and oddities."""
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import nibabel
@@ -12,6 +12,8 @@ from nnunet_sparse.data.geometry import RAS_TO_LPS
 
 LPS = np.eye(3)
 ROW = "0020|0037"
+Draw = Callable[[int], tuple[np.ndarray, np.ndarray]]
+"""Image and label (z, y, x) of the case with this number."""
 
 
 def volume(
@@ -48,10 +50,10 @@ def lits_arrays(shape: tuple[int, int, int] = (6, 8, 10)) -> tuple[np.ndarray, n
     return image, label
 
 
-def lits_tree(root: Path, numbers: Sequence[int] = range(4)) -> Path:
+def lits_tree(root: Path, numbers: Sequence[int] = range(4), draw: Draw | None = None) -> Path:
     """Two batches, the second one compressed and with other axes."""
-    image, label = lits_arrays()
     for number in numbers:
+        image, label = draw(number) if draw is not None else lits_arrays()
         batch, ending, axes = (
             ("Training Batch 1", ".nii", "LPS")
             if number < 2
@@ -70,10 +72,14 @@ def atlas_arrays(shape: tuple[int, int, int] = (7, 9, 8)) -> tuple[np.ndarray, n
     return image, label
 
 
-def atlas_tree(root: Path, subjects: Sequence[str] = ("r001s001", "r001s002", "r009s001")) -> Path:
+def atlas_tree(
+    root: Path,
+    subjects: Sequence[str] = ("r001s001", "r001s002", "r009s001"),
+    draw: Draw | None = None,
+) -> Path:
     """Training with masks, stored as RAS and LPS in turn, and one test image without."""
-    image, label = atlas_arrays()
     for k, subject in enumerate(subjects):
+        image, label = draw(k) if draw is not None else atlas_arrays()
         folder = root / "Training" / subject[:4].upper() / f"sub-{subject}" / "ses-1" / "anat"
         stem = f"sub-{subject}_ses-1_space-MNI152NLin2009aSym"
         axes = "RAS" if k % 2 == 0 else "LPS"
@@ -204,16 +210,21 @@ def write_masks(folder: Path, patient: str, label: np.ndarray, **place: object) 
 STUDY = "01-01-1990-NA-MRI BREAST BILATERAL WWO-97538"
 
 
-def dbc_tree(root: Path, patients: Sequence[int] = (1, 2, 5)) -> Path:
+def dbc_tree(
+    root: Path,
+    patients: Sequence[int] = (1, 2, 5),
+    draw: Draw | None = None,
+    spacing: Sequence[float] = (1, 1, 2),
+) -> Path:
     """Images with descriptive names of folders, and masks beside them; one patient has none."""
-    image, label = dbc_arrays()
     for number in (*patients, 900):
+        image, label = draw(number) if draw is not None else dbc_arrays()
         patient = f"Breast_MRI_{number:03d}"
         study = root / "Duke-Breast-Cancer-MRI" / patient / STUDY
         for series, name in enumerate(("ax dyn pre", "ax dyn 1st pass", "ax t1 tse c")):
             folder = study / f"{series + 3}.000000-{name}-9387{series}"
             uid = f"1.2.{number}.{series}"
-            write_series(folder, image + series, description=name, uid=uid)
+            write_series(folder, image + series, spacing, description=name, uid=uid)
         if number != 900:
-            write_masks(root / "Segmentation_Masks_NRRD", patient, label)
+            write_masks(root / "Segmentation_Masks_NRRD", patient, label, spacing=spacing)
     return root

@@ -1,0 +1,152 @@
+"""The whole paper on miniatures of its data sets, by the commands alone: ``make paper``.
+
+Published trees, converters, ``nnsparse_grid init --preset paper``, the same file with small
+networks and short trainings, ``run``, ``report``. The folder stays, so that its figures can be
+looked at beside the paper's; a second call goes on where the first one ended.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from paper_miniatures import phantom_trees
+
+from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, SPARSE
+from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
+from nnunet_sparse.grid.open_grid import open_grid
+from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.training.paper_recipes import PAPER
+from nnunet_sparse.training.pretrained import WEIGHTS_FOLDER
+
+FOLDER = os.environ.get("NNSPARSE_PAPER", "")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDER, reason="takes half an hour: make paper"),
+]
+SHAPE = (48, 64, 64)
+NUM_VOLUMES = 10
+# densities of one budget meet: all volumes at 0.4, half of them at 0.8
+RHO, S = [0.4, 0.8], [0.5, 1.0]
+MIT = {
+    "depths": [1, 1, 1, 1],
+    "hidden_sizes": [8, 16, 24, 32],
+    "num_attention_heads": [1, 2, 3, 4],
+}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "SparseTrainerInceptionUNet": {"channels": [8, 12, 16, 24, 32]},
+    "SparseTrainerSegFormer": MIT | {"decoder_hidden_size": 32},
+    "SparseTrainerCAMWNet": {
+        "vgg_channels": [[8], [8], [12], [16], [16]],
+        "decoder_channels": [16, 12, 8, 8],
+        "channels": [8, 12, 16, 16, 16],
+        "reduction": 2,
+    },
+    "SparseTrainerUNet3D": {"base_features": 8},
+    "SparseTrainerSegResNet": {"init_filters": 8, "blocks_down": [1, 1, 1, 1]},
+    "SparseTrainerUNETR": {"feature_size": 8, "hidden_size": 48, "mlp_dim": 96, "num_heads": 4},
+    "SparseTrainerAttentionUNet3D": {"channels": [8, 12, 16, 20, 24]},
+}
+
+
+def run(main: Callable[[list[str]], int], *arguments: object) -> None:
+    """Run a command with whatever it writes on the terminal."""
+    assert main([str(argument) for argument in arguments]) == 0
+
+
+def random_weights(folder: Path) -> None:
+    """Files of random numbers in place of the published weights, with their names and keys."""
+    from transformers import SegformerConfig, SegformerForImageClassification
+
+    torch.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    SegformerForImageClassification(SegformerConfig(**MIT)).save_pretrained(folder / "mit-b3")
+    content, before, position = {}, 3, 0
+    for stage in NETWORKS["SparseTrainerCAMWNet"]["vgg_channels"]:
+        for channels in stage:
+            content[f"features.{position}.weight"] = 0.1 * torch.randn(channels, before, 3, 3)
+            content[f"features.{position}.bias"] = torch.zeros(channels)
+            before, position = channels, position + 2
+        position += 1
+    torch.save(content, folder / "vgg16-397923af.pth")
+
+
+def shortened(text: str) -> str:
+    """The paper's file with two densities, two fractions, one repeat, and small trainings."""
+    content = yaml.safe_load(text)
+    content |= {"rho": RHO, "s": S, "repeats": 1, "threads": 1, "device": "cpu", "mae": ["tiny"]}
+    content["interpolation"] |= {
+        "methods": ["published"],
+        "rho": RHO,
+        "changes": {"num_steps": 60, "max_side": 64},
+    }
+    content["interpolation"].pop("preset", None)
+    for task in content["tasks"]:
+        for way in task["configurations"]:
+            short(way)
+        if "LiTS17" not in task["base"]:
+            # the other selectors are tried with one task, which trains in seconds
+            task.setdefault("exclude", []).append({"selectors": ["random", "ual"]})
+    return yaml.safe_dump(content, sort_keys=False)
+
+
+def short(way: dict[str, Any]) -> None:
+    """A small network that is trained for seconds, with the rest of its recipe."""
+    paper = PAPER[way["trainer"]].recipe
+    way["scale"] = 0.2
+    way["settings"] = {
+        "num_iterations_per_epoch": 20,
+        "num_val_iterations_per_epoch": 1,
+        "recipe": {
+            "iterations": 80,
+            "period": 20,
+            "initial_lr": 20 * paper.initial_lr,
+            "network": NETWORKS[way["trainer"]],
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """Where everything is kept, with nnU-Net's folders below it in the environment."""
+    found = Path(FOLDER).resolve()
+    found.mkdir(exist_ok=True)
+    return found
+
+
+def rows(report: Path, table: str) -> list[dict[str, str]]:
+    with (report / "tables" / f"{table}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_whole_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = NnUNetPaths.below(folder / "nnunet")
+    paths.make_folders()
+    for name, value in paths.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(WEIGHTS_FOLDER, str(folder / "weights"))
+    if not (folder / "weights").is_dir():
+        random_weights(folder / "weights")
+    trees = folder / "published"
+    if not trees.is_dir():
+        phantom_trees(folder / "published_partial", NUM_VOLUMES, SHAPE)
+        (folder / "published_partial").rename(trees)
+    for main, name in ((main_lits17, "LiTS17"), (main_dbc, "DBC"), (main_atlas, "ATLAS_2")):
+        run(main, trees / name, "--size", *SHAPE)
+    bases = sorted(path.name for path in paths.raw.iterdir() if "_rho" not in path.name)
+    preset, file = folder / "paper_as_published.yaml", folder / "paper.yaml"
+    run(grid_main, "init", "--preset", "paper", "-d", *bases, "-o", preset, "--overwrite")
+    file.write_text(shortened(preset.read_text("utf-8")), "utf-8")
+    run(grid_main, "plan", file)
+    subprocess.run(
+        [sys.executable, "-m", "nnunet_sparse.grid.grid_command", "run", str(file)], check=True
+    )
+    run(report_main, file)

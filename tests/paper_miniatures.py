@@ -1,0 +1,72 @@
+"""The paper's three data sets as they are published, small, with the phantoms' anatomy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from published_trees import Draw, atlas_tree, dbc_tree, lits_tree
+
+from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main_dbc, main_lits17
+from nnunet_sparse.phantoms import make_case
+
+Shape = tuple[int, int, int]
+
+
+def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> dict[str, Path]:
+    """Published trees of ``num_volumes`` cases of ``shape`` (z, y, x)."""
+    numbers = range(num_volumes)
+    spacing = (0.7, 0.7, 1)  # x, y, z, the paper's
+    return {
+        "lits17": lits_tree(folder / "LiTS17", numbers, _lesion(shape)),
+        "dbc": dbc_tree(folder / "DBC", [1 + n for n in numbers], _breast(shape), spacing),
+        "atlas": atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _stroke(shape)),
+    }
+
+
+def small_trees(folder: Path) -> dict[str, Path]:
+    """Published trees of a few voxels."""
+    return {
+        "lits17": lits_tree(folder / "LiTS17", range(6)),
+        "dbc": dbc_tree(folder / "DBC", range(1, 7)),
+        "atlas": atlas_tree(folder / "ATLAS_2", _subjects(6)),
+    }
+
+
+def _subjects(number: int) -> list[str]:
+    return [f"r{3 + k:03d}s001" for k in range(number)]  # the tree's test image is of r002
+
+
+def convert_all(trees: dict[str, Path], options: Sequence[str] = ("-np", "1")) -> None:
+    """Convert them by the commands."""
+    for main, name in ((main_lits17, "lits17"), (main_dbc, "dbc"), (main_atlas, "atlas")):
+        assert main([str(trees[name]), *options]) == 0
+
+
+def _lesion(shape: Shape) -> Draw:
+    def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
+        case = make_case("lesion", 0, number, shape, (1, 1, 1))
+        return case.image, case.label
+
+    return draw
+
+
+def _breast(shape: Shape) -> Draw:
+    """Breasts with branching tissue in them, brighter than the rest."""
+
+    def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
+        spacing = (1, 0.7, 0.7)
+        organ, tissue = (make_case(task, 0, number, shape, spacing) for task in ("organ", "tree"))
+        label = organ.label.copy()
+        label[(organ.label == 1) & (tissue.label == 1)] = 3
+        brighter = np.where(label == 3, organ.image.std(), 0)
+        return (organ.image + brighter).astype(np.int16), label
+
+    return draw
+
+
+def _stroke(shape: Shape) -> Draw:
+    def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
+        case = make_case("subtle", 0, number, shape, (1, 1, 1))
+        return case.image, case.label
+
+    return draw
