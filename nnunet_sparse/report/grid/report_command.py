@@ -46,6 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="of the figures (default: all)",
     )
     parser.add_argument(
+        "--deviations",
+        choices=("cells", "trainings"),
+        default="cells",
+        help="in figure 5: of each selector's mean from that of its cell, as in the paper's later "
+        "version, or of single trainings, as in its first (default: %(default)s)",
+    )
+    parser.add_argument(
         "--cases",
         type=non_negative_int,
         default=2,
@@ -67,6 +74,7 @@ def _run(args: argparse.Namespace) -> None:
         args.output,
         cost=cost,
         formats=args.formats,
+        deviations_of_trainings=args.deviations == "trainings",
         num_cases=args.cases,
         num_processes=args.num_processes,
         overwrite=args.overwrite,
