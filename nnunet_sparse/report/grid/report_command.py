@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         metavar="COST.yaml",
         help="show hours of annotation as well, with seconds_per_empty_slice, seconds_per_slice "
-        "(with object), seconds_per_object and seconds_per_volume",
+        "(with object), seconds_per_object, seconds_per_volume, neighbour_saving and "
+        "neighbour_range",
     )
     parser.add_argument(
         "--formats",
