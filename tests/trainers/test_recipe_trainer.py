@@ -1,7 +1,5 @@
 import json
-import multiprocessing
 import pickle
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import run_training
 from scipy.stats import chisquare
-from training_fixtures import CASES, PAPER_PLANS, TINY
+from training_fixtures import CASES, PAPER_PLANS, TINY, use_threads
 
 from nnunet_sparse.data.annotation import PROPERTY
 from nnunet_sparse.planners.compressed_array import read_array
@@ -84,19 +82,13 @@ def weights_of(checkpoint):
     return content["network_weights"], content["optimizer_state"]
 
 
-class _Threads:
-    """Threads where nnU-Net's validation starts processes, each of which imports for seconds."""
-
-    Pool = ThreadPool
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER)
 def test_stock_nnunet_trains_continues_validates_and_predicts(
     recipe_trainable, name, tmp_path, monkeypatch
 ):
     """What the commands call; test_commands.py tries the commands with one of the trainers."""
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
+    use_threads(monkeypatch)
     write_recipe(recipe_trainable, name)
     train(name)
     folder = output_folder(recipe_trainable, name)
