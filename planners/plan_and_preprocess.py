@@ -210,7 +210,7 @@ def _run(args: argparse.Namespace) -> None:
     settings = parse_assignments(args.assignments)
     from nnunet_sparse.planners.planner_classes import task_of
     from nnunet_sparse.planners.plans import default_configurations, read_plans
-    from nnunet_sparse.planners.training_commands import training_lines
+    from nnunet_sparse.planners.training_commands import comparison_line, training_lines
     from nnunet_sparse.training.paper_recipes import trainers_for
 
     file = plan_and_preprocess(
@@ -227,10 +227,12 @@ def _run(args: argparse.Namespace) -> None:
     )
     print(f"plans: {file}")
     plans = read_plans(file) or {}
-    configurations = args.configurations or default_configurations(plans)
-    for configuration in dict.fromkeys(configurations):
+    configurations = list(dict.fromkeys(args.configurations or default_configurations(plans)))
+    for configuration in configurations:
         for trainer in trainers_for(task_of(args.planner), configuration) or ["SparseTrainer"]:
             print("\n".join(training_lines(trainer, plans, configuration, file.parent)))
+    if len(configurations) > 1 and task_of(args.planner) is None:
+        print(comparison_line("SparseTrainer", plans, configurations, file.parent))
     decided = sorted(set(settings) & set(DECIDED_BY_RECIPE))
     if decided and task_of(args.planner):
         logger.warning(

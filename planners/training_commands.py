@@ -1,6 +1,7 @@
 """What the command says about trainings after planning: their command lines and memory."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.declared_labels import without_ignore
@@ -35,6 +36,27 @@ def training_lines(trainer: str, plans: Plans, configuration: str, preprocessed:
         return [command, f"memory: {_memory(trainer, plans, configuration, preprocessed)}"]
     except SparseError as error:
         return [f"note: {trainer} cannot use these plans: {error}"]
+
+
+def comparison_line(
+    trainer: str, plans: Plans, configurations: Sequence[str], preprocessed: Path
+) -> str:
+    """Command line by which nnU-Net compares configurations that have been trained.
+
+    By one repeat, since repeats share their validation cases and nnU-Net merges those of folds.
+
+    Parameters
+    ----------
+    trainer, plans, preprocessed
+        As for :func:`training_lines`.
+    configurations
+        What is compared.
+    """
+    return (
+        f"compare: nnUNetv2_find_best_configuration {preprocessed.name} -f 0 "
+        f"-c {' '.join(configurations)} -tr {trainer} -p {plans['plans_name']} "
+        "--disable_ensembling"
+    )
 
 
 def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> str:

@@ -1,7 +1,9 @@
 """A data set that is preprocessed within seconds, and the environment to train on it."""
 
 import json
+import multiprocessing
 import shutil
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,15 @@ def use_paths(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in (paths.environment() | variables).items():
         monkeypatch.setenv(name, value)
+
+
+class _Threads:
+    Pool = ThreadPool
+
+
+def use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nnU-Net start threads instead of processes, each of which imports for seconds."""
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
 
 
 def _copied(once: NnUNetPaths, folder: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:

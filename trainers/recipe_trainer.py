@@ -255,9 +255,8 @@ class RecipeTrainer(SparseTrainer):
                 weight_decay=recipe.weight_decay,
             )
         else:
-            optimizer = torch.optim.AdamW(
-                parameters, recipe.initial_lr, weight_decay=recipe.weight_decay
-            )
+            kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+            optimizer = kind(parameters, recipe.initial_lr, weight_decay=recipe.weight_decay)
         return optimizer, IterationSchedule(optimizer, self.rate_of, self.iterations_per_epoch)
 
     def rate_of(self, iteration: int) -> float:

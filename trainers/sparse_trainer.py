@@ -31,8 +31,10 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
     It differs from ``nnUNetTrainer`` in this: the settings are read from the block ``"nnsparse"``
     of the configuration; repeat k (nnU-Net's fold k) fixes the initial weights and every batch;
     cases that are not preprocessed are left out of the split; a checkpoint replaces its
-    predecessor in one step. Without the block, and with nnU-Net's own plans, it trains as nnU-Net
-    does.
+    predecessor in one step. Where the data set has an ignore label, batches and targets of deep
+    supervision are made in a way of our own, also without the block: its settings have their
+    defaults then. Without an ignore label, without the block and with nnU-Net's own plans it trains
+    as nnU-Net does.
     """
 
     # nnU-Net reads the parameters of __init__ by name: there must be no others

@@ -1,11 +1,14 @@
 """Attention U-Net in 3D.
 
 Oktay et al. 2018, "Attention U-Net: Learning where to look for the pancreas" (MIDL), as implemented
-in MONAI. Differences: 32 to 512 channels, the first ones as many as in nnU-Net's U-Nets (the
-authors' public code has 16 to 256); all four skips are gated, the first one too; a gate gets the
-enlarged features of the level below instead of its small ones, so that attention needs no
-interpolation; strided convolutions instead of max pooling; instance normalisation and PReLU after
-the concatenations; no deep supervision; any size of patches (padded to a multiple of 16).
+in MONAI. Zhang et al. mention it in section 6 with neither its size nor its recipe: both are
+assumptions of this project, the recipe is UNETR's.
+
+Differences: 32 to 512 channels, the first ones as many as in nnU-Net's U-Nets (the authors' public
+code has 16 to 256); all four skips are gated, the first one too; a gate gets the enlarged features
+of the level below instead of its small ones, so that attention needs no interpolation; strided
+convolutions instead of max pooling; instance normalisation and PReLU after the concatenations; no
+deep supervision; any size of patches (padded to a multiple of 16).
 """
 
 from collections.abc import Sequence

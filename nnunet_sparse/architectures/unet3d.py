@@ -5,8 +5,11 @@ Cicek et al. 2016, "3D U-Net: Learning dense volumetric segmentation from sparse
 
 - patches are shrunk before the network and logits enlarged after it (128 x 128 x 128 voxels are
   seen as 64 x 64 x 64). They are shrunk by the mean of 2 x 2 x 2 voxels, which for this factor is
-  what trilinear interpolation gives, and for others does not skip voxels; logits are enlarged
-  trilinearly, before the loss, too;
+  what trilinear interpolation gives, and for others does not skip voxels. Logits are enlarged
+  trilinearly, and compared with the labels at the patch's own size. Zhang et al. write that a patch
+  is "then down-sampled" (their first version: "resized to 64x64x64"), which more likely shrinks its
+  labels too; that they are kept is an assumption of this project, by which no single annotated
+  slice is lost. ``shrink_labels`` gives the other reading;
 - convolutions are padded, so that the output is as large as the input; any size is padded;
 - in evaluation batch normalisation uses running statistics, in the paper those of the one patch
   in the batch;
@@ -23,7 +26,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_sparse.architectures.double_convolution import double_convolution
-from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, pad_to_multiple
+from nnunet_sparse.architectures.padding import (
+    check_dimensions,
+    crop_to_size,
+    pad_to_multiple,
+    padded_size,
+)
 
 DIMENSIONS = 3
 NUM_LEVELS = 4
@@ -45,13 +53,24 @@ class UNet3D(nn.Module):
         Features of the first convolution.
     downscale
         What the sides of patches are divided by; 1 to take them as they are.
+    shrink_labels
+        Whether logits are left at the size of the shrunk patch while the network is trained, so
+        that labels are compared at that size (:mod:`nnunet_sparse.training.losses`). In evaluation
+        they are enlarged all the same.
     """
 
     def __init__(
-        self, num_input_channels: int, num_classes: int, *, base_features: int, downscale: int
+        self,
+        num_input_channels: int,
+        num_classes: int,
+        *,
+        base_features: int,
+        downscale: int,
+        shrink_labels: bool = False,
     ) -> None:
         super().__init__()
         self.downscale = downscale
+        self.shrink_labels = shrink_labels
         self.multiple = downscale * 2 ** (NUM_LEVELS - 1)
         # features at the end of every level, the last one being the bottom
         features = [base_features * 2 ** (level + 1) for level in range(NUM_LEVELS)]
@@ -70,9 +89,14 @@ class UNet3D(nn.Module):
         self.head = nn.Conv3d(features[0], num_classes, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """(batch, num_input_channels, z, y, x) to logits (batch, num_classes, z, y, x)."""
+        """(batch, num_input_channels, z, y, x) to logits (batch, num_classes, z, y, x).
+
+        With ``shrink_labels``, in training, to logits whose sides are divided by ``downscale``.
+        """
         padded = pad_to_multiple(images, self.multiple)
         logits = self._segment(F.avg_pool3d(padded, self.downscale))
+        if self.training and self.shrink_labels:
+            return logits
         logits = F.interpolate(logits, padded.shape[2:], mode="trilinear", align_corners=False)
         return crop_to_size(logits, images.shape[2:])
 
@@ -95,13 +119,26 @@ def build(
     *,
     base_features: int = 32,
     downscale: int = 2,
+    shrink_labels: bool = False,
 ) -> UNet3D:
     """3D U-Net; see :class:`UNet3D` for the options, published features by default.
 
     Raises
     ------
     ValueError
-        If the patch is not 3D.
+        If the patch is not 3D, or labels cannot be shrunk with it.
     """
     check_dimensions(patch_size, DIMENSIONS)
-    return UNet3D(num_input_channels, num_classes, base_features=base_features, downscale=downscale)
+    network = UNet3D(
+        num_input_channels,
+        num_classes,
+        base_features=base_features,
+        downscale=downscale,
+        shrink_labels=shrink_labels,
+    )
+    if shrink_labels and padded_size(patch_size, network.multiple) != tuple(patch_size):
+        raise ValueError(
+            f"shrink_labels needs patches whose sides are multiples of {network.multiple}, "
+            f"got {list(patch_size)}"
+        )
+    return network

@@ -4,6 +4,10 @@ All take logits (batch, num_classes, *patch) and the target of nnU-Net's data lo
 *patch), whose values are classes or ``ignore_label``. Each is what the usual loss is on the
 annotated voxels alone: the others change neither its value nor any gradient. Losses are computed in
 float32, whatever the logits are. A batch without annotated voxels costs 0.
+
+Sides of the target may be whole multiples of those of the logits. Each logit is then compared with
+the label of the one voxel nearest to its centre (the last one of several that are equally near), or
+with none if that voxel is not annotated: labels are never mixed.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +45,7 @@ class MaskedCrossEntropy(nn.Module):
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of a batch, a scalar."""
-        classes, annotated = _classes(target, self.ignore_label)
+        classes, annotated = _classes(_shrunk(target, logits), self.ignore_label)
         losses = F.cross_entropy(logits.float(), classes, reduction="none")
         weights = annotated.float()
         if self.weights is not None:
@@ -52,8 +56,11 @@ class MaskedCrossEntropy(nn.Module):
 class MaskedFocal(nn.Module):
     """Focal loss of the annotated voxels (Lin et al. 2017, eq. 4, without class weights).
 
-    The probability of a voxel's class is that of the softmax, and the loss is the mean over voxels.
-    MONAI's ``FocalLoss(use_softmax=True)`` divides by the number of classes too.
+    The paper names "Focal Loss" and no form of it. This project assumes that the probability of a
+    voxel's class is that of the softmax, that the exponent is 2, that there are no class weights,
+    and that the loss is the mean over voxels. MONAI's
+    ``FocalLoss(use_softmax=True)`` divides by the number of classes too, and its default is a
+    sigmoid of each class.
 
     Parameters
     ----------
@@ -70,7 +77,7 @@ class MaskedFocal(nn.Module):
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of a batch, a scalar."""
-        classes, annotated = _classes(target, self.ignore_label)
+        classes, annotated = _classes(_shrunk(target, logits), self.ignore_label)
         losses = F.cross_entropy(logits.float(), classes, reduction="none")
         # 1 - p from the logarithm: exact where p is nearly 1
         modulated = (-torch.expm1(-losses)).clamp_min(0) ** self.gamma * losses
@@ -99,7 +106,7 @@ class MaskedSoftDice(nn.Module):
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Loss of a batch, a scalar."""
-        classes, annotated = _classes(target, self.ignore_label)
+        classes, annotated = _classes(_shrunk(target, logits), self.ignore_label)
         probabilities = torch.softmax(logits.float(), 1)[:, 1:]  # [B, C - 1, *]
         axes = tuple(range(2, logits.ndim))
         expected = (classes[:, None] == _column(probabilities)) & annotated[:, None]
@@ -158,6 +165,22 @@ def build_loss(
     }
     chosen = [terms[term]() for term in name.split("_")]
     return chosen[0] if len(chosen) == 1 else SumOfLosses(*chosen)
+
+
+def _shrunk(target: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Every n-th voxel of a target that is n times as large as the logits."""
+    sides = list(zip(target.shape[2:], logits.shape[2:], strict=True))
+    if any(fine % coarse for fine, coarse in sides):
+        raise ValueError(
+            f"a target of {tuple(target.shape[2:])} is no multiple of logits of "
+            f"{tuple(logits.shape[2:])}"
+        )
+    for axis, (fine, coarse) in enumerate(sides, start=2):
+        step = fine // coarse
+        if step > 1:
+            nearest = torch.arange(step // 2, fine, step, device=target.device)
+            target = target.index_select(axis, nearest)
+    return target
 
 
 def _classes(target: torch.Tensor, ignore_label: int | None) -> tuple[torch.Tensor, torch.Tensor]:

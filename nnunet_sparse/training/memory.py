@@ -11,7 +11,7 @@ from nnunet_sparse.architectures.architecture import build_network
 
 _FLOAT_BYTES = 4
 # of the optimizer, per parameter
-_STATES = {"adamw": 2, "sgd": 1}
+_STATES = {"adamw": 2, "adam": 2, "sgd": 1}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def training_memory(
     batch_size
         Patches in a batch.
     optimizer
-        ``adamw`` or ``sgd``.
+        ``adamw``, ``adam`` or ``sgd``.
     """
     kept: dict[int, torch.UntypedStorage] = {}
 

@@ -154,7 +154,9 @@ PAPER: dict[str, PaperTrainer] = {
         3,
         "ATLAS",
         _ATLAS_3D,
-        is_main=False,  # the paper checks UNETR with it
+        # the paper checks UNETR with it and says nothing of its recipe: that it is UNETR's is an
+        # assumption of this project
+        is_main=False,
     ),
 }
 """By name of the trainer."""

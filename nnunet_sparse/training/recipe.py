@@ -29,7 +29,8 @@ from nnunet_sparse.training.schedules import SCHEDULES
 AUGMENTATIONS = ("bias_field", "elastic", "affine", "flip")
 # in words for tables; names are those of the terms, joined by "_"
 LOSSES = {"ce": "cross entropy", "dice_ce": "soft Dice + CE", "dice_focal": "soft Dice + focal"}
-OPTIMIZERS = ("adamw", "sgd")
+# in words for tables
+OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD"}
 DECIDED_BY_RECIPE = (
     "num_epochs",
     "optimizer",
@@ -117,9 +118,11 @@ class Recipe:
     focal_gamma
         Exponent of the focal loss.
     optimizer
-        ``adamw``, or ``sgd`` with ``momentum``.
+        ``adamw``, ``adam``, or ``sgd`` with ``momentum``.
     initial_lr, weight_decay, momentum
         Of the optimizer; the weight decay is decoupled from the gradient under ``adamw`` only.
+        ``adam`` and ``sgd`` have torch's form of it: the weights, times the weight decay, are added
+        to the gradient.
     schedule
         ``constant``, ``poly``, ``step`` or ``cosine`` (:mod:`nnunet_sparse.training.schedules`),
         per iteration.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.training.paper_recipes import PAPER, PaperTrainer
 from nnunet_sparse.training.pretrained import PRETRAINED
-from nnunet_sparse.training.recipe import LOSSES, Recipe
+from nnunet_sparse.training.recipe import LOSSES, OPTIMIZERS, Recipe
 from nnunet_sparse.training.schedules import SCHEDULES
 
 
@@ -53,8 +53,7 @@ def _recipe(trainer: PaperTrainer) -> str:
     loss = LOSSES[recipe.loss]
     if recipe.class_weights:
         loss += f" ({_pairs(recipe.class_weights)})"
-    optimizer = f"{'AdamW' if recipe.optimizer == 'adamw' else 'SGD'}, weight decay "
-    optimizer += f"{recipe.weight_decay:g}"
+    optimizer = f"{OPTIMIZERS[recipe.optimizer]}, weight decay {recipe.weight_decay:g}"
     if recipe.optimizer == "sgd":
         optimizer += f", momentum {recipe.momentum:g}"
     centres = _pairs(recipe.patch_centres) or "uniform"

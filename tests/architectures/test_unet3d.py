@@ -38,3 +38,21 @@ def test_half_size_is_what_interpolation_gives():
     images = torch.randn(1, 1, 4, 6, 8)
     expected = F.interpolate(images, scale_factor=0.5, mode="trilinear", align_corners=False)
     torch.testing.assert_close(F.avg_pool3d(images, 2), expected)
+
+
+def test_logits_of_a_training_can_stay_shrunk():
+    shrunk, full = (
+        build(1, 2, (16, 32, 16), base_features=2, shrink_labels=s) for s in (True, False)
+    )
+    full.load_state_dict(shrunk.state_dict())
+    images = torch.randn(1, 1, 16, 32, 16)
+    assert shrunk(images).shape == (1, 2, 8, 16, 8)
+    assert full(images).shape == (1, 2, 16, 32, 16)
+    full.load_state_dict(shrunk.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(shrunk.eval()(images), full.eval()(images))
+
+
+def test_labels_of_padded_patches_are_not_shrunk():
+    with pytest.raises(ValueError, match=r"multiples of 16, got \[16, 24, 16\]"):
+        build(1, 2, (16, 24, 16), shrink_labels=True)

@@ -174,7 +174,7 @@ def test_quick_from_end_to_end(no_paths: Path, capfd: pytest.CaptureFixture[str]
     assert "22 of 22 trainings" in capfd.readouterr().out
     report = no_paths / "quick" / "report"
     figures = {path.stem for path in (report / "figures").glob("*.svg")}
-    assert figures == {"figure1", "figure2", "figure4", "figure5"}
+    assert figures == {"figure1", "figure2", "figure4", "figure5", "cells2"}
     for table in ("table2", "table4", "table5", "findings", "selectors"):
         with (report / "tables" / f"{table}.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

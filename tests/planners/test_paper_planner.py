@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from nnunet_sparse.planners.planner_classes import (
     task_of,
     with_scale,
 )
-from nnunet_sparse.planners.training_commands import training_lines
+from nnunet_sparse.planners.training_commands import comparison_line, training_lines
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.training.paper_recipes import trainers_for
 from nnunet_sparse.training.paper_tasks import TASKS, PaperSize, fitted, scaled
@@ -239,3 +240,11 @@ def test_the_command_refuses_a_scale(tiny_paths, capsys):
     assert tiny_paths.raw.is_dir()
     assert main(["-d", "777", "--scale", "0.5"]) == 2
     assert "--scale is for" in capsys.readouterr().err
+
+
+def test_configurations_are_compared_by_one_repeat():
+    plans, folder = {"plans_name": "nnsparsePlans"}, Path("Dataset001_X")
+    assert comparison_line("SparseTrainer", plans, ["2d", "3d_fullres"], folder) == (
+        "compare: nnUNetv2_find_best_configuration Dataset001_X -f 0 -c 2d 3d_fullres "
+        "-tr SparseTrainer -p nnsparsePlans --disable_ensembling"
+    )

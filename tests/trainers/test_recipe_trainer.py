@@ -1,7 +1,5 @@
 import json
-import multiprocessing
 import pickle
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.run.run_training import run_training
 from scipy.stats import chisquare
-from training_fixtures import CASES, PAPER_PLANS, TINY
+from training_fixtures import CASES, PAPER_PLANS, TINY, use_threads
 
 from nnunet_sparse.data.annotation import PROPERTY
 from nnunet_sparse.planners.compressed_array import read_array
@@ -84,19 +82,13 @@ def weights_of(checkpoint):
     return content["network_weights"], content["optimizer_state"]
 
 
-class _Threads:
-    """Threads where nnU-Net's validation starts processes, each of which imports for seconds."""
-
-    Pool = ThreadPool
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAPER)
 def test_stock_nnunet_trains_continues_validates_and_predicts(
     recipe_trainable, name, tmp_path, monkeypatch
 ):
     """What the commands call; test_commands.py tries the commands with one of the trainers."""
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
+    use_threads(monkeypatch)
     write_recipe(recipe_trainable, name)
     train(name)
     folder = output_folder(recipe_trainable, name)
@@ -254,6 +246,54 @@ def test_optimizer_and_loss_are_the_recipes(recipe_trainable, name):
     trainer.loss(logits, target).backward()
     assert (logits.grad[..., 1:] == 0).all()
     assert (logits.grad[..., 0] != 0).any()
+
+
+def test_adam_of_the_first_version(recipe_trainable):
+    trainer = make_trainer(recipe_trainable, "SparseTrainerSegResNet", optimizer="adam")
+    trainer.initialize()
+    assert type(trainer.optimizer) is torch.optim.Adam
+    (group,) = trainer.optimizer.param_groups
+    assert (group["lr"], group["weight_decay"]) == (3e-4, 1e-5)
+    assert not group["decoupled_weight_decay"]
+
+
+@pytest.mark.parametrize(
+    ("name", "centres", "groups"),
+    [
+        (
+            "SparseTrainerSegResNet",
+            {"background": 0.3, "target": 0.55, "unannotated": 0.15},
+            ["background", "target", "unannotated"],
+        ),
+        ("SparseTrainerUNETR", {}, []),
+    ],
+)
+def test_patch_centres_of_the_first_version(recipe_trainable, name, centres, groups):
+    trainer = make_trainer(recipe_trainable, name, patch_centres=centres)
+    trainer.initialize()
+    loader = trainer.get_dataloaders()[0].loader
+    assert [group.name for group in loader.groups] == groups
+
+
+def test_labels_that_are_shrunk_with_the_patch(recipe_trainable):
+    """A step moves weights only through annotated voxels that are nearest to a coarse one."""
+    name = "SparseTrainerUNet3D"
+    network = TINY_NETWORKS[name] | {"shrink_labels": True}
+    trainer = make_trainer(recipe_trainable, name, network=network, weight_decay=0)
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    size = trainer.configuration_manager.patch_size
+    data, target = torch.randn(2, 1, *size), torch.full((2, 1, *size), IGNORE)
+    before = [p.detach().clone() for p in trainer.network.parameters()]
+    target[..., ::2, :, :] = 1
+    assert trainer.train_step({"data": data, "target": target})["loss"] == 0
+    assert all(map(torch.equal, before, trainer.network.parameters()))
+    target[..., 5, :, :] = 1
+    assert trainer.train_step({"data": data, "target": target})["loss"] > 0
+    assert not all(map(torch.equal, before, trainer.network.parameters()))
+    # what is validated and predicted has the patch's own size
+    trainer.network.eval()
+    assert trainer.validation_step({"data": data, "target": target})["loss"] > 0
 
 
 def voxels_of(trainer, count):

@@ -1,6 +1,9 @@
 import json
+import shutil
 
 import pytest
+from nnunetv2.evaluation.find_best_configuration import find_best_configuration
+from training_fixtures import CASES, TINY, use_threads
 
 from nnunet_sparse.data.preprocessing_record import FILE, StepRecord
 from nnunet_sparse.system.errors import SparseError
@@ -89,3 +92,25 @@ def test_a_cascade_needs_predictions_of_its_training_cases(tmp_path):
         check_previous_stage(["a.1", "b"], tmp_path, 2)
     with pytest.raises(SparseError, match="1 of 1"):
         check_previous_stage(["a.1"], tmp_path / "missing", 0)
+
+
+def test_nnunet_compares_configurations_by_one_repeat(trainable, monkeypatch):
+    """Repeats share their validation cases, which nnU-Net refuses to merge."""
+    use_threads(monkeypatch)
+    plans = "nnsparseSmallPlans"
+    folder = trainable.results / TINY / f"SparseTrainer__{plans}__2d"
+    for repeat in (0, 1):
+        (folder / f"fold_{repeat}" / "validation").mkdir(parents=True)
+        for case in CASES[6:]:
+            label = trainable.raw / TINY / "labelsTr" / f"{case}.nii.gz"
+            shutil.copy(label, folder / f"fold_{repeat}" / "validation")
+    preprocessed = trainable.preprocessed / TINY
+    shutil.copy(preprocessed / "dataset.json", folder)
+    shutil.copy(preprocessed / f"{plans}.json", folder / "plans.json")
+    models = ({"plans": plans, "configuration": "2d", "trainer": "SparseTrainer"},)
+    found = find_best_configuration(TINY, models, num_processes=1, folds=(0,))
+    assert found["all_results"] == {folder.name: 1.0}
+    instructions = (trainable.results / TINY / "inference_instructions.txt").read_text("utf-8")
+    assert f"nnUNetv2_predict -d {TINY} -i INPUT_FOLDER -o OUTPUT_FOLDER -f  0" in instructions
+    with pytest.raises(RuntimeError, match="More than one of your folds has a prediction for case"):
+        find_best_configuration(TINY, models, num_processes=1, folds=(0, 1))

@@ -116,3 +116,25 @@ def test_a_class_of_weight_0_alone_costs_nothing():
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ValueError, match="got 'mse'"):
         build_loss("mse", IGNORE)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_larger_target_is_shrunk_to_the_nearest_voxels(name):
+    logits, _, _ = batch(4, 1, shape=(1, 2, 1, 2))
+    # 4 x 3 x 4 for 2 x 1 x 2: voxels 1 and 3, 1, 1 and 3 are looked at
+    target = torch.full((1, 1, 4, 3, 4), IGNORE)
+    target[0, 0, 1::2, 1, 1::2] = torch.tensor([[0, 2], [1, IGNORE]])
+    small = torch.tensor([[[[0, 2]], [[1, IGNORE]]]])[None]
+    loss = build_loss(name, IGNORE)
+    assert loss(logits, target) == loss(logits, small)
+    # what lies beside them is not mixed in, annotated or not
+    target[0, 0, ::2] = 1
+    target[0, 0, :, 0] = 2
+    target[0, 0, :, :, 2] = IGNORE
+    assert loss(logits, target) == loss(logits, small)
+
+
+def test_a_target_that_is_no_multiple_is_refused():
+    logits, target, _ = batch(5, 1, shape=(1, 2, 2, 2))
+    with pytest.raises(ValueError, match=r"\(2, 2, 2\) is no multiple of logits of \(2, 2, 4\)"):
+        build_loss("ce", IGNORE)(logits.repeat(1, 1, 1, 1, 2), target)

@@ -1,8 +1,8 @@
-"""Figures 2 and 3 of the paper: scores against the budget, and of each cell."""
+"""Figures 2 and 3 of the paper: scores against the budget, and over the density by budget."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib as mpl
 import numpy as np
@@ -34,12 +34,23 @@ from nnunet_sparse.report.grid.plot import (
 _SEQUENTIAL = "cividis"
 _LEAST_DISK, _GREATEST_DISK = 11.0, 19.0
 # of the labels of an axis, as a share of its length
-_LEAST_STEP = 0.09
+_LEAST_STEP = 0.12
+_LEGEND_ROWS = 18
+_FRACTION = "volume fraction $s$"
+_BUDGET_TITLES = {
+    "rho": "budget $\\rho s$",
+    "slices_per_volume": "budget: slices\nof each volume\ntimes $s$",
+    "budget": "slices in all",
+}
 _CostOf = Callable[[Result], float | None]
 
 
+class _Draw(Protocol):
+    def __call__(self, axes: Axes, /, panel: Panel, kind: str) -> None: ...
+
+
 def budget_plots(shown: Sequence[Panel]) -> list[Plot]:
-    """Fig. 2 and 3: IoU against slices, and for each (rho, s) with lines of equal budget.
+    """Fig. 2 and 3: IoU against slices (a to d), and over the density by budget (e to h).
 
     Parameters
     ----------
@@ -49,12 +60,36 @@ def budget_plots(shown: Sequence[Panel]) -> list[Plot]:
     against = cost_plots(shown, _num_slices, "annotated slices")
     found = []
     for first, panel in zip(against, asking(shown, SPARSE), strict=True):
-        draws = [
-            partial(_draw_cells, panel=panel, kind=kind) for kind in amounts(panel.of_kind(SPARSE))
-        ]
-        title = f"{panel.title}: each cell"
-        found += [first, *(Plot(title, draw, panel.task, panel.configuration) for draw in draws)]
+        found += [first, *_of_amounts(panel, "equal budgets", _draw_equal_budgets)]
     return found
+
+
+def cell_plots(shown: Sequence[Panel]) -> list[Plot]:
+    """Map of the IoU of each (rho, s), with lines of equal budget; the paper has no such figure.
+
+    Parameters
+    ----------
+    shown
+        Panels of 2D or of 3D.
+    """
+    return [
+        plot
+        for panel in asking(shown, SPARSE)
+        for plot in _of_amounts(panel, "each cell", _draw_cells)
+    ]
+
+
+def _of_amounts(panel: Panel, title: str, draw: _Draw) -> list[Plot]:
+    """A plot for each way of saying how much is annotated."""
+    return [
+        Plot(
+            f"{panel.title}: {title}",
+            partial(draw, panel=panel, kind=kind),
+            panel.task,
+            panel.configuration,
+        )
+        for kind in amounts(panel.of_kind(SPARSE))
+    ]
 
 
 def cost_plots(shown: Sequence[Panel], cost_of: _CostOf, unit: str) -> list[Plot]:
@@ -92,7 +127,7 @@ def _draw_against_budget(axes: Axes, panel: Panel, cost: _CostOf, unit: str) -> 
     for number, s in enumerate(fractions):
         of_fraction = having(asked, s=s)
         colour = mpl.colormaps[_SEQUENTIAL](0.9 * number / max(1, len(fractions) - 1))
-        line = _points(of_fraction, cost, "amount")
+        line = _line(of_fraction, cost)
         label = f"s = {s:g}" + missing_note(line[1])
         # one selector needs no marker of its own
         first = number if len(names) == 1 else 0
@@ -107,10 +142,7 @@ def _draw_against_budget(axes: Axes, panel: Panel, cost: _CostOf, unit: str) -> 
         costs += line[0].tolist()
     for k, name in enumerate(names.values() if len(names) > 1 else ()):
         axes.plot([], [], color="white", linestyle="", label=name, **_marker(k))
-    if len(dense):
-        level = dense["batched_IoU"].mean()
-        label = "dense" + missing_note(np.array([level]))
-        axes.axhline(level, color="black", linewidth=1, linestyle="--", label=label)
+    _draw_dense(axes, dense)
     if asked["result"].notna().any():
         _use_log_scale(axes, costs)
     else:
@@ -135,11 +167,20 @@ def _points(trainings: pd.DataFrame, cost: _CostOf, *factors: str) -> np.ndarray
     return groups[["cost", "batched_IoU"]].mean().to_numpy().T
 
 
+def _line(trainings: pd.DataFrame, cost: _CostOf) -> np.ndarray:
+    """(2, n): points of all amounts, with NaN between amounts of different kinds."""
+    gap = np.full((2, 1), np.nan)
+    kinds = [trainings.dropna(subset=kind) for kind in amounts(trainings)]
+    parts = [part for rows in kinds for part in (gap, _points(rows, cost, "amount"))]
+    return np.hstack(parts[1:])
+
+
 def _use_log_scale(axes: Axes, costs: Iterable[float]) -> None:
     """Logarithmic axis with a tick at each cost, and plain numbers where there is room for them."""
     ticks = sorted({cost for cost in costs if np.isfinite(cost) and cost > 0})
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", labelsize=SMALL)
     if not ticks:
         return
     labelled = [ticks[0]]
@@ -148,6 +189,56 @@ def _use_log_scale(axes: Axes, costs: Iterable[float]) -> None:
             labelled.append(tick)
     axes.set_xticks(labelled, [f"{x:.0f}" if x >= 100 else f"{x:.3g}" for x in labelled])
     axes.xaxis.set_minor_locator(FixedLocator(ticks))
+
+
+def _draw_equal_budgets(axes: Axes, panel: Panel, kind: str) -> None:
+    """Draw the mean IoU of each cell over its amount, with a line through those of one budget.
+
+    Where the amount is the budget itself, they are drawn over the volume fraction.
+    """
+    across = "s" if kind == "budget" else kind
+    trainings, dense = panel.of_kind(SPARSE).dropna(subset=kind), panel.of_kind(DENSE)
+    spent = trainings[kind] if kind == "budget" else trainings[kind] * trainings["s"]
+    # 0.1 * 0.2 is not 0.02
+    trainings = trainings.assign(spent=spent.astype(float).round(6))
+    budgets = sorted(trainings["spent"].unique())
+    for number, budget in enumerate(budgets):
+        means = having(trainings, spent=budget).groupby(across)["batched_IoU"].mean()
+        colour = mpl.colormaps[_SEQUENTIAL](0.9 * number / max(1, len(budgets) - 1))
+        look = _marker(number) | {"color": colour, "linewidth": 1.2}
+        label = _budget_name(budget, kind) + missing_note(means.to_numpy())
+        axes.plot(means.index.astype(float), means.to_numpy(), label=label, **look)
+    _draw_dense(axes, dense)
+    places = sorted(float(value) for value in trainings[across].unique())
+    axes.set(xscale="log", xlim=(places[0] / 1.3, places[-1] * 1.3))
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    axes.minorticks_off()
+    if trainings["batched_IoU"].isna().all():
+        axes.text(0.5, 0.5, "missing", ha="center", transform=axes.transAxes)
+    if not pd.concat([trainings, dense])["batched_IoU"].notna().any():
+        axes.set_yticks([])
+    axes.set(xlabel=_FRACTION if across == "s" else AMOUNT_TITLES[kind], ylabel="batched IoU")
+    axes.legend(
+        title=_BUDGET_TITLES[kind],
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        fontsize=SMALL,
+        title_fontsize=SMALL,
+        ncols=-(-len(budgets) // _LEGEND_ROWS),
+    )
+    axes.grid(alpha=0.3)
+
+
+def _budget_name(budget: float, kind: str) -> str:
+    return f"{100 * budget:.3g} %" if kind == "rho" else f"{budget:g}"
+
+
+def _draw_dense(axes: Axes, dense: pd.DataFrame) -> None:
+    """Draw a line at the mean of dense annotation."""
+    if len(dense):
+        level = dense["batched_IoU"].mean()
+        label = "dense" + missing_note(np.array([level]))
+        axes.axhline(level, color="black", linewidth=1, linestyle="--", label=label)
 
 
 def _draw_cells(axes: Axes, panel: Panel, kind: str) -> None:
@@ -169,7 +260,7 @@ def _draw_cells(axes: Axes, panel: Panel, kind: str) -> None:
     axes.set_yticks(fractions, [f"{s:g}" for s in fractions])
     axes.minorticks_off()
     note = "grey: equal budgets" + "; dashed: missing" * bool(means.isna().any())
-    axes.set(xlabel=f"{AMOUNT_TITLES[kind]} ({note})", ylabel="volume fraction $s$")
+    axes.set(xlabel=f"{AMOUNT_TITLES[kind]} ({note})", ylabel=_FRACTION)
 
 
 def _disk_size(rhos: Sequence[float], fractions: Sequence[float]) -> float:

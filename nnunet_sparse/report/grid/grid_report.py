@@ -19,7 +19,7 @@ from nnunet_sparse.grid.results import (
 )
 from nnunet_sparse.report.grid import paper_tables as grid_tables
 from nnunet_sparse.report.grid.annotation_cost import AnnotationCost, annotation_hours
-from nnunet_sparse.report.grid.budget_plots import budget_plots, cost_plots
+from nnunet_sparse.report.grid.budget_plots import budget_plots, cell_plots, cost_plots
 from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,
     amounts,
@@ -50,6 +50,15 @@ from nnunet_sparse.system.software import software
 
 DOCUMENT = "report.md"
 
+_OF_SELECTORS = (
+    "Deviation of each selector's mean from the mean of its cell, one value for each cell (as in "
+    "the paper's later version)"
+)
+_OF_TRAININGS = (
+    "Deviation of each training from the mean of those of all selectors with the same cell, seed "
+    "and repeat (as in the paper's first version)"
+)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -77,6 +86,7 @@ def write_report(
     *,
     cost: AnnotationCost | None = None,
     formats: Sequence[str] = ("svg", "pdf", "png"),
+    deviations_of_trainings: bool = False,
     num_cases: int = 2,
     num_processes: int = 1,
     overwrite: bool = False,
@@ -93,6 +103,9 @@ def write_report(
         Cost of annotation, for figures and a table against hours.
     formats
         Formats of the figures.
+    deviations_of_trainings
+        Whether figure 5 shows single trainings
+        (:func:`~nnunet_sparse.report.grid.paper_figures.selector_deviations`).
     num_cases
         Test cases of each task and way of training in the slice viewer.
     num_processes
@@ -115,7 +128,7 @@ def write_report(
     with new_report(grid, folder, facts, overwrite=overwrite) as fresh:
         targets = target_results(results)
         shown = panels(targets, asked)
-        figures = _figures(shown)
+        figures = _figures(shown, deviations_of_trainings)
         tables = _tables(grid, shown, panels(results, asked), num_processes)
         if cost is not None:
             hours = annotation_hours(grid, targets, cost, num_processes)
@@ -191,7 +204,7 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
         write_text(file.with_suffix(".tex"), table.to_latex())
 
 
-def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
+def _figures(shown: Sequence[Panel], deviations_of_trainings: bool) -> list[ShownFigure]:
     asked = trainings_of_kind(shown, SPARSE)
     over = pooled_over(asked, *CHOICE, "seed")
     drop = (
@@ -199,16 +212,24 @@ def _figures(shown: Sequence[Panel]) -> list[ShownFigure]:
         f"fraction: mean over tasks, in each of them over {over}"
     )
     found = [ShownFigure("figure1", drop, drop_plots(shown))]
-    for dimensions, chosen in _by_dimensions(shown).items():
+    by_dimensions = _by_dimensions(shown).items()
+    for dimensions, chosen in by_dimensions:
         title = (
-            f"{dimensions}: batched IoU against the number of annotated slices; and of each cell, "
-            f"with lines of equal budget, mean over {over}. {_markers(chosen)}"
+            f"{dimensions}: batched IoU against the number of annotated slices, and over the "
+            f"{_amount(asked)} with a line for each budget ({_amount(asked)} times volume fraction "
+            f"s), mean over {over}. Against the number of slices: {_markers(chosen)}"
         )
         found.append(ShownFigure(f"figure{dimensions[0]}", title, budget_plots(chosen)))
     title = "Batched IoU with and without mask interpolation: mean and standard deviation"
     found.append(ShownFigure("figure4", title, interpolation_plots(shown)))
-    title = "Deviation of each training from the mean of its cell, by selector"
-    found.append(ShownFigure("figure5", title, selector_plots(shown)))
+    plots = selector_plots(shown, of_trainings=deviations_of_trainings)
+    title = _OF_TRAININGS if deviations_of_trainings else _OF_SELECTORS
+    found.append(ShownFigure("figure5", title, plots))
+    for dimensions, chosen in by_dimensions:
+        title = (
+            f"{dimensions}: batched IoU of each cell, with lines of equal budget, mean over {over}"
+        )
+        found.append(ShownFigure(f"cells{dimensions[0]}", title, cell_plots(chosen)))
     return [figure for figure in found if figure.plots]
 
 
@@ -216,7 +237,7 @@ def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> lis
     found = []
     for dimensions, chosen in _by_dimensions(shown).items():
         plots = cost_plots(chosen, lambda r: hours.get(r.dataset), "hours of annotation")
-        title = f"{dimensions}: batched IoU against the hours of annotation. {_markers(chosen)}"
+        title = f"{dimensions}: batched IoU against the hours of annotation: {_markers(chosen)}"
         found.append(ShownFigure(f"hours{dimensions[0]}", title, plots))
     return [figure for figure in found if figure.plots]
 
@@ -234,7 +255,7 @@ def _markers(shown: Sequence[Panel]) -> str:
     several = "densities" if _amount(asked) == "density" else "amounts"
     *first, last = (_amount(asked), "volume fraction", *map(title_of, factors))
     return (
-        f"A marker is the mean over repeats of one {', '.join(first)} and {last}; a line joins the "
+        f"a marker is the mean over repeats of one {', '.join(first)} and {last}; a line joins the "
         f"{several} of one volume fraction s, mean over {pooled_over(asked, *factors)}"
     )
 

@@ -159,52 +159,77 @@ def _deviation(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
-def selector_plots(shown: Sequence[Panel]) -> list[Plot]:
-    """Fig. 5: each training's deviation from the mean of its cell (rho, s), by selector."""
+def selector_plots(shown: Sequence[Panel], *, of_trainings: bool = False) -> list[Plot]:
+    """Fig. 5: deviations of selectors from the mean of their cell (rho, s).
+
+    Parameters
+    ----------
+    shown
+        Panels.
+    of_trainings
+        Of single trainings instead of means; see :func:`selector_deviations`.
+    """
     return [
-        Plot(panel.title, partial(_draw_deviations, panel=panel), panel.task, panel.configuration)
+        Plot(
+            panel.title,
+            partial(_draw_deviations, panel=panel, of_trainings=of_trainings),
+            panel.task,
+            panel.configuration,
+        )
         for panel in asking(shown, SPARSE)
     ]
 
 
-def _draw_deviations(axes: Axes, panel: Panel) -> None:
-    deviations = selector_deviations(panel)
+def _draw_deviations(axes: Axes, panel: Panel, of_trainings: bool) -> None:
+    found = selector_deviations(panel, of_trainings=of_trainings)
     boxes = axes.boxplot(
-        list(deviations.values()),
-        tick_labels=[f"{name}\nn = {len(values)}" for name, values in deviations.items()],
+        list(found.values()),
+        tick_labels=[f"{name}\nn = {len(values)}" for name, values in found.items()],
         patch_artist=True,
         medianprops={"color": "black"},
         flierprops={"markersize": 3},
     )
-    for number, (box, values) in enumerate(zip(boxes["boxes"], deviations.values(), strict=True)):
+    for number, (box, values) in enumerate(zip(boxes["boxes"], found.values(), strict=True)):
         box.set_facecolor(OKABE_ITO[number % len(OKABE_ITO)])
         box.set_alpha(0.6)
         if not values:
-            reason = "missing" if len(deviations) > 1 else "no other selector"
+            reason = "missing" if len(found) > 1 else "no other selector"
             axes.text(number + 1, 0.55, reason, ha="center", transform=axes.get_xaxis_transform())
-    if not any(deviations.values()):
+    if not any(found.values()):
         axes.set_yticks([])
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel("batched IoU minus mean of cell")
+    axes.set_ylabel(f"batched IoU minus mean of {'repeat' if of_trainings else 'cell'}")
     axes.tick_params(axis="x", labelsize=SMALL)
     axes.grid(alpha=0.3, axis="y")
 
 
-def selector_deviations(panel: Panel) -> dict[str, list[float]]:
-    """Deviation of each training from the mean of its cell, by selector (and scope).
+def selector_deviations(panel: Panel, *, of_trainings: bool = False) -> dict[str, list[float]]:
+    """Deviations from a mean over selectors, by selector (and scope).
 
-    The mean of a cell is that of its selectors, each of which counts alike; cells in which one
-    selector alone is done say nothing and are left out.
+    That mean is the mean of the selectors' means, so that each of them counts alike; what one
+    selector alone has done says nothing and is left out.
+
+    Parameters
+    ----------
+    panel
+        Task and way of training.
+    of_trainings
+        False: a value is the mean of a selector in a cell (rho, s) minus that of the cell, as in
+        the paper's later version (section 2.3: "the disparity between the average performance of
+        each slice selection method and the overall average performance across all trials"). True:
+        a value is a training minus the mean of those of all selectors with the same cell, seed and
+        repeat, as in its first version (section 2.1.3: "each model's performance relative to the
+        triplet's average").
     """
     asked = panel.of_kind(SPARSE)
     names = selector_names(asked)
     found: dict[str, list[float]] = {name: [] for name in names.values()}
     choices = zip(*(asked[name] for name in CHOICE), strict=True)
     named = asked.assign(selector=[names[choice] for choice in choices])
-    for _, cell in named.dropna(subset="batched_IoU").groupby(["amount", "s"]):
-        of_selectors = cell.groupby("selector")["batched_IoU"]
-        if of_selectors.ngroups > 1:
-            mean = of_selectors.mean().mean()
-            for name, values in of_selectors:
-                found[str(name)] += (values - mean).tolist()
+    compared = ["amount", "s", *(("seed", "repeat") if of_trainings else ())]
+    for _, group in named.dropna(subset="batched_IoU").groupby(compared):
+        means = group.groupby("selector")["batched_IoU"].mean()
+        if len(means) > 1:
+            for name, deviation in (means - means.mean()).items():
+                found[str(name)].append(float(deviation))
     return found

@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=Path,
         metavar="COST.yaml",
         help="show hours of annotation as well, with seconds_per_empty_slice, seconds_per_slice "
-        "(with object), seconds_per_object and seconds_per_volume",
+        "(with object), seconds_per_object, seconds_per_volume, neighbour_saving and "
+        "neighbour_range",
     )
     parser.add_argument(
         "--formats",
@@ -44,6 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=FORMATS,
         default=list(FORMATS),
         help="of the figures (default: all)",
+    )
+    parser.add_argument(
+        "--deviations",
+        choices=("cells", "trainings"),
+        default="cells",
+        help="in figure 5: of each selector's mean from that of its cell, as in the paper's later "
+        "version, or of single trainings, as in its first (default: %(default)s)",
     )
     parser.add_argument(
         "--cases",
@@ -67,6 +75,7 @@ def _run(args: argparse.Namespace) -> None:
         args.output,
         cost=cost,
         formats=args.formats,
+        deviations_of_trainings=args.deviations == "trainings",
         num_cases=args.cases,
         num_processes=args.num_processes,
         overwrite=args.overwrite,

@@ -71,7 +71,7 @@ def test_every_cell_that_is_asked_for_is_shown(
     assert report(half_done, "-o", str(new), "--formats", "svg") == 0
     assert "22 of 104 trainings" in capsys.readouterr().out
     figures = {path.name for path in (new / "figures").iterdir()}
-    assert figures == {f"figure{k}.svg" for k in range(1, 6)}
+    assert figures == {*(f"figure{k}.svg" for k in range(1, 6)), "cells2.svg", "cells3.svg"}
     table = {(row["task"], row["rho"]): row for row in rows(new, "table2")}
     assert table["PhantomOrgan, 2d", "0.100"]["s = 0.5"] == "0.325 ± 0.000"
     assert table["PhantomOrgan, 2d", "0.200"]["s = 0.5"] == ""
@@ -86,11 +86,18 @@ def test_every_cell_that_is_asked_for_is_shown(
     names = re.findall(r' id="([^"]*)"', page)
     assert len(names) == len(set(names))
     assert (
-        "A marker is the mean over repeats of one density, volume fraction and selector; a line "
+        "a marker is the mean over repeats of one density, volume fraction and selector; a line "
         "joins the densities of one volume fraction s, mean over selectors and repeats."
     ) in page
-    # two of figure 3, figure 4, figure 5
-    assert page.count('<img data-task="PhantomLesion" data-configuration="3d_fullres"') == 4
+    assert "one value for each cell (as in the paper" in page
+    # two of figure 3, figure 4, figure 5, and the map of cells
+    assert page.count('<img data-task="PhantomLesion" data-configuration="3d_fullres"') == 5
+
+
+def test_figure_5_of_single_trainings(grid: Grid) -> None:
+    assert report(grid, "--formats", "svg", "--deviations", "trainings") == 0
+    document = (grid.folder / "report" / "report.md").read_text("utf-8")
+    assert "Deviation of each training from the mean of those of all selectors" in document
 
 
 def test_the_same_results_give_the_same_report(grid: Grid) -> None:

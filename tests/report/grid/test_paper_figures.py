@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from nnunet_sparse.grid.results import Result
-from nnunet_sparse.report.grid.budget_plots import budget_plots, cost_plots
+from nnunet_sparse.report.grid.budget_plots import budget_plots, cell_plots, cost_plots
 from nnunet_sparse.report.grid.panels import AskedTraining, panels
 from nnunet_sparse.report.grid.paper_figures import (
     drop_plots,
@@ -82,17 +82,41 @@ def test_budgets_that_are_missing_are_in_the_legend() -> None:
         for rho in (0.1, 0.4)
         for k in (0, 1)
     ]
-    left, right = budget_plots(panels(done, cells))
+    shown = panels(done, cells)
+    left, right = budget_plots(shown)
     axes = drawn(left)
     assert legend(axes) == ["s = 0.5: missing", "s = 1", "dense: missing"]
     # the line has a gap where a density is missing
     line = axes.lines[3].get_xydata()
     assert line[::2].tolist() == [[100, 0.6], [400, 0.6]]
     assert np.isnan(line[1]).all()
+    # budgets of 5, 10, 20 and 40 %: only the two of s = 1 and 0.1, 0.4 are done
     axes = drawn(right)
+    names = ["5 %: missing", "10 %", "20 %: missing", "40 %", "dense: missing"]
+    assert legend(axes) == names
+    of_ten = axes.lines[1].get_xydata()
+    assert of_ten[:, 0].tolist() == [0.1, 0.2]
+    assert of_ten[0, 1] == 0.6
+    assert np.isnan(of_ten[1, 1])
+    axes = drawn(cell_plots(shown)[0])
     assert "dashed: missing" in axes.get_xlabel()
     assert texts(axes) == [".60", ".60"]
     assert len(axes.collections) == 4 + 1
+
+
+def test_cells_of_one_budget_are_joined() -> None:
+    results = [
+        result(iou, rho=rho, s=s, selector=selector)
+        for rho, s, iou in ((0.1, 1, 0.6), (0.2, 0.5, 0.5), (0.4, 0.25, 0.3), (0.3, 0.5, 0.4))
+        for selector, iou in (("fixed", iou + 0.1), ("random", iou - 0.1))
+    ]
+    axes = drawn(budget_plots(panels(results))[1])
+    joined, alone = (line.get_xydata() for line in axes.lines)
+    assert joined == pytest.approx(np.array([[0.1, 0.6], [0.2, 0.5], [0.4, 0.3]]))
+    assert alone == pytest.approx(np.array([[0.3, 0.4]]))
+    assert legend(axes) == ["10 %", "15 %"]
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert ticks == ["0.1", "0.2", "0.3", "0.4"]
 
 
 def test_selectors_have_markers_and_fractions_lines() -> None:
@@ -126,7 +150,8 @@ def test_a_panel_in_which_nothing_is_done() -> None:
     shown = panels([], asked(result(), result(**FILLED), result(selector="ual")))
     left, right = budget_plots(shown)
     assert texts(drawn(left)) == ["missing"]
-    assert texts(drawn(right)) == []
+    assert texts(drawn(right)) == ["missing"]
+    assert texts(drawn(cell_plots(shown)[0])) == []
     assert texts(drawn(interpolation_plots(shown)[0])) == ["missing"]
     assert texts(drawn(selector_plots(shown)[0])) == ["missing", "missing"]
 
@@ -173,18 +198,32 @@ def test_one_training_has_no_deviation() -> None:
     assert legend(axes) == ["without, s = 1", "shape, s = 1"]
 
 
-def test_deviations_from_the_mean_of_selectors() -> None:
+def test_deviations_of_selectors_from_the_mean_of_their_cell() -> None:
     results = [
         result(0.4, selector="random", repeat=0),
         result(0.6, selector="random", repeat=1),
         result(0.8, selector="ual"),
         result(0.9, selector="random", rho=0.4),  # alone in its cell
+        result(0.3, selector="random", s=0.5),
+        result(0.2, selector="ual", s=0.5),
     ]
-    found = selector_deviations(panels(results)[0])
-    # the mean of the cell is (0.5 + 0.8) / 2
-    assert found == {"random": pytest.approx([-0.25, -0.05]), "ual": pytest.approx([0.15])}
+    panel = panels(results)[0]
+    # the means of the cells are (0.5 + 0.8) / 2 and (0.3 + 0.2) / 2
+    found = {name: sorted(values) for name, values in selector_deviations(panel).items()}
+    assert found == {"random": pytest.approx([-0.15, 0.05]), "ual": pytest.approx([-0.05, 0.15])}
+    # those of repeat 0 are (0.4 + 0.8) / 2 and (0.3 + 0.2) / 2; repeat 1 has one selector
+    found = selector_deviations(panel, of_trainings=True)
+    found = {name: sorted(values) for name, values in found.items()}
+    assert found == {"random": pytest.approx([-0.2, 0.05]), "ual": pytest.approx([-0.05, 0.2])}
     scopes = panels([result(scope="volume"), result(scope="dataset")])[0]
     assert list(selector_deviations(scopes)) == ["fixed (dataset)", "fixed (volume)"]
+
+
+def test_figure_5_says_what_it_shows() -> None:
+    shown = panels([result(selector="fixed"), result(selector="random")])
+    (cells,), (trainings,) = selector_plots(shown), selector_plots(shown, of_trainings=True)
+    assert drawn(cells).get_ylabel() == "batched IoU minus mean of cell"
+    assert drawn(trainings).get_ylabel() == "batched IoU minus mean of repeat"
 
 
 def test_a_selector_alone() -> None:
@@ -213,9 +252,19 @@ def test_numbers_of_slices_have_plots_of_their_own() -> None:
     ticks = [label.get_text() for label in drawn(drop).get_xticklabels()]
     assert ticks == ["0.1", "0.2", "3 each", "20 in all", "40 in all"]
     plots = budget_plots(shown)
-    assert [plot.title for plot in plots] == [TITLE, *[f"{TITLE}: each cell"] * 3]
-    labels = [drawn(plot).get_xlabel().partition(" (")[0] for plot in plots[1:]]
+    # a line joins amounts of one kind
+    line = drawn(plots[0]).lines[1].get_xydata()
+    assert np.isnan(line).all(axis=1).tolist() == [False, False, True, False, True, False, False]
+    assert [plot.title for plot in plots] == [TITLE, *[f"{TITLE}: equal budgets"] * 3]
+    axes = [drawn(plot) for plot in plots[1:]]
+    labels = ["density $\\rho$", "slices of each volume", "volume fraction $s$"]
+    assert [one.get_xlabel() for one in axes] == labels
+    budgets = [["5 %", "10 %", "20 %"], ["1.5", "3"], ["20", "40"]]
+    assert [legend(one) for one in axes] == [[*names, "dense"] for names in budgets]
+    maps = cell_plots(shown)
+    assert [plot.title for plot in maps] == [f"{TITLE}: each cell"] * 3
+    labels = [drawn(plot).get_xlabel().partition(" (")[0] for plot in maps]
     assert labels == ["density $\\rho$", "slices of each volume", "slices in all"]
-    assert texts(drawn(plots[3])) == [".60", ".60", ".70", ".70"]
+    assert texts(drawn(maps[2])) == [".60", ".60", ".70", ".70"]
     assert len(interpolation_plots(shown)) == 3
     assert interpolation_lines(shown[0], "budget")["shape, s = 1"] == {20: [0.6], 40: [0.7]}
