@@ -14,6 +14,7 @@ from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
+from nnunet_sparse.grid.scored_labels import counted_labels
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
@@ -33,7 +34,7 @@ class MaskQuality:
     done
         Whether the data set is there.
     iou
-        Batched IoU against the dense masks, the mean over the labels of the task; None where it is
+        Batched IoU against the dense masks, the mean over the labels that count; None where it is
         undefined or the data set is not there.
     """
 
@@ -55,18 +56,18 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
         Of all interpolated data sets that the experiment asks for.
     """
     return [
-        _quality(job.subject, _counts(grid, job, num_processes))
+        _quality(grid, job.subject, _counts(grid, job, num_processes))
         for job in jobs_of(job_graph(grid), DatasetJob)
         if job.subject.kind == INTERPOLATED
     ]
 
 
-def _quality(cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
+def _quality(grid: Grid, cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
     return MaskQuality(
         task=cell.base.suffix,
         variant=cell.variant,
         done=counts is not None,
-        iou=None if counts is None else _mean_iou(counts, cell.base.task.labels),
+        iou=None if counts is None else _mean_iou(grid, cell, counts),
     )
 
 
@@ -83,9 +84,9 @@ def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts
         return None
 
 
-def _mean_iou(counts: Mapping[str, Counts], labels: tuple[str, ...]) -> float | None:
+def _mean_iou(grid: Grid, cell: CellVariant, counts: Mapping[str, Counts]) -> float | None:
     """Mean over the labels that count; None if one of them is undefined."""
-    ious = [counts[label].iou for label in labels or counts if label in counts]
+    ious = [counts[label].iou for label in counted_labels(grid, cell.base, list(counts))]
     return sum(ious) / len(ious) if ious and not any(map(math.isnan, ious)) else None
 
 
