@@ -6,6 +6,7 @@ that differ in their repeat alone are a *cell*.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import cast
 
 import pandas as pd
 
@@ -23,10 +24,21 @@ from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import METRICS, Result
 from nnunet_sparse.report.grid.factor_columns import with_factors
+from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
 
 _PANEL = ("task", "configuration", "trainer", "plans")
+NOT_APPLICABLE = "N/A"
+"""What stands in place of a cell that the experiment excludes."""
+
+COLLAPSED, COLLAPSE = "collapsed", "no voxel of the target found in any test case"
+"""Mark of a training, and what it means: :attr:`nnunet_sparse.grid.results.Result.is_collapsed`."""
+
 _NUMBERS = ("num_slices", *METRICS)
+
+
+Point = tuple[float, Budget]
+"""Volume fraction and amount."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,27 @@ class Panel:
         return pd.concat(
             [self.of_kind(*kinds).assign(is_left_out=False), others.assign(is_left_out=True)]
         )
+
+    def left_out_points(self, kind: str) -> list[Point]:
+        """Points of which every cell of one kind is left out."""
+        points = points_of(self.with_left_out(kind))
+        return [point for point, cell in points.items() if cell["is_left_out"].all()]
+
+
+def points_of(trainings: pd.DataFrame) -> dict[Point, pd.DataFrame]:
+    """Trainings by volume fraction and amount."""
+    return {cast("Point", key): cell for key, cell in trainings.groupby(["s", "amount"])}
+
+
+def points_in_words(points: Iterable[Point]) -> str:
+    """Points by their amounts: ``rho 0.05 (s 0.125, 1), 3 each (s 1)``."""
+    of_amounts: dict[Budget, list[str]] = {}
+    for s, amount in sorted(points, key=lambda point: (point[1], point[0])):
+        of_amounts.setdefault(amount, []).append(f"{s:g}")
+    return ", ".join(
+        f"{'rho ' if amount.rho is not None else ''}{amount.text} (s {', '.join(fractions)})"
+        for amount, fractions in of_amounts.items()
+    )
 
 
 def trainings_of_kind(shown: Sequence[Panel], kind: str) -> pd.DataFrame:
