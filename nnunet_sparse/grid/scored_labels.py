@@ -22,9 +22,12 @@ ALL = "all"
 
 def label_names(grid: Grid, base: Base) -> list[str]:
     """Labels of a base that can be scored."""
-    return [
-        name for name in _dataset_json(grid, base)["labels"] if name not in (BACKGROUND, IGNORE)
-    ]
+    return list(scorable_labels(_dataset_json(grid, base)))
+
+
+def scorable_labels(dataset_json: Mapping[str, Any]) -> tuple[str, ...]:
+    """Labels of a data set that can be scored."""
+    return tuple(name for name in dataset_json["labels"] if name not in (BACKGROUND, IGNORE))
 
 
 def targets(grid: Grid, base: Base) -> tuple[str, ...]:
