@@ -140,6 +140,11 @@ def test_slices_that_are_not_known_are_not_drawn() -> None:
     assert points[1].tolist() == [200, 0.5]
 
 
+def test_an_axis_without_any_known_number_of_slices() -> None:
+    axes = drawn(budget_plots(panels([result(num_slices=0)]))[0])
+    assert axes.get_xscale() == "linear"
+
+
 def test_costs_that_are_not_known_are_not_drawn() -> None:
     costs = {0.2: 3.0}
     shown = panels([result(), result(rho=0.4)])
