@@ -205,7 +205,6 @@ def _read_parameters(folder: Path) -> dict[str, Any] | None:
 
 def _dataset_json(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     task = PHANTOM_TASKS[parameters["task"]]
-    roles = {"nnsparse": {"roles": {"context": list(task.context)}}} if task.context else {}
     return {
         "name": name,
         "description": f"Procedural phantom made by nnunet_sparse: {task.description}.",
@@ -215,7 +214,7 @@ def _dataset_json(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         "numTraining": parameters["num_train"],
         "file_ending": FILE_ENDING,
         "overwrite_image_reader_writer": "SimpleITKIO",
-        **roles,
+        **task.roles,
         PARAMETERS_KEY: dict(parameters),
     }
 

@@ -91,7 +91,7 @@ def _pretend_training(
     facts = {
         f"dataset/{training.of.suffix}": {
             "dataset": f"Dataset600_{training.of.suffix}",
-            "num_slices": round(1000 * (variant.rho or 0) * variant.s),
+            "num_slices": _num_slices(variant),
         },
         f"train/{key}": {"training_s": 60.0, "device": "cpu"},
         f"score/{key}": {},
@@ -101,6 +101,12 @@ def _pretend_training(
     predictions = folder.predictions(key)
     predictions.mkdir(parents=True, exist_ok=True)
     (predictions / SUMMARY_FILE).write_text(json.dumps({"nnsparse": _summary(iou, labels)}))
+
+
+def _num_slices(variant: Variant) -> int:
+    """Of ten volumes with 100 slices each."""
+    of_each = variant.slices_per_volume or 100 * (variant.rho or 0)
+    return variant.budget or round(10 * of_each * variant.s)
 
 
 def _summary(iou: float, labels: Sequence[str]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The cells of an experiment: which variants there are, and how each is trained."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_sparse.data.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
-from nnunet_sparse.grid.experiment import Configuration, Experiment, Task
+from nnunet_sparse.grid.experiment import Configuration, Exclusion, Experiment, Task
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
 from nnunet_sparse.selection.variant import Variant
@@ -116,35 +116,107 @@ def _base(grid: Grid, task: Task) -> Base:
 
 
 def variants(experiment: Experiment, base: Base) -> list[CellVariant]:
-    """All variants of a base, the reference first; none twice."""
+    """All variants of a base for which a data set is made, the reference first; none twice.
+
+    They are those that are trained in any way, and what of them is interpolated.
+    """
     found: dict[str, CellVariant] = {}
-    for cell in _variants(experiment, base):
+    for way in ways_of(experiment, base):
+        for cell in trained_variants(experiment, base, way):
+            if cell.variant.interpolation is not None:
+                found.setdefault(cell.sparse.suffix, cell.sparse)
+            found.setdefault(cell.suffix, cell)
+    return list(found.values())
+
+
+def ways_of(experiment: Experiment, base: Base) -> tuple[Configuration, ...]:
+    """How the variants of a base are trained."""
+    return base.task.configurations or experiment.configurations
+
+
+def trained_variants(experiment: Experiment, base: Base, way: Configuration) -> list[CellVariant]:
+    """Variants that are trained in one way, the reference first; none twice."""
+    found: dict[str, CellVariant] = {}
+    for cell in _planned(experiment, base, way):
         found.setdefault(cell.suffix, cell)
     return list(found.values())
 
 
-def kinds_of_variants(experiment: Experiment, base: Base) -> dict[Variant, list[str]]:
+def kinds_of_variants(
+    experiment: Experiment, base: Base, way: Configuration
+) -> dict[Variant, list[str]]:
     """All kinds of which a variant is a cell: dense annotation may be of the grid as well."""
     found: dict[Variant, list[str]] = {}
-    for cell in _variants(experiment, base):
+    for cell in _planned(experiment, base, way):
         kinds = found.setdefault(cell.variant, [])
         if cell.kind not in kinds:
             kinds.append(cell.kind)
     return found
 
 
-def _variants(experiment: Experiment, base: Base) -> Iterator[CellVariant]:
+def left_out_variants(experiment: Experiment, base: Base, way: Configuration) -> list[CellVariant]:
+    """Cells of the experiment that are not trained in one way, since the file excludes them.
+
+    A way or task that has densities or volume fractions of its own excludes all others.
+    """
+    planned = kinds_of_variants(experiment, base, way)
+    found: dict[tuple[str, Variant], CellVariant] = {}
+    for cell in _combinations(experiment, base, lambda _: True):
+        kinds = planned.get(cell.variant, [])
+        # the same slices without interpolation may be a cell of the grid, or be left out as one
+        is_there = bool(kinds) if cell.kind == PARTNER else cell.kind in kinds
+        if not is_there and not (cell.kind == PARTNER and (SPARSE, cell.variant) in found):
+            found.setdefault((cell.kind, cell.variant), cell)
+    return list(found.values())
+
+
+def is_excluding(
+    experiment: Experiment, base: Base, way: Configuration, exclusion: Exclusion
+) -> bool:
+    """Whether any cell would be trained in some way if this did not exclude it."""
+    rho, s = _own(base, way)
+    cells = _combinations(experiment, base, lambda _: True, rho, s)
+    return any(cell.kind != DENSE and exclusion.covers(cell.variant, way) for cell in cells)
+
+
+def _planned(experiment: Experiment, base: Base, way: Configuration) -> Iterator[CellVariant]:
+    """Cells that are trained in one way, some more than once."""
+    exclusions = (*experiment.exclude, *base.task.exclude)
+
+    def keeps(variant: Variant) -> bool:
+        return not any(exclusion.covers(variant, way) for exclusion in exclusions)
+
+    return _combinations(experiment, base, keeps, *_own(base, way))
+
+
+def _own(base: Base, way: Configuration) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Densities and volume fractions in place of the experiment's."""
+    return way.rho or base.task.rho, way.s or base.task.s
+
+
+def _combinations(
+    experiment: Experiment,
+    base: Base,
+    keeps: Callable[[Variant], bool],
+    rho: Sequence[float] = (),
+    s: Sequence[float] = (),
+) -> Iterator[CellVariant]:
+    """Cells that are kept; what is not interpolated is not compared with interpolation."""
     if experiment.dense:
         yield CellVariant(base, Variant(1.0, 1.0, "fixed", seed=experiment.seeds[0]), DENSE)
-    for variant in experiment.variants():
-        yield CellVariant(base, variant, SPARSE)
+    for variant in experiment.variants(None, rho, s):
+        if keeps(variant):
+            yield CellVariant(base, variant, SPARSE)
     filling = experiment.interpolation
     for interpolation in filling.interpolations if filling is not None else ():
-        for variant in experiment.variants(filling):
+        for variant in experiment.variants(filling, rho, s):
             weight = base.task.positive_weight if "weights" in variant.make_selector().uses else 1.0
             sparse = replace(variant, positive_weight=weight)
-            yield CellVariant(base, sparse, PARTNER)
-            yield CellVariant(base, replace(sparse, interpolation=interpolation), INTERPOLATED)
+            filled = replace(sparse, interpolation=interpolation)
+            if keeps(filled):
+                if keeps(sparse):
+                    yield CellVariant(base, sparse, PARTNER)
+                yield CellVariant(base, filled, INTERPOLATED)
 
 
 def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
@@ -157,7 +229,7 @@ def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
     """
     found: list[tuple[Configuration, str]] = []
     contents: dict[str, tuple[object, ...]] = {}
-    for configuration in base.task.configurations or grid.experiment.configurations:
+    for configuration in ways_of(grid.experiment, base):
         try:
             planner = with_scale(configuration.planner, configuration.scale)
         except SparseError as error:
@@ -173,14 +245,14 @@ def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
                 f"configurations with different planners or settings share the plans {plans}; give "
                 "one of them a name of its own with plans: NAME",
             )
-        pair = (configuration, plans)
-        if pair in found:
+        way = (configuration.configuration, configuration.trainer, plans)
+        if way in {(other.configuration, other.trainer, name) for other, name in found}:
             grid.fail(
                 configuration.line,
                 f"{configuration.configuration} with {configuration.trainer} and the plans {plans} "
                 "appears twice",
             )
-        found.append(pair)
+        found.append((configuration, plans))
     return found
 
 

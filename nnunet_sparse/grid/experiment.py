@@ -4,8 +4,8 @@ The fields of the dataclasses are the schema of ``grid.yaml``; ``nnsparse_grid i
 with comments.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -52,8 +52,13 @@ PAPER_SELECTORS = ("fixed", "random", "ual")
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 """nnU-Net's, but for the cascade, which needs predictions of another."""
 DEVICES = ("auto", "cpu", "cuda")
+KINDS = ("sparse", "interpolated")
+"""Cells that can be excluded; dense annotation is asked for, or not, by ``dense``."""
+OMIT, INCLUDE = "omit", "include"
 _SLICES = rules.numbers("different whole numbers of at least 1", 1)
 _LEAST = rules.numbers("different whole numbers of at least 0", 0)
+_RHO = rules.shares("densities")
+_S = rules.shares("volume fractions")
 _SETTINGS = {
     "rule": mapping("training settings, as {num_epochs: 100}"),
     "check": TrainingSettings.from_block,
@@ -108,6 +113,12 @@ class Configuration:
         changed.
     settings
         Training settings that differ from the planner's.
+    rho, s
+        Densities and volume fractions that are trained in this way, in place of the task's or the
+        experiment's.
+    extra
+        Whether it is there beside the experiment's comparison, as a check: no part of means over
+        tasks.
     line, lines
         Where it and its keys stand in the file.
     """
@@ -118,11 +129,80 @@ class Configuration:
     scale: float = setting(1.0, Rule(float, lambda v: 0 < v <= 1, "a number above 0, at most 1"))
     plans: str = setting("", rules.name("a name of letters, digits and single _"))
     settings: dict[str, Any] = field(default_factory=dict, metadata=_SETTINGS)
+    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
+    s: tuple[float, ...] = converted((), _S, rules.fractions)
+    extra: bool = setting(False, switch())
     line: int = line_number()
     lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
         TrainingSettings.from_block(self.settings)
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Cells that are not part of the experiment; those that have everything that is named.
+
+    Attributes
+    ----------
+    configuration, trainer
+        How they are trained; by default in every way.
+    kind
+        ``sparse`` or ``interpolated``; by default both.
+    rho, slices_per_volume, budget, s, selectors, methods
+        Their factors, each by default any. Only interpolated cells have one of the ``methods``.
+    line
+        Where it stands in the file.
+    """
+
+    configuration: str = setting("", choice(*CONFIGURATIONS))
+    trainer: str = setting("", rules.name("the name of a trainer"))
+    kind: str = setting("", choice(*KINDS))
+    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
+    slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
+    budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
+    s: tuple[float, ...] = converted((), _S, rules.fractions)
+    selectors: tuple[str, ...] = converted((), **rules.some(selector_names()))
+    methods: tuple[str, ...] = converted((), **rules.some(method_names()))
+    line: int = line_number()
+
+    def __post_init__(self) -> None:
+        if not any(vars(self)[name] for name in self._keys()):
+            raise SparseError(f"exclude names nothing; there are {', '.join(self._keys())}")
+
+    @property
+    def text(self) -> str:
+        """What it names."""
+        named = {name: vars(self)[name] for name in self._keys() if vars(self)[name]}
+        return ", ".join(
+            f"{name} {value if isinstance(value, str) else ', '.join(map(str, value))}"
+            for name, value in named.items()
+        )
+
+    def covers(self, variant: Variant, way: Configuration) -> bool:
+        """Whether a variant that is trained in some way is excluded."""
+        filled = variant.interpolation
+        of_cell = {
+            "configuration": way.configuration,
+            "trainer": way.trainer,
+            "kind": "sparse" if filled is None else "interpolated",
+            "rho": variant.rho,
+            "slices_per_volume": variant.slices_per_volume,
+            "budget": variant.budget,
+            "s": variant.s,
+            "selectors": variant.selector,
+            "methods": None if filled is None else filled.method,
+        }
+        return all(_meets(getattr(self, name), value) for name, value in of_cell.items())
+
+    @classmethod
+    def _keys(cls) -> list[str]:
+        return [item.name for item in fields(cls) if "line" not in item.metadata]
+
+
+def _meets(wanted: Any, value: Any) -> bool:
+    """Whether a value is the one, or one of those, that are wanted; nothing wants any."""
+    return not wanted or (value in wanted if isinstance(wanted, tuple) else value == wanted)
 
 
 @dataclass(frozen=True)
@@ -145,7 +225,7 @@ class Filling:
     rho: tuple[float, ...] = converted((), rules.shares("densities", empty=True), rules.fractions)
     slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    s: tuple[float, ...] = converted((1.0,), rules.shares("volume fractions"), rules.fractions)
+    s: tuple[float, ...] = converted((1.0,), _S, rules.fractions)
     selectors: tuple[str, ...] = converted((), **rules.some(selector_names(), empty=True))
     one_way: bool = setting(False, switch())
     verify: bool = setting(False, switch())
@@ -186,7 +266,8 @@ class Task:
     phantom
         Or a phantom that is made.
     labels
-        Names of the labels whose scores count; by default all.
+        Names of the labels whose scores count, or ``all``; by default the targets where
+        ``dataset.json`` declares roles, else all.
     axis
         Slice axis, as in ``nnsparse_make_dataset``.
     val, test, split_file, split_seed
@@ -196,6 +277,10 @@ class Task:
         foreground is drawn.
     configurations
         In place of the experiment's.
+    rho, s
+        Densities and volume fractions of this task, in place of the experiment's.
+    exclude
+        Cells that are no part of it, beside those that the experiment excludes.
     line, lines
         Where it and its keys stand in the file.
     """
@@ -210,6 +295,9 @@ class Task:
     split_seed: int = setting(0, whole(0))
     positive_weight: float = setting(1.0, positive())
     configurations: tuple[Configuration, ...] = parts(Configuration)
+    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
+    s: tuple[float, ...] = converted((), _S, rules.fractions)
+    exclude: tuple[Exclusion, ...] = parts(Exclusion)
     line: int = line_number()
     lines: Mapping[str, int] = key_lines()
 
@@ -255,6 +343,10 @@ class Experiment:
         Whether training on all slices of all volumes is the reference.
     interpolation
         Cells with interpolated labels.
+    exclude
+        Cells that are no part of the experiment.
+    collapsed
+        Whether cells with collapsed trainings enter the mean over tasks of figure 1.
     folder
         Folder of logs, predictions, scores and report, relative to the file; by default the file's
         name without ending.
@@ -272,10 +364,10 @@ class Experiment:
     version: int = setting(VERSION, Rule(int, lambda v: v == VERSION, f"{VERSION}"))
     tasks: tuple[Task, ...] = parts(Task)
     configurations: tuple[Configuration, ...] = parts(Configuration)
-    rho: tuple[float, ...] = converted((), rules.shares("densities"), rules.fractions)
+    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
     slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    s: tuple[float, ...] = converted(PAPER_S, rules.shares("volume fractions"), rules.fractions)
+    s: tuple[float, ...] = converted(PAPER_S, _S, rules.fractions)
     selectors: tuple[str, ...] = converted(PAPER_SELECTORS, **rules.some(selector_names()))
     parameters: dict[str, Any] = field(default_factory=dict, metadata=rules.PARAMETERS)
     mae: tuple[str, ...] = converted((DEFAULT_MAE_PRESET,), **rules.some(tuple(MAE_PRESETS)))
@@ -287,6 +379,8 @@ class Experiment:
     repeats: int = setting(3, whole(1))
     dense: bool = setting(True, switch())
     interpolation: Filling | None = part(Filling)
+    exclude: tuple[Exclusion, ...] = parts(Exclusion)
+    collapsed: str = setting(OMIT, choice(OMIT, INCLUDE))
     folder: str = setting("", rules.text("a folder"))
     nnunet: str = setting("", rules.text("a folder"))
     threads: int = setting(2, whole(1))
@@ -302,26 +396,41 @@ class Experiment:
             if not (task.configurations or self.configurations):
                 raise SparseError(f"configurations is missing, for {task.base or 'the phantom'}")
 
-    def variants(self, filling: Filling | None = None) -> Iterator[Variant]:
+    def variants(
+        self, filling: Filling | None = None, rho: Sequence[float] = (), s: Sequence[float] = ()
+    ) -> Iterator[Variant]:
         """All combinations of factors, some more than once; with a filling those it interpolates.
 
         Factors that mean nothing beside another are left at their default.
+
+        Parameters
+        ----------
+        filling
+            What is interpolated.
+        rho, s
+            Densities and volume fractions in place of the experiment's, and the only ones of which
+            cells are interpolated; any where empty.
         """
         scopes = self.scopes if filling is None else ("volume",)
         selectors = self.selectors if filling is None else filling.selectors or self.selectors
-        fractions = self.s if filling is None else filling.s
-        amounts = (_amounts(filling) if filling is not None else []) or _amounts(self)
+        if filling is None:
+            fractions, amounts = s or self.s, _amounts(self, rho or self.rho)
+        else:
+            fractions = [x for x in filling.s if not s or x in s]
+            listed = _amounts(filling, filling.rho) or _amounts(self, rho or self.rho)
+            amounts = [x for x in listed if not rho or x.rho is None or x.rho in rho]
         for seed, scope, selector in product(self.seeds, scopes, selectors):
             if scope not in selector_class(selector).scopes:
                 continue
             least = self.min_per_volume if scope == "dataset" else (0,)
             choosing = product(self._parameters_of(selector), self.mae, least)
-            for (parameters, mae, minimum), s, amount in product(choosing, fractions, amounts):
+            for chosen, fraction, amount in product(choosing, fractions, amounts):
+                parameters, mae, minimum = chosen
                 yield Variant(
                     rho=amount.rho,
                     slices_per_volume=amount.per_volume,
                     budget=amount.total,
-                    s=s,
+                    s=fraction,
                     selector=selector,
                     parameters=parameters,
                     mae=mae,
@@ -339,10 +448,10 @@ class Experiment:
         return [dict(zip(several, values, strict=True)) for values in product(*several.values())]
 
 
-def _amounts(of: Experiment | Filling) -> list[Budget]:
+def _amounts(of: Experiment | Filling, densities: Sequence[float]) -> list[Budget]:
     """How much is annotated, one after the other."""
     return [
-        *(Budget(rho=rho) for rho in of.rho),
+        *(Budget(rho=rho) for rho in densities),
         *(Budget(per_volume=number) for number in of.slices_per_volume),
         *(Budget(total=number) for number in of.budget),
     ]

@@ -1,6 +1,7 @@
 """The command ``nnsparse_grid``."""
 
 import argparse
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -8,15 +9,20 @@ from pathlib import Path
 from typing import NoReturn
 
 from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.grid.grid_options import add_grid_argument
 from nnunet_sparse.grid.jobs import STEPS, job_graph
 from nnunet_sparse.grid.open_grid import open_grid
-from nnunet_sparse.grid.template import PRESETS, template
+from nnunet_sparse.grid.scored_labels import scorable_labels
+from nnunet_sparse.grid.template import PRESETS, Scored, template
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import add_output_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
+from nnunet_sparse.training.roles import target_names
+
+logger = logging.getLogger(__name__)
 
 
 class _GridParser(CommandParser):
@@ -125,9 +131,21 @@ def _init(args: argparse.Namespace) -> None:
                     f"{base} and another of -d are the same, or have the same name; a data set is "
                     "named once"
                 )
-    write_text(args.output, template(args.preset, bases))
+    write_text(args.output, template(args.preset, bases, _scored(bases)))
     print(f"written: {args.output}")
     print(f"next:    nnsparse_grid plan {args.output}")
+
+
+def _scored(bases: Sequence[str]) -> dict[str, Scored]:
+    """Labels of those data sets whose ``dataset.json`` can be read."""
+    found: dict[str, Scored] = {}
+    for base in bases:
+        try:
+            content = RawDataset.open(configured_paths().raw / base).dataset_json
+            found[base] = Scored(scorable_labels(content), target_names(content))
+        except SparseError as error:
+            logger.warning("%s: %s", base, error)
+    return found
 
 
 def _plan(args: argparse.Namespace) -> None:

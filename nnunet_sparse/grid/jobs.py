@@ -17,6 +17,7 @@ from nnunet_sparse.grid.cells import (
     Training,
     bases,
     configurations,
+    trained_variants,
     variants,
 )
 from nnunet_sparse.grid.experiment import Configuration
@@ -203,6 +204,8 @@ def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
     start = BaseJob((), base)
     yield start
     cells = variants(grid.experiment, base)
+    if not cells:
+        grid.fail(base.task.line, f"nothing is left of {base.suffix} by what is excluded")
     for cell in cells:
         if cell.variant.uses_features:
             yield FeaturesJob((start.name,), cell)
@@ -210,22 +213,31 @@ def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
         if _uses_network(cell):
             yield InterpolatorJob((start.name,), cell)
     ways = configurations(grid, base)
+    of_ways = [
+        (way, plans, {cell.suffix: cell for cell in trained_variants(grid.experiment, base, way)})
+        for way, plans in ways
+    ]
     # the preprocessed images of all training cases are made by one variant, and linked by others
     leader = max(cells, key=lambda cell: cell.variant.s)
     for cell in [leader, *(cell for cell in cells if cell != leader)]:
         dataset = DatasetJob(_before_dataset(cell, start.name), cell)
         yield dataset
         for plans in dict.fromkeys(plans for _, plans in ways):
-            of_plans = [way for way, name in ways if name == plans]
-            prepared = tuple(dict.fromkeys(way.configuration for way in of_plans))
-            first = PrepareJob((), Preparation(leader, plans, of_plans[0], prepared))
+            of_plans = [(way, trained) for way, name, trained in of_ways if name == plans]
+            if cell != leader and not any(cell.suffix in trained for _, trained in of_plans):
+                continue
+            prepared = tuple(dict.fromkeys(way.configuration for way, _ in of_plans))
+            first = PrepareJob((), Preparation(leader, plans, of_plans[0][0], prepared))
             waits = () if cell == leader else (first.name,)
-            preparation = Preparation(cell, plans, of_plans[0], prepared)
+            preparation = Preparation(cell, plans, of_plans[0][0], prepared)
             prepare = PrepareJob((dataset.name, *waits), preparation)
             yield prepare
-            for way in of_plans:
+            for way, trained in of_plans:
+                if cell.suffix not in trained:
+                    continue
                 for repeat in range(grid.experiment.repeats):
-                    yield from _of_training(Training(cell, way, plans, repeat), prepare.name)
+                    training = Training(trained[cell.suffix], way, plans, repeat)
+                    yield from _of_training(training, prepare.name)
 
 
 def _of_training(training: Training, prepared: str) -> Iterator[Job]:

@@ -26,12 +26,15 @@ from nnunet_sparse.grid.cells import (
     CellVariant,
     bases,
     configurations,
+    left_out_variants,
+    trained_variants,
     variants,
 )
 from nnunet_sparse.grid.expected_time import time_lines
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, Job, TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
+from nnunet_sparse.grid.scored_labels import counted_labels, label_names
 from nnunet_sparse.grid.train_work import training_folder
 from nnunet_sparse.selection.budget import Budget, num_annotated_volumes, share_name
 from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
@@ -132,7 +135,6 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
     total = sum(facts.num_slices.values())
     cells = variants(grid.experiment, base)
     kinds = Counter(cell.kind for cell in cells)
-    ways = configurations(grid, base)
     lines = [
         f"{base.name or base.suffix + ' (a phantom that will be made)'}: "
         f"{len(facts.num_slices)} training cases with {total} slices, {facts.num_val} for "
@@ -140,8 +142,8 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
         f"  {len(cells)} data sets: {kinds[SPARSE]} sparse, {kinds[INTERPOLATED]} interpolated"
         + (f" and {kinds[PARTNER]} for comparison with them" if kinds[PARTNER] else "")
         + (", 1 dense" if kinds[DENSE] else ""),
-        f"  {len(ways)} x {grid.experiment.repeats} trainings of each: "
-        + ", ".join(f"{way.configuration} {way.trainer} ({plans})" for way, plans in ways),
+        *_way_lines(grid, base),
+        f"  scored on {_scored_on(grid, base)}",
         f"  annotated slices of {total}:",
     ]
     weight = base.task.positive_weight
@@ -161,6 +163,31 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
         row = "".join(f"{_range(slices.get((s, amount), set())):>12}" for amount in amounts)
         lines.append(f"    {share_name(s):<9}{row}")
     return lines
+
+
+def _way_lines(grid: Grid, base: Base) -> list[str]:
+    """How the data sets are trained; a line for each way where some are excluded in one."""
+    ways, repeats = configurations(grid, base), grid.experiment.repeats
+    names = [f"{way.configuration} {way.trainer} ({plans})" for way, plans in ways]
+    left_out = [len(left_out_variants(grid.experiment, base, way)) for way, _ in ways]
+    if not any(left_out):
+        return [f"  {len(ways)} x {repeats} trainings of each: " + ", ".join(names)]
+    return [
+        f"  {len(trained_variants(grid.experiment, base, way))} x {repeats} trainings: {name}"
+        + (f", {number} cells are excluded" if number else "")
+        for (way, _), name, number in zip(ways, names, left_out, strict=True)
+    ]
+
+
+def _scored_on(grid: Grid, base: Base) -> str:
+    """Labels that count, and why."""
+    names = label_names(grid, base)
+    counted = counted_labels(grid, base, names)
+    text = ", ".join(counted)
+    if len(counted) > 1:
+        text = f"the mean of {text}"
+    by_roles = not base.task.labels and len(counted) < len(names)
+    return text + (": the target, by the roles in dataset.json" if by_roles else "")
 
 
 def _title(amount: Budget) -> str:

@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
-from nnunet_sparse.data.declared_labels import BACKGROUND, IGNORE
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import find_split
-from nnunet_sparse.grid.cells import Base, bases, configurations, variants
+from nnunet_sparse.grid.cells import (
+    Base,
+    bases,
+    configurations,
+    is_excluding,
+    trained_variants,
+    variants,
+    ways_of,
+)
 from nnunet_sparse.grid.experiment import Configuration
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts, budget
-from nnunet_sparse.phantoms import PHANTOM_TASKS
+from nnunet_sparse.grid.scored_labels import counted_labels, label_names, takes_all
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import environment, training_environment
 from nnunet_sparse.system.errors import SparseError
@@ -43,7 +50,10 @@ def check_experiment(grid: Grid) -> None:
         ways = configurations(grid, base)
         for configuration, _ in ways:
             _check_trainer(grid, configuration)
+            if not trained_variants(grid.experiment, base, configuration):
+                grid.fail(configuration.line, f"nothing of {base.suffix} is left to be trained so")
         _check_plans(grid, base, [way for way, _ in ways if way.plans])
+    _check_exclusions(grid)
     experiment = grid.experiment
     if experiment.device == "cuda" and not usable_gpus():
         # the nodes of a cluster may have some
@@ -54,24 +64,32 @@ def check_experiment(grid: Grid) -> None:
         )
 
 
+def _check_exclusions(grid: Grid) -> None:
+    """Refuse exclusions that exclude nothing."""
+    experiment, every = grid.experiment, bases(grid)
+    of_tasks = [(exclusion, [base]) for base in every for exclusion in base.task.exclude]
+    for exclusion, chosen in [*((each, every) for each in experiment.exclude), *of_tasks]:
+        if not any(
+            is_excluding(experiment, base, way, exclusion)
+            for base in chosen
+            for way in ways_of(experiment, base)
+        ):
+            grid.fail(exclusion.line, f"exclude: no cell has {exclusion.text}")
+
+
 def _check_labels(grid: Grid, base: Base) -> None:
     names = label_names(grid, base)
-    for label in base.task.labels:
+    for label in () if takes_all(base.task.labels, names) else base.task.labels:
         if label not in names:
             grid.fail_at(
                 base.task,
                 "labels",
                 f"{base.suffix} has no label {label!r}, there are {', '.join(names)}",
             )
-
-
-def label_names(grid: Grid, base: Base) -> list[str]:
-    """Labels of a base that can be scored."""
-    if base.name is not None:
-        labels = list(RawDataset.open(grid.paths.raw / base.name).dataset_json["labels"])
-    else:
-        labels = list(PHANTOM_TASKS[base.task.phantom.task].labels) if base.task.phantom else []
-    return [name for name in labels if name not in (BACKGROUND, IGNORE)]
+    try:
+        counted_labels(grid, base, names)
+    except SparseError as error:
+        grid.fail_at(base.task, "base", str(error))
 
 
 def _check_split(grid: Grid, base: Base) -> None:

@@ -13,11 +13,12 @@ import pandas as pd
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
-from nnunet_sparse.grid.cells import Training
+from nnunet_sparse.grid.cells import Base, Training
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import is_asked_for
+from nnunet_sparse.grid.scored_labels import counted_labels
 from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Value, Variant, table_factors
@@ -25,7 +26,7 @@ from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError
 
 MEAN = "mean"
-"""Name of the mean over the labels of a task, where there are several."""
+"""Name of the mean over the labels of a task that count, where there are several."""
 
 _OTHER_MEAN = "mean over labels"
 _NDIM_OF_MEAN = 3
@@ -49,7 +50,8 @@ class Result:
     num_slices
         Annotated slices.
     label
-        Name of the label, or ``mean`` (``mean over labels`` where a label is called so).
+        Name of the label, or ``mean`` of those that count (``mean over labels`` where a label is
+        called so).
     batched_IoU, batched_Dice
         Of the voxels of all test cases together.
     Dice, IoU, HD95_mm, NSD
@@ -69,6 +71,9 @@ class Result:
     counts
         (cases, 3): true positive, false positive and false negative voxels of each test case, in
         the order of their names; not part of the table. Of a mean: (labels, cases, 3).
+    is_target
+        Whether it is the one by which its training is compared with others: that of the only label
+        that counts, or the mean of several. Not part of the table.
     """
 
     task: str
@@ -94,11 +99,21 @@ class Result:
     selection: str
     versions: str
     counts: np.ndarray = field(repr=False, compare=False)
+    is_target: bool = field(default=True, repr=False, compare=False)
 
     @property
     def is_mean(self) -> bool:
         """Whether it is the mean over the labels of a task."""
         return self.counts.ndim == _NDIM_OF_MEAN
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether nothing of what is there was found, in all test cases together.
+
+        Of a mean: of all of its labels. Where the truth is empty, nobody can tell.
+        """
+        true_positive, _, false_negative = self.counts.reshape(-1, 3).sum(axis=0)
+        return bool(true_positive == 0 and false_negative > 0)
 
 
 _BATCHED = ("batched_IoU", "batched_Dice")
@@ -117,17 +132,35 @@ def read_results(grid: Grid) -> list[Result]:
     folder, jobs = GridFolder(grid.folder), job_graph(grid)
     work = Work(grid)
     found: list[Result] = []
+    counted = _CountedLabels(grid)
     for job in jobs_of(jobs, ScoreJob):
         if folder.read(job.name) is not None:
             train = jobs[f"train/{job.key}"]
             record = folder.read(train.name)
             # not of other settings with the same name of plans
             if record is None or is_asked_for(work, train, record):
-                found += _of_training(grid, folder, job.subject)
+                found += _of_training(grid, folder, job.subject, counted)
     return found
 
 
-def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator[Result]:
+class _CountedLabels:
+    """Labels that count, of each base looked up once."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._found: dict[tuple[str, ...], list[str]] = {}
+
+    def of(self, base: Base, names: Sequence[str]) -> list[str]:
+        """Those of some labels that count."""
+        key = (base.suffix, *names)
+        if key not in self._found:
+            self._found[key] = counted_labels(self._grid, base, names)
+        return self._found[key]
+
+
+def _of_training(
+    grid: Grid, folder: GridFolder, training: Training, labels_of: _CountedLabels
+) -> Iterator[Result]:
     file = folder.predictions(training.key) / SUMMARY_FILE
     try:
         scores = json.loads(file.read_text(encoding="utf-8"))["nnsparse"]
@@ -141,9 +174,12 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
     made = folder.read(f"dataset/{training.of.suffix}")
     dataset = str(made.facts["dataset"]) if made else ""
     way = training.configuration
-    labels = _labels(grid, training, [name for name in rows if name is not None])
+    base, names = training.of.base, [name for name in rows if name is not None]
+    counted = labels_of.of(base, names)
+    # labels that the file names are the only ones that somebody wants to see
+    labels = counted if base.task.labels else names
     common: dict[str, Any] = {
-        "task": training.of.base.suffix,
+        "task": base.suffix,
         "configuration": way.configuration,
         "trainer": way.trainer,
         "plans": training.plans,
@@ -160,23 +196,19 @@ def _of_training(grid: Grid, folder: GridFolder, training: Training) -> Iterator
         "versions": facts.get("software", ""),
     }
     of_labels = [
-        Result(**common, label=label, **_scores(rows[label][1]), counts=_counts(scores, key))
+        Result(
+            **common,
+            label=label,
+            **_scores(rows[label][1]),
+            counts=_counts(scores, key),
+            is_target=counted == [label],
+        )
         for label in labels
         for key in [rows[label][0]]
     ]
     yield from of_labels
-    if len(of_labels) > 1:
-        yield _mean(of_labels)
-
-
-def _labels(grid: Grid, training: Training, names: Sequence[str]) -> list[str]:
-    wanted = training.of.base.task.labels
-    if unknown := [label for label in wanted if label not in names]:
-        raise SparseError(
-            f"{grid.file}: {training.of.base.suffix} has no label {unknown[0]!r}, there are "
-            f"{', '.join(names)}"
-        )
-    return list(wanted or names)
+    if len(counted) > 1:
+        yield _mean([result for result in of_labels if result.label in counted], names)
 
 
 def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,16 +222,16 @@ def _counts(scores: Mapping[str, Any], key: str) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-def _mean(of_labels: Sequence[Result]) -> Result:
-    """Mean over labels where all are defined."""
+def _mean(of_labels: Sequence[Result], names: Sequence[str]) -> Result:
+    """Mean over labels where all are defined; ``names`` are those of every label."""
     means: dict[str, Any] = {}
     for metric in METRICS:
         values = [getattr(result, metric) for result in of_labels]
         defined = [value for value in values if value is not None]
         means[metric] = float(np.mean(defined)) if len(defined) == len(values) else None
     counts = np.stack([result.counts for result in of_labels])
-    name = _OTHER_MEAN if any(result.label == MEAN for result in of_labels) else MEAN
-    return replace(of_labels[0], label=name, counts=counts, **means)
+    name = _OTHER_MEAN if MEAN in names else MEAN
+    return replace(of_labels[0], label=name, counts=counts, is_target=True, **means)
 
 
 def _digest(file: Path) -> str:
@@ -211,12 +243,8 @@ def _digest(file: Path) -> str:
 
 
 def target_results(results: Iterable[Result]) -> list[Result]:
-    """One result of each training: of its only label, or the mean of several."""
-    chosen: dict[str, Result] = {}
-    for result in results:
-        if result.key not in chosen or result.is_mean:
-            chosen[result.key] = result
-    return list(chosen.values())
+    """One result of each training: of the only label that counts, or the mean of several."""
+    return [result for result in results if result.is_target]
 
 
 def _row(result: Result, factors: Sequence[str]) -> dict[str, Value | int]:
@@ -225,13 +253,15 @@ def _row(result: Result, factors: Sequence[str]) -> dict[str, Value | int]:
     for item in fields(result):
         if item.name == "variant":
             row |= {factor: result.variant.value(factor) for factor in factors}
-        elif item.name != "counts":
+        elif item.name not in ("counts", "is_target"):
             row[item.name] = getattr(result, item.name)
     return row
 
 
 def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     """Write ``results.csv``, and ``results.parquet`` where pyarrow is installed.
+
+    Where any training collapsed, the last column ``collapsed`` says which.
 
     Parameters
     ----------
@@ -247,6 +277,9 @@ def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     """
     factors = table_factors(result.variant for result in results)
     rows = [_row(result, factors) for result in results]
+    collapsed = {result.key for result in target_results(results) if result.is_collapsed}
+    if collapsed:
+        rows = [row | {"collapsed": row["key"] in collapsed} for row in rows]
     # whole numbers stay whole beside others
     table = pd.DataFrame(rows, dtype=object)
     files = [folder / "results.csv"]

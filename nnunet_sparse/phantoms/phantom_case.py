@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,11 @@ class PhantomTask:
     labels: dict[str, int]
     generate: Drawing
     context: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> dict[str, Any]:
+        """What ``dataset.json`` says of the roles of the labels; nothing if all are targets."""
+        return {"nnsparse": {"roles": {"context": list(self.context)}}} if self.context else {}
 
 
 PHANTOM_TASKS = {

@@ -26,7 +26,7 @@ _LATEX = {
 _MISSING = "—"
 # as the page sorts them: 0.5 ± 0.1, 12-14, 50%, but not 3d
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(?![\w.])")
-_NO_NUMBER = ("", "undefined")
+_NO_NUMBER = ("", "undefined", "N/A")
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,27 @@ def resolve_roles(
     }
 
 
+def target_names(dataset_json: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the target's labels, for those who compare networks on the target alone.
+
+    Returns
+    -------
+    tuple of str
+        In the order of ``dataset.json``; empty where it declares no roles, or has regions.
+
+    Raises
+    ------
+    SparseError
+        As by :func:`resolve_roles`.
+    """
+    labels: Mapping[str, Any] = dataset_json["labels"]
+    has_regions = any(isinstance(value, list | tuple) for value in labels.values())
+    if has_regions or not _declared(dataset_json):
+        return ()
+    values = resolve_roles(dataset_json)["target"]
+    return tuple(name for name, value in labels.items() if int(value) in values)
+
+
 def class_weights(
     roles: Mapping[str, Sequence[int]], weights: Mapping[str, float], num_classes: int
 ) -> list[float] | None:

@@ -1,14 +1,17 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import BaseMaker
 from grid_fixtures import write_grid
 
-from nnunet_sparse.grid.cells import bases, configurations
+from nnunet_sparse.grid.cells import bases, configurations, left_out_variants, variants
 from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, Experiment
 from nnunet_sparse.grid.grid_command import main
-from nnunet_sparse.grid.jobs import job_graph
-from nnunet_sparse.grid.template import PRESETS, template
+from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
+from nnunet_sparse.grid.overview import overview
+from nnunet_sparse.grid.preflight import check_experiment
+from nnunet_sparse.grid.template import PRESETS, Scored, template
 from nnunet_sparse.system.paths import NnUNetPaths
 
 
@@ -30,6 +33,7 @@ def test_the_paper_is_the_default(tmp_path: Path, make_base: BaseMaker) -> None:
     assert experiment.repeats == default.repeats
     assert experiment.interpolation is not None
     assert experiment.interpolation.rho == PAPER_RHO
+    assert (experiment.mae, experiment.interpolation.preset) == (("small",), "full")
 
 
 def test_the_papers_data_sets_get_its_trainers(tmp_path: Path, make_base: BaseMaker) -> None:
@@ -44,8 +48,67 @@ def test_the_papers_data_sets_get_its_trainers(tmp_path: Path, make_base: BaseMa
     assert trainers == [
         [("2d", "SparseTrainerInceptionUNet"), ("3d_fullres", "SparseTrainerUNet3D")],
         [("2d", "SparseTrainerSegFormer"), ("3d_fullres", "SparseTrainerSegResNet")],
-        [("2d", "SparseTrainerCAMWNet"), ("3d_fullres", "SparseTrainerUNETR")],
+        [
+            ("2d", "SparseTrainerCAMWNet"),
+            ("3d_fullres", "SparseTrainerUNETR"),
+            ("3d_fullres", "SparseTrainerAttentionUNet3D"),
+        ],
     ]
+    extra = [
+        way.trainer for base in bases(grid) for way, _ in configurations(grid, base) if way.extra
+    ]
+    assert extra == ["SparseTrainerAttentionUNet3D"]
+
+
+def test_the_papers_cells(tmp_path: Path, make_base: BaseMaker) -> None:
+    make_base("Dataset019_ATLAS")
+    grid = write_grid(tmp_path, template("paper", ["Dataset019_ATLAS"]))
+    check_experiment(grid)
+    (base,) = bases(grid)
+    jobs = jobs_of(job_graph(grid), TrainJob)
+    for way, _ in configurations(grid, base):
+        of_way = [job.subject.of for job in jobs if job.subject.configuration == way]
+        kinds = Counter(cell.kind for cell in of_way)
+        # 5 densities x 4 fractions x 3 selectors x 3 repeats
+        assert (kinds["dense"], kinds["sparse"]) == (3, 180)
+        # the paper has no numbers of interpolation at 0.8
+        rhos = Counter(cell.variant.rho for cell in of_way if cell.kind == "interpolated")
+        assert set(rhos) == {0.05, 0.1, 0.2, 0.4}
+        assert len(set(rhos.values())) == 1
+        left_out = left_out_variants(grid.experiment, base, way)
+        assert {(c.kind, c.variant.rho) for c in left_out if c.kind != "partner"} == {
+            ("interpolated", 0.8)
+        }
+    assert {job.subject.of.variant.mae for job in jobs if job.subject.of.variant.uses_features} == {
+        "small"
+    }
+    weights = {c.variant.positive_weight for c in variants(grid.experiment, base)}
+    assert weights == {1, 3}
+
+
+def test_the_file_says_on_what_networks_are_compared(tmp_path: Path, make_base: BaseMaker) -> None:
+    labels = {"background": 0, "liver": 1, "tumour": 2}
+    roles = {"nnsparse": {"roles": {"context": ["liver"]}}}
+    make_base("Dataset004_LiTS17", labels=labels, extra=roles)
+    make_base("Dataset005_Other", labels=labels)
+    make_base("Dataset006_ATLAS", labels={"background": 0, "lesion": 1})
+    file = tmp_path / "grid.yaml"
+    assert main(["init", "-d", "4", "5", "6", "-o", str(file)]) == 0
+    text = file.read_text("utf-8")
+    assert [line.strip() for line in text.splitlines() if "scored on " in line][::2] == [
+        "# scored on its target, tumour, by the roles in its dataset.json",
+        "# scored on the mean of liver, tumour; its dataset.json declares no roles",
+        "# scored on lesion, its only label",
+    ]
+    grid = write_grid(tmp_path, text)
+    said = overview(grid)
+    assert "scored on tumour: the target, by the roles in dataset.json" in said
+    assert "scored on the mean of liver, tumour\n" in said
+    # what is commented out beside it
+    grid = write_grid(tmp_path, text.replace("# labels: [tumour]", "labels: [all]", 1))
+    assert "scored on the mean of liver, tumour\n" in overview(grid).partition("Other")[0]
+    # the paper's data sets without roles
+    assert "one label)" in template("paper", ["LiTS17"], {"LiTS17": Scored(("a", "b"), ())})
 
 
 def test_words_that_only_contain_a_papers_name() -> None:
@@ -102,7 +165,10 @@ def test_the_title_says_what_is_in_the_file() -> None:
 def test_what_is_commented_out_can_be_used(tmp_path: Path, preset: str) -> None:
     lines = template(preset, []).splitlines(keepends=True)
     keys = ("slices_per_volume", "budget", "parameters", "mae", "min_per_volume")
+    keys += ("exclude", "collapsed")
     keys += ("  preset", "  changes") if preset != "quick" else ()
+    # what the paper's preset has in use
+    keys = tuple(key for key in keys if preset != "paper" or key not in ("mae", "  preset"))
     text = "".join(lines).replace("[volume] ", "[volume, dataset] ")
     for key in keys:
         indent = key[: len(key) - len(key.lstrip())]
@@ -112,5 +178,6 @@ def test_what_is_commented_out_can_be_used(tmp_path: Path, preset: str) -> None:
     text = text.replace("[fixed, random]", "[fixed, random, ual]")
     text = text.replace("# nnunet: FOLDER", "nnunet: nnunet")
     experiment = write_grid(tmp_path, text).experiment
-    assert (experiment.budget, experiment.slices_per_volume) == ((120,), (3,))
+    assert (experiment.budget, experiment.slices_per_volume) == ((120,), (1, 2))
     assert experiment.parameters == {"ual": {"clusters": [5, 10]}}
+    assert (experiment.collapsed, len(experiment.exclude)) == ("include", 1)

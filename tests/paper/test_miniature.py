@@ -6,11 +6,9 @@ looked at beside the paper's; a second call goes on where the first one ended.
 """
 
 import csv
-import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,9 @@ import torch
 import yaml
 from paper_miniatures import phantom_trees
 
-from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, SPARSE
-from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
-from nnunet_sparse.grid.open_grid import open_grid
+from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main_dbc, main_lits17
+from nnunet_sparse.grid.grid_command import main as grid_main
+from nnunet_sparse.report.grid.report_command import main as report_main
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.training.paper_recipes import PAPER
 from nnunet_sparse.training.pretrained import WEIGHTS_FOLDER

@@ -1,7 +1,7 @@
 import pytest
 
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.training.roles import class_weights, resolve_roles
+from nnunet_sparse.training.roles import class_weights, resolve_roles, target_names
 
 LABELS = {"background": 0, "liver": 1, "tumour": 2, "vessel": 4, "ignore": 5}
 
@@ -68,3 +68,16 @@ def test_weights_of_classes():
     zero = dict.fromkeys(("background", "context", "target"), 0)
     with pytest.raises(SparseError, match="no class with a weight above 0"):
         class_weights(roles, zero, 5)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [({}, ()), ({"target": ["tumour"]}, ("tumour",)), ({"context": ["liver"]}, ("tumour",))],
+)
+def test_names_of_targets_where_roles_are_declared(
+    roles: dict[str, list[str]], expected: tuple[str, ...]
+) -> None:
+    labels = {"background": 0, "liver": 1, "tumour": 2, "ignore": 3}
+    assert target_names({"labels": labels, "nnsparse": {"roles": roles}}) == expected
+    regions = {"labels": {"background": 0, "whole": [1, 2], "tumour": 2}}
+    assert target_names({**regions, "nnsparse": {"roles": roles}}) == ()

@@ -178,11 +178,11 @@ def _line(trainings: pd.DataFrame, cost: _CostOf) -> np.ndarray:
 def _use_log_scale(axes: Axes, costs: Iterable[float]) -> None:
     """Logarithmic axis with a tick at each cost, and plain numbers where there is room for them."""
     ticks = sorted({cost for cost in costs if np.isfinite(cost) and cost > 0})
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelsize=SMALL)
     if not ticks:
         return
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     labelled = [ticks[0]]
     for tick in ticks[1:]:
         if np.log(tick / labelled[-1]) >= _LEAST_STEP * np.log(ticks[-1] / ticks[0]):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_sparse.grid.cells import SPARSE
+from nnunet_sparse.grid.cells import INTERPOLATED, SPARSE
+from nnunet_sparse.grid.experiment import INCLUDE
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
@@ -30,12 +31,17 @@ from nnunet_sparse.report.grid.factor_columns import (
 from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
 from nnunet_sparse.report.grid.panels import (
+    COLLAPSE,
+    NOT_APPLICABLE,
     Panel,
     asked_trainings,
+    left_out_cells,
     panels,
+    points_in_words,
     trainings_of_kind,
 )
 from nnunet_sparse.report.grid.paper_figures import (
+    drop_notes,
     drop_plots,
     interpolation_plots,
     selector_plots,
@@ -72,12 +78,15 @@ class Report:
         Trainings that have been scored, and all.
     sentences
         The findings in words.
+    num_collapsed
+        Trainings that collapsed.
     """
 
     folder: Path
     num_done: int
     num_trainings: int
     sentences: tuple[str, ...]
+    num_collapsed: int = 0
 
 
 def write_report(
@@ -127,8 +136,9 @@ def write_report(
     facts = {"newest_result": _newest_result(grid), "software": software()}
     with new_report(grid, folder, facts, overwrite=overwrite) as fresh:
         targets = target_results(results)
-        shown = panels(targets, asked)
-        figures = _figures(shown, deviations_of_trainings)
+        shown = panels(targets, asked, left_out_cells(grid))
+        with_collapsed = grid.experiment.collapsed == INCLUDE
+        figures = _figures(shown, deviations_of_trainings, with_collapsed)
         tables = _tables(grid, shown, panels(results, asked), num_processes)
         if cost is not None:
             hours = annotation_hours(grid, targets, cost, num_processes)
@@ -138,7 +148,9 @@ def write_report(
         _write_tables(fresh, tables)
         write_results(results, fresh)
         num_done, num_trainings = len({r.key for r in results}), len(_score_jobs(grid))
-        report = Report(folder, num_done, num_trainings, tuple(_sentences(tables)))
+        num_collapsed = sum(result.is_collapsed for result in targets)
+        sentences = tuple(_sentences(tables))
+        report = Report(folder, num_done, num_trainings, sentences, num_collapsed)
         origin = _origin(grid, results)
         document = _document(grid, report, origin, figures, tables, formats)
         write_text(fresh / DOCUMENT, document)
@@ -162,7 +174,10 @@ def _title(grid: Grid) -> str:
 
 
 def _summary(report: Report) -> str:
-    return f"{report.num_done} of {report.num_trainings} trainings have been scored."
+    summary = f"{report.num_done} of {report.num_trainings} trainings have been scored."
+    if report.num_collapsed:
+        summary += f" {report.num_collapsed} of them collapsed: {COLLAPSE}."
+    return summary
 
 
 def _origin(grid: Grid, results: Sequence[Result]) -> str:
@@ -204,14 +219,17 @@ def _write_tables(folder: Path, tables: Sequence[Table]) -> None:
         write_text(file.with_suffix(".tex"), table.to_latex())
 
 
-def _figures(shown: Sequence[Panel], deviations_of_trainings: bool) -> list[ShownFigure]:
+def _figures(
+    shown: Sequence[Panel], deviations_of_trainings: bool, with_collapsed: bool
+) -> list[ShownFigure]:
     asked = trainings_of_kind(shown, SPARSE)
     over = pooled_over(asked, *CHOICE, "seed")
     drop = (
         f"Batched IoU minus that of dense annotation for each {_amount(asked)} and volume "
         f"fraction: mean over tasks, in each of them over {over}"
     )
-    found = [ShownFigure("figure1", drop, drop_plots(shown))]
+    drop = ". ".join([drop, *map(_capital, drop_notes(shown, with_collapsed))])
+    found = [ShownFigure("figure1", drop, drop_plots(shown, with_collapsed))]
     by_dimensions = _by_dimensions(shown).items()
     for dimensions, chosen in by_dimensions:
         title = (
@@ -219,8 +237,10 @@ def _figures(shown: Sequence[Panel], deviations_of_trainings: bool) -> list[Show
             f"{_amount(asked)} with a line for each budget ({_amount(asked)} times volume fraction "
             f"s), mean over {over}. Against the number of slices: {_markers(chosen)}"
         )
+        title = ". ".join([title, *_left_out_note(chosen, SPARSE)])
         found.append(ShownFigure(f"figure{dimensions[0]}", title, budget_plots(chosen)))
     title = "Batched IoU with and without mask interpolation: mean and standard deviation"
+    title = ". ".join([title, *_left_out_note(shown, INTERPOLATED)])
     found.append(ShownFigure("figure4", title, interpolation_plots(shown)))
     plots = selector_plots(shown, of_trainings=deviations_of_trainings)
     title = _OF_TRAININGS if deviations_of_trainings else _OF_SELECTORS
@@ -231,6 +251,20 @@ def _figures(shown: Sequence[Panel], deviations_of_trainings: bool) -> list[Show
         )
         found.append(ShownFigure(f"cells{dimensions[0]}", title, cell_plots(chosen)))
     return [figure for figure in found if figure.plots]
+
+
+def _left_out_note(shown: Sequence[Panel], kind: str) -> list[str]:
+    """A sentence that names what the experiment excludes, if it does."""
+    cells = [
+        f"{panel.title}, {points_in_words(points)}"
+        for panel in shown
+        if (points := panel.left_out_points(kind))
+    ]
+    return [f"{NOT_APPLICABLE} (not part of the experiment): {'; '.join(cells)}"] if cells else []
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> list[ShownFigure]:

@@ -10,10 +10,18 @@ from nnunet_sparse.data.declared_labels import BACKGROUND, IGNORE, values_of
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.evaluation.metrics import Counts, count_labels, pool
-from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
+from nnunet_sparse.grid.cells import (
+    INTERPOLATED,
+    CellVariant,
+    bases,
+    left_out_variants,
+    variants,
+    ways_of,
+)
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
+from nnunet_sparse.grid.scored_labels import counted_labels
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
@@ -33,14 +41,17 @@ class MaskQuality:
     done
         Whether the data set is there.
     iou
-        Batched IoU against the dense masks, the mean over the labels of the task; None where it is
+        Batched IoU against the dense masks, the mean over the labels that count; None where it is
         undefined or the data set is not there.
+    is_left_out
+        Whether the experiment excludes it from every way of training, so that it is not made.
     """
 
     task: str
     variant: Variant
     done: bool
     iou: float | None
+    is_left_out: bool = False
 
 
 def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
@@ -52,21 +63,36 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
     Returns
     -------
     list of MaskQuality
-        Of all interpolated data sets that the experiment asks for.
+        Of all interpolated data sets that the experiment asks for, then of those that it excludes.
     """
+    return [*_asked_for(grid, num_processes), *_left_out(grid)]
+
+
+def _asked_for(grid: Grid, num_processes: int) -> list[MaskQuality]:
     return [
-        _quality(job.subject, _counts(grid, job, num_processes))
+        _quality(grid, job.subject, _counts(grid, job, num_processes))
         for job in jobs_of(job_graph(grid), DatasetJob)
         if job.subject.kind == INTERPOLATED
     ]
 
 
-def _quality(cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
+def _left_out(grid: Grid) -> list[MaskQuality]:
+    found: dict[str, MaskQuality] = {}
+    for base in bases(grid):
+        made = {cell.suffix for cell in variants(grid.experiment, base)}
+        for way in ways_of(grid.experiment, base):
+            for cell in left_out_variants(grid.experiment, base, way):
+                if cell.kind == INTERPOLATED and cell.suffix not in made:
+                    found[cell.suffix] = MaskQuality(base.suffix, cell.variant, False, None, True)
+    return list(found.values())
+
+
+def _quality(grid: Grid, cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
     return MaskQuality(
         task=cell.base.suffix,
         variant=cell.variant,
         done=counts is not None,
-        iou=None if counts is None else _mean_iou(counts, cell.base.task.labels),
+        iou=None if counts is None else _mean_iou(grid, cell, counts),
     )
 
 
@@ -83,9 +109,9 @@ def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts
         return None
 
 
-def _mean_iou(counts: Mapping[str, Counts], labels: tuple[str, ...]) -> float | None:
+def _mean_iou(grid: Grid, cell: CellVariant, counts: Mapping[str, Counts]) -> float | None:
     """Mean over the labels that count; None if one of them is undefined."""
-    ious = [counts[label].iou for label in labels or counts if label in counts]
+    ious = [counts[label].iou for label in counted_labels(grid, cell.base, list(counts))]
     return sum(ious) / len(ious) if ious and not any(map(math.isnan, ious)) else None
 
 

@@ -4,8 +4,10 @@ Figures 2 and 3 are in :mod:`nnunet_sparse.report.grid.budget_plots`. Cells that
 called so.
 """
 
+import textwrap
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,15 @@ from nnunet_sparse.report.grid.factor_columns import (
     selector_names,
 )
 from nnunet_sparse.report.grid.paired_statistics import interpolated_against_sparse
-from nnunet_sparse.report.grid.panels import Panel, trainings_of_kind
+from nnunet_sparse.report.grid.panels import (
+    COLLAPSE,
+    COLLAPSED,
+    NOT_APPLICABLE,
+    Panel,
+    Point,
+    points_in_words,
+    points_of,
+)
 from nnunet_sparse.report.grid.plot import (
     AMOUNT_TITLES,
     MARKERS,
@@ -35,43 +45,122 @@ from nnunet_sparse.report.grid.plot import (
 _DIVERGING = "PuOr"  # orange: below 0
 _LEAST_RANGE = 0.001
 _APART = 1.03
+_NOTE_LETTERS = 70
 
 
-def drop_plots(shown: Sequence[Panel]) -> list[Plot]:
-    """Fig. 1: mean drop against dense annotation, averaged over tasks, for each rho and s."""
+def drop_plots(shown: Sequence[Panel], with_collapsed: bool = False) -> list[Plot]:
+    """Fig. 1: mean drop against dense annotation, averaged over tasks, for each rho and s.
+
+    Version 1 of the paper leaves a density out of the figure of 3D because some models did not
+    converge. Here a point (rho, s) is left out where a training of any task collapsed (or the dense
+    reference did), and named below the plot: a mean over the other tasks could not be compared with
+    that in other points. Checks beside the comparison are no part of it.
+
+    Parameters
+    ----------
+    shown
+        Panels.
+    with_collapsed
+        Whether collapsed trainings enter the means as they are.
+    """
     found = []
-    for dimensions in sorted({panel.dimensions for panel in shown}):
-        chosen = [panel for panel in shown if panel.dimensions == dimensions]
-        chosen = asking(asking(chosen, SPARSE), DENSE)
-        if not chosen:
-            continue
+    for dimensions, chosen in _in_drops(shown).items():
         tasks = {panel.task for panel in chosen}
         number = f"{len(tasks)} task{'s' if len(tasks) > 1 else ''}"
         if len(chosen) > len(tasks):
             number += f", trained in {len(chosen)} ways"
         title = f"{dimensions}: batched IoU minus dense, {number}"
-        found.append(Plot(title, partial(_draw_drops, shown=chosen)))
+        draw = partial(_draw_drops, shown=chosen, with_collapsed=with_collapsed)
+        found.append(Plot(title, draw))
     return found
 
 
-def _draw_drops(axes: Axes, shown: Sequence[Panel]) -> None:
-    trainings = trainings_of_kind(shown, SPARSE)
+def _in_drops(shown: Sequence[Panel]) -> dict[str, list[Panel]]:
+    """Panels whose mean is taken, of 2D and of 3D."""
+    of_dimensions = {
+        dimensions: [panel for panel in shown if panel.dimensions == dimensions]
+        for dimensions in sorted({panel.dimensions for panel in shown})
+    }
+    found = {
+        dimensions: asking(asking([panel for panel in chosen if not panel.is_extra], SPARSE), DENSE)
+        for dimensions, chosen in of_dimensions.items()
+    }
+    return {dimensions: chosen for dimensions, chosen in found.items() if chosen}
+
+
+def drop_notes(shown: Sequence[Panel], with_collapsed: bool = False) -> list[str]:
+    """What figure 1 leaves out, in words: collapsed and excluded cells, and checks.
+
+    Parameters
+    ----------
+    shown, with_collapsed
+        As of :func:`drop_plots`.
+    """
+    chosen = [panel for panels in _in_drops(shown).values() for panel in panels]
+    notes = []
+    for reason, what in (
+        (COLLAPSED, f"({COLLAPSE}), {'in the means' if with_collapsed else 'left out'}"),
+        (NOT_APPLICABLE, "(not part of the experiment)"),
+    ):
+        cells = [text for panel in chosen if (text := _cells_in_words(panel, reason))]
+        if cells:
+            notes.append(f"{reason} {what}: {'; '.join(cells)}")
+    extra = [panel.title for panel in asking(shown, SPARSE) if panel.is_extra]
+    if extra:
+        notes.append(f"no part of the means: {'; '.join(extra)}")
+    return notes
+
+
+def _cells_in_words(panel: Panel, reason: str) -> str:
+    """Panel with its points that are empty for some reason; nothing if there are none."""
+    points = [point for point, own in _reasons(panel).items() if own == reason]
+    if not points:
+        return ""
+    of_dense = reason == COLLAPSED and _any_collapsed(panel.of_kind(DENSE))
+    return f"{panel.title}, {'dense' if of_dense else points_in_words(points)}"
+
+
+def _reasons(panel: Panel) -> dict[Point, str]:
+    """Why points of a panel are empty, for those that are excluded or collapsed."""
+    dense = _any_collapsed(panel.of_kind(DENSE))
+    collapsed = {
+        point: COLLAPSED
+        for point, cell in points_of(panel.of_kind(SPARSE)).items()
+        if dense or _any_collapsed(cell)
+    }
+    return collapsed | dict.fromkeys(panel.left_out_points(SPARSE), NOT_APPLICABLE)
+
+
+def _any_collapsed(trainings: pd.DataFrame) -> bool:
+    return any(result.is_collapsed for result in trainings["result"].dropna())
+
+
+def _draw_drops(axes: Axes, shown: Sequence[Panel], with_collapsed: bool) -> None:
+    trainings = pd.concat([panel.with_left_out(SPARSE) for panel in shown])
     every, fractions = (sorted(trainings[name].unique()) for name in ("amount", "s"))
     # where one task is missing, a mean over the others would mislead
     drops = [_drops(panel).reindex(index=fractions, columns=every) for panel in shown]
     table = np.mean(drops, axis=0)
+    reasons: dict[tuple[int, int], str] = {}
+    for panel in shown:
+        for (s, amount), reason in _reasons(panel).items():
+            place = (fractions.index(s), every.index(amount))
+            if reason == NOT_APPLICABLE or (not with_collapsed and place not in reasons):
+                table[place], reasons[place] = np.nan, reason
     known = np.abs(table[np.isfinite(table)])
     norm = CenteredNorm(0, max([_LEAST_RANGE, *known]))
     axes.set_facecolor("#dddddd")
     image = axes.imshow(table, cmap=_DIVERGING, norm=norm, aspect="auto", origin="lower")
     for (i, j), value in np.ndenumerate(table):
-        text = f"{value:+.3f}" if np.isfinite(value) else "missing"
+        text = f"{value:+.3f}" if np.isfinite(value) else reasons.get((i, j), "missing")
         colour = ink(image.cmap(norm(value))) if np.isfinite(value) else "black"
         axes.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=colour)
     axes.set_xticks(range(len(every)), [amount.text for amount in every])
     axes.set_yticks(range(len(fractions)), [f"{s:g}" for s in fractions])
     kinds = amounts(trainings)
-    axes.set(xlabel=AMOUNT_TITLES[kinds[0]] if len(kinds) == 1 else "annotated slices")
+    title = AMOUNT_TITLES[kinds[0]] if len(kinds) == 1 else "annotated slices"
+    notes = [textwrap.fill(note, _NOTE_LETTERS) for note in drop_notes(shown, with_collapsed)]
+    axes.set_xlabel("\n".join([title, *notes]), fontsize=SMALL if notes else None)
     axes.set(ylabel="volume fraction $s$")
     if known.size:
         axes.figure.colorbar(image, ax=axes)
@@ -98,7 +187,9 @@ def interpolation_plots(shown: Sequence[Panel]) -> list[Plot]:
 
 
 def _draw_interpolation(axes: Axes, panel: Panel, kind: str) -> None:
-    rhos = sorted(panel.of_kind(INTERPOLATED)[kind].dropna().unique())
+    asked = panel.of_kind(INTERPOLATED)[kind].dropna()
+    every = panel.with_left_out(INTERPOLATED)[kind].dropna()
+    rhos, left_out = sorted(every.unique()), sorted({*every} - {*asked})
     lines = interpolation_lines(panel, kind)
     for number, (name, of_rho) in enumerate(lines.items()):
         values = [of_rho.get(rho, []) for rho in rhos]
@@ -115,9 +206,12 @@ def _draw_interpolation(axes: Axes, panel: Panel, kind: str) -> None:
             linewidth=1,
             label=name + missing_note(means),
         )
-    for rho in sorted(set(rhos).difference(*lines.values())):
-        place = axes.get_xaxis_transform()
-        axes.text(rho, 0.5, "missing", rotation=90, ha="center", va="center", transform=place)
+    place = axes.get_xaxis_transform()
+    look: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "center", "transform": place}
+    for rho in sorted(set(rhos).difference(*lines.values(), left_out)):
+        axes.text(rho, 0.5, "missing", **look)
+    for rho in left_out:
+        axes.text(rho, 0.5, NOT_APPLICABLE, **look)
     if not any(lines.values()):
         axes.set_yticks([])
     axes.set(xscale="log", xlim=(min(rhos) / 1.3, max(rhos) * 1.3))

@@ -1,7 +1,8 @@
 """The tables of the paper, and those that it lacks.
 
-Every cell that is asked for has its place; where it is not done, it is empty. Numbers of trainings
-stand beside a mean that lacks some of them.
+Every cell that is asked for has its place; where it is not done, it is empty, and where the
+experiment excludes it, ``N/A``. Numbers of trainings stand beside a mean that lacks some of them,
+or to which collapsed ones belong.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,13 @@ from nnunet_sparse.report.grid.paired_statistics import (
     more_volumes,
     selector_against,
 )
-from nnunet_sparse.report.grid.panels import Panel, trainings_of_kind
+from nnunet_sparse.report.grid.panels import (
+    COLLAPSE,
+    COLLAPSED,
+    NOT_APPLICABLE,
+    Panel,
+    trainings_of_kind,
+)
 from nnunet_sparse.report.tables import Table, mean_and_deviation
 from nnunet_sparse.selection.variant import Variant
 
@@ -65,7 +72,8 @@ def budget_tables(shown: Sequence[Panel]) -> list[Table]:
         over = pooled_over(asked, "way", "seed")
         title = f"Batched IoU, {dimensions}: mean ± standard deviation over {over}"
         factors = (*amounts(asked), *varying(asked, "scope", "min_per_volume"))
-        found.append(_of_cells(f"table{number}", title, chosen, SPARSE, factors, columns))
+        table = _of_cells(f"table{number}", title, chosen, SPARSE, factors, columns)
+        found.append(replace(table, title=title + _note(table)))
     return found
 
 
@@ -92,7 +100,7 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
     factors = ("interpolation", *amounts(asked), "s")
     split = _of_cells("table4", title, shown, INTERPOLATED, (*factors, *extra), columns)
     if not extra:
-        return split
+        return replace(split, title=title + _note(split))
     pooled = _of_cells("table4", title, shown, INTERPOLATED, factors, columns)
     # after the task and these factors
     place = 1 + len(factors)
@@ -100,7 +108,7 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
         ((*texts[:place], *("all" for _ in extra), *texts[place:]), group)
         for texts, group in pooled.grouped_rows
     ]
-    return _table("table4", title, split.header, [*rows, *split.grouped_rows])
+    return _table("table4", title + _note(split), split.header, [*rows, *split.grouped_rows])
 
 
 def area_table(shown: Sequence[Panel]) -> Table:
@@ -135,7 +143,8 @@ def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
 
     def order(row: _Row) -> tuple[str, bool, float]:
         texts, _ = row
-        return texts[0], texts[place] == MISSING, float(texts[place] or 0)
+        is_unknown = texts[place] in (MISSING, NOT_APPLICABLE)
+        return texts[0], is_unknown, 0 if is_unknown else float(texts[place])
 
     return _table("hours", title, table.header, sorted(table.grouped_rows, key=order))
 
@@ -148,19 +157,41 @@ def _of_cells(
     factors: Sequence[str],
     columns: Mapping[str, _Column],
 ) -> Table:
-    """A row for each panel and combination of factors that is asked for."""
+    """A row for each panel and combination of factors of the experiment, excluded or not."""
     rows: list[_Row] = []
     for panel in shown:
-        for _, trainings in grouped(panel.of_kind(kind), *factors):
+        for _, trainings in grouped(panel.with_left_out(kind), *factors):
             texts = [_text(trainings["variant"].iloc[0], name) for name in factors]
             numbers = [column(panel, trainings) for column in columns.values()]
             rows.append(((panel.title, *texts, *numbers), (panel.task, panel.configuration)))
     return _table(name, title, ("task", *map(title_of, factors), *columns), rows)
 
 
+def _note(table: Table) -> str:
+    """What the title of a table adds, so that marks of its cells are understood."""
+    is_marked = any(COLLAPSED in cell for row in table.rows for cell in row)
+    return f"; {COLLAPSED}: {COLLAPSE}" if is_marked else ""
+
+
+def _of_planned(column: _Column) -> _Column:
+    """Column of what is not excluded; where nothing is left, it says so."""
+
+    def text(panel: Panel, trainings: pd.DataFrame) -> str:
+        planned = trainings[~trainings["is_left_out"]]
+        if len(planned) < len(trainings) and planned.empty:
+            return NOT_APPLICABLE
+        return column(panel, planned)
+
+    return text
+
+
+@_of_planned
 def _score(_: Panel, trainings: pd.DataFrame) -> str:
-    """Mean and deviation of batched IoU over trainings."""
-    return _summary(trainings, len(trainings), "batched_IoU")
+    """Mean and deviation of batched IoU over trainings, and how many of them collapsed."""
+    text = _summary(trainings, len(trainings), "batched_IoU")
+    scored = trainings["result"].dropna()
+    collapsed = sum(result.is_collapsed for result in scored)
+    return text + (f" ({collapsed} of {len(scored)} {COLLAPSED})" if collapsed else "")
 
 
 def _summary(trainings: pd.DataFrame, num_asked: int, metric: str) -> str:
@@ -183,16 +214,17 @@ def _score_having(panel: Panel, trainings: pd.DataFrame, factors: Mapping[str, o
 
 
 def _dense_score(panel: Panel, _: pd.DataFrame) -> str:
-    return _score(panel, panel.of_kind(DENSE))
+    return _score(panel, panel.with_left_out(DENSE))
 
 
 def _score_without(panel: Panel, trainings: pd.DataFrame) -> str:
     """Score of the same slices without interpolation."""
     partners = {replace(variant, interpolation=None) for variant in trainings["variant"]}
-    others = panel.trainings[panel.trainings["kind"].isin([SPARSE, PARTNER])]
+    others = panel.with_left_out(SPARSE, PARTNER)
     return _score(panel, others[others["variant"].isin(partners)])
 
 
+@_of_planned
 def _slices(_: Panel, trainings: pd.DataFrame) -> str:
     """Number of annotated slices, or their range."""
     numbers = trainings.loc[trainings["num_slices"] > 0, "num_slices"]
@@ -202,6 +234,7 @@ def _slices(_: Panel, trainings: pd.DataFrame) -> str:
     return low if low == high else f"{low}-{high}"
 
 
+@_of_planned
 def _area(_: Panel, trainings: pd.DataFrame) -> str:
     done = trainings[(trainings["num_slices"] > 0) & trainings["batched_IoU"].notna()]
     num_asked, num_done = trainings["amount"].nunique(), done["amount"].nunique()
@@ -212,7 +245,11 @@ def _area(_: Panel, trainings: pd.DataFrame) -> str:
     return f"{area:.3f}" + _part(num_done, num_asked, f" {several}")
 
 
-def _hours(_: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
+def _hours(panel: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
+    return _of_planned(partial(_known_hours, hours=hours))(panel, trainings)
+
+
+def _known_hours(_: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
     found = trainings["dataset"].drop_duplicates().map(hours).dropna()
     return MISSING if found.empty else f"{found.mean():.2f}"
 
@@ -233,14 +270,20 @@ def quality_table(qualities: Sequence[MaskQuality]) -> Table:
 
 
 def _iou(quality: MaskQuality) -> str:
+    if quality.is_left_out:
+        return NOT_APPLICABLE
     if quality.iou is not None:
         return f"{quality.iou:.3f}"
     return UNDEFINED if quality.done else MISSING
 
 
 def findings_table(shown: Sequence[Panel]) -> Table:
-    """Verdicts: each finding for all tasks together and for each task and way of training."""
-    everything = pd.concat([panel.trainings for panel in shown])
+    """Verdicts: each finding for all tasks together and for each task and way of training.
+
+    Checks beside the comparison are no part of all tasks together.
+    """
+    main = [panel for panel in shown if not panel.is_extra]
+    everything = pd.concat([panel.trainings for panel in main or shown])
     rows: list[_Row] = []
     for claim, pairs_of in _claims(everything):
         rows.append((_verdict(claim, "all", _difference(pairs_of, everything)), ("", "")))

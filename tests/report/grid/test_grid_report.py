@@ -100,6 +100,65 @@ def test_figure_5_of_single_trainings(grid: Grid) -> None:
     assert "Deviation of each training from the mean of those of all selectors" in document
 
 
+SLICES = """\
+tasks:
+  - phantom: {task: lesion}
+configurations:
+  - {configuration: 3d_fullres, planner: SmallPlanner}
+  - {configuration: 3d_fullres, planner: SmallPlanner, trainer: Check, extra: true}
+slices_per_volume: [1, 2]
+s: [1]
+selectors: [fixed]
+interpolation: {methods: [shape]}
+exclude:
+  - {slices_per_volume: 2, kind: interpolated}
+repeats: 2
+nnunet: nnunet
+"""
+
+
+def _of_slices(training: Training) -> float:
+    """Networks collapse with one slice of each volume, and the check does not."""
+    number = training.of.variant.slices_per_volume or 3
+    return 0.2 * number + 0.1 if training.configuration.extra else 0.2 * (number - 1)
+
+
+@pytest.mark.slow
+def test_one_or_two_slices_of_each_volume(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, SLICES)
+    pretend(grid, _of_slices, ("liver", "tumour"))
+    assert report(grid, "--formats", "svg") == 0
+    new = grid.folder / "report"
+    way, check = (
+        "PhantomLesion, 3d_fullres, SparseTrainer",
+        "PhantomLesion, 3d_fullres, Check (extra)",
+    )
+    found = {(row["task"], row["slices per volume"]): row["s = 1"] for row in rows(new, "table3")}
+    assert found == {
+        (way, "1"): "0.000 ± 0.000 (2 of 2 collapsed)",
+        (way, "2"): "0.200 ± 0.000",
+        (check, "1"): "0.300 ± 0.000",
+        (check, "2"): "0.500 ± 0.000",
+    }
+    filled = {(row["task"], row["slices per volume"]): row["with"] for row in rows(new, "table4")}
+    assert (filled[way, "2"], filled[check, "2"]) == ("N/A", "N/A")
+    assert filled[check, "1"] == "0.300 ± 0.000"
+    fifth = {row["slices per volume"]: row["batched IoU"] for row in rows(new, "table5")}
+    assert fifth == {"1": "", "2": "N/A"}
+    with (new / "results.csv").open(encoding="utf-8") as file:
+        results = list(csv.DictReader(file))
+    assert {row["label"] for row in results} == {"liver", "tumour"}
+    assert {row["slices_per_volume"] for row in results if row["collapsed"] == "True"} == {"1"}
+    document = (new / "report.md").read_text("utf-8")
+    assert (
+        f"Collapsed (no voxel of the target found in any test case), left out: {way}, 1 each (s 1)."
+        f" No part of the means: {check}"
+    ) in document
+    assert f"N/A (not part of the experiment): {way}, 2 each (s 1); {check}, 2 each" in document
+    # sparse and interpolated, with two repeats
+    assert "4 of them collapsed: no voxel of the target found in any test case." in document
+
+
 def test_the_same_results_give_the_same_report(grid: Grid) -> None:
     assert report(grid) == 0
     before = tree(grid.folder / "report")

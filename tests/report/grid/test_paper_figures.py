@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.budget_plots import budget_plots, cell_plots, cost_plots
 from nnunet_sparse.report.grid.panels import AskedTraining, panels
 from nnunet_sparse.report.grid.paper_figures import (
+    drop_notes,
     drop_plots,
     interpolation_lines,
     interpolation_plots,
@@ -163,6 +165,11 @@ def test_slices_that_are_not_known_are_not_drawn() -> None:
     assert points[1].tolist() == [200, 0.5]
 
 
+def test_an_axis_without_any_known_number_of_slices() -> None:
+    axes = drawn(budget_plots(panels([result(num_slices=0)]))[0])
+    assert axes.get_xscale() == "linear"
+
+
 def test_costs_that_are_not_known_are_not_drawn() -> None:
     costs = {0.2: 3.0}
     shown = panels([result(), result(rho=0.4)])
@@ -268,3 +275,73 @@ def test_numbers_of_slices_have_plots_of_their_own() -> None:
     assert texts(drawn(maps[2])) == [".60", ".60", ".70", ".70"]
     assert len(interpolation_plots(shown)) == 3
     assert interpolation_lines(shown[0], "budget")["shape, s = 1"] == {20: [0.6], 40: [0.7]}
+
+
+def of_3d(task: str, *ious: float, dense: float = 0.8, **changes: Any) -> list[Result]:
+    """A panel with densities 0.05, 0.1 ... of these scores, and its dense reference."""
+    way = {"task": task, "configuration": "3d_fullres", **changes}
+    cells = [result(iou, rho=rho, **way) for rho, iou in zip((0.05, 0.1), ious, strict=True)]
+    return [*cells, result(dense, **way, **DENSE)]
+
+
+def test_points_with_collapsed_trainings_are_left_out_and_named() -> None:
+    results = [*of_3d("ATLAS", 0.0, 0.5), *of_3d("LiTS17", 0.6, 0.7)]
+    # a second repeat of the same cell did not collapse
+    results.append(result(0.4, task="ATLAS", configuration="3d_fullres", rho=0.05, repeat=1))
+    shown = panels(results)
+    (note,) = drop_notes(shown)
+    assert note == (
+        "collapsed (no voxel of the target found in any test case), left out: "
+        "ATLAS, 3d_fullres, rho 0.05 (s 1)"
+    )
+    axes = drawn(drop_plots(shown)[0])
+    # ((0.5 - 0.8) + (0.7 - 0.8)) / 2
+    assert texts(axes) == ["collapsed", "-0.200"]
+    assert axes.get_xlabel().replace("\n", " ").endswith(note)
+    # (((0 + 0.4) / 2 - 0.8) + (0.6 - 0.8)) / 2
+    axes = drawn(drop_plots(shown, with_collapsed=True)[0])
+    assert texts(axes) == ["-0.400", "-0.200"]
+    assert "in the means: ATLAS, 3d_fullres, rho 0.05 (s 1)" in drop_notes(shown, True)[0]
+
+
+def test_nothing_can_be_compared_with_a_collapsed_reference() -> None:
+    shown = panels([*of_3d("ATLAS", 0.1, 0.2, dense=0.0), *of_3d("LiTS17", 0.6, 0.7)])
+    assert texts(drawn(drop_plots(shown)[0])) == ["collapsed", "collapsed"]
+    assert drop_notes(shown)[0].endswith("left out: ATLAS, 3d_fullres, dense")
+
+
+def test_what_the_experiment_excludes_is_not_missing() -> None:
+    results = [*of_3d("ATLAS", 0.4, 0.5)[1:], *of_3d("LiTS17", 0.6, 0.7)]
+    excluded = [result(rho=0.05, task="ATLAS", configuration="3d_fullres")]
+    shown = panels(results, asked(*results), asked(*excluded))
+    assert texts(drawn(drop_plots(shown)[0])) == ["N/A", "-0.200"]
+    assert drop_notes(shown) == [
+        "N/A (not part of the experiment): ATLAS, 3d_fullres, rho 0.05 (s 1)"
+    ]
+    # one of its selectors is still there
+    rest = result(0.6, rho=0.05, task="ATLAS", configuration="3d_fullres", selector="random")
+    shown = panels([*results, rest], asked(*results, rest), asked(*excluded))
+    assert texts(drawn(drop_plots(shown)[0])) == ["-0.200", "-0.200"]
+    assert drop_notes(shown) == []
+
+
+def test_interpolation_that_is_excluded_is_not_missing() -> None:
+    results = [result(0.5, rho=rho) for rho in (0.1, 0.8)]
+    filled = [result(0.6, rho=rho, **FILLED) for rho in (0.1, 0.4, 0.8)]
+    shown = panels([*results, filled[0]], asked(*results, *filled[:2]), asked(filled[2]))
+    axes = drawn(interpolation_plots(shown)[0])
+    assert texts(axes) == ["missing", "N/A"]
+    assert [text.get_position()[0] for text in axes.texts] == [0.4, 0.8]
+
+
+def test_checks_are_no_part_of_the_mean_over_tasks() -> None:
+    check = of_3d("ATLAS", 0.8, 0.8, trainer="Check")
+    results = [*of_3d("ATLAS", 0.4, 0.5), *of_3d("LiTS17", 0.6, 0.7), *check]
+    wanted = [*asked(*results[:6]), *(replace(each, is_extra=True) for each in asked(*check))]
+    shown = panels(results, wanted)
+    assert shown[-1].title == "ATLAS, 3d_fullres, Check (extra)"
+    (plot,) = drop_plots(shown)
+    assert plot.title == "3D: batched IoU minus dense, 2 tasks"
+    assert texts(drawn(plot)) == ["-0.300", "-0.200"]
+    assert drop_notes(shown) == ["no part of the means: ATLAS, 3d_fullres, Check (extra)"]
+    assert len(budget_plots(shown)) == 2 * 3

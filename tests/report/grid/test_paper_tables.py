@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -240,3 +241,79 @@ def test_parameters_and_networks_of_selectors_are_not_pooled() -> None:
     assert table.rows[0][4:] == ("0.500", "0.600", "0.400")
     claims = [row[0] for row in grid_tables.findings_table(panels(results)).rows]
     assert "ual clusters=5 small is better than ual small" in claims
+
+
+def test_cells_that_are_excluded_are_not_missing() -> None:
+    results = [result(0.5, rho=0.1, s=s) for s in (0.5, 1.0)]
+    excluded = asked_for(*(result(rho=0.05, s=s) for s in (0.5, 1.0)), result(rho=0.4, s=0.5))
+    missing = asked_for(result(rho=0.4, s=1.0))
+    shown = panels(results, [*asked_for(*results), *missing], excluded)
+    (table,) = grid_tables.budget_tables(shown)
+    assert [row[1:] for row in table.rows] == [
+        ("0.050", "N/A", "N/A"),
+        ("0.100", "0.500", "0.500"),
+        ("0.400", "N/A", ""),
+    ]
+    # a column of numbers stays one
+    assert table.is_text == (True, False, False, False)
+    rows = grid_tables.selector_table(shown).rows
+    assert [row[3:] for row in rows if row[1] == "0.050"] == [("N/A", "N/A")] * 2
+    # one density is left, of which there is no area; of the other two one is missing
+    areas = grid_tables.area_table(shown).rows
+    assert [row[-1] for row in areas] == ["undefined", ""]
+    assert len(grid_tables.hours_table(shown, {}).rows) == 6
+
+
+def test_interpolation_that_is_excluded_is_not_missing() -> None:
+    filled = {"interpolation": "shape", "kind": "interpolated"}
+    weight = {"selector": "random", "positive_weight": 3.0}
+    excluded = asked_for(
+        *(result(rho=0.8, **changes, **filled) for changes in ({}, weight)),
+        result(rho=0.8, kind="partner", **weight),
+    )
+    results = [result(0.5), result(0.6, **filled), result(0.7, rho=0.8)]
+    table = grid_tables.interpolation_table(panels(results, asked_for(*results), excluded))
+    assert [row[1:] for row in table.rows] == [
+        ("shape", "0.200", "1.000", "0.500", "0.600"),
+        ("shape", "0.800", "1.000", "0.700", "N/A"),
+    ]
+    shown = panels(results[:2], asked_for(*results[:2]), excluded[1:])
+    assert grid_tables.interpolation_table(shown).rows[1][-2:] == ("N/A", "N/A")
+
+
+def test_cells_with_collapsed_trainings_are_marked() -> None:
+    results = [result(iou, rho=0.05, repeat=k) for k, iou in enumerate((0.0, 0.3))]
+    results += [result(0.5), result(0.0, rho=1.0, kind="dense")]
+    (table,) = grid_tables.budget_tables(panels(results, asked_for(*results, result(repeat=1))))
+    assert [row[1:] for row in table.rows] == [
+        ("0.050", "0.150 ± 0.212 (1 of 2 collapsed)", "0.000 (1 of 1 collapsed)"),
+        ("0.200", "0.500 (1 of 2)", "0.000 (1 of 1 collapsed)"),
+    ]
+    assert table.title.endswith("; collapsed: no voxel of the target found in any test case")
+    (table,) = grid_tables.budget_tables(panels(results[1:3]))
+    assert "collapsed" not in table.title
+
+
+def test_checks_are_no_part_of_all_tasks() -> None:
+    ways = [
+        result(0.5 + gain, trainer=trainer, rho=rho, s=s, num_slices=100, repeat=repeat)
+        for trainer, gain_of in (("SparseTrainer", 0.1), ("Check", -0.3))
+        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
+        for repeat in range(2)
+    ]
+    asked = [replace(each, is_extra=each.trainer == "Check") for each in asked_for(*ways)]
+    rows = grid_tables.findings_table(panels(ways, asked)).rows
+    assert [row[1:4] for row in rows] == [
+        ("all", "supported", "+0.100"),
+        (f"{TASK}, SparseTrainer", "supported", "+0.100"),
+        (f"{TASK}, Check (extra)", "not supported", "-0.300"),
+    ]
+
+
+def test_masks_that_are_not_made_are_not_missing() -> None:
+    filled = [result(interpolation="shape", rho=rho).variant for rho in (0.4, 0.8)]
+    qualities = [
+        MaskQuality("ATLAS", filled[0], True, 0.9),
+        MaskQuality("ATLAS", filled[1], False, None, is_left_out=True),
+    ]
+    assert [row[-1] for row in grid_tables.quality_table(qualities).rows] == ["0.900", "N/A"]
