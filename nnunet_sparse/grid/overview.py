@@ -174,7 +174,7 @@ def _way_lines(grid: Grid, base: Base) -> list[str]:
         return [f"  {len(ways)} x {repeats} trainings of each: " + ", ".join(names)]
     return [
         f"  {len(trained_variants(grid.experiment, base, way))} x {repeats} trainings: {name}"
-        + (f", {number} cells are excluded" if number else "")
+        + (f", {number} excluded" if number else "")
         for (way, _), name, number in zip(ways, names, left_out, strict=True)
     ]
 

@@ -109,7 +109,7 @@ def test_one_way_of_training_may_lack_cells(tmp_path: Path) -> None:
     assert len(jobs_of(job_graph(grid), DatasetJob)) == 2 * 13
     text = overview(grid)
     assert "  13 x 1 trainings: 2d SparseTrainer (nnsparsePlans)\n" in text
-    said = "  7 x 1 trainings: 3d_fullres SparseTrainer (nnsparsePlans), 6 cells are excluded\n"
+    said = "  7 x 1 trainings: 3d_fullres SparseTrainer (nnsparsePlans), 6 excluded\n"
     assert said in text
 
 

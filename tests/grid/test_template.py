@@ -181,3 +181,22 @@ def test_what_is_commented_out_can_be_used(tmp_path: Path, preset: str) -> None:
     assert (experiment.budget, experiment.slices_per_volume) == ((120,), (1, 2))
     assert experiment.parameters == {"ual": {"clusters": [5, 10]}}
     assert (experiment.collapsed, len(experiment.exclude)) == ("include", 1)
+
+
+def test_one_or_two_slices_per_volume(tmp_path: Path, make_base: BaseMaker) -> None:
+    make_base(num_test=2)
+    text = template("paper", ["Dataset004_Tiny"]).replace("\nrho:", "\n# rho:")
+    text = text.replace("# slices_per_volume:", "slices_per_volume:")
+    text = text.replace("    # val: 0.1", "    val: 2").replace("  rho: [0.05", "  # rho: [0.05")
+    grid = write_grid(tmp_path, text)
+    check_experiment(grid)
+    lines = overview(grid).splitlines()
+    first = next(k for k, line in enumerate(lines) if "s \\ rho" in line)
+    # one or two slices of floor(8 s + 0.5) of the 8 training volumes
+    assert [line.split() for line in lines[first : first + 5]] == [
+        ["s", "\\", "rho", "1", "each", "2", "each"],
+        ["0.125", "1", "2"],
+        ["0.250", "2", "4"],
+        ["0.500", "4", "8"],
+        ["1.000", "8", "16"],
+    ]

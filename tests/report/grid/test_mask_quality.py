@@ -96,3 +96,29 @@ def test_a_label_that_is_gone(tmp_path: Path, make_base: BaseMaker) -> None:
     (folder / "imagesTr" / "tr_00_0000.nii.gz").unlink()
     with pytest.raises(SparseError, match="has no label of tr_00, which is annotated"):
         mask_qualities(grid, 1)
+
+
+def test_masks_that_are_excluded(tmp_path: Path, make_base: BaseMaker) -> None:
+    make_base()
+    excluded = "exclude: [{kind: interpolated, selectors: random}]\n"
+    grid = write_grid(tmp_path, TEXT.replace("LABELS", "") + excluded)
+    found = [(q.variant.selector, q.variant.seed, q.is_left_out) for q in mask_qualities(grid, 1)]
+    assert found == [
+        *(("fixed", seed, False) for seed in (0, 1)),
+        *(("random", seed, True) for seed in (0, 1)),
+    ]
+    # a data set that one way of training needs is made
+    both = TEXT.replace("rho:", "  - configuration: 3d_fullres\nrho:", 1).replace("LABELS", "")
+    grid = write_grid(tmp_path, both + excluded.replace("{", "{configuration: 2d, "))
+    assert not any(quality.is_left_out for quality in mask_qualities(grid, 1))
+
+
+def test_masks_are_compared_on_the_target(tmp_path: Path, make_base: BaseMaker) -> None:
+    base = make_base(extra={"nnsparse": {"roles": {"target": ["lesion"]}}})
+    for labels, expected in (("", 1.0), ("all", None)):
+        grid = write_grid(tmp_path, TEXT.replace("LABELS", labels), f"grid{labels}.yaml")
+        publish(grid, interpolated(grid)[0], base, wrong=2)
+        organ = sum(int((array(f) == 1).sum()) for f in sorted((base / "labelsTr").iterdir())[:2])
+        # two voxels of organ too many
+        mean = (1 + organ / (organ + 2)) / 2
+        assert mask_qualities(grid, 1)[0].iou == pytest.approx(expected or mean)
