@@ -141,8 +141,7 @@ def _variants(experiment: Experiment, base: Base) -> Iterator[CellVariant]:
     filling = experiment.interpolation
     for interpolation in filling.interpolations if filling is not None else ():
         for variant in experiment.variants(filling):
-            weight = base.task.positive_weight if "weights" in variant.make_selector().uses else 1.0
-            sparse = replace(variant, positive_weight=weight)
+            sparse = replace(variant, positive_weight=base.task.positive_weight)
             yield CellVariant(base, sparse, PARTNER)
             yield CellVariant(base, replace(sparse, interpolation=interpolation), INTERPOLATED)
 

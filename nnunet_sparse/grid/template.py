@@ -73,8 +73,8 @@ _BASE_TASK = """\
     # val: 0.1                 # share or number of validation cases; the split is made once
     # test: 0.2                # likewise, where the base has no test cases of its own
     # axis: auto               # slice axis: auto, axial, coronal, sagittal, or 0, 1, 2
-    # positive_weight: 3       # with interpolation and selector random: slices with foreground
-                               # are drawn that much likelier
+    # positive_weight: 3       # with interpolation: slices with foreground count that much more
+                               # when slices are chosen, by the dense labels
 """
 _SMALL_TITLE = "A small network that is trained for seconds; its scores mean nothing."
 _SMALL = """\
@@ -139,11 +139,11 @@ dense: true                         # all slices of all volumes, for comparison
 
 # cells whose labels are filled in between the slices, beside the same ones without
 interpolation:
-  methods: [{of.method}]            # correspondence, shape, nearest
+  methods: [{of.method}]            # correspondence, published, shape, nearest
   rho: {_numbers(of.interpolated_rho)}
   s: [1]
   # preset: full                    # network of correspondence: longer training, for a GPU
-  # changes: {{num_steps: 5000}}      # values of its preset
+  # changes: {{num_steps: 5000}}      # values of its preset, and of that of published
 
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)

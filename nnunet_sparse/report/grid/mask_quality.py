@@ -1,7 +1,7 @@
 """How well the interpolated training masks of an experiment agree with the dense ones."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,14 @@ from nnunet_sparse.grid.cells import INTERPOLATED, CellVariant
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
+from nnunet_sparse.selection.budget import AMOUNT
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selection.variant import FACTORS, Variant
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
+
+_HOW_CHOSEN = tuple(name for name in FACTORS if name not in (*AMOUNT, "s", "interpolation"))
+_Counts = Mapping[str, Counts]
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,16 @@ class MaskQuality:
     iou
         Batched IoU against the dense masks, the mean over the labels of the task; None where it is
         undefined or the data set is not there.
+    pooled
+        Whether the voxels of several data sets are counted together, which differ in how slices
+        were chosen; the variant is that of the first.
     """
 
     task: str
     variant: Variant
     done: bool
     iou: float | None
+    pooled: bool = False
 
 
 def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
@@ -52,25 +60,40 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
     Returns
     -------
     list of MaskQuality
-        Of all interpolated data sets that the experiment asks for.
+        Of all interpolated data sets that the experiment asks for. Where several differ only in how
+        slices were chosen (by selector, scope, weight, seed and so on), their voxels pooled follow.
     """
-    return [
-        _quality(job.subject, _counts(grid, job, num_processes))
-        for job in jobs_of(job_graph(grid), DatasetJob)
-        if job.subject.kind == INTERPOLATED
-    ]
+    found: list[MaskQuality] = []
+    groups: dict[tuple[object, ...], list[tuple[CellVariant, _Counts | None]]] = {}
+    for job in jobs_of(job_graph(grid), DatasetJob):
+        if job.subject.kind == INTERPOLATED:
+            cell, counts = job.subject, _counts(grid, job, num_processes)
+            found.append(_quality(cell, counts))
+            key = (cell.base.suffix, *cell.variant.same_but(*_HOW_CHOSEN))
+            groups.setdefault(key, []).append((cell, counts))
+    for group in groups.values():
+        if len(group) > 1:
+            every = [counts for _, counts in group if counts is not None]
+            whole = _pooled(every) if len(every) == len(group) else None
+            found.append(_quality(group[0][0], whole, pooled=True))
+    return found
 
 
-def _quality(cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
+def _pooled(every: Sequence[_Counts]) -> _Counts:
+    return {label: pool(counts[label] for counts in every) for label in every[0]}
+
+
+def _quality(cell: CellVariant, counts: _Counts | None, pooled: bool = False) -> MaskQuality:
     return MaskQuality(
         task=cell.base.suffix,
         variant=cell.variant,
         done=counts is not None,
         iou=None if counts is None else _mean_iou(counts, cell.base.task.labels),
+        pooled=pooled,
     )
 
 
-def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts] | None:
+def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> _Counts | None:
     """Voxels of each label; None if the data set has not been made, or deleted unmeasured."""
     folder = GridFolder(grid.folder)
     record = folder.read(job.name)
@@ -83,7 +106,7 @@ def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts
         return None
 
 
-def _mean_iou(counts: Mapping[str, Counts], labels: tuple[str, ...]) -> float | None:
+def _mean_iou(counts: _Counts, labels: tuple[str, ...]) -> float | None:
     """Mean over the labels that count; None if one of them is undefined."""
     ious = [counts[label].iou for label in labels or counts if label in counts]
     return sum(ious) / len(ious) if ious and not any(map(math.isnan, ious)) else None
