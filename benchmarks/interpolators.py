@@ -29,10 +29,13 @@ from nnunet_sparse.system.pipeline import Command, Runner, words
 
 NETWORK = "correspondence"
 ONE_WAY = "correspondence_oneway"
+PUBLISHED = "published"
+"""A row, and its method."""
 
 ROWS: dict[str, str] = {
     "default": "",
-    "as published": "span=0 spread=0 sharpness=0",
+    PUBLISHED: "",
+    "without our three additions": "span=0 spread=0 sharpness=0",
     "plain dot products": "sharpness=0",
     "no expectation of shifts": "spread=0",
     "slices of the whole volume": "span=0",
@@ -59,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=list(ROWS))
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--steps", type=positive_int, help="of every row (default: the preset's)")
+    parser.add_argument(
+        "--change", nargs="+", default=[], metavar="KEY=VALUE", help="values of every row's preset"
+    )
     parser.add_argument("--test", default="0.2", help="test cases, which are left out")
     parser.add_argument("-np", "--num_processes", type=positive_int, default=2)
     return run_command(parser, _run, argv)
@@ -74,11 +80,11 @@ def _run(args: argparse.Namespace) -> None:
         name = source.base(data)
         few = is_small(RawDataset.open(paths.raw / name))
         split = "--val 1 --test 0" if few else f"--test {args.test}"
-        jobs = {"shape, nearest": ("", BASELINES)}
-        jobs |= {row: (ROWS[row], (NETWORK, ONE_WAY)) for row in args.rows}
-        for row, (changes, methods) in jobs.items():
+        jobs: dict[str, tuple[str, ...]] = {"shape, nearest": BASELINES}
+        jobs |= {row: _methods(row) for row in args.rows}
+        for row, methods in jobs.items():
             output = args.output / name / row.replace(" ", "_")
-            options = _options(changes, args) if methods != BASELINES else ""
+            options = _options(row, args) if methods != BASELINES else ""
             command = (
                 f"nnsparse_interpolation_quality -d {{}} {split} {options} "
                 f"--methods {' '.join(methods)} -np {{np}} "
@@ -91,11 +97,16 @@ def _run(args: argparse.Namespace) -> None:
     print(table, end="")
 
 
-def _options(changes: str, args: argparse.Namespace) -> str:
-    """Options of a row's interpolator."""
-    steps = f"num_steps={args.steps}" if args.steps else ""
-    change = f"--change {changes} {steps}" if changes or steps else ""
-    return f"--preset {args.preset} {change}"
+def _methods(row: str) -> tuple[str, ...]:
+    return (PUBLISHED,) if row == PUBLISHED else (NETWORK, ONE_WAY)
+
+
+def _options(row: str, args: argparse.Namespace) -> str:
+    """Options of a row's interpolator; that of the published method has a preset of its own."""
+    steps = [f"num_steps={args.steps}"] if args.steps else []
+    changes = [*ROWS[row].split(), *steps, *args.change]
+    preset = "" if row == PUBLISHED else f"--preset {args.preset}"
+    return f"{preset} --change {' '.join(changes)}" if changes else preset
 
 
 def _lines(data: str, row: str, file: Path, densities: Sequence[float]) -> list[str]:

@@ -38,6 +38,7 @@ from nnunet_sparse.interpolation.methods import method_names
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
+    add_positive_weight_option,
     add_selector_options,
     add_volume_fraction_option,
     variant_of,
@@ -84,14 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add_volume_fraction_option(parser, "training volumes")
     add_selector_options(parser, "fixed", selector_names())
     add_axis_option(parser)
-    parser.add_argument(
-        "--positive_weight",
-        type=float,
-        default=1.0,
-        metavar="W",
-        help="with --selector random: slices with foreground are W times as likely (simulation "
-        "only, it looks at the labels; default: %(default)s)",
-    )
+    add_positive_weight_option(parser)
     add_seed_option(parser, "volumes and slices")
     add_mae_options(parser)
     parser.add_argument(
@@ -228,6 +222,11 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
             f"{len(selection.cases)} of {len(split.train)} training volumes",
         ),
     ]
+    if (weight := selection.variant.positive_weight) != 1:
+        text = (
+            f"slices with foreground in the dense labels count {weight:g} times (simulation only)"
+        )
+        lines.append(titled("weights", text))
     if left_out := result.num_volumes - len(selection.cases):
         text = f"{left_out} of the {result.num_volumes} volumes, without a slice"
         lines.append(titled("left out", text))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def make_base(paths: NnUNetPaths) -> BaseMaker:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let masked autoencoders and interpolators of the preset ``tiny`` train for a second."""
+    """Let networks without labels of the presets ``tiny`` and ``published`` train for a second."""
     from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize
     from nnunet_sparse.interpolation.interpolator_presets import (
         INTERPOLATOR_PRESETS,
@@ -94,3 +95,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     preset = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 5, 1, 1e-3)
     monkeypatch.setitem(MAE_PRESETS, "tiny", preset)
     monkeypatch.setitem(INTERPOLATOR_PRESETS, "tiny", InterpolatorPreset(3, 8, 2, 1e-3, 0.5, 1))
+    published = replace(
+        INTERPOLATOR_PRESETS["published"], num_slices=3, max_side=8, num_steps=2, radius=1
+    )
+    monkeypatch.setitem(INTERPOLATOR_PRESETS, "published", published)

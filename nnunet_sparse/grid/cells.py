@@ -210,8 +210,7 @@ def _combinations(
     filling = experiment.interpolation
     for interpolation in filling.interpolations if filling is not None else ():
         for variant in experiment.variants(filling, rho, s):
-            weight = base.task.positive_weight if "weights" in variant.make_selector().uses else 1.0
-            sparse = replace(variant, positive_weight=weight)
+            sparse = replace(variant, positive_weight=base.task.positive_weight)
             filled = replace(sparse, interpolation=interpolation)
             if keeps(filled):
                 if keeps(sparse):

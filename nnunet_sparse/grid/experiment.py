@@ -24,6 +24,7 @@ from nnunet_sparse.interpolation.methods import (
     interpolation_method,
     method_names,
     methods_with_network,
+    methods_with_presets,
 )
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.phantoms import PHANTOM_TASKS
@@ -218,7 +219,8 @@ class Filling:
     one_way, verify, min_confidence
         As in ``nnsparse_interpolate``.
     preset, changes
-        The network of ``correspondence``, and values of its preset that are replaced.
+        The network of ``correspondence``, and values that are replaced in the preset of any
+        network, that of ``published`` too.
     """
 
     methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **rules.some(method_names()))
@@ -234,9 +236,12 @@ class Filling:
     changes: dict[str, Any] = field(default_factory=dict, metadata=rules.CHANGES)
 
     def __post_init__(self) -> None:
-        of_network = self.changes or self.preset != DEFAULT_INTERPOLATOR_PRESET
-        if of_network and not any(interpolation_method(m).uses_network for m in self.methods):
+        methods = [interpolation_method(name) for name in self.methods]
+        if self.changes and not any(method.uses_network for method in methods):
             raise SparseError(f"preset and changes work with {methods_with_network()}")
+        own = self.preset != DEFAULT_INTERPOLATOR_PRESET
+        if own and not any(method.takes_preset() for method in methods):
+            raise SparseError(f"preset works with {methods_with_presets()}")
         _ = self.interpolations
 
     @property
@@ -248,7 +253,7 @@ class Filling:
                 self.one_way,
                 self.verify,
                 float(self.min_confidence),
-                self.preset,
+                self.preset if interpolation_method(method).takes_preset() else "",
                 changes=tuple(self.changes.items()),
             )
             for method in self.methods
@@ -273,8 +278,8 @@ class Task:
     val, test, split_file, split_seed
         Split of a base that has none yet, as in ``nnsparse_make_dataset``.
     positive_weight
-        Of cells with interpolation and selector ``random``: how much likelier a slice with
-        foreground is drawn.
+        Of cells with interpolation, and of the same ones without: how much more a slice with
+        foreground counts when slices are chosen.
     configurations
         In place of the experiment's.
     rho, s

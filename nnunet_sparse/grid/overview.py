@@ -150,8 +150,7 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
     if weight != 1 and all(cell.variant.positive_weight == 1 for cell in cells):
         lines.insert(
             -1,
-            f"  positive_weight {weight:g} is not used: it is for cells with interpolation and "
-            "selector random",
+            f"  positive_weight {weight:g} is not used: it is for cells with interpolation",
         )
     slices: dict[tuple[float, Budget], set[int]] = defaultdict(set)
     for cell in cells:

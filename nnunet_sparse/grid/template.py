@@ -12,7 +12,7 @@ from nnunet_sparse.interpolation.methods import DEFAULT_METHOD
 from nnunet_sparse.training.paper_recipes import PAPER
 
 _FRACTIONS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1.0: "1"}
-_PAPER_METHODS = (DEFAULT_METHOD,)
+_PAPER_METHODS = ("published", DEFAULT_METHOD)
 # of the paper's tasks the one with positive weights, of which it gives no number, and the density
 # that is then not interpolated
 _WEIGHTED, _PAPER_WEIGHT, _NOT_INTERPOLATED = "ATLAS", 3, 0.8
@@ -190,11 +190,11 @@ dense: true                         # all slices of all volumes, for comparison
 
 # cells whose labels are filled in between the slices, beside the same ones without
 interpolation:
-{_line(f"  methods: [{', '.join(of.methods)}]", "correspondence, shape, nearest")}
+{_line(f"  methods: [{', '.join(of.methods)}]", "correspondence, published, shape, nearest")}
   rho: {_numbers(of.interpolated_rho)}
   s: [1]
 {_network_of_interpolation(of)}
-  # changes: {{num_steps: 5000}}      # values of its preset
+  # changes: {{num_steps: 5000}}      # values of its preset, and of that of published
 
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)
@@ -234,7 +234,7 @@ def _task(preset: GridPreset, base: str, scored: Scored | None) -> str:
         "# test: 0.2": "likewise, where the base has no test cases of its own",
         "# axis: auto": "slice axis: auto, axial, coronal, sagittal, or 0, 1, 2",
         weight if task == _WEIGHTED else f"# {weight}": (
-            "where labels are interpolated: slices with foreground are likelier"
+            "where labels are interpolated: slices with foreground count more"
         ),
     }
     lines = [f"  - base: {base:<20} # name or ID of a dense data set in nnUNet_raw"]

@@ -7,9 +7,10 @@ key features for every shift stands in memory. Here tiles of the target are mult
 surroundings, and each tile's window is a strided view of the product: nothing is copied, and only
 some rows of tiles are in memory at a time, backwards too.
 
-Deviation: shifts that lead out of the slice are left out of the softmax. As published they take
-part with the dot product 0, so that part of what lies at the border vanishes. Beyond the
-publication: a bias for every shift.
+Shifts that lead out of the slice are left out of the softmax, or, with ``outside``, take part as in
+the code of Yeung et al. (the features and values are continued by zeros): with the dot product 0,
+so that part of the intensity at the border vanishes. Beyond the publication: a bias for every
+shift.
 """
 
 from collections.abc import Iterator
@@ -113,6 +114,7 @@ def local_affinity(
     radius: int,
     corner: tuple[int, int] = (0, 0),
     bias: torch.Tensor | None = None,
+    outside: bool = False,
 ) -> torch.Tensor:
     """Warp values of a reference to a target by the affinity of their features.
 
@@ -131,11 +133,15 @@ def local_affinity(
         target must have one of the reference in its window.
     bias
         (n, 2 radius + 1, 2 radius + 1) what is added to the dot products, by shift; None for 0.
+    outside
+        Whether shifts that lead out of the reference take part, with the dot product and the value
+        0.
 
     Returns
     -------
     torch.Tensor
-        (n, v, height, width), float32; at every pixel a weighted mean of ``value``.
+        (n, v, height, width), float32; at every pixel a weighted mean of ``value``, and
+        with ``outside`` of zeros beside it.
 
     Raises
     ------
@@ -160,7 +166,7 @@ def local_affinity(
     # in half precision the largest of close products would be picked by rounding
     with torch.autocast(query.device.type, enabled=False):
         result: torch.Tensor = _LocalAffinity.apply(
-            query.float(), key.float(), value.float(), bias.float(), radius, corner
+            query.float(), key.float(), value.float(), bias.float(), radius, corner, outside
         )
     return result
 
@@ -177,11 +183,12 @@ class _LocalAffinity(torch.autograd.Function):
         bias: torch.Tensor,
         radius: int,
         corner: tuple[int, int],
+        outside: bool,
     ) -> torch.Tensor:
         ctx.save_for_backward(query, key, value, bias)
-        ctx.radius, ctx.corner = radius, corner
+        ctx.radius, ctx.corner, ctx.outside = radius, corner, outside
         n, _, height, width = query.shape
-        tiling, queries, keys, values = _padded(query, key, value, radius, corner)
+        tiling, queries, keys, values = _padded(query, key, value, radius, corner, outside)
         size = n, value.shape[1], tiling.rows * tiling.side, tiling.columns * tiling.side
         result = torch.empty(size, device=query.device)
         for inner, outer in tiling.bands(n, query.device):
@@ -198,13 +205,15 @@ class _LocalAffinity(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         with torch.autocast(gradient.device.type, enabled=False):
-            return *_LocalAffinity._gradients(ctx, gradient.float()), None, None
+            return *_LocalAffinity._gradients(ctx, gradient.float()), None, None, None
 
     @staticmethod
     def _gradients(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
         query, key, value, bias = ctx.saved_tensors
         n, c, height, width = query.shape
-        tiling, queries, keys, values = _padded(query, key, value, ctx.radius, ctx.corner)
+        tiling, queries, keys, values = _padded(
+            query, key, value, ctx.radius, ctx.corner, ctx.outside
+        )
         upstream = F.pad(
             gradient,
             (0, tiling.columns * tiling.side - width, 0, tiling.rows * tiling.side - height),
@@ -241,6 +250,7 @@ def _padded(
     value: torch.Tensor,
     radius: int,
     corner: tuple[int, int],
+    outside: bool,
 ) -> tuple[_Tiling, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Whole tiles; one more feature tells the shifts that lead out of the slice."""
     height, width = query.shape[2:]
@@ -250,8 +260,8 @@ def _padded(
     queries[:, -1] = 1
     around = _around(tiling, key, corner)
     keys = F.pad(F.pad(key, (0, 0, 0, 0, 0, 1)), around)
-    outside = F.pad(torch.zeros_like(key[:, 0]), around, value=_NEVER)
-    keys[:, -1] = outside
+    if not outside:
+        keys[:, -1] = F.pad(torch.zeros_like(key[:, 0]), around, value=_NEVER)
     return tiling, queries, keys, F.pad(value, around)
 
 

@@ -9,7 +9,11 @@ from nnunet_sparse.interpolation.interpolator_presets import (
     INTERPOLATOR_PRESETS,
     InterpolatorPreset,
 )
-from nnunet_sparse.interpolation.methods import interpolation_method, methods_with_network
+from nnunet_sparse.interpolation.methods import (
+    interpolation_method,
+    methods_with_network,
+    methods_with_presets,
+)
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import OptionHolder, add_seed_option, given_options
@@ -28,7 +32,9 @@ def add_network_options(group: OptionHolder, of_any_method: bool = False) -> Non
         "--preset",
         choices=tuple(INTERPOLATOR_PRESETS),
         default=None if of_any_method else DEFAULT_INTERPOLATOR_PRESET,
-        help=f"length of the training (default: {DEFAULT_INTERPOLATOR_PRESET})",
+        help="length of the training, with published the network of the paper "
+        f"(default: {DEFAULT_INTERPOLATOR_PRESET}"
+        + (", of the method published its own)" if of_any_method else ")"),
     )
     add_seed_option(group, "its training", "--interpolator_seed")
     group.add_argument(
@@ -73,15 +79,17 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
     SparseError
         If an option does not go with the method, or a value is out of range.
     """
-    uses_network = interpolation_method(method).uses_network
-    if not uses_network and (given := given_options(args, NETWORK_OPTIONS)):
+    cls = interpolation_method(method)
+    if args.preset not in (None, cls.default_preset()) and not cls.takes_preset():
+        raise SparseError(f"--preset works with {methods_with_presets()}, not with {method}")
+    if not cls.uses_network and (given := given_options(args, NETWORK_OPTIONS)):
         raise SparseError(f"--{given[0]} works with {methods_with_network()}, not with {method}")
     return Interpolation(
         method,
         args.one_way,
         args.verify,
         args.min_confidence,
-        args.preset or DEFAULT_INTERPOLATOR_PRESET,
+        args.preset or "",
         args.interpolator_seed,
         parse_changes(args.change),
     )

@@ -37,7 +37,7 @@ def draw_reconstructions(network: CorrespondenceNetwork, volume: SliceStack, out
     gap = min(_GAP, last)
     starts = np.linspace(0, last - gap, _NUM_EXAMPLES + 2)[1:-1].round().astype(int)
     starts = np.unique(starts)
-    scale = volume_scale(volume.slices)
+    scale = volume_scale(volume.slices, network.grey_levels)
     shift = network.expected_shift(torch.tensor([gap]), volume.aspect)
     shown = volume.slices[:, :, *(_middle(size) for size in volume.slices.shape[2:])]
     height, width = shown.shape[2:]

@@ -1,6 +1,7 @@
 """How interpolators are trained: lengths and settings."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
 
@@ -26,7 +27,9 @@ class InterpolatorPreset:
         Largest shift between two slices in pixels.
     temperature
         Difference between neighbouring pixels that counts as 1 in the softmax of the edge profile,
-        as a multiple of the volume's mean absolute difference.
+        as a multiple of the volume's mean absolute difference. 0 as in the published code: grey
+        levels, where the intensities of the volume go from 0 to 255, and the darkest neighbours get
+        the largest values.
     span
         The slices of a step are drawn from a random stretch of so many; 0 for the whole volume.
     spread
@@ -35,6 +38,9 @@ class InterpolatorPreset:
     sharpness
         What cosines between features are multiplied by before the softmax. 0 for plain dot
         products, as published.
+    outside
+        1 as in the published code: in the training, shifts that lead out of the slice take part in
+        the softmax with the dot product 0 and the intensity 0. 0: they are left out.
     """
 
     num_slices: int
@@ -47,6 +53,7 @@ class InterpolatorPreset:
     span: int = 24
     spread: float = 1.5
     sharpness: float = 20.0
+    outside: int = 0
 
     def __post_init__(self) -> None:
         for name, (least, most) in _LIMITS.items():
@@ -54,14 +61,21 @@ class InterpolatorPreset:
                 raise SparseError(
                     f"{name} must lie in [{least:g}, {most:g}], got {getattr(self, name):g}"
                 )
-        for name in ("spread", "sharpness"):
-            if 0 < getattr(self, name) < _SMALLEST:
+        for name, smallest in _SMALLEST.items():
+            if 0 < getattr(self, name) < smallest:
                 raise SparseError(
-                    f"{name} must be 0 or at least {_SMALLEST}, got {getattr(self, name):g}"
+                    f"{name} must be 0 or at least {smallest:g}, got {getattr(self, name):g}"
                 )
 
+    def to_json(self) -> dict[str, Any]:
+        """All settings; one that was added later only where it is not the default."""
+        values = asdict(self)
+        if not self.outside:
+            del values["outside"]
+        return values
 
-_SMALLEST = 0.01
+
+_SMALLEST = {"spread": 0.01, "sharpness": 0.01, "temperature": 1e-6}
 _LIMITS = {
     "num_slices": (2, 10_000),
     "max_side": (8, 10_000),
@@ -69,13 +83,24 @@ _LIMITS = {
     "learning_rate": (1e-9, 1),
     "reconstructed": (0, 1),
     "radius": (1, 64),
-    "temperature": (1e-6, 1e6),
+    "temperature": (0, 1e6),
     "span": (0, 10**6),
     "spread": (0, 1e6),
     "sharpness": (0, 1e4),
+    "outside": (0, 1),
 }
 DEFAULT_INTERPOLATOR_PRESET = "tiny"
+PUBLISHED_INTERPOLATOR_PRESET = "published"
 INTERPOLATOR_PRESETS = {
     "tiny": InterpolatorPreset(8, 64, 400, 1e-3, 0.5, 6),
     "full": InterpolatorPreset(8, 256, 20_000, 3e-4, 0.5, 6),
+    # the learning rate and the side are those of the code of Yeung et al. 2021
+    PUBLISHED_INTERPOLATOR_PRESET: InterpolatorPreset(
+        *(8, 256, 20_000, 1e-4, 0.5, 6),
+        temperature=0.0,
+        span=0,
+        spread=0.0,
+        sharpness=0.0,
+        outside=1,
+    ),
 }

@@ -85,7 +85,7 @@ class InterpolatorRequest(ImageNetworkRequest["CorrespondenceNetwork", Mapping[s
     def training_record(self, images: TrainingImages) -> dict[str, Any]:
         """All settings."""
         del images
-        return asdict(self.settings)
+        return self.settings.to_json()
 
     @contextmanager
     def read(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nnunet_sparse.interpolation.edge_profile import difference_scale
+from nnunet_sparse.interpolation.edge_profile import difference_scale, grey_level
 from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
 from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 from nnunet_sparse.interpolation.slice_stack import SliceStack
@@ -66,7 +66,7 @@ def set_up_interpolator(
         epoch, at = divmod(step, len(names))
         name = shuffled(names, generator(seed, "interpolator volumes", str(epoch)))[at]
         if name not in scales:
-            scales[name] = volume_scale(volumes[name].slices)
+            scales[name] = volume_scale(volumes[name].slices, network.grey_levels)
         slices, chosen = draw_slices(
             volumes[name].slices, preset.num_slices, preset.max_side, rng, preset.span
         )
@@ -76,7 +76,14 @@ def set_up_interpolator(
         slices, shifts = slices.to(device), shifts.to(device)
         progress = step / max(1, preset.num_steps - 1)
         handed_on = rng.random(len(slices)) < preset.reconstructed * progress
-        found = reconstruct(network, slices, shifts, scales[name].to(device), handed_on.tolist())
+        found = reconstruct(
+            network,
+            slices,
+            shifts,
+            scales[name].to(device),
+            handed_on.tolist(),
+            bool(preset.outside),
+        )
         return F.smooth_l1_loss(found, slices[1:])
 
     optimizer = torch.optim.Adam(network.parameters(), lr=preset.learning_rate)
@@ -89,6 +96,7 @@ def reconstruct(
     shifts: torch.Tensor,
     scale: torch.Tensor,
     handed_on: Sequence[bool],
+    outside: bool = False,
 ) -> torch.Tensor:
     """Reconstruct every slice but the first from the one before it.
 
@@ -104,6 +112,8 @@ def reconstruct(
         (channel,) scale of the volume's differences.
     handed_on
         For each slice whether, as a reference, it is replaced by its own reconstruction.
+    outside
+        Whether shifts out of the slice take part.
 
     Returns
     -------
@@ -112,12 +122,15 @@ def reconstruct(
     """
     features = network.encode(slices, scale)
     if not any(handed_on[1:-1]):
-        whole: torch.Tensor = network(features[1:], features[:-1], slices[:-1], shifts)
+        whole: torch.Tensor = network(
+            features[1:], features[:-1], slices[:-1], shifts, outside=outside
+        )
         return whole
     found: list[torch.Tensor] = []
     for i in range(1, len(slices)):
         value = found[-1] if handed_on[i - 1] and found else slices[i - 1 : i]
-        found.append(network(features[i : i + 1], features[i - 1 : i], value, shifts[i - 1 : i]))
+        target, reference, shift = features[i : i + 1], features[i - 1 : i], shifts[i - 1 : i]
+        found.append(network(target, reference, value, shift, outside=outside))
     return torch.cat(found)
 
 
@@ -163,8 +176,20 @@ def draw_slices(
     return torch.from_numpy(max(windows, key=np.std)), torch.from_numpy(chosen)
 
 
-def volume_scale(volume: np.ndarray) -> torch.Tensor:
-    """Scale of a volume's differences, (channel,), from some slices all over it; 1 if constant."""
+def volume_scale(volume: np.ndarray, grey_levels: bool = False) -> torch.Tensor:
+    """Scale of a volume's differences, (channel,); 1 if constant.
+
+    Parameters
+    ----------
+    volume
+        (n, channel, y, x).
+    grey_levels
+        The difference of neighbouring grey levels, where the volume has 256, instead of the mean
+        absolute difference between neighbouring pixels in some slices all over it.
+    """
+    if grey_levels:
+        level = grey_level(torch.from_numpy(np.asarray(volume, np.float32)))
+        return torch.where(level > 0, level, torch.ones_like(level))
     chosen = np.unique(np.linspace(0, len(volume) - 1, _SLICES_FOR_SCALE).astype(int))
     # slice by slice: 48 differences of each pixel stand in memory
     parts = [torch.from_numpy(np.asarray(volume[i : i + 1], np.float32)) for i in chosen]

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel
+from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.propagation import Warp
 
 
@@ -29,8 +30,21 @@ class InterpolationMethod(ABC):
     uses_network: ClassVar[bool] = False
     """Whether it needs a warp by a trained network."""
 
+    only_preset: ClassVar[str | None] = None
+    """The one preset of the network that it works with; None for any."""
+
     switches: ClassVar[Mapping[str, str]] = {}
     """What each of its switches adds to the name of an interpolation."""
+
+    @classmethod
+    def takes_preset(cls) -> bool:
+        """Whether the preset of its network can be chosen."""
+        return cls.uses_network and cls.only_preset is None
+
+    @classmethod
+    def default_preset(cls) -> str:
+        """Preset of its network where none is chosen."""
+        return cls.only_preset or DEFAULT_INTERPOLATOR_PRESET
 
     @abstractmethod
     def fill(

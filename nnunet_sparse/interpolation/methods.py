@@ -7,12 +7,14 @@ A new one is a file with a subclass of
 from nnunet_sparse.interpolation.correspondence import CorrespondenceMethod
 from nnunet_sparse.interpolation.method import InterpolationMethod
 from nnunet_sparse.interpolation.nearest import NearestMethod
+from nnunet_sparse.interpolation.published import PublishedMethod
 from nnunet_sparse.interpolation.shape import ShapeMethod
 from nnunet_sparse.system.errors import SparseError
 
 # in the order in which commands and reports show them
 _METHODS: dict[str, type[InterpolationMethod]] = {
-    method.name: method for method in (CorrespondenceMethod, ShapeMethod, NearestMethod)
+    method.name: method
+    for method in (CorrespondenceMethod, PublishedMethod, ShapeMethod, NearestMethod)
 }
 
 DEFAULT_METHOD = CorrespondenceMethod.name
@@ -44,3 +46,8 @@ def methods_with_switch(switch: str) -> str:
 def methods_with_network() -> str:
     """Names of the methods that use a network, for messages."""
     return " or ".join(name for name, method in _METHODS.items() if method.uses_network)
+
+
+def methods_with_presets() -> str:
+    """Names of the methods whose network may be of any preset, for messages."""
+    return " or ".join(name for name, method in _METHODS.items() if method.takes_preset())

@@ -60,7 +60,8 @@ class CorrespondenceNetwork(nn.Module):
     features
         Number of features of a pixel.
     temperature
-        Of the edge profile's softmax, as a multiple of the volume's scale.
+        Of the edge profile's softmax, as a multiple of the volume's scale. 0 for the profile of the
+        published code: differences of a pixel to its neighbours, not theirs to it, in grey levels.
     spread
         Standard deviation of the shifts that are expected, as a multiple of the distance between
         neighbouring slices; 0 for no expectation.
@@ -104,6 +105,11 @@ class CorrespondenceNetwork(nn.Module):
         self.head = nn.Conv2d(previous, features, 3, padding=1)
         self.to(memory_format=torch.channels_last)
 
+    @property
+    def grey_levels(self) -> bool:
+        """Whether differences between pixels are counted in grey levels."""
+        return not self.temperature
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "CorrespondenceNetwork":
         """Network of a stored configuration, with new weights."""
@@ -117,14 +123,14 @@ class CorrespondenceNetwork(nn.Module):
         slices
             (n, channel, y, x) intensities.
         scale
-            (channel,), see :func:`nnunet_sparse.interpolation.edge_profile.difference_scale`.
+            (channel,), see :func:`nnunet_sparse.interpolation.interpolator_training.volume_scale`.
 
         Returns
         -------
         torch.Tensor
             (n, features, y, x), in half precision where that is faster.
         """
-        profile = edge_profile(slices, self.temperature * scale)
+        profile = edge_profile(slices, self.temperature * scale if self.temperature else -scale)
         profile = profile.contiguous(memory_format=torch.channels_last)
         half = half_precision(slices.device)
         with torch.autocast(slices.device.type, half, enabled=half is not None):
@@ -160,6 +166,7 @@ class CorrespondenceNetwork(nn.Module):
         value: torch.Tensor,
         shift: torch.Tensor,
         corner: tuple[int, int] = (0, 0),
+        outside: bool = False,
     ) -> torch.Tensor:
         """Warp values of references to targets, all given by their features.
 
@@ -175,6 +182,9 @@ class CorrespondenceNetwork(nn.Module):
             (n, 2) see :meth:`expected_shift`.
         corner
             Pixel of the reference at which the target's first pixel stands.
+        outside
+            Whether shifts out of the reference take part, see
+            :func:`nnunet_sparse.interpolation.affinity.local_affinity`.
 
         Returns
         -------
@@ -185,4 +195,4 @@ class CorrespondenceNetwork(nn.Module):
         # the logarithm of a normal distribution
         along_y, along_x = (-steps / (2 * sigma[:, None] ** 2) for sigma in shift.unbind(dim=1))
         bias = along_y[:, :, None] + along_x[:, None]
-        return local_affinity(target, reference, value, self.radius, corner, bias)
+        return local_affinity(target, reference, value, self.radius, corner, bias, outside)

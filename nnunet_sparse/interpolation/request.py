@@ -16,6 +16,7 @@ from nnunet_sparse.interpolation.interpolator_request import (
 from nnunet_sparse.interpolation.methods import (
     DEFAULT_METHOD,
     interpolation_method,
+    methods_with_presets,
     methods_with_switch,
 )
 from nnunet_sparse.interpolation.propagation import Warp
@@ -43,14 +44,15 @@ class Interpolation:
     min_confidence
         Voxels of less confidence stay ignore.
     preset, network_seed, changes
-        Which network is used, by methods that use one; the default for the others.
+        Which network is used, by methods that use one; the default for the others. No preset is
+        that of the method.
     """
 
     method: str = DEFAULT_METHOD
     one_way: bool = False
     verify: bool = False
     min_confidence: float = 0.0
-    preset: str = DEFAULT_INTERPOLATOR_PRESET
+    preset: str = ""
     network_seed: int = 0
     changes: PresetChanges = ()
 
@@ -63,7 +65,14 @@ class Interpolation:
                 raise SparseError(
                     f"{switch} works with {methods_with_switch(switch)}, not with {self.method}"
                 )
+        if not self.preset:
+            object.__setattr__(self, "preset", method.default_preset())
         _ = self.network()  # refuses an unknown preset
+        if method.only_preset not in (None, self.preset):
+            raise SparseError(
+                f"preset works with {methods_with_presets()}, not with {self.method}, whose "
+                f"network is of preset {method.only_preset}"
+            )
         if not method.uses_network:
             object.__setattr__(self, "preset", DEFAULT_INTERPOLATOR_PRESET)
             object.__setattr__(self, "network_seed", 0)
@@ -87,15 +96,18 @@ class Interpolation:
         parts = ["mi", self.method]
         switches = interpolation_method(self.method).switches
         parts += [part for switch, part in switches.items() if getattr(self, switch)]
-        parts += self.network_names
+        parts += self._network_parts(interpolation_method(self.method).default_preset())
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
 
     @property
     def network_names(self) -> list[str]:
-        """Parts of names for the network; what is not the default appears."""
-        preset = [self.preset] if self.preset != DEFAULT_INTERPOLATOR_PRESET else []
+        """Parts of names for the network, whatever the method; what is not the default appears."""
+        return self._network_parts(DEFAULT_INTERPOLATOR_PRESET)
+
+    def _network_parts(self, default: str) -> list[str]:
+        preset = [self.preset] if self.preset != default else []
         seed = [f"net{self.network_seed}"] if self.network_seed else []
         return [*preset, *seed, *change_names(self.changes)]
 

@@ -57,6 +57,14 @@ class SoftLabel:
         box = shares[kept, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         return SoftLabel(values, self.top + int(rows[0]), self.left + int(columns[0]), box)
 
+    def rounded(self) -> "SoftLabel":
+        """With the class that wins alone at every pixel."""
+        if not self.shares.size:
+            return self
+        winner, classes = self._winner(), np.arange(len(self.values))
+        shares = (winner == classes[:, None, None]).astype(np.float32)
+        return replace(self, shares=shares).trimmed()
+
     def halved(self) -> "SoftLabel":
         """The same in half of the memory."""
         return replace(self, shares=self.shares.astype(np.float16))

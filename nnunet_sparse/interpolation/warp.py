@@ -1,4 +1,8 @@
-"""Warping labels from slice to slice of a volume by the correspondence network."""
+"""Warping labels from slice to slice of a volume by the correspondence network.
+
+Shifts that lead out of the slice never take part, whatever the training was. In the published code
+they do, for all classes alike, before the class with the largest share wins: it is the same one.
+"""
 
 from collections import OrderedDict
 
@@ -36,7 +40,7 @@ class CorrespondenceWarp:
     ) -> None:
         self.network, self.slices = network, volume.slices
         self.device = next(network.parameters()).device
-        self.scale = volume_scale(self.slices).to(self.device)
+        self.scale = volume_scale(self.slices, network.grey_levels).to(self.device)
         self.shift = network.expected_shift(torch.ones(1, device=self.device), volume.aspect)
         height, width = self.slices.shape[2:]
         of_slice = 2 * network.config["features"] * height * width

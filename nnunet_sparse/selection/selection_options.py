@@ -120,6 +120,18 @@ def add_selector_options(
     )
 
 
+def add_positive_weight_option(parser: OptionHolder) -> None:
+    """Add ``--positive_weight``, for commands that know dense labels."""
+    parser.add_argument(
+        "--positive_weight",
+        type=float,
+        default=1.0,
+        metavar="W",
+        help="slices with foreground count W times when slices are chosen, with random they are W "
+        "times as likely (simulation only, it looks at the dense labels; default: %(default)s)",
+    )
+
+
 def variant_of(args: argparse.Namespace, before: Variant | None = None) -> Variant:
     """Build the variant that a command line asks for.
 

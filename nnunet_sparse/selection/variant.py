@@ -49,7 +49,9 @@ class Variant:
     selector
         Name of the selector.
     positive_weight
-        How much likelier a slice with foreground is drawn than one without (1: equally).
+        How much more a slice with foreground counts than one without when slices are chosen (1:
+        equally), see :mod:`nnunet_sparse.selectors.weights`. Which slices have foreground is read
+        from the dense labels of the base: for simulations.
     axis
         Slice axis of the array, or None for the automatic one.
     seed
@@ -102,11 +104,7 @@ class Variant:
         if not (self.positive_weight > 0 and math.isfinite(self.positive_weight)):
             raise SparseError(
                 f"positive_weight must be a number above 0, got {self.positive_weight:g} "
-                "(3 draws slices with foreground three times as likely)"
-            )
-        if self.positive_weight != 1 and "weights" not in chooser.uses:
-            raise SparseError(
-                f"positive_weight works with selector random, not with {self.selector}"
+                "(with 3 slices with foreground count three times)"
             )
         if self.scope not in chooser.scopes:
             raise SparseError(

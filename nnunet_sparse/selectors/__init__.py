@@ -1,7 +1,7 @@
 """Slice selectors; importing this package registers all of ours.
 
-Others take everything from here; ``registry`` also holds what tests and schemas need, and ``cover``
-how well some slices stand for the others.
+Others take everything from here; ``registry`` also holds what tests and schemas need, ``cover`` how
+well some slices stand for the others, and ``weights`` what weights of slices mean.
 """
 
 from nnunet_sparse.selectors.biased import FirstSelector, MiddleSelector, SingleObjectSelector

@@ -1,4 +1,7 @@
-"""Selections that are biased on purpose: experiments that the paper leaves to the future."""
+"""Selections that are biased on purpose: experiments that the paper leaves to the future.
+
+With weights a slice is by its weight nearer to where the selection starts.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,6 +19,7 @@ _SOURCE = "proposed as future work by Zhang et al. 2026"
 class FirstSelector(Selector):
     """The first slices of each volume (biased on purpose)."""
 
+    uses: ClassVar[frozenset[str]] = frozenset({"weights"})
     source: ClassVar[str] = _SOURCE
 
     def _choose(
@@ -32,6 +36,7 @@ class FirstSelector(Selector):
 class MiddleSelector(Selector):
     """The slices around the middle of each volume (biased on purpose)."""
 
+    uses: ClassVar[frozenset[str]] = frozenset({"weights"})
     source: ClassVar[str] = _SOURCE
 
     def _choose(
@@ -55,7 +60,7 @@ class SingleObjectSelector(Selector):
     Volumes without an object get slices at fixed intervals.
     """
 
-    uses: ClassVar[frozenset[str]] = frozenset({"objects"})
+    uses: ClassVar[frozenset[str]] = frozenset({"objects", "weights"})
     scopes: ClassVar[tuple[str, ...]] = ("volume",)
     source: ClassVar[str] = _SOURCE
 
@@ -69,12 +74,15 @@ class SingleObjectSelector(Selector):
             inside = object_[~pool.chosen[object_]]
             if len(inside) < budget:
                 distance = np.abs(available[:, None] - object_[None]).min(axis=1)
-                return available[np.argsort(distance, kind="stable")[:budget]]
+                nearness = (distance + 1) / pool.relative_weights[available]
+                return available[np.argsort(nearness, kind="stable")[:budget]]
+        # all or none of these have foreground
         middles = (2 * np.arange(budget, dtype=np.int64) + 1) * len(inside) // (2 * budget)
         return inside[middles]
 
 
 def _smallest(pool: Pool, rank: np.ndarray, budget: int) -> np.ndarray:
-    """Available positions of lowest rank; of equal ones that of the first volume."""
+    """Available positions of lowest rank by weight; of equal ones that of the first volume."""
     available = pool.available
-    return available[np.argsort(rank[available], kind="stable")[:budget]]
+    weighted = (rank + 1)[available] / pool.relative_weights[available]
+    return available[np.argsort(weighted, kind="stable")[:budget]]

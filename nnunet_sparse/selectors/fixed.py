@@ -1,11 +1,13 @@
 """Fixed-interval slice selection."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.selectors.registry import Selector, register
+from nnunet_sparse.selectors.weights import certain, middles
 
 
 @register("fixed")
@@ -14,8 +16,11 @@ class FixedSelector(Selector):
     """Every n-th slice: the middles of equal parts of the volume.
 
     Of n slices and a budget of k slice i is ``floor((i + 0.5) * n / k)``; the seed does not shift
-    it. Slices that are annotated already do not count.
+    it. Slices that are annotated already do not count. With weights the parts are equal in weight,
+    of the slices that are not certain (:mod:`nnunet_sparse.selectors.weights`).
     """
+
+    uses: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     def _choose(
         self,
@@ -24,6 +29,8 @@ class FixedSelector(Selector):
         rng: np.random.Generator,  # noqa: ARG002
     ) -> np.ndarray:
         available = pool.available
-        # in whole numbers, so that no rounding moves a slice
-        middles = (2 * np.arange(budget, dtype=np.int64) + 1) * len(available) // (2 * budget)
-        return available[middles]
+        weights = pool.relative_weights[available]
+        taken = certain(weights, budget)
+        left = available[~taken]
+        spread = left[middles(weights[~taken], budget - int(taken.sum()))]
+        return np.concatenate([available[taken], spread])

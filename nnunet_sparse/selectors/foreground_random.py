@@ -7,6 +7,7 @@ import numpy as np
 
 from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.selectors.registry import Selector, register
+from nnunet_sparse.selectors.weights import drawn
 
 
 @register("foreground_random")
@@ -15,7 +16,8 @@ class ForegroundRandomSelector(Selector):
     """Random slices, a share of them drawn for a random class that they show (simulation only).
 
     The foreground-aware random baseline of nnActive (Lueth et al. 2025, arXiv 2511.19183), which
-    active learning has to beat. It differs in its unit: slices here, patches there.
+    active learning has to beat. It differs in its unit: slices here, patches there. With weights a
+    slice is drawn in proportion to its own from those that show the class, or from all.
 
     Attributes
     ----------
@@ -25,7 +27,7 @@ class ForegroundRandomSelector(Selector):
 
     share: float = 0.66
 
-    uses: ClassVar[frozenset[str]] = frozenset({"classes"})
+    uses: ClassVar[frozenset[str]] = frozenset({"classes", "weights"})
     source: ClassVar[str] = "Lueth et al. 2025, nnActive"
 
     def __post_init__(self) -> None:
@@ -34,7 +36,7 @@ class ForegroundRandomSelector(Selector):
 
     def _choose(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         assert pool.classes is not None
-        left = ~pool.chosen
+        left, weights = ~pool.chosen, pool.relative_weights
         chosen = []
         # three numbers per slice, so that a larger budget only adds slices
         for for_class, which_class, which_slice in rng.random((budget, 3)):
@@ -44,6 +46,6 @@ class ForegroundRandomSelector(Selector):
             if for_class < self.share and len(present):
                 label = present[int(which_class * len(present))]
                 candidates = np.flatnonzero(shown[:, label])
-            chosen.append(candidates[int(which_slice * len(candidates))])
+            chosen.append(candidates[drawn(weights[candidates], which_slice)])
             left[chosen[-1]] = False
         return np.array(chosen)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_sparse.selectors.weights import relative
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:
@@ -21,7 +23,8 @@ class Pool:
         shape (n,), bool: slices that are annotated already. They are never chosen again, and
         selectors take into account what they cover.
     weights
-        shape (n,), how likely each slice is drawn relative to the others; None for equal weights.
+        shape (n,), how much each slice counts relative to the others, see
+        :mod:`nnunet_sparse.selectors.weights`; None for equal weights.
     features
         shape (n, d), what the slice shows, as numbers.
     classes
@@ -86,6 +89,34 @@ class Pool:
     def available(self) -> np.ndarray:
         """Ascending positions of the slices that can be chosen, int64."""
         return np.flatnonzero(~self.chosen)
+
+    @property
+    def relative_weights(self) -> np.ndarray:
+        """Shape (n,), float64: weights as multiples of the smallest, 1 where there are none."""
+        return np.ones(self.size) if self.weights is None else relative(self.weights)
+
+    def part(self, positions: np.ndarray) -> "Pool":
+        """The pool of some slices only, without weights; volumes of which none is left are gone.
+
+        Parameters
+        ----------
+        positions
+            Ascending positions of the slices.
+        """
+        ends = np.cumsum(self.num_slices)
+        lengths = np.diff(np.searchsorted(positions, ends), prepend=0).tolist()
+        objects = None
+        if self.objects is not None:
+            inside = (np.flatnonzero(np.isin(positions, object_)) for object_ in self.objects)
+            objects = tuple(object_ for object_ in inside if len(object_))
+        return Pool(
+            tuple(length for length in lengths if length),
+            self.chosen[positions],
+            None,
+            None if self.features is None else self.features[positions],
+            None if self.classes is None else self.classes[positions],
+            objects,
+        )
 
     @property
     def index_in_volume(self) -> np.ndarray:

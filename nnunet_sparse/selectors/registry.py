@@ -9,7 +9,7 @@ import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from nnunet_sparse.selectors.pool import Pool
+from nnunet_sparse.selectors.weights import strata
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import Assignments, Rule
 
@@ -46,7 +47,10 @@ class Selector(ABC):
     """Name in commands, data set names and files; set by :func:`register`."""
 
     uses: ClassVar[frozenset[str]] = frozenset()
-    """Fields of the pool that it looks at, besides the number of slices."""
+    """Fields of the pool that it looks at, besides the number of slices.
+
+    One that does not look at weights gets the slices of each weight as a pool of their own.
+    """
 
     scopes: ClassVar[tuple[str, ...]] = SCOPES
     """Whether it chooses within each volume (``volume``) and from all at once (``dataset``)."""
@@ -80,15 +84,12 @@ class Selector(ABC):
         ------
         ValueError
             If the budget is out of range, something that the selector uses is missing or has
-            another length than the pool, features are not finite, or weights are given to a
-            selector that ignores them.
+            another length than the pool, or features are not finite.
         SparseError
             If the selector itself fails, or chooses something else than it was asked for.
         """
         if not 1 <= budget <= len(pool.available):
             raise ValueError(f"budget must lie in 1..{len(pool.available)}, got {budget}")
-        if pool.weights is not None and "weights" not in self.uses:
-            raise ValueError(f"selector {self.name!r} does not take weights")
         for needed in sorted(self.uses - {"weights"}):
             if getattr(pool, needed) is None:
                 raise ValueError(f"selector {self.name!r} needs {needed}")
@@ -100,7 +101,8 @@ class Selector(ABC):
         if used is not None and not np.isfinite(used).all():
             raise ValueError("features must be finite numbers")
         try:
-            chosen = np.sort(np.asarray(self._choose(pool, budget, rng), dtype=np.int64).ravel())
+            found = self._choose_by_weight(pool, budget, rng)
+            chosen = np.sort(np.asarray(found, dtype=np.int64).ravel())
         except SparseError:
             raise
         except Exception as error:  # of other packages' code, which may raise anything
@@ -114,6 +116,22 @@ class Selector(ABC):
             if wrong:
                 raise SparseError(f"selector {self.name!r} is faulty: it chose {what}")
         return chosen
+
+    def _choose_by_weight(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
+        """Choose from each stratum of equal weight, unless the selector looks at weights itself."""
+        if pool.weights is None or "weights" in self.uses:
+            return self._choose(pool, budget, rng)
+        available, weights = pool.available, pool.relative_weights
+        if len(np.unique(weights[available])) == 1:
+            return self._choose(replace(pool, weights=None), budget, rng)
+        found = []
+        for group, count in strata(weights[available], budget, rng.random()):
+            # with those of its weight that are annotated
+            weight = weights[available[group[0]]]
+            positions = np.flatnonzero(weights == weight)
+            some = np.asarray(self._choose(pool.part(positions), count, rng), dtype=np.int64)
+            found.append(positions[some.ravel()])
+        return np.concatenate(found)
 
     @abstractmethod
     def _choose(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:

@@ -177,17 +177,22 @@ def test_labels_do_not_influence_the_choice(paths: NnUNetPaths, make_base: BaseM
     assert first.selection == second.selection
 
 
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("selector", ["random", "fixed", "ual"])
 def test_positive_weight_prefers_slices_with_foreground(
-    paths: NnUNetPaths, make_base: BaseMaker
+    paths: NnUNetPaths, make_base: BaseMaker, selector: str
 ) -> None:
     base = make_base(shapes=[(20, 4, 4)])
     for file in (base / "labelsTr").iterdir():
         label = sitk.GetImageFromArray(np.repeat(np.arange(20) < 5, 16).reshape(20, 4, 4) * 1)
         label.CopyInformation(sitk.ReadImage(str(file)))
         sitk.WriteImage(sitk.Cast(label, sitk.sitkUInt8), str(file))
-    result = make_dataset(paths, "4", rho=0.2, selector="random", positive_weight=1000)
+    result = make_dataset(paths, "4", rho=0.2, selector=selector, positive_weight=99999)
     assert all(set(c.slices) <= set(range(5)) for c in result.selection.cases.values())
-    assert made(result).name.endswith("_random_pw1000_seed0")
+    assert made(result).name.endswith(f"_{selector}_pw99999_seed0")
+    # where all of these are annotated, the others follow
+    more = make_dataset(paths, "4", rho=0.5, selector=selector, positive_weight=99999, dry_run=True)
+    assert all({*range(5)} < set(c.slices) for c in more.selection.cases.values())
 
 
 def test_regions_and_channels(paths: NnUNetPaths, make_base: BaseMaker) -> None:

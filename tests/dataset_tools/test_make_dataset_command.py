@@ -109,7 +109,6 @@ def test_without_anything_a_phantom_is_made(
         (["--rho", "0.2", "--axis", "oblique"], "unknown axis 'oblique'"),
         (["--rho", "0.2", "--seed", "-1"], "--seed: must be a whole number of at least 0"),
         (["--rho", "0.2", "--seed", "x"], "--seed: must be a whole number of at least 0"),
-        (["--rho", "0.2", "--positive_weight", "2"], "works with selector random, not with fixed"),
         (["--rho", "0.2", "--selector", "random", "--positive_weight", "0"], "above 0, got 0"),
         (["--rho", "0.2", "--selector", "random", "--positive_weight", "inf"], "above 0, got inf"),
         (["--rho", "0.2", "--id", "4"], "ID 4 is taken by Dataset004_Tiny"),

@@ -178,7 +178,6 @@ def test_left_out_volumes_are_told(
         ({"rho": 0.1, "scope": "dataset", "selector": "single_object"}, "has scope volume, not"),
         ({"rho": 0.1, "min_per_volume": 1}, "min_per_volume works with scope dataset"),
         ({"rho": 0.1, "parameters": {"x": 1}}, "'fixed' has no parameter 'x'"),
-        ({"rho": 0.1, "selector": "ual", "positive_weight": 2}, "works with selector random"),
         # found before a network is trained
         ({"budget": 62, "selector": "ual"}, "budget is 62 slices"),
         ({"rho": 0.1, "selector": "ual", "dataset_id": 4}, "ID 4 is taken by Dataset004_Tiny"),

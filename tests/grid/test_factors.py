@@ -147,8 +147,8 @@ def test_columns_of_an_experiment_without_these_factors(tmp_path: Path) -> None:
         ("parameters:\n  ual: {clusters: [3, 3]}", "line 16: parameter clusters of ual must have"),
         ("parameters:\n  ual: 3", "line 16: parameters of ual are keys with a value or a list"),
         (
-            "interpolation: {methods: shape, preset: full}",
-            "line 15: preset and changes work with correspondence",
+            "interpolation: {methods: [shape, published], preset: full}",
+            "line 15: preset works with correspondence",
         ),
         (
             "interpolation:\n  changes:\n    radius: 1\n    radii: 2",
@@ -156,13 +156,27 @@ def test_columns_of_an_experiment_without_these_factors(tmp_path: Path) -> None:
         ),
         ("interpolation:\n  changes:\n    radius: 1.5", "line 17: radius is a whole number, got"),
         ("interpolation:\n  changes:\n    radius: 99", "line 17: radius must lie in [1, 64], got"),
-        ("interpolation: {preset: huge}", "line 15: preset must be one of tiny, full"),
+        ("interpolation: {preset: huge}", "line 15: preset must be one of tiny, full, published"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, added: str, message: str) -> None:
     with pytest.raises(SparseError) as error:
         write_grid(tmp_path, TINY + added + "\n")
     assert str(error.value).startswith(f"{tmp_path / 'tiny.yaml'}, {message}")
+
+
+def test_the_published_method_beside_ours(tmp_path: Path) -> None:
+    filling = "interpolation: {methods: [published, correspondence], preset: full, changes: {C}}\n"
+    grid = write_grid(tmp_path, TINY + filling.replace("C", "num_steps: 5"))
+    assert grid.experiment.interpolation is not None
+    ways = grid.experiment.interpolation.interpolations
+    # the preset is that of correspondence, the changes are for both
+    assert [way.name for way in ways] == [
+        "mi_published_numsteps5",
+        "mi_correspondence_full_numsteps5",
+    ]
+    trained = [name for name in job_graph(grid) if name.startswith("interpolator/")]
+    assert [name.partition("_")[2] for name in trained] == ["published_numsteps5", "full_numsteps5"]
 
 
 def test_more_slices_than_there_are(

@@ -32,8 +32,8 @@ def paper(tmp_path: Path, make_base: BaseMaker) -> Grid:
 def test_the_papers_grid(paper: Grid) -> None:
     cells = variants(paper.experiment, bases(paper)[0])
     kinds = Counter(cell.kind for cell in cells)
-    # 5 densities x 4 fractions x 3 selectors; random with another weight is no cell of the grid
-    assert kinds == {"dense": 1, "sparse": 60, "interpolated": 15, "partner": 5}
+    # 5 densities x 4 fractions x 3 selectors; slices chosen with another weight are none of these
+    assert kinds == {"dense": 1, "sparse": 60, "interpolated": 15, "partner": 15}
     assert {cell.variant.positive_weight for cell in cells if cell.kind == "partner"} == {3}
     assert len({cell.suffix for cell in cells}) == len(cells)
     counts = Counter(job.step for job in job_graph(paper).values())
@@ -41,9 +41,9 @@ def test_the_papers_grid(paper: Grid) -> None:
         "base": 1,
         "features": 1,
         "interpolator": 1,
-        "dataset": 81,
-        "prepare": 81,
-        **dict.fromkeys(("train", "predict", "score"), 81 * 2 * 3),
+        "dataset": 91,
+        "prepare": 91,
+        **dict.fromkeys(("train", "predict", "score"), 91 * 2 * 3),
     }
 
 
@@ -59,9 +59,11 @@ def test_what_jobs_wait_for(paper: Grid) -> None:
     prefix = "Tiny_rho0.100_s1.000_"
     ual = f"dataset/{prefix}ual_seed0"
     assert jobs[ual].inputs == ("base/Tiny", "features/Tiny")
-    assert jobs[f"dataset/{prefix}ual_mi_correspondence_seed0"].inputs == (
+    weighted = f"{prefix}ual_pw3"
+    assert jobs[f"dataset/{weighted}_seed0"].inputs == ("base/Tiny", "features/Tiny")
+    assert jobs[f"dataset/{weighted}_mi_correspondence_seed0"].inputs == (
         "base/Tiny",
-        ual,
+        f"dataset/{weighted}_seed0",
         "interpolator/Tiny",
     )
     # images are preprocessed by the dense variant

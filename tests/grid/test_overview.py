@@ -122,7 +122,7 @@ def test_ids_must_suffice(tmp_path: Path, base: Path, monkeypatch: pytest.Monkey
 
 def test_a_weight_that_no_cell_has(tmp_path: Path, base: Path) -> None:
     text = TEXT.replace("    val: 2", "    positive_weight: 3\n    val: 2")
-    said = "positive_weight 3 is not used: it is for cells with interpolation and selector random"
+    said = "positive_weight 3 is not used: it is for cells with interpolation"
     assert said in overview(write_grid(tmp_path, text))
     assert "positive_weight" not in overview(write_grid(tmp_path, TEXT))
     filled = text + "interpolation: {methods: [shape], rho: [0.2]}\n"

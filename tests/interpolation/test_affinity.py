@@ -8,8 +8,8 @@ from nnunet_sparse.interpolation import affinity
 from nnunet_sparse.interpolation.affinity import local_affinity
 
 
-def by_shifted_copies(query, key, value, radius, bias=None):
-    """The published way: one shifted copy for each shift; shifts out of the slice do not count."""
+def by_shifted_copies(query, key, value, radius, bias=None, counted=False):
+    """The published way: one shifted copy for each shift; shifts out of the slice may not count."""
     height, width = query.shape[2:]
     shifts = [(y, x) for y in range(2 * radius + 1) for x in range(2 * radius + 1)]
 
@@ -21,7 +21,8 @@ def by_shifted_copies(query, key, value, radius, bias=None):
     product = (query * copies(key)).sum(dim=2)
     if bias is not None:
         product = product + bias.flatten(1).T[:, :, None, None]
-    product = product.masked_fill(outside > 0, -torch.inf)
+    if not counted:
+        product = product.masked_fill(outside > 0, -torch.inf)
     return (product.softmax(dim=0)[:, :, None] * copies(value)).sum(dim=0)
 
 
@@ -51,6 +52,29 @@ def test_the_published_way_gives_the_same(monkeypatch, shape, radius, tile):
         rtol=0,
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize(("shape", "radius"), [((2, 5, 9, 37), 2), ((1, 3, 4, 3), 6)])
+def test_shifts_out_of_the_slice_as_in_the_published_code(shape, radius):
+    query, key, value = slices(shape)
+    found = local_affinity(query, key, value, radius, outside=True)
+    expected = by_shifted_copies(query, key, value, radius, counted=True)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    upstream = torch.randn_like(found)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, (query, key, value), upstream),
+        torch.autograd.grad(expected, (query, key, value), upstream),
+        rtol=0,
+        atol=1e-4,
+    )
+    # part of what lies at the border vanishes, but from all classes alike: the same one wins
+    classes = F.one_hot(value.argmax(dim=1)).permute(0, 3, 1, 2).float()
+    some, whole = (
+        local_affinity(query, key, classes, radius, outside=out) for out in (True, False)
+    )
+    assert some.sum(dim=1)[:, 0, 0].max() < 1 - 1e-3
+    ratio = some.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(some, whole * ratio, rtol=0, atol=1e-5)
 
 
 @given(st.integers(-3, 3), st.integers(-3, 3))

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_sparse.interpolation.edge_profile import difference_scale, differences, edge_profile
+from nnunet_sparse.interpolation.edge_profile import (
+    difference_scale,
+    differences,
+    edge_profile,
+    grey_level,
+)
 
 
 def test_differences_by_hand():
@@ -47,3 +52,18 @@ def test_constant_slices_have_a_flat_profile():
     image = torch.ones(1, 1, 5, 5)
     assert difference_scale(image).isnan().all()
     assert torch.equal(edge_profile(image, torch.ones(1)), torch.ones(1, 48, 5, 5))
+
+
+def test_grey_levels_by_hand():
+    volume = torch.zeros(2, 2, 3, 3)
+    volume[1, 0, 1, 1], volume[0, 0, 0, 0], volume[:, 1] = 2.0, -3.1, 7.0
+    torch.testing.assert_close(grey_level(volume), torch.tensor([0.02, 0.0]))
+
+
+def test_the_published_profile_prefers_dark_neighbours():
+    image = torch.zeros(1, 1, 9, 9)
+    image[..., 4, 6] = -2.0
+    profile = edge_profile(image, torch.tensor([-1.0]))[0, :, 4, 4]
+    assert int(profile.argmax()) == 3 * 7 + 5 - 1
+    # softmax of a pixel minus its neighbours: one difference of 2 among 47 of 0
+    assert float(profile.amax() / profile.amin()) == pytest.approx(np.exp(2.0), rel=1e-5)

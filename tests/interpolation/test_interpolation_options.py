@@ -29,6 +29,16 @@ def test_options_of_the_network_need_one() -> None:
         interpolation("nearest", "--preset", "full")
 
 
+def test_the_published_method() -> None:
+    asked = interpolation("published", "--change", "num_steps=150")
+    assert asked == Interpolation("published", changes=(("num_steps", 150),))
+    message = "^--preset works with correspondence, not with published$"
+    with pytest.raises(SparseError, match=message):
+        interpolation("published", "--preset", "full")
+    with pytest.raises(SparseError, match="one_way works with correspondence, not with published"):
+        interpolation("published", "--one_way")
+
+
 def test_changes() -> None:
     changes = parse_changes(["spread=2", "radius=3"])
     assert changes == (("radius", 3), ("spread", 2.0))

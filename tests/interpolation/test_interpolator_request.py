@@ -47,6 +47,28 @@ def test_the_folder_of_a_trained_one(paths, raw):
     assert trained(paths, raw, overwrite=True).digest("interpolator") == digest
 
 
+def test_a_setting_that_was_added_is_recorded_where_it_is_changed(paths, raw):
+    images = TrainingImages(paths, raw, CASES, 0)
+    assert "outside" not in SHORT.training_record(images)
+    published = InterpolatorRequest("published", changes=(("num_steps", 1.0),))
+    assert published.training_record(images) == {
+        "num_slices": 8,
+        "max_side": 256,
+        "num_steps": 1,
+        "learning_rate": 1e-4,
+        "reconstructed": 0.5,
+        "radius": 6,
+        "temperature": 0.0,
+        "span": 0,
+        "spread": 0.0,
+        "sharpness": 0.0,
+        "outside": 1,
+    }
+    assert published.folder_name(0) == "interpolator_published_axis0_seed0_numsteps1"
+    warmer = InterpolatorRequest("published", changes=(("temperature", 0.5),))
+    assert warmer.settings.temperature == 0.5
+
+
 def test_labels_and_other_cases_are_not_read(paths, raw):
     digest = trained(paths, raw).digest("interpolator")
     shutil.rmtree(paths.preprocessed)
@@ -92,8 +114,9 @@ def test_volumes_of_one_slice(paths, make_base):
         ({"span": -1}, r"span must lie in \[0, 1e\+06\], got -1"),
         ({"spread": -1.0}, r"spread must lie in \[0, 1e\+06\], got -1"),
         ({"sharpness": float("nan")}, r"sharpness must lie in \[0, 10000\], got nan"),
-        ({"temperature": 0.0}, r"temperature must lie in \[1e-06, 1e\+06\], got 0"),
-        ({"temperature": float("inf")}, r"temperature must lie in \[1e-06, 1e\+06\], got inf"),
+        ({"temperature": 1e-7}, r"temperature must be 0 or at least 1e-06, got 1e-07"),
+        ({"temperature": float("inf")}, r"temperature must lie in \[0, 1e\+06\], got inf"),
+        ({"outside": 2}, r"outside must lie in \[0, 1\], got 2"),
         ({"reconstructed": -0.1}, r"reconstructed must lie in \[0, 1\], got -0.1"),
     ],
 )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,7 +72,8 @@ class Copying(torch.nn.Module):
     def encode(self, slices, scale):
         return slices * scale[:, None, None]
 
-    def forward(self, target, reference, value, shift):
+    def forward(self, target, reference, value, shift, outside):
+        assert not outside
         assert shift[:, 0].tolist() == ((target - reference)[:, 0, 0, 0] / 10).tolist()
         assert target.shape == reference.shape == value.shape
         return value + 1
@@ -87,6 +90,20 @@ def test_references_hand_on_reconstructions_where_they_are_told_to():
     ):
         found = reconstruct(Copying(), slices, shifts, scale, handed_on)
         assert found.flatten().tolist() == expected
+
+
+def test_shifts_out_of_the_slice_take_part_where_the_preset_says_so(volumes):
+    losses = []
+    for outside in (0, 1):
+        preset = replace(PRESET, outside=outside, sharpness=0.0)
+        losses.append(set_up_interpolator(volumes, preset, 0, CPU).step_loss(0).item())
+    assert losses[0] != losses[1]
+
+
+def test_grey_levels_of_a_volume():
+    volume = np.zeros((3, 2, 5, 5), np.float16)
+    volume[1, 0, 2, 2], volume[2, 0, 0, 0] = 4.0, -1.1
+    assert volume_scale(volume, grey_levels=True).tolist() == pytest.approx([0.02, 1.0], rel=1e-3)
 
 
 def test_drawn_slices_share_a_window():

@@ -11,8 +11,10 @@ from nnunet_sparse.system.errors import SparseError
 
 
 def test_names_in_the_order_of_commands_and_reports():
-    assert method_names() == ("correspondence", "shape", "nearest")
-    with pytest.raises(SparseError, match="'magic', choose from correspondence, shape, nearest"):
+    assert method_names() == ("correspondence", "published", "shape", "nearest")
+    with pytest.raises(
+        SparseError, match="'magic', choose from correspondence, published, shape, nearest"
+    ):
         interpolation_method("magic")
 
 

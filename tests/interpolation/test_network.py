@@ -30,6 +30,17 @@ def test_temperature_is_in_units_of_the_scale():
     assert not torch.allclose(network.encode(image, scale), found)
 
 
+def test_without_temperature_differences_are_those_of_the_published_code():
+    image, level = torch.rand(1, 1, 12, 12), torch.full((1,), 0.2)
+    network = CorrespondenceNetwork(widths=(4,), features=5, temperature=0.0).eval()
+    assert network.grey_levels
+    found = network.encode(image, level)
+    network.temperature = 1.0
+    assert not network.grey_levels
+    torch.testing.assert_close(network.encode(image, -level), found)
+    assert not torch.allclose(network.encode(image, level), found)
+
+
 def test_sharpness_bounds_the_products():
     network = CorrespondenceNetwork(widths=(4,), features=5, sharpness=20.0).eval()
     features = network.encode(100 * torch.rand(1, 1, 12, 12), torch.ones(1)).float()

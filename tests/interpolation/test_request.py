@@ -34,6 +34,23 @@ def test_names_tell_what_is_not_the_default():
     assert Interpolation(changes=(("radius", 6),)) == Interpolation()
 
 
+def test_the_published_method_has_a_network_of_its_own():
+    way = Interpolation("published")
+    assert way.name == "mi_published"
+    assert way == Interpolation(**way.to_json())
+    assert way.network().settings.num_steps == 20_000
+    # not that of correspondence, unless its preset is chosen
+    assert way.network_names == ["published"]
+    assert way.network() == Interpolation(preset="published").network()
+    short = Interpolation("published", network_seed=1, changes=(("num_steps", 150),))
+    assert short.name == "mi_published_net1_numsteps150"
+    # what it switches off is off anyway
+    off = (("span", 0), ("spread", 0), ("sharpness", 0), ("outside", 1), ("temperature", 0))
+    assert Interpolation("published", changes=off) == way
+    with pytest.raises(SparseError, match="preset works with correspondence, not with published"):
+        Interpolation("published", preset="full")
+
+
 def test_methods_without_a_network_have_none():
     way = Interpolation("shape", preset="full", network_seed=2, changes=(("radius", 4),))
     assert way == Interpolation("shape")

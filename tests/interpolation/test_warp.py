@@ -15,6 +15,7 @@ class Telling(torch.nn.Module):
     """Features that tell every pixel of the volume's texture from all others."""
 
     radius = 3
+    grey_levels = False
     config: ClassVar = {"features": 1600}
 
     def __init__(self):

@@ -28,7 +28,7 @@ def variants(draw: st.DrawFn) -> Variant:
     amount = draw(st.sampled_from(["rho", "slices_per_volume", "budget"]))
     selector = draw(st.sampled_from(["fixed", "random", "ual", "coreset"]))
     scope = draw(st.sampled_from(["volume", "dataset"]))
-    weight = draw(st.sampled_from([1.0, 0.25, 3.0])) if selector == "random" else 1.0
+    weight = draw(st.sampled_from([1.0, 0.25, 3.0]))
     clusters = draw(st.sampled_from([{}, {"clusters": 7}])) if selector == "ual" else {}
     return Variant(
         **{amount: draw(shares if amount == "rho" else numbers)},

@@ -27,7 +27,6 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator
 
 QUICK = settings(max_examples=40)
-NO_WEIGHTS = [name for name in selector_names() if name != "random"]
 
 
 def pool_of(num_slices: int, seed: int = 0, **changes: Any) -> Pool:
@@ -231,10 +230,28 @@ def test_fixed_by_hand() -> None:
     assert select("fixed", pool_of(10), 3) == [1, 5, 8]
 
 
-@pytest.mark.parametrize("name", NO_WEIGHTS)
-def test_others_take_no_weights(name: str) -> None:
-    with pytest.raises(ValueError, match="does not take weights"):
-        select(name, pool_of(4, weights=np.ones(4)), 1)
+def test_selectors_that_take_no_weights_get_strata() -> None:
+    asked = []
+
+    @dataclass(frozen=True)
+    class Theirs(Selector):
+        name: ClassVar[str] = "theirs"
+
+        def _choose(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
+            del rng
+            asked.append((pool.num_slices, pool.chosen.tolist(), budget))
+            assert pool.weights is None
+            return pool.available[:budget]
+
+    weights = np.array([1.0, 9, 9, 1, 1, 1, 9, 1])
+    pool = Pool((5, 2, 1), np.arange(8) == 0, weights)
+    # a quarter of what is not annotated is 31 / 4, so that slices of 9 are certain
+    assert Theirs().select(pool, 4, generator(0)).tolist() == [1, 2, 3, 6]
+    assert asked == [((3, 1, 1), [True, False, False, False, False], 1), ((2, 1), [False] * 3, 3)]
+    asked.clear()
+    only = replace(pool, chosen=weights == 1)
+    assert Theirs().select(only, 2, generator(0)).tolist() == [1, 2]
+    assert asked == [((5, 2, 1), (weights == 1).tolist(), 2)]
 
 
 @pytest.mark.parametrize("name", ["random", "stratified"])
@@ -251,9 +268,104 @@ def test_positive_weight_is_a_ratio_of_probabilities() -> None:
     assert share == pytest.approx(0.5, abs=0.035)
 
 
-def test_equal_weights_change_nothing() -> None:
-    weighted = pool_of(50, weights=np.ones(50))
-    assert select("random", weighted, 7, 3) == select("random", pool_of(50), 7, 3)
+@pytest.mark.parametrize("name", selector_names())
+@QUICK
+@given(sizes(), st.integers(0, 99), st.sampled_from([0.1, 1.0, 2.3, 3.0]))
+def test_equal_weights_change_nothing(
+    name: str, size: tuple[int, int], seed: int, weight: float
+) -> None:
+    num_slices, budget = size
+    plain = pool_of(num_slices, seed)
+    weighted = replace(plain, weights=np.full(num_slices, weight))
+    assert select(name, weighted, budget, seed) == select(name, plain, budget, seed)
+
+
+@pytest.mark.parametrize("name", selector_names())
+@QUICK
+@given(sizes(), st.integers(0, 2**31), st.sampled_from([1e-9, 0.3, 1.5, 40.0, 1e300]))
+def test_weights_choose_exactly_the_budget(
+    name: str, size: tuple[int, int], seed: int, weight: float
+) -> None:
+    num_slices, budget = size
+    rng = np.random.default_rng(seed)
+    pool = pool_of(num_slices, weights=np.where(rng.random(num_slices) < 0.3, weight, 1.0))
+    pool.chosen[: (num_slices - budget) // 2] = True
+    chosen = select(name, pool, budget, seed)
+    assert len(set(chosen)) == budget
+    assert chosen == select(name, pool, budget, seed)
+    assert not pool.chosen[chosen].any()
+
+
+def foreground(num_slices: int = 40) -> np.ndarray:
+    """A quarter of the slices, in one run."""
+    return np.isin(np.arange(num_slices), np.arange(num_slices // 4, num_slices // 2))
+
+
+def num_positive(name: str, budget: int, weight: float, repeats: int = 60) -> float:
+    """Mean number of chosen slices with foreground, which look alike to the features."""
+    numbers = []
+    for seed in range(repeats):
+        positive = foreground()
+        features = np.random.default_rng(seed).normal(size=(40, 5))
+        features[positive, 0] += 3
+        pool = pool_of(
+            40,
+            seed,
+            features=features,
+            weights=np.where(positive, weight, 1.0),
+            classes=positive[:, None],
+            objects=(np.flatnonzero(positive)[2:5],),
+        )
+        numbers.append(positive[select(name, pool, budget, seed)].sum())
+    return float(np.mean(numbers))
+
+
+@pytest.mark.parametrize("name", selector_names())
+def test_more_weight_gives_more_slices_with_foreground(name: str) -> None:
+    numbers = [num_positive(name, 6, weight) for weight in (0.2, 1.0, 3.0, 30.0)]
+    assert numbers == sorted(numbers)
+    assert numbers[0] < numbers[-1]
+
+
+@pytest.mark.parametrize("name", selector_names())
+def test_all_slices_with_foreground_and_more(name: str) -> None:
+    # ten slices have foreground; with such a weight they come first, then the others
+    assert num_positive(name, 10, 1e6, 5) == 10
+    assert num_positive(name, 20, 1e6, 5) == 10
+
+
+@QUICK
+@given(
+    st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))),
+    st.floats(0.1, 50),
+    st.tuples(st.integers(0, 59), st.integers(0, 59)),
+    st.sampled_from(["fixed", "stratified"]),
+)
+def test_a_run_of_slices_has_its_share(
+    size: tuple[int, int], weight: float, ends: tuple[int, int], name: str
+) -> None:
+    num_slices, budget = size
+    run = np.isin(np.arange(num_slices), np.arange(min(ends), max(ends) + 1))
+    weights = np.where(run, weight, 1.0)
+    chosen = select(name, pool_of(num_slices, weights=weights), budget)
+    share = budget * weights / weights.sum()
+    if share.max() <= 1:  # none is certain
+        # as systematic sampling promises; strata have whole slices
+        allowed = 1 if name == "fixed" else 2
+        assert abs(run[chosen].sum() - share[run].sum()) <= allowed + 1e-9
+
+
+def test_weights_by_hand() -> None:
+    weights = np.array([1.0, 1, 1, 3, 3, 1])
+    # the ends of the slices are at 1, 2, 3, 6, 9 and 10; a step is 5
+    assert select("fixed", pool_of(6, weights=weights), 2) == [2, 4]
+    # a step is 2.5, so that slices 3 and 4 are certain; then 0 to 2 and 5 share two
+    assert select("fixed", pool_of(6, weights=weights), 4) == [1, 3, 4, 5]
+    # by its weight nearer to the start: 1, 2, 3, 4 / 3, 5 / 3 and 6
+    assert select("first", pool_of(6, weights=weights), 3) == [0, 3, 4]
+    # likewise to the object: 2, 1, 2, 3 / 3, 4 / 3 and 5
+    near = pool_of(6, weights=weights, objects=(np.array([1]),))
+    assert select("single_object", near, 3) == [1, 3, 4]
 
 
 @QUICK

@@ -1,7 +1,7 @@
 """How well the interpolated training masks of an experiment agree with the dense ones."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,14 @@ from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.scored_labels import counted_labels
+from nnunet_sparse.selection.budget import AMOUNT
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selection.variant import FACTORS, Variant
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
+
+_HOW_CHOSEN = tuple(name for name in FACTORS if name not in (*AMOUNT, "s", "interpolation"))
+_Counts = Mapping[str, Counts]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class MaskQuality:
         undefined or the data set is not there.
     is_left_out
         Whether the experiment excludes it from every way of training, so that it is not made.
+    pooled
+        Whether the voxels of several data sets are counted together, which differ in how slices
+        were chosen; the variant is that of the first.
     """
 
     task: str
@@ -52,6 +59,7 @@ class MaskQuality:
     done: bool
     iou: float | None
     is_left_out: bool = False
+    pooled: bool = False
 
 
 def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
@@ -64,16 +72,31 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
     -------
     list of MaskQuality
         Of all interpolated data sets that the experiment asks for, then of those that it excludes.
+        Where several differ only in how slices were chosen (by selector, scope, weight, seed and so
+        on), their voxels pooled follow.
     """
     return [*_asked_for(grid, num_processes), *_left_out(grid)]
 
 
 def _asked_for(grid: Grid, num_processes: int) -> list[MaskQuality]:
-    return [
-        _quality(grid, job.subject, _counts(grid, job, num_processes))
-        for job in jobs_of(job_graph(grid), DatasetJob)
-        if job.subject.kind == INTERPOLATED
-    ]
+    found: list[MaskQuality] = []
+    groups: dict[tuple[object, ...], list[tuple[CellVariant, _Counts | None]]] = {}
+    for job in jobs_of(job_graph(grid), DatasetJob):
+        if job.subject.kind == INTERPOLATED:
+            cell, counts = job.subject, _counts(grid, job, num_processes)
+            found.append(_quality(grid, cell, counts))
+            key = (cell.base.suffix, *cell.variant.same_but(*_HOW_CHOSEN))
+            groups.setdefault(key, []).append((cell, counts))
+    for group in groups.values():
+        if len(group) > 1:
+            every = [counts for _, counts in group if counts is not None]
+            whole = _pooled(every) if len(every) == len(group) else None
+            found.append(_quality(grid, group[0][0], whole, pooled=True))
+    return found
+
+
+def _pooled(every: Sequence[_Counts]) -> _Counts:
+    return {label: pool(counts[label] for counts in every) for label in every[0]}
 
 
 def _left_out(grid: Grid) -> list[MaskQuality]:
@@ -83,20 +106,25 @@ def _left_out(grid: Grid) -> list[MaskQuality]:
         for way in ways_of(grid.experiment, base):
             for cell in left_out_variants(grid.experiment, base, way):
                 if cell.kind == INTERPOLATED and cell.suffix not in made:
-                    found[cell.suffix] = MaskQuality(base.suffix, cell.variant, False, None, True)
+                    found[cell.suffix] = MaskQuality(
+                        base.suffix, cell.variant, False, None, is_left_out=True
+                    )
     return list(found.values())
 
 
-def _quality(grid: Grid, cell: CellVariant, counts: Mapping[str, Counts] | None) -> MaskQuality:
+def _quality(
+    grid: Grid, cell: CellVariant, counts: _Counts | None, pooled: bool = False
+) -> MaskQuality:
     return MaskQuality(
         task=cell.base.suffix,
         variant=cell.variant,
         done=counts is not None,
         iou=None if counts is None else _mean_iou(grid, cell, counts),
+        pooled=pooled,
     )
 
 
-def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts] | None:
+def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> _Counts | None:
     """Voxels of each label; None if the data set has not been made, or deleted unmeasured."""
     folder = GridFolder(grid.folder)
     record = folder.read(job.name)
@@ -109,7 +137,7 @@ def _counts(grid: Grid, job: DatasetJob, num_processes: int) -> dict[str, Counts
         return None
 
 
-def _mean_iou(grid: Grid, cell: CellVariant, counts: Mapping[str, Counts]) -> float | None:
+def _mean_iou(grid: Grid, cell: CellVariant, counts: _Counts) -> float | None:
     """Mean over the labels that count; None if one of them is undefined."""
     ious = [counts[label].iou for label in counted_labels(grid, cell.base, list(counts))]
     return sum(ious) / len(ious) if ious and not any(map(math.isnan, ious)) else None

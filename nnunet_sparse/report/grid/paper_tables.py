@@ -255,18 +255,25 @@ def _known_hours(_: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) 
 
 
 def quality_table(qualities: Sequence[MaskQuality]) -> Table:
-    """Table 5: batched IoU of human and interpolated masks together, against dense ones."""
+    """Table 5: batched IoU of human and interpolated masks together, against dense ones.
+
+    Where there are several selectors or seeds, their pooled voxels come first.
+    """
     columns = [item.name for item in fields(MaskQuality)]
     masks = with_factors(pd.DataFrame(map(vars, qualities), columns=columns))
     extra = other_factors(masks, "interpolation", "way")
-    factors = ("interpolation", *amounts(masks), "s", "way", *extra)
+    of_cell = ("interpolation", *amounts(masks), "s")
+    factors = (*of_cell, "way", *extra)
+    together: list[_Row] = []
     rows: list[_Row] = []
     for quality in qualities:
-        texts = [_text(quality.variant, name) for name in factors]
-        rows.append(((quality.task, *texts, _iou(quality)), (quality.task, "")))
+        pooled = factors[len(of_cell) :] if quality.pooled else ()
+        texts = ["all" if name in pooled else _text(quality.variant, name) for name in factors]
+        row = (quality.task, *texts, _iou(quality)), (quality.task, "")
+        (together if quality.pooled else rows).append(row)
     header = ("task", *map(title_of, factors), "batched IoU")
     title = "Interpolated training masks, annotated slices included, against dense ones"
-    return _table("table5", title, header, sorted(rows))
+    return _table("table5", title, header, [*sorted(together), *sorted(rows)])
 
 
 def _iou(quality: MaskQuality) -> str:

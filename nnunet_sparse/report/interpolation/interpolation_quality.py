@@ -28,6 +28,8 @@ class CaseQuality:
         Time that the interpolation took.
     worst
         Index of the slice with most wrong voxels, and their number; -1 and 0 if none is wrong.
+    selector
+        What chose the annotated slices, where several selectors are compared; otherwise empty.
     """
 
     rho: float
@@ -36,6 +38,7 @@ class CaseQuality:
     propagated: dict[str, Counts]
     seconds: float
     worst: tuple[int, int]
+    selector: str = ""
 
 
 def measure_case(
@@ -96,7 +99,7 @@ def to_json(found: Sequence[CaseQuality]) -> list[dict[str, Any]]:
     """Measurements of a case, as JSON holds them; :func:`from_json` undoes it."""
     return [
         {
-            **vars(quality),
+            **{name: value for name, value in vars(quality).items() if value != ""},
             "mixed": _as_lists(quality.mixed),
             "propagated": _as_lists(quality.propagated),
             "worst": list(quality.worst),

@@ -29,11 +29,13 @@ from nnunet_sparse.interpolation.interpolation_options import (
     add_network_options,
     parse_changes,
 )
-from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
+from nnunet_sparse.interpolation.interpolator_presets import PUBLISHED_INTERPOLATOR_PRESET
+from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 from nnunet_sparse.interpolation.methods import (
     interpolation_method,
     method_names,
     methods_with_network,
+    methods_with_presets,
 )
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
@@ -44,6 +46,7 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
     measure_case,
     to_json,
 )
+from nnunet_sparse.selection.selection_options import add_positive_weight_option
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json, write_text
@@ -61,8 +64,14 @@ from nnunet_sparse.system.options import (
 from nnunet_sparse.system.parallel import map_cases
 
 if TYPE_CHECKING:
+    from nnunet_sparse.features.image_network import TrainedNetwork
     from nnunet_sparse.interpolation.network import CorrespondenceNetwork
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
+
+    _Networks = Mapping[InterpolatorRequest, TrainedNetwork[CorrespondenceNetwork]]
+
+_Chosen = Mapping[str, Mapping[float, tuple[int, ...]]]
+"""Annotated slices of a case by selector and density."""
 
 WAYS = {
     **{method: Interpolation(method) for method in method_names()},
@@ -73,6 +82,10 @@ WAYS = {
     },
 }
 """Every method, and again with each of its switches."""
+
+_DEFAULT_WAYS = tuple(
+    name for name, way in WAYS.items() if way.preset != PUBLISHED_INTERPOLATOR_PRESET
+)
 
 _VERSION = 1
 _WORST = 6
@@ -96,10 +109,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--methods",
         nargs="+",
         choices=tuple(WAYS),
-        default=list(WAYS),
-        help="(default: all)",
+        default=list(_DEFAULT_WAYS),
+        help="(default: all but published, whose training takes hours)",
     )
-    parser.add_argument("--selector", default="fixed", help="(default: %(default)s)")
+    parser.add_argument(
+        "--selector",
+        nargs="+",
+        default=["fixed"],
+        help="of several, there are numbers of each and of all together (default: fixed)",
+    )
+    add_positive_weight_option(parser)
     add_seed_option(parser, "the selector")
     add_axis_option(parser)
     add_network_options(parser.add_argument_group("interpolation"), of_any_method=True)
@@ -113,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.report.interpolation.quality_figures import draw_quality, draw_worst
     from nnunet_sparse.report.interpolation.quality_table import (
+        of_all_selectors,
         of_mean,
         quality_csv,
         quality_markdown,
@@ -120,6 +140,8 @@ def _run(args: argparse.Namespace) -> None:
     )
 
     check_device(args.device)
+    if args.preset and not any(_takes_preset(WAYS[method]) for method in args.methods):
+        raise SparseError(f"--preset is for {methods_with_presets()}, which --methods leaves out")
     needs_network = any(WAYS[method].uses_network for method in args.methods)
     if not needs_network and (given := given_options(args, NETWORK_OPTIONS)):
         raise SparseError(
@@ -129,44 +151,47 @@ def _run(args: argparse.Namespace) -> None:
     ways = [
         replace(
             WAYS[method],
-            preset=args.preset or DEFAULT_INTERPOLATOR_PRESET,
+            preset=args.preset or "" if _takes_preset(WAYS[method]) else "",
             network_seed=args.interpolator_seed,
             changes=changes,
         )
         for method in dict.fromkeys(args.methods)
     ]
+    densities, selectors = sorted(set(args.rho)), list(dict.fromkeys(args.selector))
     variants = {
-        rho: Variant(rho, 1.0, args.selector, seed=args.seed) for rho in sorted(set(args.rho))
+        selector: {
+            rho: Variant(rho, 1.0, selector, positive_weight=args.positive_weight, seed=args.seed)
+            for rho in densities
+        }
+        for selector in selectors
     }
     images = find_training_images(args)
     output = args.output or Path(f"{images.raw.name}_interpolation")
     asked = {
         "data_set": images.raw.name,
         "axis": images.axis,
-        "rho": list(variants),
-        "selector": args.selector,
+        "rho": densities,
+        "selector": selectors if len(selectors) > 1 else selectors[0],
         "seed": args.seed,
         "methods": [way.name.removeprefix("mi_") for way in ways],
+        **({} if args.positive_weight == 1 else {"positive_weight": args.positive_weight}),
     }
     _check_output(output, asked, args.overwrite)
     chosen = _chosen_slices(images, variants, args)
-    network, digest = None, None
-    if any(way.uses_network for way in ways):
-        request = next(way for way in ways if way.uses_network).network(args.device)
-        trained = request.restore(request.train(images, args.num_processes))
-        network, digest = trained.network, trained.digest
+    networks = _trained_networks(images, ways, args)
     # the options first: without them the folder is not ours
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / _OPTIONS_FILE, asked)
     (output / "cases").mkdir(exist_ok=True)
     remove_leftovers(output / "cases")
-    found = _measure_all(images, chosen, ways, network, digest, output / "cases", args)
+    found = _measure_all(images, chosen, ways, networks, output / "cases", args)
     rows = quality_rows(found)
     write_text(output / "quality.md", quality_markdown(rows))
     write_text(output / "quality.csv", quality_csv(rows))
-    title = f"{images.raw.name}: {len(found)} volumes, selector {args.selector}"
-    draw_quality(rows, title, [output / f"quality.{ending}" for ending in _FORMATS])
-    worst = _worst_slices(images, chosen, ways, network, found)
+    title = f"{images.raw.name}: {len(found)} volumes, selector {' and '.join(selectors)}"
+    pooled = of_all_selectors(rows)
+    draw_quality(pooled, title, [output / f"quality.{ending}" for ending in _FORMATS])
+    worst = _worst_slices(images, chosen, ways, networks, found)
     (output / "worst.png").unlink(missing_ok=True)
     if worst:
         draw_worst(images.raw, worst, output / "worst.png")
@@ -198,7 +223,8 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         found = {}
-    wanted = as_json(asked)
+    # what is not written is the default
+    found, wanted = ({"positive_weight": 1, **dict(what)} for what in (found, as_json(asked)))
     if different := [key for key in wanted if found.get(key) != wanted[key]]:
         key = different[0]
         raise SparseError(
@@ -208,35 +234,41 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
 
 
 def _chosen_slices(
-    images: TrainingImages, variants: Mapping[float, Variant], args: argparse.Namespace
-) -> dict[str, dict[float, tuple[int, ...]]]:
-    """Annotated slices of every case by density."""
+    images: TrainingImages,
+    variants: Mapping[str, Mapping[float, Variant]],
+    args: argparse.Namespace,
+) -> Mapping[str, _Chosen]:
+    """Annotated slices of every case."""
     from nnunet_sparse.data.check_base import check_cases
     from nnunet_sparse.features.feature_store import slice_features
     from nnunet_sparse.features.mae_request import MaeRequest
     from nnunet_sparse.selection.choose_slices import choose_slices
 
-    cls = selector_class(args.selector)
-    checked = check_cases(images.raw, list(images.cases), args.num_processes, cls.uses)
+    uses = {name: selector_class(name).uses for name in variants}
+    needed = frozenset().union(*uses.values())
+    checked = check_cases(images.raw, list(images.cases), args.num_processes, needed)
     features = None
-    if "features" in cls.uses:
+    if "features" in needed:
         mae = MaeRequest(device=args.device)
         mae.train(images, args.num_processes)
         features = slice_features(images, mae, args.num_processes)
-    chosen: dict[str, dict[float, tuple[int, ...]]] = {case_id: {} for case_id in images.cases}
-    for rho, variant in variants.items():
-        selection = choose_slices(images.raw.name, variant, images.axis, checked, features)
-        for case_id, case in selection.cases.items():
-            chosen[case_id][rho] = case.slices
+    chosen: dict[str, dict[str, dict[float, tuple[int, ...]]]] = {
+        case_id: {selector: {} for selector in variants} for case_id in images.cases
+    }
+    for selector, of_selector in variants.items():
+        seen = features if "features" in uses[selector] else None
+        for rho, variant in of_selector.items():
+            selection = choose_slices(images.raw.name, variant, images.axis, checked, seen)
+            for case_id, case in selection.cases.items():
+                chosen[case_id][selector][rho] = case.slices
     return chosen
 
 
 def _measure_all(
     images: TrainingImages,
-    chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
+    chosen: Mapping[str, _Chosen],
     ways: Sequence[Interpolation],
-    network: "CorrespondenceNetwork | None",
-    digest: str | None,
+    networks: "_Networks",
     folder: Path,
     args: argparse.Namespace,
 ) -> dict[str, list[CaseQuality]]:
@@ -249,7 +281,7 @@ def _measure_all(
             "axis": images.axis,
             "labels": labels,
             "spacing": list(_spacing(images.raw.training[case_id], images.raw, images.axis)),
-            **_asked(images.raw.training[case_id], chosen[case_id], ways, digest),
+            **_asked(images.raw.training[case_id], chosen[case_id], ways, networks),
         }
         known = None if args.overwrite else _read(folder / f"{case_id}.json", asked[case_id])
         if known is None:
@@ -259,23 +291,23 @@ def _measure_all(
     measure = partial(
         _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
     )
-    if network is None:
+    if not networks:
         measured: Iterable[tuple[str, list[CaseQuality]]] = map_cases(
             measure, todo, args.num_processes, "Measuring"
         ).items()
     else:
         bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
-        measured = ((case_id, measure(job, network=network)) for case_id, job in bar)
+        measured = ((case_id, measure(job, networks=networks)) for case_id, job in bar)
     found.update(measured)
     return {case_id: found[case_id] for case_id in images.cases}
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A case, its annotated slices by density, and what its measurement depends on."""
+    """A case, its annotated slices, and what its measurement depends on."""
 
     files: Case
-    chosen: Mapping[float, tuple[int, ...]]
+    chosen: _Chosen
     asked: Mapping[str, Any]
 
 
@@ -286,14 +318,18 @@ def _measure(
     ways: Sequence[Interpolation],
     labels: Mapping[str, Sequence[int]],
     folder: Path,
-    network: "CorrespondenceNetwork | None" = None,
+    networks: "_Networks | None" = None,
 ) -> list[CaseQuality]:
     """Measure a case and write its file."""
     files = job.files
     label = _label(files, raw, axis)
-    warps = _warps(files, raw, axis, network)
+    warps = _warps(files, raw, axis, networks or {})
     spacing = _spacing(files, raw, axis)
-    found = measure_case(label, job.chosen, ways, labels, spacing, warps)
+    found: list[CaseQuality] = []
+    for selector, slices in job.chosen.items():
+        of_selector = measure_case(label, slices, ways, labels, spacing, warps)
+        name = selector if len(job.chosen) > 1 else ""
+        found += [replace(quality, selector=name) for quality in of_selector]
     content = {"asked": job.asked, "found": to_json(found)}
     write_json(folder / f"{files.case_id}.json", content)
     return found
@@ -303,33 +339,41 @@ def _warps(
     files: Case,
     raw: RawDataset,
     axis: int,
-    network: "CorrespondenceNetwork | None",
+    networks: "_Networks",
     encode: bool = True,
 ) -> Callable[[Interpolation], tuple[Warp | None, float]]:
-    """What gives the ways of a case their warp, and the seconds that encoding took for all."""
-    if network is None:
+    """What gives the ways of a case their warp, and the seconds that encoding took."""
+    if not networks:
         return lambda _: (None, 0.0)
     from nnunet_sparse.interpolation.warp import CorrespondenceWarp
 
     volume = read_slice_stack(files.images, raw.reader(), axis)
-    warp = CorrespondenceWarp(network, volume)
-    start = time.perf_counter()
-    # where they are not kept, every interpolation computes them
-    if encode and warp.keeps_all:
-        warp.encode_all()
-    seconds = time.perf_counter() - start
-    slices = volume.slices
-    return lambda way: (way.checked(warp, slices), seconds) if way.uses_network else (None, 0.0)
+    made: dict[InterpolatorRequest, tuple[CorrespondenceWarp, float]] = {}
+
+    def make_warp(way: Interpolation) -> tuple[Warp | None, float]:
+        if not way.uses_network:
+            return None, 0.0
+        if (request := way.network()) not in made:
+            warp = CorrespondenceWarp(networks[request].network, volume)
+            start = time.perf_counter()
+            # where they are not kept, every interpolation computes them
+            if encode and warp.keeps_all:
+                warp.encode_all()
+            made[request] = warp, time.perf_counter() - start
+        warp, seconds = made[request]
+        return way.checked(warp, volume.slices), seconds
+
+    return make_warp
 
 
 def _worst_slices(
     images: TrainingImages,
-    chosen: Mapping[str, Mapping[float, tuple[int, ...]]],
+    chosen: Mapping[str, _Chosen],
     ways: Sequence[Interpolation],
-    network: "CorrespondenceNetwork | None",
+    networks: "_Networks",
     found: Mapping[str, Sequence[CaseQuality]],
 ) -> "list[WorstSlice]":
-    """Slices with most wrong voxels of the first method at the lowest density, one of a case."""
+    """Slices with most wrong voxels, one of a case: first method and selector, lowest density."""
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
 
     way = ways[0]
@@ -348,9 +392,10 @@ def _worst_slices(
         files = images.raw.training[case_id]
         volume = read_sliced_volume(images.raw, files, files.label, images.axis)
         annotated = np.zeros(len(volume.label), bool)
-        annotated[list(chosen[case_id][rho])] = True
+        slices = next(iter(chosen[case_id].values()))[rho]
+        annotated[list(slices)] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
-        warp, _ = _warps(files, images.raw, images.axis, network, encode=False)(way)
+        warp, _ = _warps(files, images.raw, images.axis, networks, encode=False)(way)
         filled = way.fill(sparse, annotated, _spacing(files, images.raw, images.axis), warp)
         came = "nothing came"
         if filled.source[index] != NEVER_REACHED:
@@ -374,19 +419,38 @@ def _spacing(files: Case, raw: RawDataset, axis: int) -> tuple[float, float]:
     return y, x
 
 
+def _takes_preset(way: Interpolation) -> bool:
+    return interpolation_method(way.method).takes_preset()
+
+
+def _trained_networks(
+    images: TrainingImages, ways: Sequence[Interpolation], args: argparse.Namespace
+) -> "_Networks":
+    """The networks that the ways need, trained where they are not there."""
+    networks = {}
+    for way in ways:
+        if way.uses_network and way.network() not in networks:
+            request = way.network(args.device)
+            model = request.train(images, args.num_processes)
+            networks[way.network()] = request.restore(model)
+    return networks
+
+
 def _asked(
-    files: Case,
-    chosen: Mapping[float, tuple[int, ...]],
-    ways: Sequence[Interpolation],
-    network: str | None,
+    files: Case, chosen: _Chosen, ways: Sequence[Interpolation], networks: "_Networks"
 ) -> dict[str, Any]:
     """What a measurement depends on, as JSON holds it."""
+    slices = {
+        selector: {f"{rho:g}": indices for rho, indices in by_density.items()}
+        for selector, by_density in chosen.items()
+    }
+    digests = [trained.digest for trained in networks.values()]
     statuses = [file.stat() for file in (*files.images, files.label) if file is not None]
     content = {
         "files": [[status.st_size, status.st_mtime_ns] for status in statuses],
-        "slices": {f"{rho:g}": slices for rho, slices in chosen.items()},
+        "slices": slices if len(slices) > 1 else next(iter(slices.values())),
         "ways": [way.to_json() for way in ways],
-        "network": network,
+        "network": digests if len(digests) > 1 else next(iter(digests), None),
     }
     return dict(as_json(content))
 

@@ -18,6 +18,8 @@ PUBLISHED = {
 }
 _WAY = ["rho", "method"]
 _IOUS = ["mixed", "propagated"]
+ALL_SELECTORS = "all"
+"""What stands for the selector in rows of which the voxels of several are pooled."""
 
 
 def quality_rows(cases: Mapping[str, Sequence[CaseQuality]]) -> pd.DataFrame:
@@ -31,7 +33,8 @@ def quality_rows(cases: Mapping[str, Sequence[CaseQuality]]) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Columns ``rho``, ``method`` and ``label``, what a row is about; ``mixed`` and
+        Columns ``rho``, ``method`` and ``label``, what a row is about, and ``selector`` in front if
+        there are several, with rows for each and for the voxels of all together; ``mixed`` and
         ``propagated``, batched IoU of the whole volumes, and of the slices that were not annotated,
         NaN where the label is neither there nor found; ``seconds``, mean time per volume.
     """
@@ -43,6 +46,7 @@ def quality_rows(cases: Mapping[str, Sequence[CaseQuality]]) -> pd.DataFrame:
             "mixed": quality.mixed[name],
             "propagated": quality.propagated[name],
             "seconds": quality.seconds,
+            "selector": quality.selector,
         }
         for of_case in cases.values()
         for quality in of_case
@@ -50,12 +54,26 @@ def quality_rows(cases: Mapping[str, Sequence[CaseQuality]]) -> pd.DataFrame:
     )
     parts = []
     for _, of_way in measured.groupby(_WAY, sort=False):
-        of_labels = of_way.groupby([*_WAY, "label"], sort=False)
-        rows = of_labels.agg({**dict.fromkeys(_IOUS, _iou), "seconds": _mean}).reset_index()
-        parts.append(rows)
-        if len(rows) > 1:
-            parts.append(rows[:1].assign(label="mean", **rows[_IOUS].apply(_mean)))
+        for selector, some in _selections(of_way):
+            of_labels = some.groupby([*_WAY, "label"], sort=False)
+            rows = of_labels.agg({**dict.fromkeys(_IOUS, _iou), "seconds": _mean}).reset_index()
+            if selector:
+                rows.insert(0, "selector", selector)
+            parts.append(rows)
+            if len(rows) > 1:
+                parts.append(rows[:1].assign(label="mean", **rows[_IOUS].apply(_mean)))
     return pd.concat(parts, ignore_index=True)
+
+
+def _selections(of_way: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Measurements of every selector by its name, and, of several, of all together."""
+    of_each = [(str(name), some) for name, some in of_way.groupby("selector", sort=False)]
+    return of_each if len(of_each) < 2 else [*of_each, (ALL_SELECTORS, of_way)]
+
+
+def of_all_selectors(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of all selectors together, or of the only one."""
+    return rows[rows["selector"] == ALL_SELECTORS] if "selector" in rows else rows
 
 
 def _iou(counts: "pd.Series[Any]") -> float:
@@ -75,13 +93,15 @@ def of_mean(rows: pd.DataFrame) -> pd.DataFrame:
 
 def quality_markdown(rows: pd.DataFrame) -> str:
     """Table of the rows, and the published one below it."""
+    selector, dashes = ("| selector ", "|---") if "selector" in rows else ("", "")
     lines = [
-        "| rho | method | label | IoU, mixed | IoU, propagated | s per volume |",
-        "|---|---|---|---|---|---|",
+        f"{selector}| rho | method | label | IoU, mixed | IoU, propagated | s per volume |",
+        f"{dashes}|---|---|---|---|---|---|",
     ]
     for row in rows.to_dict("records"):
+        first = f"| {row['selector']} " if selector else ""
         lines.append(
-            f"| {row['rho']:g} | {row['method']} | {row['label']} | {_text(row['mixed'])} "
+            f"{first}| {row['rho']:g} | {row['method']} | {row['label']} | {_text(row['mixed'])} "
             f"| {_text(row['propagated'])} | {row['seconds']:.2f} |"
         )
     densities = sorted({rho for values in PUBLISHED.values() for rho in values})

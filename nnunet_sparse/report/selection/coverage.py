@@ -86,7 +86,7 @@ def coverage_curves(
     base
         Name of the base.
     variant
-        Its scope and seed are used.
+        Its scope, seed and weight are used.
     axis
         Slice axis.
     volumes
@@ -116,7 +116,6 @@ def coverage_curves(
                 budget=None,
                 selector=name,
                 parameters={},
-                positive_weight=1.0,
                 min_per_volume=0,
             )
             used = features if "features" in cls.uses else None

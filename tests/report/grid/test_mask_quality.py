@@ -63,18 +63,24 @@ def test_variants_that_differ_in_seed_or_weight(tmp_path: Path, make_base: BaseM
     jobs = interpolated(grid)
     for wrong, job in enumerate(jobs[:3]):
         publish(grid, job, base, wrong)
-    found = mask_qualities(grid, 1)
+    *found, together = mask_qualities(grid, 1)
     factors = [
         (q.variant.selector, q.variant.positive_weight, q.variant.seed, q.done) for q in found
     ]
     assert factors == [
-        ("fixed", 1.0, 0, True),
+        ("fixed", 3.0, 0, True),
         ("random", 3.0, 0, True),
-        ("fixed", 1.0, 1, True),
+        ("fixed", 3.0, 1, True),
         ("random", 3.0, 1, False),
     ]
     truth = [voxels / (voxels + wrong) for wrong in range(3)]
     assert [q.iou for q in found] == [*map(pytest.approx, truth), None]
+    # one is missing, so that there is no number of all
+    assert (together.pooled, together.done, together.iou) == (True, False, None)
+    publish(grid, jobs[3], base, 3)
+    together = mask_qualities(grid, 1)[-1]
+    assert together.done
+    assert together.iou == pytest.approx(4 * voxels / (4 * voxels + 6))
 
 
 def test_what_was_measured_is_kept_after_the_data_set(tmp_path: Path, make_base: BaseMaker) -> None:
@@ -84,7 +90,7 @@ def test_what_was_measured_is_kept_after_the_data_set(tmp_path: Path, make_base:
     shutil.rmtree(publish(grid, one, base))
     measured = publish(grid, other, base)
     before = mask_qualities(grid, 1)
-    assert [q.iou for q in before] == [None, 1, None, None]
+    assert [q.iou for q in before] == [None, 1, None, None, None]
     shutil.rmtree(measured)
     assert mask_qualities(grid, 1) == before
 

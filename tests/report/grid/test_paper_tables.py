@@ -211,6 +211,13 @@ def test_masks_of_variants_that_differ_in_little() -> None:
         ("1", "2", "undefined"),
         ("3", "0", "0.900"),
     ]
+    pooled = MaskQuality("Liver", qualities[0].variant, True, 0.85, pooled=True)
+    rows = grid_tables.quality_table([*qualities, pooled]).rows
+    # the pooled ones come first, as in table 4
+    assert [row[4:] for row in rows[:2]] == [
+        ("all", "all", "all", "0.850"),
+        ("random", "1", "0", "0.800"),
+    ]
     # masks do not depend on how they are used
     assert set(table.groups) == {("Liver", "")}
 

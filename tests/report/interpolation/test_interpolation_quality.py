@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
 )
 from nnunet_sparse.report.interpolation.quality_command import main
 from nnunet_sparse.report.interpolation.quality_table import (
+    of_all_selectors,
     of_mean,
     quality_csv,
     quality_markdown,
@@ -58,6 +60,30 @@ def test_voxels_of_all_cases_are_pooled():
     row = quality_rows(cases).iloc[0]
     assert row.propagated == pytest.approx(2 / 3)  # 1 and 0 by case
     assert row.mixed == pytest.approx(5 / 6)
+
+
+def test_voxels_of_several_selectors_are_pooled():
+    label = case_of([1, 1], [1, 1], [1, 0], [0, 0])
+    found = [
+        replace(measured(label, r0_5=slices)[0], selector=name)
+        for name, slices in (("fixed", [0, 2]), ("random", [1, 3]))
+    ]
+    assert from_json(json.loads(json.dumps(to_json(found)))) == found
+    rows = quality_rows({"x": found})
+    one = rows[rows["label"] == "a"].set_index("selector")
+    # of slices 1 and 3 [1, 1] and [1, 0] are found, of 0 and 2 [1, 1] and [1, 1]
+    assert one["propagated"].to_dict() == {
+        "fixed": pytest.approx(2 / 3),
+        "random": pytest.approx(3 / 4),
+        "all": pytest.approx(5 / 7),
+    }
+    assert one["mixed"]["all"] == pytest.approx((5 + 5) / (6 + 6))
+    assert of_all_selectors(rows)["selector"].unique().tolist() == ["all"]
+    assert "| all | 0.5 | nearest | a | 0.833 | 0.714 |" in quality_markdown(rows)
+    assert quality_csv(rows).startswith("selector,rho,method,label,mixed,propagated,seconds\n")
+    single = quality_rows({"x": [replace(one, selector="") for one in found[:1]]})
+    assert "selector" not in single
+    assert of_all_selectors(single) is single
 
 
 def test_every_slice_annotated():
@@ -117,6 +143,29 @@ def test_the_command(paths, make_base, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("short")
+def test_selectors_with_a_weight_and_two_networks(make_base, tmp_path, capsys):
+    make_base()
+    argv = ["-d", "4", "--rho", "0.2", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
+    argv += ["--selector", "fixed", "ual", "--positive_weight", "50"]
+    argv += ["--methods", "published", "correspondence_oneway"]
+    argv += ["--change", "num_slices=2"]
+    assert main(argv) == 0
+    shown = capsys.readouterr().out
+    ways = "published_numslices2", "correspondence_oneway_numslices2"
+    for selector in ("fixed", "ual", "all"):
+        for way in ways:
+            assert f"| {selector} | 0.2 | {way}" in shown
+    options = json.loads((tmp_path / "options.json").read_text("utf-8"))
+    assert (options["selector"], options["positive_weight"]) == (["fixed", "ual"], 50)
+    cases = tmp_path / "cases"
+    date_back(cases)
+    assert main(argv) == 0
+    assert written_since(cases) == set()
+    assert main([*argv, "--positive_weight", "1"]) == 2
+    assert "a report with another positive weight (50" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("short")
 def test_what_a_measurement_depends_on(paths, make_base, tmp_path):
     make_base()
     argv = ["-d", "4", "--rho", "0.3", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
@@ -153,7 +202,10 @@ def test_options_of_a_network_that_is_not_used_are_refused(make_base, tmp_path, 
     make_base()
     argv = ["-d", "4", "-o", str(tmp_path), "--methods", "nearest", "--preset", "full"]
     assert main(argv) == 2
-    assert "--preset is for correspondence" in capsys.readouterr().err
+    assert "--preset is for correspondence, which" in capsys.readouterr().err
+    argv = [*argv[:-3], "published", "--preset", "full"]
+    assert main(argv) == 2
+    assert "--preset is for correspondence, which" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
