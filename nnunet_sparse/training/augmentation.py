@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform, SegOnlyTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
@@ -22,6 +21,11 @@ from batchgeneratorsv2.transforms.utils.seg_to_regions import ConvertSegmentatio
 
 from nnunet_sparse.training.patch_labels import MASKED_IGNORE, PADDING
 from nnunet_sparse.training.settings import TrainingSettings
+from nnunet_sparse.training.spatial_transform import (
+    DeviceSpatialTransform,
+    largest_share,
+    shares_of,
+)
 from nnunet_sparse.training.targets import downsample_annotated
 
 
@@ -87,11 +91,9 @@ def _spatial(
 
 # shares are sums of a few float32 numbers
 _TIE = 1e-4
-# several in one call take half the time, but memory
-_LABELS_AT_ONCE = 4
 
 
-class AnnotationAwareSpatialTransform(SpatialTransform):  # type: ignore[misc]
+class AnnotationAwareSpatialTransform(DeviceSpatialTransform):
     """nnU-Net's spatial transform, which decides first what is annotated, then its label.
 
     A voxel is annotated if the annotated voxels around its sampling point outweigh the others; its
@@ -108,64 +110,29 @@ class AnnotationAwareSpatialTransform(SpatialTransform):  # type: ignore[misc]
     ignore_label: int
     unknown: frozenset[int]
 
-    def _apply_to_segmentation(self, segmentation: torch.Tensor, **params: Any) -> torch.Tensor:
-        grid = params["grid"]
-        if grid is None:
-            cropped: torch.Tensor = super()._apply_to_segmentation(segmentation, **params)
-            return cropped
-        reaches_outside = self._may_reach_outside(grid, segmentation.shape[1:])
-        return torch.stack([self._resample(label, grid, reaches_outside) for label in segmentation])
-
-    def _resample(
-        self, label: torch.Tensor, grid: torch.Tensor, reaches_outside: bool
+    def _decide(
+        self, around: list[torch.Tensor], weights: list[torch.Tensor], nearest: torch.Tensor
     ) -> torch.Tensor:
-        """Values of a label map (z, y, x) or (y, x) at the points of the grid."""
-        counts = torch.bincount((label - MASKED_IGNORE).flatten())
-        values = [value + MASKED_IGNORE for value in counts.nonzero()[:, 0].tolist()]
-        if reaches_outside and PADDING not in values:
-            values = sorted([*values, PADDING])
-        if len(values) == 1:
-            return torch.full(grid.shape[:-1], values[0], dtype=label.dtype)
-        # shifted, because points outside read as 0
-        nearest = self._sample((label - PADDING)[None], grid, "nearest")[0].to(label.dtype)
-        nearest += PADDING
-        known = [value for value in values if value not in self.unknown]
-        if not known:
-            return nearest
-        winner, best, total = nearest, torch.zeros(grid.shape[:-1]), torch.zeros(grid.shape[:-1])
-        of_nearest = torch.zeros(grid.shape[:-1])
-        for start in range(0, len(known), _LABELS_AT_ONCE):
-            some = torch.tensor(known[start : start + _LABELS_AT_ONCE], dtype=label.dtype)
-            column = some.view(-1, *[1] * label.ndim)
-            indicators = label == column
-            has_padding = known[start] == PADDING
-            if has_padding:
-                # points outside read as 0, and are padding
-                indicators[0].logical_not_()
-            shares = self._sample(indicators, grid, self.mode_seg)
-            if has_padding:
-                shares[0] = 1 - shares[0]
-            total += shares.sum(0)
-            of_nearest += (shares * (nearest == column)).sum(0)
-            share, index = shares.max(0)
-            winner = torch.where(share > best, some[index], winner)
-            best = torch.maximum(best, share)
+        known = [
+            weight * self._is_known(label) for label, weight in zip(around, weights, strict=True)
+        ]
+        total = torch.stack(known).sum(0)
+        winner, best = largest_share(around, shares_of(around, known))
+        of_nearest, equal = torch.zeros_like(best), torch.empty_like(best)
+        for label, weight in zip(around, known, strict=True):
+            of_nearest.addcmul_(torch.eq(label, nearest, out=equal), weight)
         near = of_nearest > 0
         winner = torch.where(near & (of_nearest >= best - _TIE), nearest, winner)
-        if len(known) == len(values):
-            return winner
         annotated = total > torch.where(near, 0.5 - _TIE, 0.5 + _TIE)
         return torch.where(annotated, winner, torch.where(near, self.ignore_label, nearest))
 
-    def _sample(self, values: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
-        """Channels (channel, z, y, x) or (channel, y, x) at the points of the grid."""
-        return F.grid_sample(
-            values[None].float(),
-            grid[None],
-            mode=mode,
-            padding_mode="zeros",
-            align_corners=self.align_corners,
-        )[0]
+    def _is_known(self, label: torch.Tensor) -> torch.Tensor:
+        """1 for labels that are annotated, else 0."""
+        known = torch.ones_like(label)
+        differs = torch.empty_like(label)
+        for value in self.unknown:
+            known *= torch.ne(label, value, out=differs)
+        return known
 
 
 class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
@@ -186,8 +153,8 @@ class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
 
     def _apply_to_segmentation(self, segmentation: torch.Tensor, **_: Any) -> torch.Tensor:
         label = segmentation[0]
-        label[label == MASKED_IGNORE] = self.ignore_label
-        label[label == PADDING] = self.padding_target
+        label.masked_fill_(label == MASKED_IGNORE, self.ignore_label)
+        label.masked_fill_(label == PADDING, self.padding_target)
         # masked background; the further channels are predictions of a previous stage
         return segmentation.clamp_(min=0)
 
