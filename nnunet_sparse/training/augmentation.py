@@ -161,6 +161,8 @@ class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
 
 # more do not stay in the processor's cache, and every label of one map is counted in all
 _PIXELS_AT_ONCE = 2**17
+# elsewhere a call costs more than its pixels, up to some memory
+_PIXELS_AT_ONCE_ON_DEVICE = 2**24
 
 
 class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
@@ -196,9 +198,31 @@ class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
     def of_batch(self, segmentations: torch.Tensor) -> list[torch.Tensor]:
         """Targets (batch, 1, *size) of many label maps (batch, 1, *patch); without regions only."""
         maps = segmentations[:, 0]
-        count = max(1, _PIXELS_AT_ONCE // maps[0].numel())
+        at_once = _PIXELS_AT_ONCE if maps.device.type == "cpu" else _PIXELS_AT_ONCE_ON_DEVICE
+        count = max(1, at_once // maps[0].numel())
         groups = [
             downsample_annotated(group, self.scales, self.ignore_label)
             for group in torch.split(maps, count)
         ]
         return [torch.cat(level)[:, None] for level in zip(*groups, strict=True)]
+
+
+def split_targets(
+    transforms: ComposeTransforms,
+) -> tuple[ComposeTransforms, AnnotatedTargets | None]:
+    """Transforms of one sample, and what may be done for a whole batch, in fewer calls."""
+    *others, last = transforms.transforms
+    if isinstance(last, AnnotatedTargets) and last.regions is None:
+        return ComposeTransforms(others), last
+    return transforms, None
+
+
+def stacked_targets(
+    targets: list[Any], batch_targets: AnnotatedTargets | None
+) -> torch.Tensor | list[torch.Tensor]:
+    """Targets of a batch from those of its samples, after :func:`split_targets`."""
+    if batch_targets is not None:
+        return batch_targets.of_batch(torch.stack(targets))
+    if isinstance(targets[0], list):
+        return [torch.stack(level) for level in zip(*targets, strict=True)]
+    return torch.stack(targets)
