@@ -128,9 +128,9 @@ class AnnotationAwareSpatialTransform(DeviceSpatialTransform):
 
     def _is_known(self, label: torch.Tensor) -> torch.Tensor:
         """1 for labels that are annotated, else 0."""
-        known = torch.ones_like(label)
+        known = torch.ne(label, self.ignore_label, out=torch.empty_like(label))
         differs = torch.empty_like(label)
-        for value in self.unknown:
+        for value in self.unknown - {self.ignore_label}:
             known *= torch.ne(label, value, out=differs)
         return known
 
@@ -152,6 +152,9 @@ class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
         self.padding_target = padding_target
 
     def _apply_to_segmentation(self, segmentation: torch.Tensor, **_: Any) -> torch.Tensor:
+        # one look is faster than a comparison; elsewhere the processor would wait for it
+        if segmentation.device.type == "cpu" and segmentation.min() >= 0:
+            return segmentation
         label = segmentation[0]
         label.masked_fill_(label == MASKED_IGNORE, self.ignore_label)
         label.masked_fill_(label == PADDING, self.padding_target)

@@ -8,6 +8,7 @@ a point differ, which is near borders and annotated planes.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -333,24 +334,30 @@ class _Surroundings:
             part = torch.nn.functional.pad(part, pads, value=outside)
         return cls(part.contiguous(), origin, label.shape, is_limited, align_corners)
 
+    @cached_property
+    def floats(self) -> torch.Tensor:
+        """The labels in a row, of the type of their weights."""
+        return self.labels.view(-1).float()
+
     def alike(self) -> torch.Tensor:
         """The labels, and ``_MIXED`` where the next voxels along all axes have others."""
         labels = self.labels
-        alike: torch.Tensor | None = None
+        # bits in which any two differ: comparisons of integers take several times as long
+        differing: torch.Tensor | None = None
         for axis in reversed(range(labels.ndim)):
             # of the axes that were compared before, without the last voxel
             inner = labels
             for later in range(axis + 1, labels.ndim):
                 inner = inner.narrow(later, 0, labels.shape[later] - 1)
             size = inner.shape[axis] - 1
-            equal = inner.narrow(axis, 1, size) == inner.narrow(axis, 0, size)
-            if alike is not None:
-                equal &= alike.narrow(axis, 1, size)
-                equal &= alike.narrow(axis, 0, size)
-            alike = equal
-        assert alike is not None
+            bits = inner.narrow(axis, 1, size) ^ inner.narrow(axis, 0, size)
+            if differing is not None:
+                bits |= differing.narrow(axis, 1, size)
+                bits |= differing.narrow(axis, 0, size)
+            differing = bits
+        assert differing is not None
         values = labels.clone()
-        values[(slice(None, -1),) * labels.ndim].masked_fill_(alike.logical_not_(), _MIXED)
+        values[(slice(None, -1),) * labels.ndim].masked_fill_(differing.bool(), _MIXED)
         return values
 
     def number(self, points: torch.Tensor) -> torch.Tensor:
@@ -364,8 +371,9 @@ class _Surroundings:
             scale = (size - self.align_corners) / 2
             middle = torch.tensor((size - 1) / 2 - self.origin[axis], device=points.device)
             # its first coordinate is along the last axis
-            before = torch.add(middle, points[points.shape[0] - 1 - axis], alpha=scale).floor_()
-            number = self._joined(number, before, axis)
+            # positive, so that integers are what lies before
+            at = torch.add(middle, points[points.shape[0] - 1 - axis], alpha=scale)
+            number = self._joined(number, at, axis)
         assert number is not None
         return number
 
@@ -387,16 +395,16 @@ class _Surroundings:
             number = self._joined(number, before.sub_(origin), axis)
         assert number is not None
         assert nearest is not None
-        flat = self.labels.view(-1)
+        flat = self.floats
         labels, weights = [], []
         for corner in product((0, 1), repeat=len(parts)):
             step = sum(c * stride for c, stride in zip(corner, self.strides, strict=True))
-            labels.append(flat.index_select(0, number + step).float())
+            labels.append(flat.index_select(0, number + step))
             weight = parts[0][corner[0]]
             for along, c in zip(parts[1:], corner[1:], strict=True):
                 weight = weight * along[c]
             weights.append(weight)
-        return labels, weights, flat.index_select(0, nearest).float()
+        return labels, weights, flat.index_select(0, nearest)
 
     def _joined(
         self, number: torch.Tensor | None, position: torch.Tensor, axis: int
@@ -414,11 +422,15 @@ def _smoothed(noise: torch.Tensor, sigma: float) -> torch.Tensor:
     """Periodic Gaussian filter, as ``scipy.ndimage.fourier_gaussian`` has it."""
     axes = tuple(range(noise.ndim))
     spectrum = torch.fft.rfftn(noise, dim=axes)
+    # real and imaginary parts in turns: complex numbers times real ones take several times as long
+    parts = torch.view_as_real(spectrum).flatten(-2)
     for axis, size in enumerate(noise.shape):
         one_sided = axis == noise.ndim - 1
         frequencies = np.fft.rfftfreq(size) if one_sided else np.fft.fftfreq(size)
         response = torch.from_numpy(np.exp(-2 * (np.pi * sigma * frequencies) ** 2))
         shape = [-1 if other == axis else 1 for other in axes]
-        spectrum *= response.float().to(noise.device).view(shape)
+        if one_sided:
+            response = response.repeat_interleave(2)
+        parts *= response.float().to(noise.device).view(shape)
     smooth: torch.Tensor = torch.fft.irfftn(spectrum, s=noise.shape, dim=axes)
     return smooth
