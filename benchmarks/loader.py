@@ -4,6 +4,12 @@ r"""Batches per second of SparseTrainer's data loader against nnU-Net's, without
 
 Both loaders read the same preprocessed data (rho 0.1, slices at fixed intervals) with the same
 plans in one process, in turns; the median over the rounds is shown.
+
+    python benchmarks/loader.py -o FOLDER --recipes --rounds 5 --batches 8
+
+Milliseconds of processor time for one patch of the paper's recipes, at the published sizes or those
+of ``--scale``: for reading, cutting out, and each part of the augmentation, beside nnU-Net's own
+augmentation of the same patches. The volumes are made for it; ``--batches`` counts patches.
 """
 
 import argparse
@@ -25,6 +31,7 @@ from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.pipeline import Runner
+from nnunet_sparse.training.paper_recipes import PAPER
 from nnunet_sparse.training.settings import STOCK
 
 
@@ -40,10 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", default="40", help="test cases (default: %(default)s)")
     parser.add_argument("--rounds", type=positive_int, default=9)
     parser.add_argument("--batches", type=positive_int, default=20, help="batches per round")
+    parser.add_argument(
+        "--recipes", nargs="*", choices=tuple(PAPER), help="the paper's trainers, or some of them"
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="of the recipes' patches")
     return run_command(parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.recipes is not None:
+        _show_recipes(args)
+        return
     paths = open_paths(args.output)
     runner = Runner(args.output / "logs", paths, 2)
     source = BenchData(paths, runner, args.test, args.planner, tuple(args.configurations))
@@ -60,6 +74,17 @@ def _run(args: argparse.Namespace) -> None:
             )
     table = "\n".join(lines) + "\n"
     write_text(args.output / "loader.md", table)
+    print(table, end="")
+
+
+def _show_recipes(args: argparse.Namespace) -> None:
+    # imports nnU-Net, which takes seconds
+    from recipe_batches import recipe_table
+
+    names = args.recipes or tuple(PAPER)
+    table = recipe_table(names, args.scale, args.rounds, args.batches)
+    args.output.mkdir(parents=True, exist_ok=True)
+    write_text(args.output / "recipe_batches.md", table)
     print(table, end="")
 
 

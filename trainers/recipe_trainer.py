@@ -41,11 +41,11 @@ class RecipeTrainer(SparseTrainer):
 
     The recipe of the class, changed by ``recipe`` in the settings of the plans, decides everything
     but batch size, patch size and spacing, which are the plans'. Of the other settings
-    ``num_iterations_per_epoch``, ``num_val_iterations_per_epoch``, ``save_every``, ``padding`` and
-    ``label_interpolation`` count. There is no deep supervision. ``recipe.json`` in the training's
-    folder holds the recipe in force. What is nnU-Net's: gradients are clipped to a norm of 12,
-    CUDA trains with automatic mixed precision, and predictions are averaged over mirrored images,
-    here mirrored along the axis that the augmentation flips.
+    ``num_iterations_per_epoch``, ``num_val_iterations_per_epoch``, ``save_every``, ``padding``,
+    ``label_interpolation`` and ``augmentation_on`` count. There is no deep supervision.
+    ``recipe.json`` in the training's folder holds the recipe in force. What is nnU-Net's: gradients
+    are clipped to a norm of 12, CUDA trains with automatic mixed precision, and predictions are
+    averaged over mirrored images, here mirrored along the axis that the augmentation flips.
 
     Attributes
     ----------

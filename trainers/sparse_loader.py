@@ -9,13 +9,16 @@ import blosc2
 import numpy as np
 import torch
 from batchgenerators.utilities.file_and_folder_operations import load_pickle
-from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_sparse.data.annotation import MASK_SUFFIX, PROPERTY
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.training.augmentation import AnnotatedTargets
+from nnunet_sparse.training.augmentation import (
+    AnnotatedTargets,
+    split_targets,
+    stacked_targets,
+)
 from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.training.sampling import place_patch
 
@@ -63,7 +66,8 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
     label_manager
         That of the trainer.
     transforms
-        Augmentation for labels with the values of :mod:`nnunet_sparse.training.patch_labels`.
+        Augmentation for labels with the values of :mod:`nnunet_sparse.training.patch_labels`, or
+        None: the patches as they were cut out.
     placement
         Where a patch lies around its voxel, see :mod:`nnunet_sparse.training.sampling`.
     slice_sampling
@@ -161,20 +165,13 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
                 transformed = transforms(image=image, segmentation=label)
                 images.append(transformed["image"])
                 targets.append(transformed["segmentation"])
-        if batch_targets is not None:
-            target: Any = batch_targets.of_batch(torch.stack(targets))
-        elif isinstance(targets[0], list):
-            target = [torch.stack(level) for level in zip(*targets, strict=True)]
-        else:
-            target = torch.stack(targets)
+        target = stacked_targets(targets, batch_targets)
         return {"data": torch.stack(images), "target": target, "keys": keys}
 
     def _of_sample_and_batch(self) -> tuple[Any, AnnotatedTargets | None]:
         """Transforms of one sample, and what is done for a batch: slices cost most in calls."""
         if self.transforms is not None and self.patch_size_was_2d:
-            *others, last = self.transforms.transforms
-            if isinstance(last, AnnotatedTargets) and last.regions is None:
-                return ComposeTransforms(others), last
+            return split_targets(self.transforms)
         return self.transforms, None
 
     def _draw(

@@ -15,9 +15,15 @@ from nnunet_sparse.system.atomic import atomic_path, remove_leftovers
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import repeats
-from nnunet_sparse.trainers.seeding import Stream, seed_everything, seeded_batches
+from nnunet_sparse.trainers.seeding import (
+    SeededAugmentation,
+    Stream,
+    seed_everything,
+    seeded_batches,
+)
 from nnunet_sparse.trainers.sparse_loader import NoAnnotationError, SparseDataLoader
 from nnunet_sparse.training.augmentation import sparse_transforms
+from nnunet_sparse.training.device_transforms import DeviceAugmentation
 from nnunet_sparse.training.settings import BLOCK, STOCK, TrainingSettings
 
 Part = Literal["training", "validation"]
@@ -148,12 +154,21 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     def _seeded(self, loader: Any, stream: Stream, batches_per_epoch: int, num_workers: int) -> Any:
         """Batches of a loader with the seeds of this repeat, from the current epoch on."""
+        seed, first = (stream, self.fold, self.local_rank), self.current_epoch * batches_per_epoch
+        augmentation = None
+        if self.settings.augmentation_on == "device":
+            augment = DeviceAugmentation(loader.transforms, self.device)
+            augmentation = SeededAugmentation(
+                augment, self.device, (Stream.AUGMENTATION, *seed), first
+            )
+            loader.transforms = None
         return seeded_batches(
             loader,
-            seed=(stream, self.fold, self.local_rank),
-            first=self.current_epoch * batches_per_epoch,
+            seed=seed,
+            first=first,
             num_workers=num_workers,
             pin_memory=self.device.type == "cuda",
+            then=augmentation,
         )
 
     def _sparse_loader(self, stock: Any, part: Part) -> Any:

@@ -155,6 +155,9 @@ def open_batches(
             made = _make_trainer(subject, configuration, trainer_class)
             # only training batches are wanted, and nnU-Net would write a missing split file
             made.do_split = lambda: (list(cases), list(cases))
+            # where patches are augmented changes nothing, and here it is done by the loader
+            if hasattr(made, "settings"):
+                made.settings = made.settings.replaced({"augmentation_on": "workers"})
             # batches of a later stage have further channels, from files that may not exist
             made.is_cascaded, made.folder_with_segs_from_previous_stage = False, None
             made._set_batch_size_and_oversample()

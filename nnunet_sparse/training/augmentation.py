@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform, SegOnlyTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
@@ -22,6 +21,11 @@ from batchgeneratorsv2.transforms.utils.seg_to_regions import ConvertSegmentatio
 
 from nnunet_sparse.training.patch_labels import MASKED_IGNORE, PADDING
 from nnunet_sparse.training.settings import TrainingSettings
+from nnunet_sparse.training.spatial_transform import (
+    DeviceSpatialTransform,
+    largest_share,
+    shares_of,
+)
 from nnunet_sparse.training.targets import downsample_annotated
 
 
@@ -87,11 +91,9 @@ def _spatial(
 
 # shares are sums of a few float32 numbers
 _TIE = 1e-4
-# several in one call take half the time, but memory
-_LABELS_AT_ONCE = 4
 
 
-class AnnotationAwareSpatialTransform(SpatialTransform):  # type: ignore[misc]
+class AnnotationAwareSpatialTransform(DeviceSpatialTransform):
     """nnU-Net's spatial transform, which decides first what is annotated, then its label.
 
     A voxel is annotated if the annotated voxels around its sampling point outweigh the others; its
@@ -108,64 +110,29 @@ class AnnotationAwareSpatialTransform(SpatialTransform):  # type: ignore[misc]
     ignore_label: int
     unknown: frozenset[int]
 
-    def _apply_to_segmentation(self, segmentation: torch.Tensor, **params: Any) -> torch.Tensor:
-        grid = params["grid"]
-        if grid is None:
-            cropped: torch.Tensor = super()._apply_to_segmentation(segmentation, **params)
-            return cropped
-        reaches_outside = self._may_reach_outside(grid, segmentation.shape[1:])
-        return torch.stack([self._resample(label, grid, reaches_outside) for label in segmentation])
-
-    def _resample(
-        self, label: torch.Tensor, grid: torch.Tensor, reaches_outside: bool
+    def _decide(
+        self, around: list[torch.Tensor], weights: list[torch.Tensor], nearest: torch.Tensor
     ) -> torch.Tensor:
-        """Values of a label map (z, y, x) or (y, x) at the points of the grid."""
-        counts = torch.bincount((label - MASKED_IGNORE).flatten())
-        values = [value + MASKED_IGNORE for value in counts.nonzero()[:, 0].tolist()]
-        if reaches_outside and PADDING not in values:
-            values = sorted([*values, PADDING])
-        if len(values) == 1:
-            return torch.full(grid.shape[:-1], values[0], dtype=label.dtype)
-        # shifted, because points outside read as 0
-        nearest = self._sample((label - PADDING)[None], grid, "nearest")[0].to(label.dtype)
-        nearest += PADDING
-        known = [value for value in values if value not in self.unknown]
-        if not known:
-            return nearest
-        winner, best, total = nearest, torch.zeros(grid.shape[:-1]), torch.zeros(grid.shape[:-1])
-        of_nearest = torch.zeros(grid.shape[:-1])
-        for start in range(0, len(known), _LABELS_AT_ONCE):
-            some = torch.tensor(known[start : start + _LABELS_AT_ONCE], dtype=label.dtype)
-            column = some.view(-1, *[1] * label.ndim)
-            indicators = label == column
-            has_padding = known[start] == PADDING
-            if has_padding:
-                # points outside read as 0, and are padding
-                indicators[0].logical_not_()
-            shares = self._sample(indicators, grid, self.mode_seg)
-            if has_padding:
-                shares[0] = 1 - shares[0]
-            total += shares.sum(0)
-            of_nearest += (shares * (nearest == column)).sum(0)
-            share, index = shares.max(0)
-            winner = torch.where(share > best, some[index], winner)
-            best = torch.maximum(best, share)
+        known = [
+            weight * self._is_known(label) for label, weight in zip(around, weights, strict=True)
+        ]
+        total = torch.stack(known).sum(0)
+        winner, best = largest_share(around, shares_of(around, known))
+        of_nearest, equal = torch.zeros_like(best), torch.empty_like(best)
+        for label, weight in zip(around, known, strict=True):
+            of_nearest.addcmul_(torch.eq(label, nearest, out=equal), weight)
         near = of_nearest > 0
         winner = torch.where(near & (of_nearest >= best - _TIE), nearest, winner)
-        if len(known) == len(values):
-            return winner
         annotated = total > torch.where(near, 0.5 - _TIE, 0.5 + _TIE)
         return torch.where(annotated, winner, torch.where(near, self.ignore_label, nearest))
 
-    def _sample(self, values: torch.Tensor, grid: torch.Tensor, mode: str) -> torch.Tensor:
-        """Channels (channel, z, y, x) or (channel, y, x) at the points of the grid."""
-        return F.grid_sample(
-            values[None].float(),
-            grid[None],
-            mode=mode,
-            padding_mode="zeros",
-            align_corners=self.align_corners,
-        )[0]
+    def _is_known(self, label: torch.Tensor) -> torch.Tensor:
+        """1 for labels that are annotated, else 0."""
+        known = torch.ne(label, self.ignore_label, out=torch.empty_like(label))
+        differs = torch.empty_like(label)
+        for value in self.unknown - {self.ignore_label}:
+            known *= torch.ne(label, value, out=differs)
+        return known
 
 
 class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
@@ -185,15 +152,20 @@ class ResolvePadding(SegOnlyTransform):  # type: ignore[misc]
         self.padding_target = padding_target
 
     def _apply_to_segmentation(self, segmentation: torch.Tensor, **_: Any) -> torch.Tensor:
+        # one look is faster than a comparison; elsewhere the processor would wait for it
+        if segmentation.device.type == "cpu" and segmentation.min() >= 0:
+            return segmentation
         label = segmentation[0]
-        label[label == MASKED_IGNORE] = self.ignore_label
-        label[label == PADDING] = self.padding_target
+        label.masked_fill_(label == MASKED_IGNORE, self.ignore_label)
+        label.masked_fill_(label == PADDING, self.padding_target)
         # masked background; the further channels are predictions of a previous stage
         return segmentation.clamp_(min=0)
 
 
 # more do not stay in the processor's cache, and every label of one map is counted in all
 _PIXELS_AT_ONCE = 2**17
+# elsewhere a call costs more than its pixels, up to some memory
+_PIXELS_AT_ONCE_ON_DEVICE = 2**24
 
 
 class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
@@ -229,9 +201,31 @@ class AnnotatedTargets(SegOnlyTransform):  # type: ignore[misc]
     def of_batch(self, segmentations: torch.Tensor) -> list[torch.Tensor]:
         """Targets (batch, 1, *size) of many label maps (batch, 1, *patch); without regions only."""
         maps = segmentations[:, 0]
-        count = max(1, _PIXELS_AT_ONCE // maps[0].numel())
+        at_once = _PIXELS_AT_ONCE if maps.device.type == "cpu" else _PIXELS_AT_ONCE_ON_DEVICE
+        count = max(1, at_once // maps[0].numel())
         groups = [
             downsample_annotated(group, self.scales, self.ignore_label)
             for group in torch.split(maps, count)
         ]
         return [torch.cat(level)[:, None] for level in zip(*groups, strict=True)]
+
+
+def split_targets(
+    transforms: ComposeTransforms,
+) -> tuple[ComposeTransforms, AnnotatedTargets | None]:
+    """Transforms of one sample, and what may be done for a whole batch, in fewer calls."""
+    *others, last = transforms.transforms
+    if isinstance(last, AnnotatedTargets) and last.regions is None:
+        return ComposeTransforms(others), last
+    return transforms, None
+
+
+def stacked_targets(
+    targets: list[Any], batch_targets: AnnotatedTargets | None
+) -> torch.Tensor | list[torch.Tensor]:
+    """Targets of a batch from those of its samples, after :func:`split_targets`."""
+    if batch_targets is not None:
+        return batch_targets.of_batch(torch.stack(targets))
+    if isinstance(targets[0], list):
+        return [torch.stack(level) for level in zip(*targets, strict=True)]
+    return torch.stack(targets)

@@ -14,11 +14,17 @@ def num_coefficients(dimensions: int, order: int) -> int:
     return len(_exponents(dimensions, order))
 
 
-def bias_field(shape: Sequence[int], coefficients: Sequence[float], order: int) -> np.ndarray:
+def bias_field(
+    shape: Sequence[int],
+    coefficients: Sequence[float],
+    order: int,
+    device: torch.device | None = None,
+) -> torch.Tensor:
     """Exponential of a polynomial of the coordinates (Van Leemput et al. 1999).
 
     The coordinates of an axis are symmetric about its middle, and 1 at its last voxel (0 on an axis
-    of one voxel). It is the field of TorchIO's ``BiasField``, some ten times faster.
+    of one voxel). It is the field of TorchIO's ``BiasField`` but for rounding: what is done for
+    each voxel is done in single precision.
 
     Parameters
     ----------
@@ -28,11 +34,13 @@ def bias_field(shape: Sequence[int], coefficients: Sequence[float], order: int) 
         Of the monomials, ordered by the exponent along the first axis, then the second, ...
     order
         Degree of the polynomial.
+    device
+        Where the field is computed; the processor for None.
 
     Returns
     -------
-    np.ndarray, float32
-        Of this shape, positive.
+    torch.Tensor, float32
+        Of this shape, positive; relative error 2e-6 for coefficients of at most 1/2.
 
     Raises
     ------
@@ -46,18 +54,16 @@ def bias_field(shape: Sequence[int], coefficients: Sequence[float], order: int) 
             f"coefficients, got {len(coefficients)}"
         )
     powers = [_coordinates(size)[:, None] ** np.arange(order + 1) for size in shape]  # [size, n]
-    # one product of matrices sums over all exponents along the last axis at once
-    leading = sorted({e[:-1] for e in exponents})
-    table = np.zeros((len(leading), order + 1))
-    for exponent, coefficient in zip(exponents, coefficients, strict=True):
-        table[leading.index(exponent[:-1]), exponent[-1]] = coefficient
-    along_last = table @ powers[-1].T  # [leading, size]
-    products = np.ones((len(leading), 1))
+    # of the coordinates but the last one a polynomial for each exponent of that: [..., n]
+    table = np.zeros((order + 1,) * len(shape))
+    table[tuple(np.transpose(exponents))] = coefficients
     for axis in range(len(shape) - 1):
-        factors = powers[axis][:, [e[axis] for e in leading]].T  # [leading, size]
-        products = (products[:, :, None] * factors[:, None, :]).reshape(len(leading), -1)
-    polynomial = (products.T @ along_last).reshape(tuple(shape))
-    return np.exp(polynomial, out=polynomial).astype(np.float32)
+        table = np.moveaxis(np.tensordot(powers[axis], table, (1, axis)), 0, axis)
+    leading, along_last = (
+        torch.from_numpy(np.ascontiguousarray(part)).float().to(device)
+        for part in (table.reshape(-1, order + 1), powers[-1].T)
+    )
+    return (leading @ along_last).exp_().view(*shape)
 
 
 class BiasFieldTransform(ImageOnlyTransform):  # type: ignore[misc]
@@ -85,8 +91,9 @@ class BiasFieldTransform(ImageOnlyTransform):  # type: ignore[misc]
         return {"coefficients": drawn}
 
     def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
-        fields = [bias_field(img.shape[1:], c, self.order) for c in params["coefficients"]]
-        return img * torch.from_numpy(np.stack(fields))
+        for channel, coefficients in zip(img, params["coefficients"], strict=True):
+            channel.mul_(bias_field(img.shape[1:], coefficients, self.order, img.device))
+        return img
 
 
 def _exponents(dimensions: int, order: int) -> list[tuple[int, ...]]:

@@ -37,8 +37,9 @@ class TrainingSettings:
     """How a network is trained.
 
     The length of the training and its optimizer are nnU-Net's by default. The settings from
-    ``placement`` on say how sparse annotation is used, and matter only where the data set has an
-    ignore label; which of them are on by default was decided by experiment (docs/results.md).
+    ``placement`` to ``dice_smooth`` say how sparse annotation is used, and matter only where the
+    data set has an ignore label; which of them are on by default was decided by experiment
+    (docs/results.md).
 
     Attributes
     ----------
@@ -76,6 +77,9 @@ class TrainingSettings:
     dice_smooth
         Number of voxels added to both parts of the Dice loss's fraction (nnU-Net: 1e-5). The more,
         the less count samples in which a class has few annotated voxels.
+    augmentation_on
+        Where patches are augmented: by the ``workers`` that load them (nnU-Net), or on the
+        ``device`` of the training, batch by batch.
     recipe
         What trainers with a recipe change of it (:mod:`nnunet_sparse.training.recipe`); others do
         not read it.
@@ -100,6 +104,7 @@ class TrainingSettings:
     label_interpolation: str = setting("annotated_first", choice("joint", "annotated_first"))
     slice_sampling: str = setting("uniform", choice("case", "uniform"))
     dice_smooth: float = setting(1e-5, positive())
+    augmentation_on: str = setting("workers", choice("workers", "device"))
     recipe: dict[str, Any] = field(default_factory=dict, metadata=_RECIPE)
 
     def __post_init__(self) -> None:
@@ -142,10 +147,15 @@ class TrainingSettings:
         )
 
     def to_block(self) -> dict[str, Any]:
-        """All settings by name, without an empty recipe; :meth:`from_block` undoes it."""
+        """All settings by name; :meth:`from_block` undoes it.
+
+        An empty recipe and where patches are augmented by default are left out.
+        """
         block = {item.name: getattr(self, item.name) for item in fields(self)}
         if not block["recipe"]:
             del block["recipe"]
+        if block["augmentation_on"] == "workers":
+            del block["augmentation_on"]
         return block
 
 

@@ -6,9 +6,7 @@ is not nearest to anything at half the resolution, so that coarse outputs are ha
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import torch
 
 
@@ -34,32 +32,29 @@ def downsample_annotated(
         dimensions: that which is most frequent in the middle row along the first axis), then the
         smallest.
     """
-    fine = label.numpy()
-    counts = {
-        int(value): fine == value
-        for value in np.flatnonzero(np.bincount(fine.reshape(-1)))
-        if value != ignore_label
-    }
-    counted = fine.shape
+    present = torch.bincount(label.flatten()).nonzero()[:, 0].tolist()
+    counts = {value: label == value for value in present if value != ignore_label}
+    counted: tuple[int, ...] = label.shape
     targets = []
     for scale in scales:
-        sizes = zip(fine.shape[1:], scale, strict=True)
-        shape = (len(fine), *(round(size * share) for size, share in sizes))
-        if shape == fine.shape:
+        sizes = zip(label.shape[1:], scale, strict=True)
+        shape = (len(label), *(round(size * share) for size, share in sizes))
+        if shape == label.shape:
             targets.append(label)
             continue
         if any(n % m for n, m in zip(counted, shape, strict=True)):
-            counts = {value: fine == value for value in counts}
-        target, best = np.full(shape, ignore_label, fine.dtype), np.zeros(shape, np.int32)
+            counts = {value: label == value for value in counts}
+        target = torch.full(shape, ignore_label, dtype=label.dtype, device=label.device)
+        best = torch.zeros(shape, dtype=torch.int32, device=label.device)
         for value in counts:
             # counts of a coarser level are sums of those of a finer one
             counts[value], middle = _summed(counts[value], shape)
             # below one half: it decides among equal counts only
-            score = counts[value] * np.int32(2 * _MIDDLE) + np.minimum(middle, _MIDDLE)
-            target[score > best] = value
-            np.maximum(best, score, out=best)
+            score = (counts[value] * (2 * _MIDDLE)).add_(middle.clamp(max=_MIDDLE))
+            target.masked_fill_(score > best, value)
+            torch.maximum(best, score, out=best)
         counted = shape
-        targets.append(torch.from_numpy(target))
+        targets.append(target)
     return targets
 
 
@@ -67,7 +62,7 @@ def downsample_annotated(
 _MIDDLE = 2**8
 
 
-def _summed(fine: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _summed(fine: torch.Tensor, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
     """Sums over the voxels below each coarse voxel, and over those of them in its middle.
 
     Parameters
@@ -79,27 +74,41 @@ def _summed(fine: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
 
     Returns
     -------
-    tuple of np.ndarray
-        Two int32 arrays of this shape.
+    tuple of torch.Tensor
+        Two int32 tensors of this shape.
     """
     below = math.prod(-(-n // m) for n, m in zip(fine.shape, shape, strict=True))
-    if fine.dtype == bool:
-        fine = fine.view(np.uint8)
-        if below > np.iinfo(np.uint8).max:
-            fine = fine.astype(np.int32)
+    if fine.dtype == torch.bool:
+        fine = fine.view(torch.uint8)
+        if below > torch.iinfo(torch.uint8).max:
+            fine = fine.int()
     sums = middle = fine
     for axis, size in enumerate(shape[1:], start=1):
-        before = (slice(None),) * axis
-        factor, rest = divmod(sums.shape[axis], size)
+        length = sums.shape[axis]
+        factor, rest = divmod(length, size)
         if rest:
-            starts = np.arange(size) * sums.shape[axis] // size
-            in_middle: Any = starts + np.diff(starts, append=sums.shape[axis]) // 2
-            total = np.add.reduceat(sums, starts, axis)
+            starts = [k * length // size for k in range(size)]
+            ends = [*starts[1:], length]
+            middles = [low + (high - low) // 2 for low, high in zip(starts, ends, strict=True)]
+            last, in_middle = (
+                torch.tensor(places, device=fine.device)
+                for places in ([end - 1 for end in ends], middles)
+            )
+            through = sums.cumsum(axis, dtype=torch.int32).index_select(axis, last)
+            total = torch.cat((through.narrow(axis, 0, 1), through.diff(dim=axis)), axis)
+            chosen = middle.index_select(axis, in_middle)
         else:
-            in_middle = slice(factor // 2, None, factor)
-            parts = [sums[(*before, slice(k, None, factor))] for k in range(factor)]
-            total = sum(parts[1:], parts[0])
+            parts = [_every(sums, axis, k, factor) for k in range(factor)]
+            total = parts[0] + parts[1] if factor > 1 else parts[0]
+            for part in parts[2:]:
+                total += part
+            chosen = _every(middle, axis, factor // 2, factor)
         # all of the first of three axes is the middle
-        middle = total if axis == 1 and sums.ndim == 4 else middle[(*before, in_middle)]
+        middle = total if axis == 1 and sums.ndim == 4 else chosen
         sums = total
-    return sums.astype(np.int32, copy=False), middle.astype(np.int32, copy=False)
+    return sums.int(), middle.int()
+
+
+def _every(values: torch.Tensor, axis: int, first: int, step: int) -> torch.Tensor:
+    """Every ``step``-th value along an axis."""
+    return values.movedim(axis, 0)[first::step].movedim(0, axis)

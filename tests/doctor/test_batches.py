@@ -25,7 +25,9 @@ def test_padding_is_told_from_masked_background(toy, trainer):
         assert not patch.annotated(0)[patch.is_outside].any()
 
 
-def test_batches_are_the_same_each_time(toy):
+@pytest.mark.parametrize("place", ["workers", "device"])
+def test_batches_are_the_same_each_time(toy, place):
+    toy.settings |= {"augmentation_on": place}
     toy.write()
     subject = open_subject(toy.paths, "600", None, "3d_fullres")
     source = open_batches(subject, "3d_fullres", "SparseTrainer", list(toy.labels))

@@ -125,10 +125,15 @@ def test_stock_nnunet_trains_continues_validates_and_predicts(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PAPER)
-def test_a_killed_training_ends_with_the_same_weights(recipe_trainable, name):
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [(name, "workers") for name in PAPER]
+    + [("SparseTrainerInceptionUNet", "device"), ("SparseTrainerUNet3D", "device")],
+)
+def test_a_killed_training_ends_with_the_same_weights(recipe_trainable, name, place):
     """Dropout, batch statistics, momentum and schedules included."""
-    options = {"settings": {"save_every": 1}, "iterations": 5, "period": 2}
+    settings = {"save_every": 1, "augmentation_on": place}
+    options = {"settings": settings, "iterations": 5, "period": 2}
     trainer = make_trainer(recipe_trainable, name, **options)
     trainer.run_training()
     folder = output_folder(recipe_trainable, name) / "fold_0"
@@ -394,16 +399,19 @@ def test_slices_are_drawn_uniformly(recipe_trainable):
 
 
 @pytest.mark.parametrize("name", ["SparseTrainerUNet3D", "SparseTrainerInceptionUNet"])
-def test_targets_are_the_label_where_the_image_is(recipe_trainable, name):
+@pytest.mark.parametrize("place", ["workers", "device"])
+def test_targets_are_the_label_where_the_image_is(recipe_trainable, name, place):
     """Without augmentation every target is the label of its voxel, and padding is background."""
-    trainer = make_trainer(recipe_trainable, name, augmentation=())
+    settings = {"augmentation_on": place}
+    trainer = make_trainer(recipe_trainable, name, augmentation=(), settings=settings)
     trainer.initialize()
     folder = Path(trainer.preprocessed_dataset_folder)
     labels = {case: read_array(folder / f"{case}_seg.b2nd")[0] for case in CASES}
-    loader, boxes = trainer.get_dataloaders()[0].loader, []
+    batches, boxes = trainer.get_dataloaders()[0], []
+    loader = batches.loader
     cut = loader._cut
     loader._cut = lambda placed: boxes.append((placed.case, placed.corner)) or cut(placed)
-    targets = loader.generate_train_batch()["target"][:, 0].numpy()
+    targets = next(batches)["target"][:, 0].numpy()
     assert len(boxes) == len(targets)
     ignored = 0
     for (case, corner), target in zip(boxes, targets, strict=True):

@@ -23,6 +23,7 @@ from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
 from nnunet_sparse.training.settings import STOCK
 
 IGNORE = 2
+PLACES = ("workers", "device")
 
 
 def make_trainer(paths, fold=0, kind=SparseTrainer, **block):
@@ -218,6 +219,41 @@ def test_batches_of_nnunets_way_are_nnunets(trainable, monkeypatch):
     assert same(*batches)
 
 
+@pytest.mark.parametrize("block", [{}, STOCK])
+def test_loaders_only_cut_out_what_the_device_augments(trainable, block):
+    batches = []
+    for place in PLACES:
+        trainer = make_trainer(trainable, **(block | {"augmentation_on": place}))
+        trainer.initialize()
+        batches += [[next(loader) for loader in trainer.get_dataloaders()]]
+    loader = trainer.get_dataloaders()[0].loader
+    assert loader.transforms is None
+    assert (type(loader) is nnUNetDataLoader) == bool(block)
+    patch = loader.generate_train_batch()
+    assert patch["data"].shape[2:] == tuple(loader.patch_size[1:])
+    assert patch["target"].shape == patch["data"].shape
+    for augmented, on_device in zip(*batches, strict=True):
+        # the same patches, and likewise augmented
+        assert list(augmented["keys"]) == list(on_device["keys"])
+        assert augmented["data"].shape == on_device["data"].shape
+        levels = [(level.shape, level.dtype) for level in augmented["target"]]
+        assert levels == [(level.shape, level.dtype) for level in on_device["target"]]
+        assert set(on_device["target"][0].unique().tolist()) <= {0, 1, IGNORE}
+    # validation patches are not augmented
+    _, (expected, found) = zip(*batches, strict=True)
+    assert torch.equal(expected["data"], found["data"])
+    for level, other in zip(expected["target"], found["target"], strict=True):
+        assert torch.equal(level, other)
+
+
+def test_augmentation_that_may_not_run_on_a_device_is_refused(trainable):
+    kind = type("Mixed", (SparseTrainer, nnUNetTrainerDA5), {})
+    trainer = make_trainer(trainable, kind=kind, augmentation_on="device")
+    trainer.initialize()
+    with pytest.raises(SparseError, match=r"does not know whether .*augmentation_on=workers"):
+        trainer.get_dataloaders()
+
+
 @pytest.mark.parametrize("other", [nnUNetTrainerDA5, nnUNetTrainerNoMirroring])
 def test_augmentation_of_other_trainers_is_kept(trainable, other):
     trainer = make_trainer(trainable, kind=type("Mixed", (SparseTrainer, other), {}))
@@ -275,13 +311,14 @@ def test_initial_weights_belong_to_the_repeat(trainable):
     assert not torch.equal(weights(first), weights(other))
 
 
-def test_batches_belong_to_the_repeat(trainable, monkeypatch):
+@pytest.mark.parametrize("place", PLACES)
+def test_batches_belong_to_the_repeat(trainable, monkeypatch, place):
     by_workers = {}
     for workers in ("0", "2"):
         monkeypatch.setenv("nnUNet_n_proc_DA", workers)
         runs = []
         for fold in (0, 0, 1):
-            trainer = make_trainer(trainable, fold)
+            trainer = make_trainer(trainable, fold, augmentation_on=place)
             trainer.initialize()
             np.random.rand(5)  # noqa: NPY002 - what was drawn before must not matter
             runs.append(first_batches(trainer))
@@ -293,8 +330,9 @@ def test_batches_belong_to_the_repeat(trainable, monkeypatch):
     assert same(by_workers["0"], by_workers["2"])
 
 
-def test_a_resumed_run_goes_on_with_the_batches(trainable):
-    trainer = make_trainer(trainable)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_resumed_run_goes_on_with_the_batches(trainable, place):
+    trainer = make_trainer(trainable, augmentation_on=place)
     trainer.initialize()
     batches = first_batches(trainer, count=4)[:4]
     trainer.current_epoch = 1
@@ -327,17 +365,19 @@ def test_disabled_checkpoints_write_nothing(trainable):
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_ends_with_the_same_weights(trainable):
-    whole = make_trainer(trainable, num_epochs=3, save_every=1)
+@pytest.mark.parametrize("place", PLACES)
+def test_an_interrupted_training_ends_with_the_same_weights(trainable, place):
+    settings = {"num_epochs": 3, "save_every": 1, "augmentation_on": place}
+    whole = make_trainer(trainable, **settings)
     whole.run_training()
-    interrupted = make_trainer(trainable, num_epochs=3, save_every=1)
+    interrupted = make_trainer(trainable, **settings)
     interrupted.on_epoch_end = lambda: _stop_after_first_epoch(interrupted)
     with pytest.raises(KeyboardInterrupt):
         interrupted.run_training()
     latest = Path(interrupted.output_folder) / "checkpoint_latest.pth"
     leftover = latest.parent / ".nnsparse_k1lled_4"  # as tempfile names them
     leftover.mkdir()
-    resumed = make_trainer(trainable, num_epochs=3, save_every=1)
+    resumed = make_trainer(trainable, **settings)
     resumed.load_checkpoint(str(latest))
     assert resumed.current_epoch == 1
     resumed.run_training()

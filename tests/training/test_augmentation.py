@@ -10,11 +10,24 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_sparse.training import augmentation
 from nnunet_sparse.training.augmentation import AnnotatedTargets, ResolvePadding, sparse_transforms
+from nnunet_sparse.training.device_transforms import on_device
 from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND, MASKED_IGNORE, PADDING
 from nnunet_sparse.training.settings import STOCK, TrainingSettings
 
 IGNORE = 3
 SCALES = [[1, 1, 1], [0.5, 0.5, 0.5]]
+
+
+@pytest.fixture(autouse=True, params=["workers", "device"])
+def place(request, monkeypatch):
+    """Where patches are augmented; on the processor both are the same."""
+    if request.param == "device":
+        by_workers = transforms
+        device = torch.device("cpu")
+        monkeypatch.setitem(
+            globals(), "transforms", lambda *a, **k: on_device(by_workers(*a, **k), device)
+        )
+    return request.param
 
 
 def transforms(patch=(16, 16, 16), regions=None, use_mask=False, **changes):
@@ -46,9 +59,9 @@ def resampled(transform, label, seed=0):
     return transform(image=image, segmentation=label[None])["segmentation"][0]
 
 
-def test_what_is_not_asked_for_is_left_alone():
+def test_what_is_not_asked_for_is_left_alone(place):
     kinds = [type(t).__name__ for t in transforms().transforms]
-    assert kinds[0] == "SpatialTransform"
+    assert kinds[0] == ("SpatialTransform" if place == "workers" else "DeviceSpatialTransform")
     assert "RemoveLabelTransform" not in kinds
     assert kinds[-2:] == ["ResolvePadding", "DownsampleSegForDSTransform"]
     changed = [type(t).__name__ for t in transforms(targets="annotated").transforms]

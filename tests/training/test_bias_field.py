@@ -26,8 +26,21 @@ def test_equals_torchio(shape, order):
     coefficients = rng.uniform(-0.5, 0.5, num_coefficients(3, order)).tolist()
     image = torch.from_numpy(rng.normal(size=(1, *shape)).astype(np.float32))
     theirs = torchio.BiasField(coefficients, order)(torchio.ScalarImage(tensor=image)).data
-    ours = image * torch.from_numpy(bias_field(shape, coefficients, order))
-    torch.testing.assert_close(ours, theirs, rtol=2e-7, atol=0)
+    ours = image * bias_field(shape, coefficients, order)
+    torch.testing.assert_close(ours, theirs, rtol=2e-6, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(9, 8, 7), (12, 5)])
+def test_equals_the_sum_of_its_monomials(shape):
+    axes = np.meshgrid(*(np.linspace(-1, 1, size) for size in shape), indexing="ij")
+    exponents = [e for e in np.ndindex(*[4] * len(shape)) if sum(e) <= 3]
+    # the largest that are drawn, where rounding is worst
+    coefficients = np.random.default_rng(0).choice([-0.5, 0.5], len(exponents))
+    terms = [
+        c * np.prod([axis**n for axis, n in zip(axes, e, strict=True)], axis=0)
+        for c, e in zip(coefficients, exponents, strict=True)
+    ]
+    np.testing.assert_allclose(bias_field(shape, coefficients, 3), np.exp(sum(terms)), rtol=2e-6)
 
 
 def test_a_slice_is_a_volume_of_one_slice():

@@ -6,6 +6,7 @@ import torch
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
 from nnunet_sparse.training.augmentation import sparse_transforms
+from nnunet_sparse.training.device_transforms import on_device
 from nnunet_sparse.training.patch_labels import PADDING
 from nnunet_sparse.training.recipe import AUGMENTATIONS, Recipe
 from nnunet_sparse.training.recipe_augmentation import (
@@ -18,13 +19,20 @@ from nnunet_sparse.training.settings import TrainingSettings
 IGNORE = 3
 
 
-def transforms(*names, patch=(16, 16), spacing=(1.0, 1.0), masked=()):
-    recipe = Recipe(augmentation=names)
-    stock = recipe_transforms(recipe, patch, spacing, (len(patch) - 1,), masked)
-    return sparse_transforms(stock, TrainingSettings(), IGNORE)
+@pytest.fixture(params=["workers", "device"])
+def transforms(request):
+    """Makes transforms of a recipe, for either place where they may run."""
+
+    def made(*names, patch=(16, 16), spacing=(1.0, 1.0), masked=()):
+        recipe = Recipe(augmentation=names)
+        stock = recipe_transforms(recipe, patch, spacing, (len(patch) - 1,), masked)
+        found = sparse_transforms(stock, TrainingSettings(), IGNORE)
+        return on_device(found, torch.device("cpu")) if request.param == "device" else found
+
+    return made
 
 
-def test_without_augmentation_the_patch_is_what_was_read():
+def test_without_augmentation_the_patch_is_what_was_read(transforms):
     image = torch.arange(256.0).view(1, 16, 16)
     label = (image % 4).to(torch.int16)
     out = transforms()(image=image.clone(), segmentation=label.clone())
@@ -32,7 +40,7 @@ def test_without_augmentation_the_patch_is_what_was_read():
     assert torch.equal(out["segmentation"], label)
 
 
-def test_flip_reverses_the_last_axis_half_of_the_time():
+def test_flip_reverses_the_last_axis_half_of_the_time(transforms):
     np.random.seed(0)  # noqa: NPY002
     torch.manual_seed(0)
     image = torch.arange(256.0).view(1, 16, 16)
@@ -46,7 +54,7 @@ def test_flip_reverses_the_last_axis_half_of_the_time():
 
 @pytest.mark.parametrize("patch", [(24, 24), (12, 14, 16)])
 @pytest.mark.parametrize("names", [("affine",), ("elastic",), AUGMENTATIONS])
-def test_no_label_comes_from_nowhere(patch, names):
+def test_no_label_comes_from_nowhere(transforms, patch, names):
     """Annotated planes of 1 and 2 among ignore: no other label, and no mixture, may appear."""
     np.random.seed(1)  # noqa: NPY002
     torch.manual_seed(1)
@@ -127,7 +135,7 @@ def test_sagittal_slices_are_flipped_along_their_last_axis():
     assert flip_axes((2, 0, 1), 2) == (1,)
 
 
-def test_voxels_outside_the_mask_stay_0():
+def test_voxels_outside_the_mask_stay_0(transforms):
     image = torch.ones(1, 16, 16)
     label = torch.full((1, 16, 16), -1, dtype=torch.int16)
     label[:, :8] = 1

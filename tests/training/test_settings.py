@@ -26,8 +26,17 @@ def test_length_and_optimizer_are_those_of_nnunet():
 def test_block_names_every_setting():
     block = TrainingSettings.from_block({"num_epochs": 10, "initial_lr": 0.002}).to_block()
     names = {field.name for field in dataclasses.fields(TrainingSettings)}
-    assert set(block) == names - {"recipe"}
+    # what has its default and came later stays out
+    assert set(block) == names - {"recipe", "augmentation_on"}
     assert (block["num_epochs"], block["initial_lr"], block["save_every"]) == (10, 0.002, 50)
+
+
+def test_augmentation_on_the_device_is_written_down():
+    settings = TrainingSettings.from_block({"augmentation_on": "device"})
+    assert settings.to_block()["augmentation_on"] == "device"
+    assert TrainingSettings.from_block(settings.to_block()) == settings
+    # it is no other way of drawing
+    assert settings.replaced(STOCK).samples_as_stock
 
 
 def test_nnunets_way_is_recognised():
@@ -72,6 +81,7 @@ def test_block_round_trip(block):
         ("oversample_foreground_percent", 1.01),
         ("placement", "middle"),
         ("dice_smooth", 0),
+        ("augmentation_on", "gpu"),
     ],
 )
 def test_bad_values_are_named(key, value):
