@@ -52,6 +52,7 @@ PAPER_SELECTORS = ("fixed", "random", "ual")
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 """nnU-Net's, but for the cascade, which needs predictions of another."""
 DEVICES = ("auto", "cpu", "cuda")
+AUTO = "auto"
 _SLICES = rules.numbers("different whole numbers of at least 1", 1)
 _LEAST = rules.numbers("different whole numbers of at least 0", 0)
 _SETTINGS = {
@@ -262,7 +263,7 @@ class Experiment:
         Folder for nnU-Net's three folders, relative to the file; by default those of the
         environment.
     threads
-        Processor cores of each training.
+        Processor cores of each job; ``auto``: as many as feed the GPUs of the machine.
     device
         ``auto``: GPUs where there are any.
     lines
@@ -289,7 +290,7 @@ class Experiment:
     interpolation: Filling | None = part(Filling)
     folder: str = setting("", rules.text("a folder"))
     nnunet: str = setting("", rules.text("a folder"))
-    threads: int = setting(2, whole(1))
+    threads: str = converted("2", rules.number_or(AUTO), rules.as_text)
     device: str = setting("auto", choice(*DEVICES))
     lines: Mapping[str, int] = key_lines()
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, PAPER_SELECTORS
+from nnunet_sparse.grid.experiment import AUTO, PAPER_RHO, PAPER_S, PAPER_SELECTORS
 from nnunet_sparse.training.paper_recipes import PAPER
 
 _FRACTIONS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1.0: "1"}
@@ -147,7 +147,7 @@ interpolation:
 
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)
-threads: {1 if of.phantom else 2}                          # cores of each job; more feed a GPU
+threads: {"1" if of.phantom else AUTO:<26} # cores of each job: a number, or auto: what a GPU needs
 device: auto                        # cpu, cuda
 """
 
