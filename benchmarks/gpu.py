@@ -60,7 +60,7 @@ TASK = f"{PHANTOM}lesion"
 RHO = 0.2
 # seconds; together nine minutes, with the start of the processes
 BUDGETS = {
-    "data": 90,
+    "data": 110,
     "recipes": 225,
     "planner": 60,
     "compile": 75,
@@ -124,8 +124,10 @@ class Bench:
     def make_dataset(self) -> str:
         """Make the phantom and what is trained on; returns its name."""
         shape = "16 32 32" if self.tiny else "128 512 512"
-        options = f"--shape {shape} --spacing 1 1 1 --num_train 5 --num_test 1"
-        runner = Runner(self.output / "logs", self.paths, os.cpu_count() or 1)
+        options = f"--shape {shape} --spacing 1 1 1 --num_train 3 --num_test 1"
+        # processes take longer to start than tiny images to be made
+        number = 1 if self.tiny else os.cpu_count() or 1
+        runner = Runner(self.output / "logs", self.paths, number)
         data = BenchData(self.paths, runner, "", self.planner, CONFIGURATIONS, phantom=options)
         return data.variant(TASK, RHO)
 
