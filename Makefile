@@ -8,7 +8,7 @@ export UV_COMPILE_BYTECODE ?= 1
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test test-fast test-browser test-slurm test-grid test-kills bench lint typecheck format wheel-check
+.PHONY: demo test test-fast test-browser test-slurm test-grid test-kills bench bench-gpu lint typecheck format wheel-check
 
 demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
@@ -53,6 +53,10 @@ bench: $(UV)
 		--data phantom:organ $(BENCH_DATA)
 	$(RUN) python benchmarks/compare_selectors.py -o $(BENCH)/selectors --jobs 2 \
 		--data $(or $(BENCH_DATA),phantom:organ)
+
+# nine minutes of one large GPU with 16 cores
+bench-gpu: $(UV)
+	$(RUN) python benchmarks/gpu.py -o $(BENCH)/gpu
 
 lint: $(UV)
 	$(RUN) ruff check

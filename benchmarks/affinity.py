@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +48,11 @@ _WAYS = {"shifted copies": by_shifted_copies, "tiles": local_affinity}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and run everything."""
+    return run_command(arguments(), _run, argv)
+
+
+def arguments() -> CommandParser:
+    """Options, with the published size as their defaults."""
     parser = CommandParser("affinity.py", "Speed of the local affinity.", "affinity.py")
     parser.add_argument("--side", type=positive_int, default=256)
     parser.add_argument("--features", type=positive_int, default=64)
@@ -55,14 +61,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive_int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--one", choices=("nothing", *_WAYS), help=argparse.SUPPRESS)
-    return run_command(parser, _run, argv)
+    return parser
 
 
 def _run(args: argparse.Namespace) -> None:
-    tensors = _tensors(args)
     if args.one:
-        print(json.dumps(_peak(args, tensors)))
+        print(json.dumps(_peak(args, _tensors(args))))
         return
+    found = compare(args)
+    print("| way | ms | peak memory MB | Gflop/s of the window's products |\n|---|---|---|---|")
+    for name in _WAYS:
+        way = found[name]
+        print(f"| {name} | {1e3 * way['s']:.1f} | {way['mb']:.0f} | {way['gflops']:.0f} |")
+    ours, theirs = found["tiles"], found["shifted copies"]
+    rate = found["gflops_of_a_product"]
+    limit = found["gflop"] / rate
+    print(
+        f"\n{theirs['s'] / ours['s']:.1f} times faster, memory {theirs['mb'] / ours['mb']:.1f} "
+        f"times smaller, largest difference {found['difference']:.1e}\n{found['gflop']:.2f} Gflop "
+        f"and {found['mb_at_least']:.0f} MB at least; a matrix product reaches {rate:.0f} Gflop/s "
+        f"here, so that the limit is {1e3 * limit:.1f} ms, {limit / ours['s']:.0%} of what it takes"
+    )
+
+
+def compare(args: argparse.Namespace) -> dict[str, Any]:
+    """Both ways.
+
+    Parameters
+    ----------
+    args
+        The options of this script.
+
+    Returns
+    -------
+    dict
+        For each way ``s``, ``mb`` (peak memory) and ``gflops`` (per second); ``difference``;
+        ``gflop`` and ``mb_at_least`` of the window; ``gflops_of_a_product`` (per second).
+    """
+    tensors = _tensors(args)
     seconds: dict[str, list[float]] = {name: [] for name in _WAYS}
     results = {}
     with torch.inference_mode():
@@ -71,28 +107,26 @@ def _run(args: argparse.Namespace) -> None:
                 taken, results[name] = _timed(partial(way, *tensors, args.radius), args)
                 seconds[name].append(taken)
     medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
-    peaks = {name: _peak_of(name, args) for name in _WAYS}
+    peaks = {name: _peak_of(name, args) for name in ("nothing", *_WAYS)}
     first, second = results.values()
     span = (2 * args.radius + 1) ** 2
     pixels = args.side**2
     operations = 2 * pixels * span * (args.features + args.labels)
     least = 4 * pixels * (2 * args.features + 2 * args.labels)
-    rate = _peak_rate(args)
-    print("| way | ms | peak memory MB | Gflop/s of the window's products |\n|---|---|---|---|")
-    for name in _WAYS:
-        print(
-            f"| {name} | {1e3 * medians[name]:.1f} | {peaks[name]:.0f} "
-            f"| {operations / medians[name] / 1e9:.0f} |"
-        )
-    ours, theirs = medians["tiles"], medians["shifted copies"]
-    smaller = peaks["shifted copies"] / peaks["tiles"]
-    difference = float((first - second).abs().max())
-    print(
-        f"\n{theirs / ours:.1f} times faster, memory {smaller:.1f} times smaller, largest "
-        f"difference {difference:.1e}\n{operations / 1e9:.2f} Gflop and {least / 1e6:.0f} MB at "
-        f"least; a matrix product reaches {rate / 1e9:.0f} Gflop/s here, so that the limit is "
-        f"{1e3 * operations / rate:.1f} ms, {operations / rate / ours:.0%} of what it takes"
-    )
+    ways = {
+        name: {
+            "s": seconds,
+            "mb": peaks[name] - peaks["nothing"],
+            "gflops": operations / seconds / 1e9,
+        }
+        for name, seconds in medians.items()
+    }
+    return ways | {
+        "difference": float((first - second).abs().max()),
+        "gflop": operations / 1e9,
+        "mb_at_least": least / 1e6,
+        "gflops_of_a_product": _peak_rate(args) / 1e9,
+    }
 
 
 def _tensors(args: argparse.Namespace) -> list[torch.Tensor]:
@@ -123,15 +157,12 @@ def _synchronize(args: argparse.Namespace) -> None:
 
 
 def _peak_of(name: str, args: argparse.Namespace) -> float:
-    """MB that a way needs beyond what its inputs and PyTorch need."""
+    """MB that a way, its inputs and PyTorch need."""
     sizes = {key: getattr(args, key) for key in ("side", "features", "labels", "radius", "device")}
     options = [text for key, value in sizes.items() for text in (f"--{key}", str(value))]
-    found = []
-    for one in ("nothing", name):
-        command = [sys.executable, __file__, "--one", one, *options]
-        answer = subprocess.run(command, check=True, capture_output=True)
-        found.append(float(json.loads(answer.stdout)))
-    return found[1] - found[0]
+    command = [sys.executable, __file__, "--one", name, *options]
+    answer = subprocess.run(command, check=True, capture_output=True)
+    return float(json.loads(answer.stdout))
 
 
 def _peak(args: argparse.Namespace, tensors: Sequence[torch.Tensor]) -> float:

@@ -32,6 +32,8 @@ class BenchData:
         Configurations that are preprocessed.
     settings
         Entries ``key=value`` of the configurations' ``nnsparse`` blocks.
+    phantom
+        Options of ``nnsparse_make_phantom``.
     """
 
     paths: NnUNetPaths
@@ -40,6 +42,7 @@ class BenchData:
     planner: str
     configurations: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    phantom: str = "--num_train 28 --num_test 40"
 
     def variant(self, data: str, rho: float) -> str:
         """Name of the preprocessed variant of a base with fixed slices; made where it is missing.
@@ -87,7 +90,7 @@ class BenchData:
     def _phantom(self, data: str) -> str:
         name = base_name(data)
         if not names_with_suffix(self.paths.raw, name):
-            make = "nnsparse_make_phantom {} --num_train 28 --num_test 40 -np {np}"
+            make = f"nnsparse_make_phantom {{}} {self.phantom} -np {{np}}"
             self.runner.run(Command(f"{name} phantom", words(make, data.removeprefix(PHANTOM))))
         return names_with_suffix(self.paths.raw, name)[0]
 

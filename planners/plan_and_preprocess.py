@@ -170,7 +170,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "-pl",
         "--planner",
         default="SparsePlanner",
-        help="SparsePlanner (default), SparseResEncPlanner (residual encoder), SmallPlanner "
+        help="SparsePlanner (default), SparseResEncPlanner, SparseResEncPlannerL, "
+        "SparseResEncPlannerXL (residual encoders of nnU-Net's sizes M, L, XL), SmallPlanner "
         "(trains on a CPU), PaperPlannerLiTS17, PaperPlannerDBC, PaperPlannerATLAS (sizes of the "
         "paper, for its trainers), or one of nnU-Net's",
     )

@@ -19,6 +19,8 @@ _PAPER = "PaperPlanner"
 OURS = {
     "SparsePlanner": ("sparse_planner", "nnsparsePlans"),
     "SparseResEncPlanner": ("sparse_planner", "nnsparseResEncPlans"),
+    "SparseResEncPlannerL": ("sparse_planner", "nnsparseResEncLPlans"),
+    "SparseResEncPlannerXL": ("sparse_planner", "nnsparseResEncXLPlans"),
     "SmallPlanner": ("small_planner", "nnsparseSmallPlans"),
     **{f"{_PAPER}{task}": ("paper_planner", f"nnsparsePaper{task}Plans") for task in TASKS},
 }

@@ -17,7 +17,9 @@ from nnunetv2.experiment_planning.experiment_planners.network_topology import (
     get_pool_and_conv_props,
 )
 from nnunetv2.experiment_planning.experiment_planners.residual_unets.residual_encoder_unet_planners import (  # noqa: E501
+    nnUNetPlannerResEncL,
     nnUNetPlannerResEncM,
+    nnUNetPlannerResEncXL,
 )
 
 from nnunet_sparse.data.slice_axis import read_slice_axis
@@ -105,16 +107,41 @@ class SparsePlanner(SparsePlanning, ExperimentPlanner):  # type: ignore[misc]
         super().__init__(*args, plans_name=plans_name, **kwargs)
 
 
-class SparseResEncPlanner(SparsePlanning, nnUNetPlannerResEncM):  # type: ignore[misc]
-    """nnU-Net's network ``ResEncM`` (Isensee et al. 2024, arXiv:2404.09556), planned like ours.
+class _ResEncPlanning(SparsePlanning):
+    """Like :class:`SparsePlanning`, for nnU-Net's residual encoders.
 
-    A batch covers at most 5 % of the data set, as with nnU-Net's plain network; ``ResEncM`` allows
-    all of it, thousands of slices in 2d.
+    A batch covers at most 5 % of the data set, as with nnU-Net's plain network; the planners of
+    residual encoders allow all of it, thousands of slices in 2d.
     """
+
+    max_dataset_covered: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_dataset_covered = 0.05
+
+
+class SparseResEncPlanner(_ResEncPlanning, nnUNetPlannerResEncM):  # type: ignore[misc]
+    """nnU-Net's network ``ResEncM`` (Isensee et al. 2024, arXiv:2404.09556), planned like ours."""
 
     def __init__(self, *args: Any, plans_name: str = "nnsparseResEncPlans", **kwargs: Any) -> None:
         super().__init__(*args, plans_name=plans_name, **kwargs)
-        self.max_dataset_covered = 0.05
+
+
+class SparseResEncPlannerL(_ResEncPlanning, nnUNetPlannerResEncL):  # type: ignore[misc]
+    """Likewise ``ResEncL``, which nnU-Net recommends, for a GPU of 24 GB."""
+
+    def __init__(self, *args: Any, plans_name: str = "nnsparseResEncLPlans", **kwargs: Any) -> None:
+        super().__init__(*args, plans_name=plans_name, **kwargs)
+
+
+class SparseResEncPlannerXL(_ResEncPlanning, nnUNetPlannerResEncXL):  # type: ignore[misc]
+    """Likewise ``ResEncXL``, for a GPU of 40 GB."""
+
+    def __init__(
+        self, *args: Any, plans_name: str = "nnsparseResEncXLPlans", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, plans_name=plans_name, **kwargs)
 
 
 def largest_patch(

@@ -10,6 +10,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.default_n_proc_DA import get_allowed_n_proc_DA
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from torch import distributed as dist
 
 from nnunet_sparse.system.atomic import atomic_path, remove_leftovers
 from nnunet_sparse.system.env import environment
@@ -91,6 +92,24 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
             repeats.check_preprocessed(Path(self.preprocessed_dataset_folder))
         seed_everything(Stream.WEIGHTS, self.fold)
         super().initialize()
+
+    def _set_batch_size_and_oversample(self) -> None:
+        """Share a batch among the processes of a training on several GPUs, in equal parts.
+
+        Raises
+        ------
+        SparseError
+            If the parts would differ: gradients are averaged over the processes, so that patches of
+            a smaller part would count more, and nnU-Net's Dice over a batch gathers equal parts.
+        """
+        if self.is_ddp:
+            size, num_gpus = self.configuration_manager.batch_size, dist.get_world_size()
+            if size % num_gpus:
+                raise SparseError(
+                    f"a batch of {size} patches cannot be shared equally by {num_gpus} GPUs: "
+                    "choose -num_gpus so that it divides batch_size in the plans, or change that"
+                )
+        super()._set_batch_size_and_oversample()
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build the optimizer that the settings name, and nnU-Net's learning rate schedule."""

@@ -56,6 +56,7 @@ DEVICES = ("auto", "cpu", "cuda")
 KINDS = ("sparse", "interpolated")
 """Cells that can be excluded; dense annotation is asked for, or not, by ``dense``."""
 OMIT, INCLUDE = "omit", "include"
+AUTO = "auto"
 _SLICES = rules.numbers("different whole numbers of at least 1", 1)
 _LEAST = rules.numbers("different whole numbers of at least 0", 0)
 _RHO = rules.shares("densities")
@@ -359,7 +360,7 @@ class Experiment:
         Folder for nnU-Net's three folders, relative to the file; by default those of the
         environment.
     threads
-        Processor cores of each training.
+        Processor cores of each job; ``auto``: as many as feed the GPUs of the machine.
     device
         ``auto``: GPUs where there are any.
     lines
@@ -388,7 +389,7 @@ class Experiment:
     collapsed: str = setting(OMIT, choice(OMIT, INCLUDE))
     folder: str = setting("", rules.text("a folder"))
     nnunet: str = setting("", rules.text("a folder"))
-    threads: int = setting(2, whole(1))
+    threads: str = converted("2", rules.number_or(AUTO), rules.as_text)
     device: str = setting("auto", choice(*DEVICES))
     lines: Mapping[str, int] = key_lines()
 

@@ -66,6 +66,15 @@ def some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:
     return {"rule": rule, "convert": listed, "choices": choices}
 
 
+def number_or(word: str) -> Rule:
+    """A whole number from 1 on, as text, or one word."""
+
+    def accepts(value: str) -> bool:
+        return value == word or (value.isdecimal() and int(value) > 0)
+
+    return Rule(str, accepts, f"a whole number of at least 1, or {word}")
+
+
 def text(valid: str) -> Rule:
     """Text that is not empty."""
     return Rule(str, lambda value: value != "", valid)

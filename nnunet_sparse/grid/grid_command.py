@@ -16,7 +16,12 @@ from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.grid.scored_labels import scorable_labels
 from nnunet_sparse.grid.template import PRESETS, Scored, template
 from nnunet_sparse.system.atomic import write_text
-from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand
+from nnunet_sparse.system.command import (
+    CommandParser,
+    positive_int,
+    run_command,
+    run_subcommand,
+)
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import add_output_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
@@ -83,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_grid_argument(step)
     step.add_argument("step", choices=STEPS)
     step.add_argument("key", help="data set, or training, as nnsparse_grid status names them")
+    step.add_argument("--threads", type=positive_int, help="cores (default: as the file says)")
     return run_command(parser, run_subcommand, argv)
 
 
@@ -171,7 +177,7 @@ def _step(args: argparse.Namespace) -> None:
     name = f"{args.step}/{args.key}"
     if name not in jobs:
         raise SparseError(f"{grid.file} has no job {name}")
-    run_job(grid, jobs[name])
+    run_job(grid, jobs[name], args.threads)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -32,6 +32,7 @@ from nnunet_sparse.grid.cells import (
 )
 from nnunet_sparse.grid.expected_time import time_lines
 from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_threads import thread_lines
 from nnunet_sparse.grid.jobs import DatasetJob, Job, TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.scored_labels import counted_labels, label_names
@@ -126,6 +127,7 @@ def overview(grid: Grid) -> str:
     )
     _check_ids(grid, jobs_of(jobs, DatasetJob))
     lines += _shared_lines(counts)
+    lines += thread_lines(grid.experiment)
     lines += time_lines(grid, jobs)
     lines += _disk_lines(grid, looked_at, jobs)
     return "\n".join(lines)

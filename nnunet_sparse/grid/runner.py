@@ -11,8 +11,10 @@ import uuid
 from collections.abc import Mapping
 from contextlib import nullcontext
 
+from nnunet_sparse.grid.experiment import AUTO
 from nnunet_sparse.grid.gpu_slot import gpu_slot
 from nnunet_sparse.grid.job_records import GridFolder, Record
+from nnunet_sparse.grid.job_threads import default_cores, job_threads, num_gpus
 from nnunet_sparse.grid.job_work import work_of
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.open_grid import Grid
@@ -25,8 +27,17 @@ from nnunet_sparse.system.locks import locked
 logger = logging.getLogger(__name__)
 
 
-def run_job(grid: Grid, job: Job) -> None:
+def run_job(grid: Grid, job: Job, threads: int | None = None) -> None:
     """Do a job, unless it is done; the jobs before it must be.
+
+    Parameters
+    ----------
+    grid
+        The experiment.
+    job
+        One of its jobs.
+    threads
+        Processor cores of the job; None for those that the file asks for on this machine.
 
     Raises
     ------
@@ -37,19 +48,23 @@ def run_job(grid: Grid, job: Job) -> None:
     lock, failure = folder.lock(job.name), folder.failure(job.name)
     for file in (lock, failure, folder.done(job.name)):
         file.parent.mkdir(parents=True, exist_ok=True)
-    _set_environment(grid, job)
+    if threads is None:
+        experiment = grid.experiment
+        threads = job_threads(experiment, default_cores(), num_gpus(experiment)).of(job)
+    work = Work(grid, threads)
+    _set_environment(work, job)
     with locked(lock, f"{job.name} is being done by another process, waiting for it"):
         failure.unlink(missing_ok=True)
         try:
-            _run_locked(grid, folder, job)
+            _run_locked(work, job)
         except Exception as error:
             failure.write_text(f"{error}\n", encoding="utf-8")
             raise
 
 
-def _run_locked(grid: Grid, folder: GridFolder, job: Job) -> None:
+def _run_locked(work: Work, job: Job) -> None:
+    folder = work.folder
     inputs = {name: folder.read_done(name).run for name in job.inputs}
-    work = Work(grid)
     record = folder.read(job.name)
     if record is not None and _is_current(work, job, record, inputs):
         logger.info("%s was done before", job.name)
@@ -123,13 +138,17 @@ def _is_there(work: Work, job: Job) -> bool:
         return False
 
 
-def _set_environment(grid: Grid, job: Job) -> None:
+def _set_environment(work: Work, job: Job) -> None:
     """Set what nnU-Net reads when it is imported."""
-    threads = str(grid.experiment.threads)
-    os.environ.update(training_environment(grid.paths))
+    threads, experiment = str(work.num_processes), work.grid.experiment
+    os.environ.update(training_environment(work.grid.paths))
     os.environ["nnUNet_def_n_proc"] = threads
     os.environ.setdefault("OMP_NUM_THREADS", threads)
     # a process of its own for batches pays with a GPU only
-    has_gpu = job.on_device and Work(grid).device == "cuda"
-    workers = grid.experiment.threads - 1 if has_gpu else 0
-    os.environ.setdefault("nnUNet_n_proc_DA", str(workers))
+    has_gpu = job.on_device and work.device == "cuda"
+    workers = str(work.num_processes - 1 if has_gpu else 0)
+    if has_gpu and experiment.threads == AUTO:
+        # what the user has set was the number to begin with, and the job has no more cores
+        os.environ["nnUNet_n_proc_DA"] = workers
+    else:
+        os.environ.setdefault("nnUNet_n_proc_DA", workers)

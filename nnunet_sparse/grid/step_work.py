@@ -26,9 +26,12 @@ class Work:
     ----------
     grid
         The experiment.
+    num_processes
+        Processes of the job.
     """
 
     grid: Grid
+    num_processes: int = 1
 
     @property
     def folder(self) -> GridFolder:
@@ -39,11 +42,6 @@ class Work:
     def device(self) -> str:
         """``cpu`` or ``cuda``; where there is a GPU, finding out takes seconds."""
         return device_of(self.grid)
-
-    @property
-    def num_processes(self) -> int:
-        """Processes of each job."""
-        return self.grid.experiment.threads
 
 
 class StepWork(ABC, Generic[JobKind]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
-from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, PAPER_SELECTORS
+from nnunet_sparse.grid.experiment import AUTO, PAPER_RHO, PAPER_S, PAPER_SELECTORS
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.methods import DEFAULT_METHOD
 from nnunet_sparse.training.paper_recipes import PAPER
@@ -198,7 +198,7 @@ interpolation:
 
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)
-threads: {1 if of.phantom else 2}                          # cores of each job; more feed a GPU
+threads: {"1" if of.phantom else AUTO:<26} # cores of each job: a number, or auto: what a GPU needs
 device: auto                        # cpu, cuda
 """
 

@@ -1,5 +1,6 @@
 """Running an experiment with Snakemake."""
 
+import argparse
 import contextlib
 import importlib.util
 import io
@@ -9,11 +10,18 @@ import sys
 import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_threads import (
+    JobThreads,
+    default_cores,
+    job_threads,
+    job_threads_on_cluster,
+    num_gpus,
+)
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
@@ -74,7 +82,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     jobs = job_graph(grid)  # errors of the file are told before Snakemake starts
     common = ["--snakefile", str(snakefile()), "--directory", str(grid.folder)]
     arguments = [*common, *_defaults(options), *options]
-    check_options(arguments)
+    threads = _threads(grid, check_options(arguments))
     grid.folder.mkdir(parents=True, exist_ok=True)
     grid.paths.make_folders()
     lock = try_lock(grid.folder / _LOCK)
@@ -82,6 +90,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
         raise SparseError(f"{grid.file.name} is being run by another process")
     # as an option Snakemake would read the path as YAML
     os.environ["NNSPARSE_GRID"] = str(grid.file)
+    threads.hand_over()
     try:
         forget_outdated(grid)
         if any((grid.folder / ".snakemake" / "locks").glob("*")):
@@ -100,8 +109,13 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
         unlock(lock)
 
 
-def check_options(arguments: Sequence[str]) -> None:
+def check_options(arguments: Sequence[str]) -> Any:
     """Refuse options that Snakemake does not know, and those with which it would wait for ever.
+
+    Returns
+    -------
+    argparse.Namespace
+        What Snakemake understands; empty where it only tells its version.
 
     Raises
     ------
@@ -116,7 +130,7 @@ def check_options(arguments: Sequence[str]) -> None:
             _, parsed = parse_args(list(arguments))
     except SystemExit as end:
         if not end.code:  # --version
-            return
+            return argparse.Namespace()
         last = said.getvalue().strip().rpartition("\n")[2]
         raise SparseError(f"{last.rpartition('error: ')[2]} (options of Snakemake)") from end
     except (CliException, OSError) as error:
@@ -127,6 +141,19 @@ def check_options(arguments: Sequence[str]) -> None:
             raise SparseError(
                 f"--{name} must be a whole number of at least 1, or {word}, got {given}"
             )
+    return parsed
+
+
+def _threads(grid: Grid, parsed: Any) -> JobThreads:
+    """Cores of the jobs with the options that Snakemake has understood."""
+    experiment = grid.experiment
+    if getattr(parsed, "executor", None) not in (None, "local"):
+        return job_threads_on_cluster(experiment)
+    # Snakemake takes --jobs for --cores where the latter is not given
+    cores = getattr(parsed, "cores", None) or getattr(parsed, "jobs", None)
+    limit = (getattr(parsed, "resources", None) or {}).get("gpu")
+    gpus = num_gpus(experiment) if limit is None else min(num_gpus(experiment), limit.value)
+    return job_threads(experiment, cores if isinstance(cores, int) else default_cores(), gpus)
 
 
 def _is_number(text: object) -> bool:
@@ -177,11 +204,6 @@ class _Progress(threading.Thread):
                 self.failed_before.add(name)
             elif not failed:
                 self.failed_before.discard(name)
-
-
-def default_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _snakemake(arguments: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """Jobs whose work is replaced; the real work is done in test_job_work.py and test_workflow.py."""
 
 import multiprocessing
+import os
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -12,7 +13,15 @@ from waiting import GUARD_S, calling_on_message
 from nnunet_sparse.grid import runner
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_states import grid_status
-from nnunet_sparse.grid.jobs import BaseJob, DatasetJob, Job, PrepareJob, job_graph, jobs_of
+from nnunet_sparse.grid.jobs import (
+    BaseJob,
+    DatasetJob,
+    Job,
+    PrepareJob,
+    TrainJob,
+    job_graph,
+    jobs_of,
+)
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work
 from nnunet_sparse.system.errors import SparseError
@@ -72,6 +81,25 @@ def test_a_job_is_done_once(grid: Grid) -> None:
     runner.run_job(grid, base(grid))
     assert _count(grid, base(grid)) == 1
     assert read_json(folder.done("base/PhantomOrgan")) == {"run": record.run}
+
+
+@pytest.mark.parametrize(
+    ("threads", "device", "loading"),
+    [("auto", "cuda", "6"), ("auto", "cpu", "9"), ("7", "cuda", "9"), ("7", "cpu", "9")],
+)
+def test_processes_that_make_batches(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch, threads: str, device: str, loading: str
+) -> None:
+    """What the user has set stands, but for a GPU's job with ``auto``, which began with it."""
+    monkeypatch.setenv("nnUNet_n_proc_DA", "9")
+    text = grid.file.read_text("utf-8").replace("threads: 1", f"threads: {threads}")
+    text = text.replace("device: cpu", f"device: {device}")
+    asked = write_grid(grid.file.parent, text)
+    train = jobs_of(job_graph(asked), TrainJob)[0]
+    with pytest.raises(SparseError, match="must be done first"):
+        runner.run_job(asked, train, 7)
+    names = ("nnUNet_n_proc_DA", "nnUNet_def_n_proc")
+    assert [os.environ[name] for name in names] == [loading, "7"]
 
 
 def test_what_snakemake_deletes_is_written_again(grid: Grid) -> None:

@@ -216,7 +216,8 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     check_report(grid)
     # further repeats are added to what is there
     before = checkpoints(grid)
-    more = write_grid(folder, text.replace("repeats: 1", "repeats: 2"))
+    text = text.replace("repeats: 1", "repeats: 2").replace("threads: 1", "threads: auto")
+    more = write_grid(folder, text)
     run(more.file)
     after = checkpoints(more)
     assert len(after) == 2 * len(before)
@@ -249,6 +250,28 @@ def check_report(grid: Grid) -> None:
     with (folder / "tables" / "hours.csv").open(encoding="utf-8") as file:
         (hours,) = list(csv.DictReader(file))
     assert 15 * 6 / 3600 - 0.01 <= float(hours["hours"]) <= 15 * 60 / 3600 + 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "threads"),
+    [
+        (["--cores", "16"], "7 2"),  # two GPUs
+        (["--cores", "16", "--resources", "gpu=1"], "13 3"),
+        (["-j", "4"], "2 1"),
+        (["--executor", "slurm", "--jobs", "100"], "13 2"),
+    ],
+)
+def test_cores_that_snakemake_may_use_are_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], threads: str
+) -> None:
+    monkeypatch.setenv("NNSPARSE_GRID_THREADS", "")
+    monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", lambda _: 0)
+    for module in ("job_threads", "workflow"):
+        monkeypatch.setattr(f"nnunet_sparse.grid.{module}.usable_gpus", lambda: ("0", "1"))
+    monkeypatch.setattr("nnunet_sparse.grid.job_threads._num_loading", lambda: 12)
+    text = TINY.replace("threads: 1", "threads: auto").replace("device: cpu", "device: auto")
+    assert run_workflow(write_grid(tmp_path, text), options) == 0
+    assert os.environ["NNSPARSE_GRID_THREADS"] == threads
 
 
 def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,13 @@ def plans_for(paths, planner, shape, num_training=100):
     return find_planner(planner)(name).plan_experiment()
 
 
-OURS = ["SparsePlanner", "SparseResEncPlanner", "SmallPlanner"]
+OURS = [
+    "SparsePlanner",
+    "SparseResEncPlanner",
+    "SparseResEncPlannerL",
+    "SparseResEncPlannerXL",
+    "SmallPlanner",
+]
 
 
 @pytest.mark.parametrize("planner", OURS)
@@ -88,6 +94,28 @@ def test_patches_that_fit_anyway_are_nnunets(paths):
     )
     for key in ("patch_size", "batch_size", "architecture"):
         assert ours[key] == stock[key]
+
+
+@pytest.mark.parametrize(
+    ("size", "ours", "gigabytes"),
+    [
+        ("M", "SparseResEncPlanner", 8),
+        ("L", "SparseResEncPlannerL", 24),
+        ("XL", "SparseResEncPlannerXL", 40),
+    ],
+)
+def test_residual_encoders_are_nnunets(paths, size, ours, gigabytes):
+    # so many cases that no batch covers a twentieth of them
+    stock, sparse = (
+        plans_for(paths, planner, (192, 192, 192), num_training=1000)
+        for planner in (f"nnUNetPlannerResEnc{size}", ours)
+    )
+    for configuration in ("2d", "3d_fullres"):
+        theirs, mine = (plans["configurations"][configuration] for plans in (stock, sparse))
+        for key in ("patch_size", "batch_size", "architecture"):
+            assert mine[key] == theirs[key]
+    assert find_planner(ours)("Dataset001_Tiny").UNet_vram_target_GB == gigabytes
+    assert stock["plans_name"] == f"nnUNetResEncUNet{size}Plans"
 
 
 def test_residual_batches_are_limited_like_plain_ones(paths):

@@ -1,52 +1,114 @@
-"""One of two processes that train the tiny data set together; run by ``test_ddp.py``.
+"""One of two processes that train networks together; run by ``test_ddp.py``.
 
-Arguments: rank, file for the rendezvous, file for the result. nnU-Net wants a GPU per process; here
-both train on the CPU.
+Arguments: rank, folder for what the processes share, trainings as JSON. The way is nnU-Net's own,
+``run_ddp``, which ``nnUNetv2_train -num_gpus 2`` starts for each GPU; both train on the CPU here.
 """
 
 import json
-import os
+import multiprocessing
 import sys
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import torch
+from nnunetv2.run import run_training as stock
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as module
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from nnunet_sparse.trainers.sparse_trainer import SparseTrainer
+from nnunet_sparse.system.errors import SparseError
 
 
-def main(rank: int, rendezvous: str, result: str) -> None:
-    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=2)
+class _Threads:
+    """Threads where nnU-Net's validation starts processes, each of which imports for seconds."""
+
+    Pool = ThreadPool
+
+
+def halves() -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and labels of a batch of four, two of each for a process; 2 is not annotated."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 2, 8, 8, generator=generator)
+    return logits, torch.randint(0, 3, (4, 1, 8, 8), generator=generator)
+
+
+def dice_of_half(trainer: Any) -> float:
+    """nnU-Net's Dice term of the trainer for the half of its process."""
+    mine = slice(2 * trainer.local_rank, 2 * trainer.local_rank + 2)
+    logits, target = (tensor[mine] for tensor in halves())
+    mask = target != 2
+    return float(trainer.loss.loss.dc(logits, torch.where(mask, target, 0), loss_mask=mask))
+
+
+def train(rank: int, folder: Path, number: int, of: dict[str, Any]) -> dict[str, Any]:
+    """One training; returns what it was like in this process."""
+    made: list[Any] = []
+    said: dict[str, Any] = {"losses": [], "voxels": 0.0, "num_patches": 0}
+    stock_trainer = stock.get_trainer_from_args
+
+    def begin(rank: int, world_size: int) -> None:
+        file = f"file://{folder / f'rendezvous_{number}'}"
+        dist.init_process_group("gloo", file, rank=rank, world_size=world_size)
+
+    def on_the_cpu(*args: Any) -> Any:
+        trainer = stock_trainer(*args)
+        trainer.device, trainer.grad_scaler = torch.device("cpu"), None
+        step = trainer.train_step
+
+        def train_step(batch: dict[str, Any]) -> dict[str, Any]:
+            said["num_patches"] += len(batch["keys"])
+            said["voxels"] += float(batch["data"].sum())
+            result: dict[str, Any] = step(batch)
+            said["losses"].append(float(result["loss"]))
+            return result
+
+        trainer.train_step = train_step
+        made.append(trainer)
+        return trainer
+
+    stock.setup_ddp, stock.get_trainer_from_args = begin, on_the_cpu
+    stock.cleanup_ddp = lambda: None
+    try:
+        stock.run_ddp(
+            rank,
+            of["dataset"],
+            of["configuration"],
+            0,
+            of["trainer"],
+            of["plans"],
+            False,
+            of["continue"],
+            False,
+            None,
+            False,
+            False,
+            2,
+        )
+        (trainer,) = made
+        weights = trainer.network.module.parameters()
+        said["weights"] = sum(float(p.detach().double().sum()) for p in weights)
+        said["batch_size"] = trainer.batch_size
+        said["oversample"] = float(trainer.oversample_foreground_percent)
+        said["epochs"] = trainer.current_epoch
+        if trainer.enable_deep_supervision:
+            said["dice"] = dice_of_half(trainer)
+    except SparseError as error:
+        said["error"] = str(error)
+    finally:
+        stock.get_trainer_from_args = stock_trainer
+        dist.destroy_process_group()
+    return said
+
+
+def main(rank: int, folder: Path, trainings: list[dict[str, Any]]) -> None:
+    """Do all trainings, and write down what they were like."""
+    torch.cuda.set_device = lambda _: None
     module.DDP = lambda network, **_: DistributedDataParallel(network)
-    folder = Path(os.environ["nnUNet_preprocessed"]) / "Dataset777_Tiny"
-    plans = json.loads((folder / "nnsparseSmallPlans.json").read_text("utf-8"))
-    plans["continue_training"] = False
-    plans["configurations"]["2d"]["batch_size"] = 4
-    dataset_json = json.loads((folder / "dataset.json").read_text("utf-8"))
-    trainer = SparseTrainer(plans, "2d", 0, dataset_json, torch.device("cpu"))
-    trainer.device = torch.device("cpu")
-    trainer.grad_scaler = None
-    trainer.on_train_start()
-    losses, keys, voxels = [], [], 0.0
-    trainer.on_train_epoch_start()
-    for _ in range(2):
-        batch = next(trainer.dataloader_train)
-        keys += [str(key) for key in batch["keys"]]
-        voxels += float(batch["data"].sum())
-        losses.append(float(trainer.train_step(batch)["loss"]))
-    weights = sum(float(p.detach().sum()) for p in trainer.network.parameters())
-    content = {
-        "batch_size": trainer.batch_size,
-        "losses": losses,
-        "voxels": voxels,
-        "num_keys": len(keys),
-        "weights": weights,
-    }
-    Path(result).write_text(json.dumps(content), "utf-8")
-    dist.destroy_process_group()
+    multiprocessing.get_context = lambda *_: _Threads  # type: ignore[assignment]
+    said = [train(rank, folder, number, of) for number, of in enumerate(trainings)]
+    (folder / f"{rank}.json").write_text(json.dumps(said), "utf-8")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))
