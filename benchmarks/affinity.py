@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,9 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
                 taken, results[name] = _timed(partial(way, *tensors, args.radius), args)
                 seconds[name].append(taken)
     medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}
-    peaks = {name: _peak_of(name, args) for name in ("nothing", *_WAYS)}
+    names = ("nothing", *_WAYS)
+    with ThreadPoolExecutor(len(names)) as pool:
+        peaks = dict(zip(names, pool.map(partial(_peak_of, args=args), names), strict=True))
     first, second = results.values()
     span = (2 * args.radius + 1) ** 2
     pixels = args.side**2
