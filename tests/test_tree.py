@@ -22,6 +22,8 @@ JOINT = {
     "dataset_tools/test_selections.py",
     "doctor/test_label_values.py",
     "grid/test_factors.py",
+    "paper/test_miniature.py",
+    "paper/test_specification.py",
     "selectors/test_selectors.py",
     "slurm/test_slurm.py",
     "system/test_kills.py",
