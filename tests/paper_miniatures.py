@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from published_trees import Draw, atlas_tree, dbc_tree, lits_tree
+from published_trees import Draw, atlas_tree, dbc_tree, lits_arrays, lits_tree
 
 from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main_dbc, main_lits17
 from nnunet_sparse.phantoms import make_case
@@ -24,12 +24,18 @@ def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> dict[str, Pat
 
 
 def small_trees(folder: Path) -> dict[str, Path]:
-    """Published trees of a few voxels."""
+    """Published trees of a few voxels; tumours are seen in several slices."""
     return {
-        "lits17": lits_tree(folder / "LiTS17", range(6)),
+        "lits17": lits_tree(folder / "LiTS17", range(6), _tall_tumour),
         "dbc": dbc_tree(folder / "DBC", range(1, 7)),
         "atlas": atlas_tree(folder / "ATLAS_2", _subjects(6)),
     }
+
+
+def _tall_tumour(number: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
+    image, label = lits_arrays()
+    label[1:4, 3:5, 4] = 2
+    return image, label
 
 
 def _subjects(number: int) -> list[str]:
