@@ -8,7 +8,7 @@ export UV_COMPILE_BYTECODE ?= 1
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test test-fast test-browser test-slurm test-grid test-kills bench bench-gpu lint typecheck format wheel-check
+.PHONY: demo test test-fast test-browser test-slurm test-grid test-kills paper bench bench-gpu lint typecheck format wheel-check
 
 demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
@@ -31,6 +31,13 @@ test-slurm: $(UV)
 KILLS ?= 20
 test-grid: $(UV)
 	OMP_NUM_THREADS=1 NNSPARSE_KILLS=$(KILLS) NNSPARSE_QUICK=1 $(RUN) pytest tests/grid/test_workflow.py
+
+# the whole paper on miniatures of its data sets, by the commands; goes on where it was stopped, and
+# leaves figures and tables in PAPER/paper/report
+PAPER ?= nnsparse_paper
+
+paper: $(UV)
+	OMP_NUM_THREADS=1 NNSPARSE_PAPER=$(PAPER) $(RUN) pytest -s tests/paper/test_miniature.py
 
 # every command that publishes, ended at each of its changes of files in four ways; over an hour
 test-kills: $(UV)

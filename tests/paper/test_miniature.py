@@ -5,7 +5,6 @@ networks and short trainings, ``run``, ``report``. The folder stays, so that its
 looked at beside the paper's; a second call goes on where the first one ended.
 """
 
-import csv
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -126,11 +126,6 @@ def folder() -> Path:
     return found
 
 
-def rows(report: Path, table: str) -> list[dict[str, str]]:
-    with (report / "tables" / f"{table}.csv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_whole_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = NnUNetPaths.below(folder / "nnunet")
     paths.make_folders()
@@ -154,3 +149,23 @@ def test_the_whole_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-m", "nnunet_sparse.grid.grid_command", "run", str(file)]
     subprocess.run(command, check=True)
     run(report_main, file)
+    report = folder / "paper" / "report"
+    results = pd.read_csv(report / "results.csv")
+    assert set(results["trainer"]) == set(PAPER)
+    assert set(results["kind"]) == {"dense", "sparse", "interpolated", "partner"}
+    assert set(results["selector"]) == {"fixed", "random", "ual"}
+    figures = {path.stem for path in (report / "figures").glob("*.png")}
+    assert {f"figure{number}" for number in range(1, 6)} <= figures
+    texts = {}
+    for number in range(2, 6):
+        table = pd.read_csv(report / "tables" / f"table{number}.csv", dtype=str, na_filter=False)
+        texts[number] = [value for row in table.to_numpy() for value in row]
+        assert texts[number]
+        assert "missing" not in texts[number]
+    # what the paper's file excludes, and what fits no network
+    assert "N/A" in texts[4]
+    assert "N/A" in texts[5]
+    document = (report / "report.md").read_text("utf-8")
+    assert results["collapsed"].any()
+    assert not results["collapsed"].all()
+    assert "collapsed" in document
