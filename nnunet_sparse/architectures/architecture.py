@@ -78,7 +78,8 @@ def build_network(
     Returns
     -------
     nn.Module
-        It maps (batch, num_input_channels, *patch) to logits (batch, num_classes, *patch).
+        It maps (batch, num_input_channels, *patch) to logits (batch, num_classes, *patch); while it
+        is trained, ``unet3d`` with ``shrink_labels`` to smaller ones.
 
     Raises
     ------

@@ -18,7 +18,7 @@ class CorrespondenceMethod(InterpolationMethod):
     Attributes
     ----------
     one_way
-        Algorithm 1 as published, in which a slice gets what arrives first, instead of the mean of
+        Algorithm 1 of the paper, in which a slice gets what arrives first, instead of the mean of
         what arrives from both sides. The confidence then is that of both sides, where confidence is
         asked for.
     verify

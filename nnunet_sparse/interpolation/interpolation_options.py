@@ -53,7 +53,7 @@ def add_interpolation_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--one_way",
         action="store_true",
-        help="with correspondence: algorithm 1 as published, a slice gets what arrives first "
+        help="with correspondence: algorithm 1 of the paper, a slice gets what arrives first "
         "(default: the mean of what arrives from both sides, by distance)",
     )
     group.add_argument(
@@ -80,7 +80,7 @@ def interpolation_of(method: str, args: argparse.Namespace) -> Interpolation:
         If an option does not go with the method, or a value is out of range.
     """
     cls = interpolation_method(method)
-    if args.preset not in (None, cls.default_preset()) and not cls.takes_preset():
+    if args.preset not in (None, cls.only_preset) and not cls.takes_preset():
         raise SparseError(f"--preset works with {methods_with_presets()}, not with {method}")
     if not cls.uses_network and (given := given_options(args, NETWORK_OPTIONS)):
         raise SparseError(f"--{given[0]} works with {methods_with_network()}, not with {method}")

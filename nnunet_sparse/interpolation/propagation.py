@@ -6,8 +6,8 @@ yet, and shows an object then, gets the label and joins the queue. What is never
 background. Here one gap between annotated slices is filled after the other, each with a queue of
 its own, which gives the same (nothing crosses an annotated slice) and needs few slices at a time.
 
-What is propagated are shares of the classes, which are not rounded between slices; the paper leaves
-open whether they are.
+What is propagated are shares of the classes. The paper leaves open whether they are rounded between
+slices; here only a warp may do so, as that of :mod:`nnunet_sparse.interpolation.published` does.
 """
 
 from collections import deque

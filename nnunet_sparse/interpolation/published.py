@@ -13,8 +13,9 @@ What still differs, because the papers leave it open:
   scheduled sampling (linear, to 0.5) and gradients through reconstructions that serve as references
   are not given. The learning rate starts as in the code, 1e-4, and follows half a cosine instead of
   being halved after two of four epochs. Weights start from PyTorch's defaults (the code: normal
-  distributions after Glorot). The code also rescales, and for some of its CT data rotates, slices,
-  and draws one window of 256 x 256 pixels where we take the most varied of four.
+  distributions after Glorot). The code also rescales slices, for some of its CT data rotates them
+  and varies window and contrast of what the edge profile is taken of, and draws one window of 256 x
+  256 pixels where we take the most varied of four.
 - Intensities: the code was written for CT. It reconstructs Hounsfield units as they are, and cuts
   them to a window from -300 to 400, 256 grey levels, for the edge profile of its evaluation. The
   papers do not say what is done to other images. Here grey levels go from the percentile 0.5 to

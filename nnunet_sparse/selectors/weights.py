@@ -67,7 +67,9 @@ def strata(weights: np.ndarray, budget: int, number: float) -> list[tuple[np.nda
     groups = [np.flatnonzero(weights == weight) for weight in np.unique(weights)]
     ends = np.cumsum([probability[group].sum() for group in groups])
     # up to rounding errors: sums of certain slices are whole
-    rounded = np.floor(np.round(ends, 9) + number).astype(int)
+    fractions, wholes = np.modf(np.round(ends, 9))
+    # compared with 1 alone: beside a whole number, one just below 1 would be rounded to 1
+    rounded = wholes.astype(int) + (np.round(fractions, 9) + number >= 1)
     rounded[-1] = budget
     counts = np.diff(rounded, prepend=0).tolist()
     return [(group, n) for group, n in zip(groups, counts, strict=True) if n]

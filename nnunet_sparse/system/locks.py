@@ -7,7 +7,7 @@ locked no longer has a name, and starts over with a new one (filelock does so by
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -70,7 +70,9 @@ def held_if_free(path: Path) -> Iterator[bool]:
         yield lock is not None
     finally:
         if lock is not None:
-            unlock(lock)
+            # it is free all the same where its file cannot be removed
+            with suppress(OSError):
+                unlock(lock)
 
 
 def _lock_of(path: Path) -> BaseFileLock:

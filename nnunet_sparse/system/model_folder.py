@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,9 @@ class ModelFolder:
             if held:
                 remove_leftovers(self.path)
                 if self.checkpoint.is_file():
-                    self.latest.unlink(missing_ok=True)
+                    # a folder that is only read is used as it is
+                    with suppress(OSError):
+                        self.latest.unlink(missing_ok=True)
 
     def finish(self, content: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Write the trained network and its record; the training is done then."""

@@ -84,10 +84,26 @@ def _on_device(transform: BasicTransform, device: torch.device) -> BasicTransfor
         return _REPLACED[kind](transform, device)
     if kind in _ANYWHERE or issubclass(kind, DeviceSpatialTransform):
         return transform
-    raise SparseError(
-        f"augmentation_on=device does not know whether {kind.__name__} works on a device: set "
+    raise _unknown(kind.__name__)
+
+
+def _unknown(what: str) -> SparseError:
+    return SparseError(
+        f"augmentation_on=device does not know whether {what} works on a device: set "
         "augmentation_on=workers"
     )
+
+
+# how labels are resampled by DeviceSpatialTransform; nnU-Net's trainers have these values
+_OF_LABELS = {"mode_seg": "bilinear", "border_mode_seg": "constant", "seg_tiebreak": "nearest"}
+
+
+def _spatial_on(stock: SpatialTransform, _: torch.device) -> DeviceSpatialTransform:
+    # nearest labels are sampled by nnU-Net's own code
+    for name, value in _OF_LABELS.items() if stock.mode_seg != "nearest" else ():
+        if (found := getattr(stock, name)) != value:
+            raise _unknown(f"SpatialTransform with {name}={found}")
+    return DeviceSpatialTransform.like(stock)
 
 
 def _regions_on(
@@ -145,7 +161,7 @@ _REPLACED: dict[type, Callable[[Any, torch.device], BasicTransform]] = {
     OneOfTransform: lambda stock, device: OneOfTransform(
         [_on_device(one, device) for one in stock.list_of_transforms]
     ),
-    SpatialTransform: lambda stock, _: DeviceSpatialTransform.like(stock),
+    SpatialTransform: _spatial_on,
     GaussianBlurTransform: lambda stock, _: DeviceBlurTransform.like(stock),
     ConvertSegmentationToRegionsTransform: _regions_on,
     AnnotatedTargets: lambda stock, device: AnnotatedTargets(

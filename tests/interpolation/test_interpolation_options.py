@@ -27,6 +27,8 @@ def test_options_of_the_network_need_one() -> None:
     message = r"^--preset works with correspondence, not with nearest$"
     with pytest.raises(SparseError, match=message):
         interpolation("nearest", "--preset", "full")
+    with pytest.raises(SparseError, match=message):
+        interpolation("nearest", "--preset", "tiny")
 
 
 def test_the_published_method() -> None:

@@ -61,6 +61,13 @@ def test_strata_have_what_their_slices_add_up_to(
         assert len(np.unique(weights[group])) == 1
 
 
+def test_whole_numbers_of_slices_are_never_rounded() -> None:
+    # all of nine and of three; 9 and the largest number below 1 are 10 in double precision
+    weights = np.array([1.0] * 9 + [100.0] * 3)
+    found = strata(weights, 12, float(np.nextafter(1, 0)))
+    assert [(len(group), count) for group, count in found] == [(9, 9), (3, 3)]
+
+
 def test_strata_are_right_on_average() -> None:
     weights = np.array([1.0] * 5 + [3.0] * 2)
     # of 11, the two have 6; of 2 slices, 12 / 11

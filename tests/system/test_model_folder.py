@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from nnunet_sparse.system.errors import SparseError
@@ -47,3 +49,20 @@ def test_what_is_there_is_used_or_refused_but_not_replaced(model):
     ):
         pass
     assert model.checkpoint.read_bytes() == b"network"
+
+
+def test_what_cannot_be_removed_is_left(model, monkeypatch):
+    """As in a folder without write permission, whose files have it."""
+    model.path.mkdir()
+    for file in (model.checkpoint, model.latest, model.path / ".lock"):
+        file.write_bytes(b"")
+    model.record_file.write_text('{"cases": ["a", "b"], "seed": 0}')
+
+    def refuse(*_args, **_options):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(2):
+        with model.training(RECORD, False) as needed:
+            assert not needed
+    assert model.latest.exists()

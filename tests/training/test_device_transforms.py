@@ -5,6 +5,7 @@ import pytest
 import torch
 from batchgeneratorsv2.transforms.intensity.inversion import InvertImageTransform
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
+from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import OneOfTransform, RandomTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -165,6 +166,23 @@ def test_unknown_transforms_are_refused():
     unknown = ComposeTransforms([InvertImageTransform(1, 1, 1)])
     with pytest.raises(SparseError, match=r"InvertImageTransform works .* augmentation_on=workers"):
         on_device(unknown, torch.device("cuda"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"border_mode_seg": "border"}, {"mode_seg": "bicubic"}, {"seg_tiebreak": "lowest"}]
+)
+def test_other_ways_of_resampling_labels_are_refused(change):
+    options = {"border_mode_seg": "constant", "padding_value_seg": -1} | change
+    stock = SpatialTransform((8, 8), 0, False, p_rotation=1, **options)
+    ((name, value),) = change.items()
+    with pytest.raises(SparseError, match=f"SpatialTransform with {name}={value} works"):
+        on_device(ComposeTransforms([stock]), CPU)
+    stock.mode_seg = "nearest"
+    image, label = torch.randn(1, 12, 12), torch.randint(0, 3, (1, 12, 12), dtype=torch.int16)
+    (new,) = on_device(ComposeTransforms([stock]), CPU).transforms
+    params = new.get_parameters(image=image)
+    expected = stock._apply_to_segmentation(label, **params)
+    assert torch.equal(new._apply_to_segmentation(label, **params), expected)
 
 
 def fake(shape, dtype=torch.float32):
