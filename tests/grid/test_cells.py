@@ -164,6 +164,20 @@ def test_densities_and_fractions_of_a_task_or_of_a_way(tmp_path: Path) -> None:
     }
 
 
+def test_own_densities_can_be_excluded_too(tmp_path: Path) -> None:
+    own = "    rho: [0.1, 0.4]\n    s: 1\n    exclude: [{configuration: 3d_fullres, rho: 0.4}]\n"
+    grid = read(tmp_path, own)
+    check_experiment(grid)
+    organ, _ = bases(grid)
+    two, three = (
+        {(c.kind, c.variant.rho) for c in left_out_variants(grid.experiment, organ, way)}
+        for way in grid.experiment.configurations
+    )
+    # half of the volumes with 0.1 is left out as well
+    assert two == {("sparse", 0.1), ("sparse", 0.2), ("interpolated", 0.2)}
+    assert three - two == {("sparse", 0.4), ("interpolated", 0.4)}
+
+
 def test_interpolation_stays_where_a_task_has_its_density(tmp_path: Path) -> None:
     grid = read(tmp_path, "    rho: [0.1]\n", every="")
     text = grid.file.read_text("utf-8").replace("[shape]}", "[shape], rho: [0.1, 0.2]}")
