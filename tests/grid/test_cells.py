@@ -128,11 +128,12 @@ def test_data_sets_without_training_are_made_if_they_are_interpolated(tmp_path: 
 
 def test_partners_are_trained_for_what_is_interpolated(tmp_path: Path) -> None:
     weighted = "    positive_weight: 3\n"
-    assert kinds(trained(read(tmp_path, weighted), "Organ", "2d")) == FULL | {"partner": 2}
+    # a weight holds for every selector: 2 densities x 2 selectors
+    assert kinds(trained(read(tmp_path, weighted), "Organ", "2d")) == FULL | {"partner": 4}
     for excluded in ("kind: interpolated, rho: 0.1", "rho: 0.1"):
         grid = read(tmp_path, f"{weighted}    exclude: [{{{excluded}}}]\n")
         found = kinds(trained(grid, "Organ", "2d"))
-        assert (found["interpolated"], found["partner"]) == (2, 1)
+        assert (found["interpolated"], found["partner"]) == (2, 2)
 
 
 def test_densities_and_fractions_of_a_task_or_of_a_way(tmp_path: Path) -> None:
