@@ -53,10 +53,14 @@ def test_drop_is_the_mean_over_tasks() -> None:
         if (task, rho) != ("B", 0.4)
     ]
     results += [result(iou, task=task, **DENSE) for task, iou in (("A", 0.8), ("B", 0.6))]
-    (plot,) = drop_plots(panels(results))
+    (plot,) = drop_plots(panels(results, asked(*results, result(task="B", rho=0.4))))
     assert plot.title == "2D: batched IoU minus dense, 2 tasks"
     # a mean over one of the tasks would mislead
     assert texts(drawn(plot)) == ["-0.150", "missing"]
+    # nor is there one where a task does not have the density
+    shown = panels(results)
+    assert texts(drawn(drop_plots(shown)[0])) == ["-0.150", "N/A"]
+    assert drop_notes(shown) == ["N/A (not part of the experiment): B, 2d, rho 0.4 (s 1)"]
     assert drop_plots(panels([result()])) == []
 
 
