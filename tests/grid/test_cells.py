@@ -218,3 +218,11 @@ def test_a_task_of_which_nothing_is_left(tmp_path: Path) -> None:
     every = "    exclude: [{rho: [0.1, 0.2]}]\n"
     with pytest.raises(SparseError, match=r"line 3: nothing is left of PhantomOrgan"):
         job_graph(read(tmp_path, every, every="dense: false\n"))
+
+
+def test_a_check_beside_nothing(tmp_path: Path) -> None:
+    check_experiment(read(tmp_path, way="    extra: true\n"))
+    text = TEXT.replace("TASK\n", "").replace("WAY\n", "    extra: true\n").replace("ALL\n", "")
+    alone = text.replace("  - configuration: 2d\n", "")
+    with pytest.raises(SparseError, match=r"line 7: every way of training is extra"):
+        check_experiment(write_grid(tmp_path, alone))
