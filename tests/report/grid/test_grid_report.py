@@ -78,7 +78,7 @@ def test_every_cell_that_is_asked_for_is_shown(
     assert set(table["PhantomLesion, 2d", "0.200"].values()) == {"PhantomLesion, 2d", "0.200", ""}
     assert {row["s = 1"] for row in rows(new, "table3")} == {""}
     assert len(rows(new, "table4")) == 4 * 2 * 3  # panels, densities, selectors and all
-    assert len(rows(new, "table5")) == 2 * 2 * 2
+    assert len(rows(new, "table5")) == 2 * 2 * 3  # tasks, densities, selectors and all
     assert "| PhantomOrgan, 2d | 0.200 | — | 0.350 ± 0.000 |" in (new / "report.md").read_text(
         "utf-8"
     )
