@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
@@ -96,7 +97,7 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
     """
     cells = cells_of_kind(shown, INTERPOLATED)
     extra = other_factors(cells, "interpolation")
-    columns: dict[str, _Column] = {"without": _score_without, "with": _score}
+    columns: dict[str, _Column] = {"without": _score_without, "with": _score_with}
     title = "Batched IoU without and with mask interpolation: mean ± standard deviation"
     factors = ("interpolation", *amounts(cells), "s")
     split = _of_cells("table4", title, shown, INTERPOLATED, (*factors, *extra), columns)
@@ -219,11 +220,31 @@ def _dense_score(panel: Panel, _: pd.DataFrame) -> str:
     return _score(panel, panel.with_left_out(DENSE))
 
 
+def _score_with(panel: Panel, trainings: pd.DataFrame) -> str:
+    """Score with interpolation."""
+    return _score(panel, trainings[_in_pairs(panel, trainings)])
+
+
 def _score_without(panel: Panel, trainings: pd.DataFrame) -> str:
     """Score of the same slices without interpolation."""
-    partners = {replace(variant, interpolation=None) for variant in trainings["variant"]}
+    partners = _without(trainings[_in_pairs(panel, trainings)])
     others = panel.with_left_out(SPARSE, PARTNER)
     return _score(panel, others[others["variant"].isin(partners)])
+
+
+def _in_pairs(panel: Panel, trainings: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trainings are asked for without interpolation as well; all where none are.
+
+    A mean of one side over cells of which the other is excluded could not be compared with it.
+    """
+    is_there = panel.of_kind(SPARSE, PARTNER)["variant"]
+    found = _without(trainings).isin(is_there) & ~trainings["is_left_out"].astype(bool)
+    return found if found.any() else pd.Series(True, trainings.index)
+
+
+def _without(trainings: pd.DataFrame) -> "pd.Series[Any]":
+    """Variants without their interpolation."""
+    return trainings["variant"].map(lambda variant: replace(variant, interpolation=None))
 
 
 @_of_planned

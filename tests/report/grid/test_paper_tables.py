@@ -296,6 +296,24 @@ def test_interpolation_that_is_excluded_is_not_missing() -> None:
     ]
 
 
+def test_means_with_and_without_interpolation_are_of_the_same_cells() -> None:
+    filled = {"interpolation": "shape", "kind": "interpolated"}
+    results = [
+        result(0.5),
+        result(0.6, **filled),
+        result(0.1, selector="random"),
+        result(0.9, selector="ual", **filled),
+    ]
+    excluded = asked_for(result(selector="random", **filled), result(selector="ual"))
+    table = grid_tables.interpolation_table(panels(results, asked_for(*results), excluded))
+    assert [row[4:] for row in table.rows] == [
+        ("all", "0.500", "0.600"),
+        ("fixed", "0.500", "0.600"),
+        ("random", "0.100", "N/A"),
+        ("ual", "N/A", "0.900"),
+    ]
+
+
 def test_cells_that_only_another_task_has_are_not_missing() -> None:
     results = [result(0.5, s=1.0), result(0.4, task="Liver", s=0.5)]
     excluded = asked_for(result(task="Liver", s=1.0), result(task="Liver", slices_per_volume=2))
