@@ -100,6 +100,15 @@ def test_figure_5_of_single_trainings(grid: Grid) -> None:
     assert "Deviation of each training from the mean of those of all selectors" in document
 
 
+def test_collapsed_trainings_may_enter_figure_1(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, TINY + "collapsed: include\n")
+    pretend(grid, lambda training: 0.0 if training.of.variant.s == 0.5 else 0.5)
+    assert report(grid, "--formats", "svg") == 0
+    document = (grid.folder / "report" / "report.md").read_text("utf-8")
+    said = "(no voxel of the target found in any test case), in the means: PhantomOrgan, 2d"
+    assert f"{said}, rho 0.2 (s 0.5)" in document
+
+
 SLICES = """\
 tasks:
   - phantom: {task: lesion}
