@@ -7,6 +7,7 @@ called so.
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,12 @@ def _draw_drops(axes: Axes, shown: Sequence[Panel], with_collapsed: bool) -> Non
     # where one task is missing, a mean over the others would mislead
     drops = [_drops(panel).reindex(index=fractions, columns=every) for panel in shown]
     table = np.mean(drops, axis=0)
-    reasons: dict[tuple[int, int], str] = {}
+    points = points_of(trainings)
+    reasons = {
+        (i, j): NOT_APPLICABLE  # in no task
+        for (i, s), (j, amount) in product(enumerate(fractions), enumerate(every))
+        if (s, amount) not in points
+    }
     for of_panel in _reasons(shown):
         for (s, amount), reason in of_panel.items():
             place = (fractions.index(s), every.index(amount))

@@ -329,6 +329,14 @@ def test_what_the_experiment_excludes_is_not_missing() -> None:
     assert drop_notes(shown) == []
 
 
+def test_points_that_no_task_has_are_not_missing() -> None:
+    results = [result(0.5, rho=0.1, s=1.0), result(0.5, rho=0.4, s=0.5), result(**DENSE)]
+    shown = panels(results, asked(*results))
+    # by fractions 0.5 and 1, densities 0.1 and 0.4
+    assert texts(drawn(drop_plots(shown)[0])) == ["N/A", "+0.000", "+0.000", "N/A"]
+    assert drop_notes(shown) == []
+
+
 def test_interpolation_that_is_excluded_is_not_missing() -> None:
     results = [result(0.5, rho=rho) for rho in (0.1, 0.8)]
     filled = [result(0.6, rho=rho, **FILLED) for rho in (0.1, 0.4, 0.8)]
