@@ -161,7 +161,11 @@ def left_out_variants(experiment: Experiment, base: Base, way: Configuration) ->
     """
     planned = kinds_of_variants(experiment, base, way)
     found: dict[tuple[str, Variant], CellVariant] = {}
-    for cell in _combinations(experiment, base, lambda _: True):
+    every = [
+        *_combinations(experiment, base, lambda _: True, *_own(base, way)),
+        *_combinations(experiment, base, lambda _: True),
+    ]
+    for cell in every:
         kinds = planned.get(cell.variant, [])
         # the same slices without interpolation may be a cell of the grid, or be left out as one
         is_there = bool(kinds) if cell.kind == PARTNER else cell.kind in kinds

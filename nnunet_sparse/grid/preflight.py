@@ -43,16 +43,20 @@ def check_experiment(grid: Grid) -> None:
     SparseError
         With file and line.
     """
+    every: list[Configuration] = []
     for base in bases(grid):
         _check_labels(grid, base)
         _check_split(grid, base)
         _check_amounts(grid, base)
         ways = configurations(grid, base)
+        every += [way for way, _ in ways]
         for configuration, _ in ways:
             _check_trainer(grid, configuration)
             if not trained_variants(grid.experiment, base, configuration):
                 grid.fail(configuration.line, f"nothing of {base.suffix} is left to be trained so")
         _check_plans(grid, base, [way for way, _ in ways if way.plans])
+    if all(way.extra for way in every):
+        grid.fail_at(every[0], "extra", "every way of training is extra: nothing is compared")
     _check_exclusions(grid)
     experiment = grid.experiment
     if experiment.device == "cuda" and not usable_gpus():

@@ -128,11 +128,12 @@ def test_data_sets_without_training_are_made_if_they_are_interpolated(tmp_path: 
 
 def test_partners_are_trained_for_what_is_interpolated(tmp_path: Path) -> None:
     weighted = "    positive_weight: 3\n"
-    assert kinds(trained(read(tmp_path, weighted), "Organ", "2d")) == FULL | {"partner": 2}
+    # a weight holds for every selector: 2 densities x 2 selectors
+    assert kinds(trained(read(tmp_path, weighted), "Organ", "2d")) == FULL | {"partner": 4}
     for excluded in ("kind: interpolated, rho: 0.1", "rho: 0.1"):
         grid = read(tmp_path, f"{weighted}    exclude: [{{{excluded}}}]\n")
         found = kinds(trained(grid, "Organ", "2d"))
-        assert (found["interpolated"], found["partner"]) == (2, 1)
+        assert (found["interpolated"], found["partner"]) == (2, 2)
 
 
 def test_densities_and_fractions_of_a_task_or_of_a_way(tmp_path: Path) -> None:
@@ -162,6 +163,20 @@ def test_densities_and_fractions_of_a_task_or_of_a_way(tmp_path: Path) -> None:
         ("sparse", 0.2, 0.5),
         ("sparse", 0.1, 0.5),
     }
+
+
+def test_own_densities_can_be_excluded_too(tmp_path: Path) -> None:
+    own = "    rho: [0.1, 0.4]\n    s: 1\n    exclude: [{configuration: 3d_fullres, rho: 0.4}]\n"
+    grid = read(tmp_path, own)
+    check_experiment(grid)
+    organ, _ = bases(grid)
+    two, three = (
+        {(c.kind, c.variant.rho) for c in left_out_variants(grid.experiment, organ, way)}
+        for way in grid.experiment.configurations
+    )
+    # half of the volumes with 0.1 is left out as well
+    assert two == {("sparse", 0.1), ("sparse", 0.2), ("interpolated", 0.2)}
+    assert three - two == {("sparse", 0.4), ("interpolated", 0.4)}
 
 
 def test_interpolation_stays_where_a_task_has_its_density(tmp_path: Path) -> None:
@@ -203,3 +218,11 @@ def test_a_task_of_which_nothing_is_left(tmp_path: Path) -> None:
     every = "    exclude: [{rho: [0.1, 0.2]}]\n"
     with pytest.raises(SparseError, match=r"line 3: nothing is left of PhantomOrgan"):
         job_graph(read(tmp_path, every, every="dense: false\n"))
+
+
+def test_a_check_beside_nothing(tmp_path: Path) -> None:
+    check_experiment(read(tmp_path, way="    extra: true\n"))
+    text = TEXT.replace("TASK\n", "").replace("WAY\n", "    extra: true\n").replace("ALL\n", "")
+    alone = text.replace("  - configuration: 2d\n", "")
+    with pytest.raises(SparseError, match=r"line 7: every way of training is extra"):
+        check_experiment(write_grid(tmp_path, alone))

@@ -38,11 +38,13 @@ _LEAST_RHO = 0.05
 _LEAST_RHO_ATLAS = 0.2
 _ADVICE = f"""\
   What the paper advises ({SOURCE}), section 6:
-    "annotation budgets should be unbiasedly distributed across as many volumes as possible",
-    "slice selection at fixed interval is a safe choice"; its lowest density is {_LEAST_RHO}"""
+    "annotation budgets should be unbiasedly distributed across as many volumes as possible for 2D
+    segmentation tasks", "slice selection at fixed interval is a safe choice"; its lowest density is
+    {_LEAST_RHO}"""
 _ADVICE_3D = """\
-    In 3D "maintaining a minimum number of annotated slices per volume to ensure effective model
-    training and convergence" counts too; it gives no number. Of ATLAS alone it says "When
+    In 3D, that sparser annotations are better "generally holds true as well", but "maintaining a
+    minimum number of annotated slices per volume to ensure effective model training and
+    convergence" counts too; it gives no number. Of ATLAS alone it says "When
     annotation density falls below 20%, prioritizing a higher volume count over annotation density
     does not result in improved model performance"; the trends of its other tasks "mirror those in
     2D" (section 4.1.2)"""

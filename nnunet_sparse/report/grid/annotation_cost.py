@@ -205,8 +205,8 @@ def effort_of(label: np.ndarray, indices: Sequence[int]) -> Effort:
     """
     numbers = {i: count_objects(label[i]) for i in sorted(indices)}
     shown = [i for i, number in numbers.items() if number]
-    # item 0 would be slices at distance 0
-    distances = tuple(np.bincount(np.diff(shown))[1:].tolist())
+    # item 0 would be slices at distance 0; without objects there is nothing to tell the type from
+    distances = tuple(np.bincount(np.diff(np.array(shown, int)))[1:].tolist())
     return Effort(1, len(numbers) - len(shown), len(shown), sum(numbers.values()), distances)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -73,9 +73,24 @@ def mask_qualities(grid: Grid, num_processes: int) -> list[MaskQuality]:
     list of MaskQuality
         Of all interpolated data sets that the experiment asks for, then of those that it excludes.
         Where several differ only in how slices were chosen (by selector, scope, weight, seed and so
-        on), their voxels pooled follow.
+        on), their voxels pooled follow; of excluded ones where all of them are.
     """
-    return [*_asked_for(grid, num_processes), *_left_out(grid)]
+    asked, left_out = _asked_for(grid, num_processes), _left_out(grid)
+    there = {_group(quality) for quality in asked}
+    groups: dict[tuple[object, ...], list[MaskQuality]] = {}
+    for quality in left_out:
+        groups.setdefault(_group(quality), []).append(quality)
+    together = [
+        replace(group[0], pooled=True)
+        for key, group in groups.items()
+        if len(group) > 1 and key not in there
+    ]
+    return [*asked, *left_out, *together]
+
+
+def _group(quality: MaskQuality) -> tuple[object, ...]:
+    """What masks have in common whose voxels are pooled."""
+    return quality.task, *quality.variant.same_but(*_HOW_CHOSEN)
 
 
 def _asked_for(grid: Grid, num_processes: int) -> list[MaskQuality]:
@@ -85,8 +100,7 @@ def _asked_for(grid: Grid, num_processes: int) -> list[MaskQuality]:
         if job.subject.kind == INTERPOLATED:
             cell, counts = job.subject, _counts(grid, job, num_processes)
             found.append(_quality(grid, cell, counts))
-            key = (cell.base.suffix, *cell.variant.same_but(*_HOW_CHOSEN))
-            groups.setdefault(key, []).append((cell, counts))
+            groups.setdefault(_group(found[-1]), []).append((cell, counts))
     for group in groups.values():
         if len(group) > 1:
             every = [counts for _, counts in group if counts is not None]

@@ -174,6 +174,11 @@ def trainings_of_kind(shown: Sequence[Panel], kind: str) -> pd.DataFrame:
     return pd.concat([panel.of_kind(kind) for panel in shown])
 
 
+def cells_of_kind(shown: Sequence[Panel], kind: str) -> pd.DataFrame:
+    """The same, and cells that are left out."""
+    return pd.concat([panel.with_left_out(kind) for panel in shown])
+
+
 def asked_trainings(grid: Grid) -> list[AskedTraining]:
     """Every training that an experiment asks for.
 

@@ -5,8 +5,9 @@ called so.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from nnunet_sparse.report.grid.panels import (
     NOT_APPLICABLE,
     Panel,
     Point,
+    cells_of_kind,
     points_in_words,
     points_of,
 )
@@ -96,13 +98,17 @@ def drop_notes(shown: Sequence[Panel], with_collapsed: bool = False) -> list[str
     shown, with_collapsed
         As of :func:`drop_plots`.
     """
-    chosen = [panel for panels in _in_drops(shown).values() for panel in panels]
+    reasons = [
+        (panel, of_points)
+        for chosen in _in_drops(shown).values()
+        for panel, of_points in zip(chosen, _reasons(chosen), strict=True)
+    ]
     notes = []
     for reason, what in (
         (COLLAPSED, f"({COLLAPSE}), {'in the means' if with_collapsed else 'left out'}"),
         (NOT_APPLICABLE, "(not part of the experiment)"),
     ):
-        cells = [text for panel in chosen if (text := _cells_in_words(panel, reason))]
+        cells = [text for each in reasons if (text := _cells_in_words(*each, reason))]
         if cells:
             notes.append(f"{reason} {what}: {'; '.join(cells)}")
     extra = [panel.title for panel in asking(shown, SPARSE) if panel.is_extra]
@@ -111,24 +117,25 @@ def drop_notes(shown: Sequence[Panel], with_collapsed: bool = False) -> list[str
     return notes
 
 
-def _cells_in_words(panel: Panel, reason: str) -> str:
+def _cells_in_words(panel: Panel, reasons: Mapping[Point, str], reason: str) -> str:
     """Panel with its points that are empty for some reason; nothing if there are none."""
-    points = [point for point, own in _reasons(panel).items() if own == reason]
+    points = [point for point, own in reasons.items() if own == reason]
     if not points:
         return ""
     of_dense = reason == COLLAPSED and _any_collapsed(panel.of_kind(DENSE))
     return f"{panel.title}, {'dense' if of_dense else points_in_words(points)}"
 
 
-def _reasons(panel: Panel) -> dict[Point, str]:
-    """Why points of a panel are empty, for those that are excluded or collapsed."""
-    dense = _any_collapsed(panel.of_kind(DENSE))
-    collapsed = {
-        point: COLLAPSED
-        for point, cell in points_of(panel.of_kind(SPARSE)).items()
-        if dense or _any_collapsed(cell)
-    }
-    return collapsed | dict.fromkeys(panel.left_out_points(SPARSE), NOT_APPLICABLE)
+def _reasons(shown: Sequence[Panel]) -> list[dict[Point, str]]:
+    """Why points of each panel are empty: it does not have them, or they collapsed."""
+    every = points_of(cells_of_kind(shown, SPARSE))
+    found = []
+    for panel in shown:
+        dense, own = _any_collapsed(panel.of_kind(DENSE)), points_of(panel.of_kind(SPARSE))
+        collapsed = [point for point, cell in own.items() if dense or _any_collapsed(cell)]
+        reasons = dict.fromkeys(collapsed, COLLAPSED)
+        found.append(reasons | dict.fromkeys([*every.keys() - own.keys()], NOT_APPLICABLE))
+    return found
 
 
 def _any_collapsed(trainings: pd.DataFrame) -> bool:
@@ -136,14 +143,19 @@ def _any_collapsed(trainings: pd.DataFrame) -> bool:
 
 
 def _draw_drops(axes: Axes, shown: Sequence[Panel], with_collapsed: bool) -> None:
-    trainings = pd.concat([panel.with_left_out(SPARSE) for panel in shown])
+    trainings = cells_of_kind(shown, SPARSE)
     every, fractions = (sorted(trainings[name].unique()) for name in ("amount", "s"))
     # where one task is missing, a mean over the others would mislead
     drops = [_drops(panel).reindex(index=fractions, columns=every) for panel in shown]
     table = np.mean(drops, axis=0)
-    reasons: dict[tuple[int, int], str] = {}
-    for panel in shown:
-        for (s, amount), reason in _reasons(panel).items():
+    points = points_of(trainings)
+    reasons = {
+        (i, j): NOT_APPLICABLE  # in no task
+        for (i, s), (j, amount) in product(enumerate(fractions), enumerate(every))
+        if (s, amount) not in points
+    }
+    for of_panel in _reasons(shown):
+        for (s, amount), reason in of_panel.items():
             place = (fractions.index(s), every.index(amount))
             if reason == NOT_APPLICABLE or (not with_collapsed and place not in reasons):
                 table[place], reasons[place] = np.nan, reason

@@ -1,14 +1,15 @@
 """The tables of the paper, and those that it lacks.
 
-Every cell that is asked for has its place; where it is not done, it is empty, and where the
-experiment excludes it, ``N/A``. Numbers of trainings stand beside a mean that lacks some of them,
-or to which collapsed ones belong.
+Every cell that is asked for has its place; where it is not done, it is empty, and where a task or
+way of training does not have it, ``N/A``. Numbers of trainings stand beside a mean that lacks some
+of them, or to which collapsed ones belong.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
@@ -43,6 +44,7 @@ from nnunet_sparse.report.grid.panels import (
     COLLAPSED,
     NOT_APPLICABLE,
     Panel,
+    cells_of_kind,
     trainings_of_kind,
 )
 from nnunet_sparse.report.tables import Table, mean_and_deviation
@@ -62,16 +64,16 @@ def budget_tables(shown: Sequence[Panel]) -> list[Table]:
         chosen = [panel for panel in shown if panel.dimensions == dimensions]
         if not chosen:
             continue
-        asked = trainings_of_kind(chosen, SPARSE)
+        cells = cells_of_kind(chosen, SPARSE)
         columns: dict[str, _Column] = {
             f"s = {s:g}": partial(_score_having, factors={"s": s})
-            for s in sorted(asked["s"].unique())
+            for s in sorted(cells["s"].unique())
         }
         if len(trainings_of_kind(chosen, DENSE)):
             columns["dense"] = _dense_score
-        over = pooled_over(asked, "way", "seed")
+        over = pooled_over(trainings_of_kind(chosen, SPARSE), "way", "seed")
         title = f"Batched IoU, {dimensions}: mean ± standard deviation over {over}"
-        factors = (*amounts(asked), *varying(asked, "scope", "min_per_volume"))
+        factors = (*amounts(cells), *varying(cells, "scope", "min_per_volume"))
         table = _of_cells(f"table{number}", title, chosen, SPARSE, factors, columns)
         found.append(replace(table, title=title + _note(table)))
     return found
@@ -79,12 +81,12 @@ def budget_tables(shown: Sequence[Panel]) -> list[Table]:
 
 def selector_table(shown: Sequence[Panel]) -> Table:
     """Batched IoU of each cell by selector."""
-    asked = trainings_of_kind(shown, SPARSE)
+    cells = cells_of_kind(shown, SPARSE)
     columns: dict[str, _Column] = {"slices": _slices}
-    for key, name in selector_names(asked).items():
+    for key, name in selector_names(cells).items():
         columns[name] = partial(_score_having, factors=dict(zip(CHOICE, key, strict=True)))
     title = "Batched IoU by selector: mean ± standard deviation over repeats"
-    factors = (*amounts(asked), "s", *other_factors(asked, *CHOICE))
+    factors = (*amounts(cells), "s", *other_factors(cells, *CHOICE))
     return _of_cells("selectors", title, shown, SPARSE, factors, columns)
 
 
@@ -93,11 +95,11 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
 
     Where there are several selectors or seeds, their mean comes first, as the paper has it.
     """
-    asked = trainings_of_kind(shown, INTERPOLATED)
-    extra = other_factors(asked, "interpolation")
-    columns: dict[str, _Column] = {"without": _score_without, "with": _score}
+    cells = cells_of_kind(shown, INTERPOLATED)
+    extra = other_factors(cells, "interpolation")
+    columns: dict[str, _Column] = {"without": _score_without, "with": _score_with}
     title = "Batched IoU without and with mask interpolation: mean ± standard deviation"
-    factors = ("interpolation", *amounts(asked), "s")
+    factors = ("interpolation", *amounts(cells), "s")
     split = _of_cells("table4", title, shown, INTERPOLATED, (*factors, *extra), columns)
     if not extra:
         return replace(split, title=title + _note(split))
@@ -113,7 +115,7 @@ def interpolation_table(shown: Sequence[Panel]) -> Table:
 
 def area_table(shown: Sequence[Panel]) -> Table:
     """Area under the budget curve by selector and volume fraction."""
-    extra = other_factors(trainings_of_kind(shown, SPARSE), "way")
+    extra = other_factors(cells_of_kind(shown, SPARSE), "way")
     columns: dict[str, _Column] = {"slices": _slices, "area": _area}
     title = "Area under the budget curve: mean batched IoU over the logarithm of the slices"
     return _of_cells("area", title, shown, SPARSE, ("way", "s", *extra), columns)
@@ -129,15 +131,15 @@ def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
     hours
         By full name of the data set.
     """
-    asked = trainings_of_kind(shown, SPARSE)
-    extra = other_factors(asked, "way")
+    cells = cells_of_kind(shown, SPARSE)
+    extra = other_factors(cells, "way")
     columns: dict[str, _Column] = {
         "slices": _slices,
         "hours": partial(_hours, hours=hours),
         "batched IoU": _score,
     }
     title = "Hours of annotation and batched IoU: mean ± standard deviation over repeats"
-    factors = ("way", *amounts(asked), "s", *extra)
+    factors = ("way", *amounts(cells), "s", *extra)
     table = _of_cells("hours", title, shown, SPARSE, factors, columns)
     place = table.header.index("hours")
 
@@ -174,13 +176,14 @@ def _note(table: Table) -> str:
 
 
 def _of_planned(column: _Column) -> _Column:
-    """Column of what is not excluded; where nothing is left, it says so."""
+    """Column of what is asked for; where nothing is, it says so.
+
+    It may be excluded, or be a cell of other tasks or ways of training alone.
+    """
 
     def text(panel: Panel, trainings: pd.DataFrame) -> str:
-        planned = trainings[~trainings["is_left_out"]]
-        if len(planned) < len(trainings) and planned.empty:
-            return NOT_APPLICABLE
-        return column(panel, planned)
+        planned = trainings[~trainings["is_left_out"].astype(bool)]
+        return NOT_APPLICABLE if planned.empty else column(panel, planned)
 
     return text
 
@@ -217,11 +220,31 @@ def _dense_score(panel: Panel, _: pd.DataFrame) -> str:
     return _score(panel, panel.with_left_out(DENSE))
 
 
+def _score_with(panel: Panel, trainings: pd.DataFrame) -> str:
+    """Score with interpolation."""
+    return _score(panel, trainings[_in_pairs(panel, trainings)])
+
+
 def _score_without(panel: Panel, trainings: pd.DataFrame) -> str:
     """Score of the same slices without interpolation."""
-    partners = {replace(variant, interpolation=None) for variant in trainings["variant"]}
+    partners = _without(trainings[_in_pairs(panel, trainings)])
     others = panel.with_left_out(SPARSE, PARTNER)
     return _score(panel, others[others["variant"].isin(partners)])
+
+
+def _in_pairs(panel: Panel, trainings: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trainings are asked for without interpolation as well; all where none are.
+
+    A mean of one side over cells of which the other is excluded could not be compared with it.
+    """
+    is_there = panel.of_kind(SPARSE, PARTNER)["variant"]
+    found = _without(trainings).isin(is_there) & ~trainings["is_left_out"].astype(bool)
+    return found if found.any() else pd.Series(True, trainings.index)
+
+
+def _without(trainings: pd.DataFrame) -> "pd.Series[Any]":
+    """Variants without their interpolation."""
+    return trainings["variant"].map(lambda variant: replace(variant, interpolation=None))
 
 
 @_of_planned

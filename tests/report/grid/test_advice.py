@@ -164,6 +164,8 @@ def test_without_results_the_paper_is_quoted(
     text = capsys.readouterr().out
     assert "arXiv 2412.08081" in text
     assert "Of ATLAS alone it says" in text
+    # what is said of 2D is not said of all tasks
+    assert 'across as many volumes as possible for 2D segmentation tasks"' in " ".join(text.split())
     flat, deep, like_atlas = check_commands(text, capsys)
     assert flat.startswith("2D: ")
     assert f" slices in {min(budget, 10)} of 10 volumes" in flat

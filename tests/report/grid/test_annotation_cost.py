@@ -64,6 +64,8 @@ def test_distances_to_the_slice_with_objects_before() -> None:
     effort = effort_of(label, (9, 0, 1, 2, 3, 4, 5))
     assert effort == Effort(1, empty=2, slices=5, objects=5, distances=(2, 1, 0, 1))
     assert effort_of(label, (0, 2)) == Effort(1, empty=1, slices=1, objects=1, distances=())
+    # a volume whose annotated slices show nothing
+    assert effort_of(label, (0, 4)) == Effort(1, empty=2, slices=0, objects=0, distances=())
     both = effort + effort_of(label, (1, 2))
     assert both == Effort(2, empty=2, slices=7, objects=7, distances=(3, 1, 0, 1))
 

@@ -78,7 +78,7 @@ def test_every_cell_that_is_asked_for_is_shown(
     assert set(table["PhantomLesion, 2d", "0.200"].values()) == {"PhantomLesion, 2d", "0.200", ""}
     assert {row["s = 1"] for row in rows(new, "table3")} == {""}
     assert len(rows(new, "table4")) == 4 * 2 * 3  # panels, densities, selectors and all
-    assert len(rows(new, "table5")) == 2 * 2 * 2
+    assert len(rows(new, "table5")) == 2 * 2 * 3  # tasks, densities, selectors and all
     assert "| PhantomOrgan, 2d | 0.200 | — | 0.350 ± 0.000 |" in (new / "report.md").read_text(
         "utf-8"
     )
@@ -98,6 +98,15 @@ def test_figure_5_of_single_trainings(grid: Grid) -> None:
     assert report(grid, "--formats", "svg", "--deviations", "trainings") == 0
     document = (grid.folder / "report" / "report.md").read_text("utf-8")
     assert "Deviation of each training from the mean of those of all selectors" in document
+
+
+def test_collapsed_trainings_may_enter_figure_1(tmp_path: Path) -> None:
+    grid = write_grid(tmp_path, TINY + "collapsed: include\n")
+    pretend(grid, lambda training: 0.0 if training.of.variant.s == 0.5 else 0.5)
+    assert report(grid, "--formats", "svg") == 0
+    document = (grid.folder / "report" / "report.md").read_text("utf-8")
+    said = "(no voxel of the target found in any test case), in the means: PhantomOrgan, 2d"
+    assert f"{said}, rho 0.2 (s 0.5)" in document
 
 
 SLICES = """\

@@ -108,11 +108,19 @@ def test_masks_that_are_excluded(tmp_path: Path, make_base: BaseMaker) -> None:
     make_base()
     excluded = "exclude: [{kind: interpolated, selectors: random}]\n"
     grid = write_grid(tmp_path, TEXT.replace("LABELS", "") + excluded)
-    found = [(q.variant.selector, q.variant.seed, q.is_left_out) for q in mask_qualities(grid, 1)]
+    qualities = mask_qualities(grid, 1)
+    found = [(q.variant.selector, q.variant.seed, q.is_left_out, q.pooled) for q in qualities]
     assert found == [
-        *(("fixed", seed, False) for seed in (0, 1)),
-        *(("random", seed, True) for seed in (0, 1)),
+        *(("fixed", seed, False, False) for seed in (0, 1)),
+        # of what is there
+        ("fixed", 0, False, True),
+        *(("random", seed, True, False) for seed in (0, 1)),
     ]
+    # both densities are named, the excluded one as N/A
+    more = TEXT.replace("rho: [0.2]", "rho: [0.2, 0.8]").replace("LABELS", "")
+    grid = write_grid(tmp_path, more + "exclude: [{kind: interpolated, rho: 0.8}]\n")
+    pooled = [quality for quality in mask_qualities(grid, 1) if quality.pooled]
+    assert [(q.variant.rho, q.is_left_out) for q in pooled] == [(0.2, False), (0.8, True)]
     # a data set that one way of training needs is made
     both = TEXT.replace("rho:", "  - configuration: 3d_fullres\nrho:", 1).replace("LABELS", "")
     grid = write_grid(tmp_path, both + excluded.replace("{", "{configuration: 2d, "))

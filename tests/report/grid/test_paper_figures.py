@@ -53,10 +53,14 @@ def test_drop_is_the_mean_over_tasks() -> None:
         if (task, rho) != ("B", 0.4)
     ]
     results += [result(iou, task=task, **DENSE) for task, iou in (("A", 0.8), ("B", 0.6))]
-    (plot,) = drop_plots(panels(results))
+    (plot,) = drop_plots(panels(results, asked(*results, result(task="B", rho=0.4))))
     assert plot.title == "2D: batched IoU minus dense, 2 tasks"
     # a mean over one of the tasks would mislead
     assert texts(drawn(plot)) == ["-0.150", "missing"]
+    # nor is there one where a task does not have the density
+    shown = panels(results)
+    assert texts(drawn(drop_plots(shown)[0])) == ["-0.150", "N/A"]
+    assert drop_notes(shown) == ["N/A (not part of the experiment): B, 2d, rho 0.4 (s 1)"]
     assert drop_plots(panels([result()])) == []
 
 
@@ -322,6 +326,14 @@ def test_what_the_experiment_excludes_is_not_missing() -> None:
     rest = result(0.6, rho=0.05, task="ATLAS", configuration="3d_fullres", selector="random")
     shown = panels([*results, rest], asked(*results, rest), asked(*excluded))
     assert texts(drawn(drop_plots(shown)[0])) == ["-0.200", "-0.200"]
+    assert drop_notes(shown) == []
+
+
+def test_points_that_no_task_has_are_not_missing() -> None:
+    results = [result(0.5, rho=0.1, s=1.0), result(0.5, rho=0.4, s=0.5), result(**DENSE)]
+    shown = panels(results, asked(*results))
+    # by fractions 0.5 and 1, densities 0.1 and 0.4
+    assert texts(drawn(drop_plots(shown)[0])) == ["N/A", "+0.000", "+0.000", "N/A"]
     assert drop_notes(shown) == []
 
 

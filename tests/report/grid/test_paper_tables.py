@@ -26,8 +26,8 @@ def test_cells_hold_mean_and_deviation_over_trainings() -> None:
     two, three = grid_tables.budget_tables(panels(results))
     assert two.header == ("task", "rho", "s = 0.5", "s = 1", "dense")
     assert two.rows == (
-        (TASK, "0.100", "", "0.500 ± 0.100", "0.800"),
-        (TASK, "0.200", "0.300", "", "0.800"),
+        (TASK, "0.100", "N/A", "0.500 ± 0.100", "0.800"),
+        (TASK, "0.200", "0.300", "N/A", "0.800"),
     )
     # nobody asks for dense annotation in 3D
     assert three.header == ("task", "rho", "s = 1")
@@ -51,11 +51,12 @@ def test_what_is_asked_for_has_its_place() -> None:
     assert table.rows == (
         (TASK, "0.100", "", "0.500 (1 of 2)", ""),
         (TASK, "0.200", "", "", ""),
-        ("Liver, 2d", "0.100", "", "", ""),
+        # which has one cell and no dense reference
+        ("Liver, 2d", "0.100", "N/A", "", "N/A"),
     )
     table = grid_tables.selector_table(shown)
     assert table.header == ("task", "rho", "s", "slices", "fixed", "random", "ual")
-    assert [row[4:] for row in table.rows if "" not in row[3:4]] == [("", "0.500", "")]
+    assert [row[4:] for row in table.rows if row[3] != ""] == [("N/A", "0.500", "")]
     assert len(table.rows) == 5
     assert len(grid_tables.area_table(shown).rows) == 5
     assert len(grid_tables.metric_table(shown).rows) == 10
@@ -279,13 +280,58 @@ def test_interpolation_that_is_excluded_is_not_missing() -> None:
         result(rho=0.8, kind="partner", **weight),
     )
     results = [result(0.5), result(0.6, **filled), result(0.7, rho=0.8)]
-    table = grid_tables.interpolation_table(panels(results, asked_for(*results), excluded))
+    table = grid_tables.interpolation_table(panels(results, asked_for(*results), excluded[:1]))
     assert [row[1:] for row in table.rows] == [
         ("shape", "0.200", "1.000", "0.500", "0.600"),
         ("shape", "0.800", "1.000", "0.700", "N/A"),
     ]
     shown = panels(results[:2], asked_for(*results[:2]), excluded[1:])
-    assert grid_tables.interpolation_table(shown).rows[1][-2:] == ("N/A", "N/A")
+    rows = [row[1:] for row in grid_tables.interpolation_table(shown).rows]
+    # selector and weight are columns, since the excluded cell has others
+    assert rows == [
+        ("shape", "0.200", "1.000", "all", "all", "0.500", "0.600"),
+        ("shape", "0.800", "1.000", "all", "all", "N/A", "N/A"),
+        ("shape", "0.200", "1.000", "fixed", "1", "0.500", "0.600"),
+        ("shape", "0.800", "1.000", "random", "3", "N/A", "N/A"),
+    ]
+
+
+def test_means_with_and_without_interpolation_are_of_the_same_cells() -> None:
+    filled = {"interpolation": "shape", "kind": "interpolated"}
+    results = [
+        result(0.5),
+        result(0.6, **filled),
+        result(0.1, selector="random"),
+        result(0.9, selector="ual", **filled),
+    ]
+    excluded = asked_for(result(selector="random", **filled), result(selector="ual"))
+    table = grid_tables.interpolation_table(panels(results, asked_for(*results), excluded))
+    assert [row[4:] for row in table.rows] == [
+        ("all", "0.500", "0.600"),
+        ("fixed", "0.500", "0.600"),
+        ("random", "0.100", "N/A"),
+        ("ual", "N/A", "0.900"),
+    ]
+
+
+def test_cells_that_only_another_task_has_are_not_missing() -> None:
+    results = [result(0.5, s=1.0), result(0.4, task="Liver", s=0.5)]
+    excluded = asked_for(result(task="Liver", s=1.0), result(task="Liver", slices_per_volume=2))
+    (table,) = grid_tables.budget_tables(panels(results, asked_for(*results), excluded))
+    assert table.header == ("task", "rho", "slices per volume", "s = 0.5", "s = 1")
+    assert table.rows == (
+        (TASK, "0.200", "", "N/A", "0.500"),
+        ("Liver, 2d", "", "2", "N/A", "N/A"),
+        ("Liver, 2d", "0.200", "", "0.400", "N/A"),
+    )
+
+
+def test_ways_of_training_of_which_the_dense_reference_is_left() -> None:
+    dense = result(0.8, rho=1.0, kind="dense")
+    shown = panels([dense], asked_for(dense), asked_for(result(rho=0.1)))
+    (table,) = grid_tables.budget_tables(shown)
+    assert table.rows == ((TASK, "0.100", "N/A", "0.800"),)
+    assert grid_tables.selector_table(shown).rows == ((TASK, "0.100", "1.000", "N/A", "N/A"),)
 
 
 def test_cells_with_collapsed_trainings_are_marked() -> None:
