@@ -25,7 +25,11 @@ def test_dimensions():
 
 
 def test_options_are_read_from_the_module():
-    assert architecture_options("unet3d") == {"base_features": 32, "downscale": 2}
+    assert architecture_options("unet3d") == {
+        "base_features": 32,
+        "downscale": 2,
+        "shrink_labels": False,
+    }
 
 
 def test_options_change_the_network():
@@ -49,7 +53,7 @@ def test_no_suggestion_for_gibberish():
 
 def test_unknown_option():
     message = r"'unet3d' has no option 'base_feature' \(did you mean 'base_features'\?\); it has "
-    with pytest.raises(SparseError, match=message + "base_features, downscale$"):
+    with pytest.raises(SparseError, match=message + "base_features, downscale, shrink_labels$"):
         build_network("unet3d", 1, 2, (16, 16, 16), {"base_feature": 4})
 
 

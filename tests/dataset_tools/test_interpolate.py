@@ -201,7 +201,7 @@ def test_the_command(
         ),
         (
             ["-d", "500", "--method", "nearest", "--change", "radius=4"],
-            "--change works with correspondence, not with nearest",
+            "--change works with correspondence or published, not with nearest",
         ),
         (["-d", "500", "--min_confidence", "2"], "min_confidence must lie in [0, 1], got 2"),
         (["-d", "500", "--method", "magic"], "invalid choice: 'magic'"),
