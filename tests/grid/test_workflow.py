@@ -92,7 +92,7 @@ def victims(grid: Grid, kind: str) -> list[int]:
     if kind == "worker":
         workers = [process for process, command in commands.items() if "spawn_main" in command]
         return [worker for worker in workers if " prepare " in commands.get(parent_of(worker), "")]
-    word = {"workflow": "cli run ", "training": " train "}[kind]
+    word = {"workflow": "grid_command run ", "training": " train "}[kind]
     # not the shell that has started it
     ours = {p: command for p, command in commands.items() if command.startswith(sys.executable)}
     return [process for process, command in ours.items() if word in command]
