@@ -84,19 +84,18 @@ def shortened(text: str) -> str:
     content["interpolation"] |= {
         "methods": ["published"],
         "rho": RHO,
-        "changes": {"num_steps": 60, "max_side": 64},
+        "changes": {"num_steps": 20, "max_side": 32},
     }
     content["interpolation"].pop("preset", None)
     for task in content["tasks"]:
         for way in task["configurations"]:
             short(way)
-        # the other selectors are tried with one network, which trains in seconds
-        left_out = {"selectors": ["random", "ual"]}
+        # the other selectors are tried with one network, on all volumes
+        others = {"selectors": ["random", "ual"]}
+        exclude = [others]
         if "LiTS17" in task["base"]:
-            left_out["configuration"] = "3d_fullres"
-        task.setdefault("exclude", []).append(left_out)
-        if "FGT" in task["base"]:
-            task["s"] = [1]
+            exclude = [others | {"configuration": "3d_fullres"}, others | {"s": 0.5}]
+        task["exclude"] = task.get("exclude", []) + exclude
     return yaml.safe_dump(content, sort_keys=False)
 
 
