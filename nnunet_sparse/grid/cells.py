@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_sparse.data.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
-from nnunet_sparse.grid.experiment import Configuration, Exclusion, Experiment, Task
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
+from nnunet_sparse.grid.configuration import Configuration
+from nnunet_sparse.grid.exclusion import Exclusion
+from nnunet_sparse.grid.experiment import Experiment, Task
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
 from nnunet_sparse.selection.variant import Variant
@@ -13,7 +16,6 @@ from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
 
 _DIGEST_LENGTH = 6
-DENSE, SPARSE, INTERPOLATED, PARTNER = "dense", "sparse", "interpolated", "partner"
 
 
 @dataclass(frozen=True)

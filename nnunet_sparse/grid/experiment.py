@@ -5,7 +5,7 @@ with comments.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from nnunet_sparse.data.geometry import AXIS_CHOICES
 from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET, MAE_PRESETS
 from nnunet_sparse.grid import file_rules as rules
+from nnunet_sparse.grid.configuration import Configuration
+from nnunet_sparse.grid.exclusion import Exclusion
 from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number, part, parts
 from nnunet_sparse.interpolation.interpolator_presets import (
     DEFAULT_INTERPOLATOR_PRESET,
@@ -36,7 +38,6 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import (
     Rule,
     choice,
-    mapping,
     not_negative,
     positive,
     setting,
@@ -44,27 +45,15 @@ from nnunet_sparse.system.schema import (
     switch,
     whole,
 )
-from nnunet_sparse.training.settings import TrainingSettings
 
 VERSION = 1
 PAPER_RHO = (0.05, 0.1, 0.2, 0.4, 0.8)
 PAPER_S = (0.125, 0.25, 0.5, 1.0)
 PAPER_SELECTORS = ("fixed", "random", "ual")
-CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
-"""nnU-Net's, but for the cascade, which needs predictions of another."""
 DEVICES = ("auto", "cpu", "cuda")
-KINDS = ("sparse", "interpolated")
-"""Cells that can be excluded; dense annotation is asked for, or not, by ``dense``."""
 OMIT, INCLUDE = "omit", "include"
 AUTO = "auto"
-_SLICES = rules.numbers("different whole numbers of at least 1", 1)
 _LEAST = rules.numbers("different whole numbers of at least 0", 0)
-_RHO = rules.shares("densities")
-_S = rules.shares("volume fractions")
-_SETTINGS = {
-    "rule": mapping("training settings, as {num_epochs: 100}"),
-    "check": TrainingSettings.from_block,
-}
 
 
 @dataclass(frozen=True)
@@ -99,115 +88,6 @@ class Phantom:
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """A way of training.
-
-    Attributes
-    ----------
-    configuration
-        Configuration in the plans, as ``2d``.
-    trainer
-        What ``-tr`` names.
-    planner, scale
-        What ``-pl`` and ``--scale`` name.
-    plans
-        Name of the plans; by default the planner's own, with a hash of the settings where some are
-        changed.
-    settings
-        Training settings that differ from the planner's.
-    rho, s
-        Densities and volume fractions that are trained in this way, in place of the task's or the
-        experiment's.
-    extra
-        Whether it is there beside the experiment's comparison, as a check: no part of means over
-        tasks.
-    line, lines
-        Where it and its keys stand in the file.
-    """
-
-    configuration: str = setting("3d_fullres", choice(*CONFIGURATIONS))
-    trainer: str = setting("SparseTrainer", rules.name("the name of a trainer"))
-    planner: str = setting("SparsePlanner", rules.name("the name of a planner"))
-    scale: float = setting(1.0, Rule(float, lambda v: 0 < v <= 1, "a number above 0, at most 1"))
-    plans: str = setting("", rules.name("a name of letters, digits and single _"))
-    settings: dict[str, Any] = field(default_factory=dict, metadata=_SETTINGS)
-    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
-    s: tuple[float, ...] = converted((), _S, rules.fractions)
-    extra: bool = setting(False, switch())
-    line: int = line_number()
-    lines: Mapping[str, int] = key_lines()
-
-    def __post_init__(self) -> None:
-        TrainingSettings.from_block(self.settings)
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """Cells that are not part of the experiment; those that have everything that is named.
-
-    Attributes
-    ----------
-    configuration, trainer
-        How they are trained; by default in every way.
-    kind
-        ``sparse`` or ``interpolated``; by default both.
-    rho, slices_per_volume, budget, s, selectors, methods
-        Their factors, each by default any. Only interpolated cells have one of the ``methods``.
-    line
-        Where it stands in the file.
-    """
-
-    configuration: str = setting("", choice(*CONFIGURATIONS))
-    trainer: str = setting("", rules.name("the name of a trainer"))
-    kind: str = setting("", choice(*KINDS))
-    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
-    slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    s: tuple[float, ...] = converted((), _S, rules.fractions)
-    selectors: tuple[str, ...] = converted((), **rules.some(selector_names()))
-    methods: tuple[str, ...] = converted((), **rules.some(method_names()))
-    line: int = line_number()
-
-    def __post_init__(self) -> None:
-        if not any(vars(self)[name] for name in self._keys()):
-            raise SparseError(f"exclude names nothing; there are {', '.join(self._keys())}")
-
-    @property
-    def text(self) -> str:
-        """What it names."""
-        named = {name: vars(self)[name] for name in self._keys() if vars(self)[name]}
-        return ", ".join(
-            f"{name} {value if isinstance(value, str) else ', '.join(map(str, value))}"
-            for name, value in named.items()
-        )
-
-    def covers(self, variant: Variant, way: Configuration) -> bool:
-        """Whether a variant that is trained in some way is excluded."""
-        filled = variant.interpolation
-        of_cell = {
-            "configuration": way.configuration,
-            "trainer": way.trainer,
-            "kind": "sparse" if filled is None else "interpolated",
-            "rho": variant.rho,
-            "slices_per_volume": variant.slices_per_volume,
-            "budget": variant.budget,
-            "s": variant.s,
-            "selectors": variant.selector,
-            "methods": None if filled is None else filled.method,
-        }
-        return all(_meets(getattr(self, name), value) for name, value in of_cell.items())
-
-    @classmethod
-    def _keys(cls) -> list[str]:
-        return [item.name for item in fields(cls) if "line" not in item.metadata]
-
-
-def _meets(wanted: Any, value: Any) -> bool:
-    """Whether a value is the one, or one of those, that are wanted; nothing wants any."""
-    return not wanted or (value in wanted if isinstance(wanted, tuple) else value == wanted)
-
-
-@dataclass(frozen=True)
 class Filling:
     """Cells whose labels are interpolated, beside the same ones without.
 
@@ -226,9 +106,9 @@ class Filling:
 
     methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **rules.some(method_names()))
     rho: tuple[float, ...] = converted((), rules.shares("densities", empty=True), rules.fractions)
-    slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    s: tuple[float, ...] = converted((1.0,), _S, rules.fractions)
+    slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
+    budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
+    s: tuple[float, ...] = converted((1.0,), rules.FRACTIONS, rules.fractions)
     selectors: tuple[str, ...] = converted((), **rules.some(selector_names(), empty=True))
     one_way: bool = setting(False, switch())
     verify: bool = setting(False, switch())
@@ -301,8 +181,8 @@ class Task:
     split_seed: int = setting(0, whole(0))
     positive_weight: float = setting(1.0, positive())
     configurations: tuple[Configuration, ...] = parts(Configuration)
-    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
-    s: tuple[float, ...] = converted((), _S, rules.fractions)
+    rho: tuple[float, ...] = converted((), rules.DENSITIES, rules.fractions)
+    s: tuple[float, ...] = converted((), rules.FRACTIONS, rules.fractions)
     exclude: tuple[Exclusion, ...] = parts(Exclusion)
     line: int = line_number()
     lines: Mapping[str, int] = key_lines()
@@ -370,10 +250,10 @@ class Experiment:
     version: int = setting(VERSION, Rule(int, lambda v: v == VERSION, f"{VERSION}"))
     tasks: tuple[Task, ...] = parts(Task)
     configurations: tuple[Configuration, ...] = parts(Configuration)
-    rho: tuple[float, ...] = converted((), _RHO, rules.fractions)
-    slices_per_volume: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    budget: tuple[int, ...] = converted((), _SLICES, rules.listed)
-    s: tuple[float, ...] = converted(PAPER_S, _S, rules.fractions)
+    rho: tuple[float, ...] = converted((), rules.DENSITIES, rules.fractions)
+    slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
+    budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
+    s: tuple[float, ...] = converted(PAPER_S, rules.FRACTIONS, rules.fractions)
     selectors: tuple[str, ...] = converted(PAPER_SELECTORS, **rules.some(selector_names()))
     parameters: dict[str, Any] = field(default_factory=dict, metadata=rules.PARAMETERS)
     mae: tuple[str, ...] = converted((DEFAULT_MAE_PRESET,), **rules.some(tuple(MAE_PRESETS)))

@@ -59,6 +59,11 @@ def numbers(valid: str, low: int, length: int | None = None) -> Rule:
     return Rule(tuple, accepts, valid)
 
 
+DENSITIES = shares("densities")
+FRACTIONS = shares("volume fractions")
+SLICES = numbers("different whole numbers of at least 1", 1)
+
+
 def some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:
     """Arguments of a field that holds some of some words."""
     inner = subset(*choices)

@@ -20,7 +20,7 @@ from nnunet_sparse.grid.cells import (
     trained_variants,
     variants,
 )
-from nnunet_sparse.grid.experiment import Configuration
+from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.open_grid import Grid
 
 _ON_DEVICE = ("features", "interpolator", "train", "predict")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
-from nnunet_sparse.grid.experiment import Configuration, Experiment, Task
+from nnunet_sparse.grid.configuration import Configuration
+from nnunet_sparse.grid.experiment import Experiment, Task
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
 from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.system.errors import SparseError

@@ -17,11 +17,8 @@ from nnunet_sparse.data.dataset_name import (
 from nnunet_sparse.data.geometry import read_geometry, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import DEFAULT_VAL, find_split
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.cells import (
-    DENSE,
-    INTERPOLATED,
-    PARTNER,
-    SPARSE,
     Base,
     CellVariant,
     bases,

@@ -18,7 +18,7 @@ from nnunet_sparse.grid.cells import (
     variants,
     ways_of,
 )
-from nnunet_sparse.grid.experiment import Configuration
+from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts, budget
 from nnunet_sparse.grid.scored_labels import counted_labels, label_names, takes_all

@@ -25,15 +25,9 @@ from training_fixtures import use_paths
 from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS
 from nnunet_sparse.dataset_tools.make_dataset import make_dataset
 from nnunet_sparse.evaluation.metrics import Counts, pool
-from nnunet_sparse.grid.cells import (
-    DENSE,
-    INTERPOLATED,
-    SPARSE,
-    Base,
-    Training,
-    bases,
-)
-from nnunet_sparse.grid.experiment import Configuration
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, SPARSE
+from nnunet_sparse.grid.cells import Base, Training, bases
+from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.grid_command import main as grid_main
 from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid, open_grid

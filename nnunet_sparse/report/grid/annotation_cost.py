@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
-from nnunet_sparse.grid.cells import INTERPOLATED
+from nnunet_sparse.grid.cell_kinds import INTERPOLATED
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.score_surface import Annotation, ScoreSurface
 from nnunet_sparse.report.grid.spending import Spending, Volumes

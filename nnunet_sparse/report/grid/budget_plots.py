@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter
 
-from nnunet_sparse.grid.cells import DENSE, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, SPARSE
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_sparse.grid.cells import INTERPOLATED, SPARSE
+from nnunet_sparse.grid.cell_kinds import INTERPOLATED, SPARSE
 from nnunet_sparse.grid.experiment import INCLUDE
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import ScoreJob, job_graph, jobs_of

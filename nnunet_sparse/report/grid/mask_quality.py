@@ -10,14 +10,8 @@ from nnunet_sparse.data.declared_labels import BACKGROUND, IGNORE, values_of
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.evaluation.metrics import Counts, count_labels, pool
-from nnunet_sparse.grid.cells import (
-    INTERPOLATED,
-    CellVariant,
-    bases,
-    left_out_variants,
-    variants,
-    ways_of,
-)
+from nnunet_sparse.grid.cell_kinds import INTERPOLATED
+from nnunet_sparse.grid.cells import CellVariant, bases, left_out_variants, variants, ways_of
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnunet_sparse.grid.cells import DENSE, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, SPARSE
 from nnunet_sparse.selection.budget import AMOUNT
 from nnunet_sparse.selection.variant import FACTORS, WAY_OF_CHOOSING
 

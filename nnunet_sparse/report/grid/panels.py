@@ -10,10 +10,8 @@ from typing import cast
 
 import pandas as pd
 
+from nnunet_sparse.grid.cell_kinds import DENSE, PARTNER, SPARSE
 from nnunet_sparse.grid.cells import (
-    DENSE,
-    PARTNER,
-    SPARSE,
     Training,
     bases,
     configurations,

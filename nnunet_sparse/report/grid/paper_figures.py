@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 
-from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, SPARSE
 from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,
     amounts,

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
-from nnunet_sparse.grid.cells import DENSE, INTERPOLATED, PARTNER, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.results import METRICS, Result
 from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,

@@ -19,7 +19,7 @@ from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.slice_drawing import spread
 from nnunet_sparse.data.sliced_volume import SlicedVolume, read_sliced_volume, windowed
-from nnunet_sparse.grid.cells import DENSE
+from nnunet_sparse.grid.cell_kinds import DENSE
 from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.results import Result

@@ -8,7 +8,7 @@ from conftest import BaseMaker
 from grid_fixtures import write_grid
 from tiny import array, write_volume
 
-from nnunet_sparse.grid.cells import INTERPOLATED
+from nnunet_sparse.grid.cell_kinds import INTERPOLATED
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.open_grid import Grid
