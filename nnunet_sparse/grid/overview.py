@@ -32,7 +32,7 @@ from nnunet_sparse.grid.job_records import GridFolder
 from nnunet_sparse.grid.job_threads import thread_lines
 from nnunet_sparse.grid.jobs import DatasetJob, Job, TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.grid.scored_labels import counted_labels, label_names
+from nnunet_sparse.grid.scored_labels import counted_labels, labels_of, mean_in_words
 from nnunet_sparse.grid.train_work import training_folder
 from nnunet_sparse.selection.budget import Budget, num_annotated_volumes, share_name
 from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
@@ -179,13 +179,12 @@ def _way_lines(grid: Grid, base: Base) -> list[str]:
 
 def _scored_on(grid: Grid, base: Base) -> str:
     """Labels that count, and why."""
-    names = label_names(grid, base)
+    names = labels_of(grid, base)
     counted = counted_labels(grid, base, names)
-    text = ", ".join(counted)
-    if len(counted) > 1:
-        text = f"the mean of {text}"
     by_roles = not base.task.labels and len(counted) < len(names)
-    return text + (": the target, by the roles in dataset.json" if by_roles else "")
+    return mean_in_words(counted) + (
+        ": the target, by the roles in dataset.json" if by_roles else ""
+    )
 
 
 def _title(amount: Budget) -> str:

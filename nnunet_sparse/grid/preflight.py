@@ -21,7 +21,7 @@ from nnunet_sparse.grid.cells import (
 from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts, budget
-from nnunet_sparse.grid.scored_labels import counted_labels, label_names, takes_all
+from nnunet_sparse.grid.scored_labels import counted_labels, labels_of
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import environment, training_environment
 from nnunet_sparse.system.errors import SparseError
@@ -45,7 +45,7 @@ def check_experiment(grid: Grid) -> None:
     """
     every: list[Configuration] = []
     for base in bases(grid):
-        _check_labels(grid, base)
+        counted_labels(grid, base, labels_of(grid, base))
         _check_split(grid, base)
         _check_amounts(grid, base)
         ways = configurations(grid, base)
@@ -79,21 +79,6 @@ def _check_exclusions(grid: Grid) -> None:
             for way in ways_of(experiment, base)
         ):
             grid.fail(exclusion.line, f"exclude: no cell has {exclusion.text}")
-
-
-def _check_labels(grid: Grid, base: Base) -> None:
-    names = label_names(grid, base)
-    for label in () if takes_all(base.task.labels, names) else base.task.labels:
-        if label not in names:
-            grid.fail_at(
-                base.task,
-                "labels",
-                f"{base.suffix} has no label {label!r}, there are {', '.join(names)}",
-            )
-    try:
-        counted_labels(grid, base, names)
-    except SparseError as error:
-        grid.fail_at(base.task, "base", str(error))
 
 
 def _check_split(grid: Grid, base: Base) -> None:

@@ -20,7 +20,7 @@ ALL = "all"
 """In place of names of labels: all count, whatever their roles."""
 
 
-def label_names(grid: Grid, base: Base) -> list[str]:
+def labels_of(grid: Grid, base: Base) -> list[str]:
     """Labels of a base that can be scored."""
     return list(scorable_labels(_dataset_json(grid, base)))
 
@@ -36,12 +36,12 @@ def targets(grid: Grid, base: Base) -> tuple[str, ...]:
     Raises
     ------
     SparseError
-        If the roles contradict each other.
+        With file and line, if the roles contradict each other.
     """
     try:
         return target_names(_dataset_json(grid, base))
     except SparseError as error:
-        raise SparseError(f"{base.name or base.suffix}/dataset.json: {error}") from error
+        grid.fail_at(base.task, "base", f"{base.name or base.suffix}/dataset.json: {error}")
 
 
 def counted_labels(grid: Grid, base: Base, names: Sequence[str]) -> list[str]:
@@ -57,22 +57,26 @@ def counted_labels(grid: Grid, base: Base, names: Sequence[str]) -> list[str]:
     Raises
     ------
     SparseError
-        If the task names a label that has not been scored.
+        With file and line, if the task names a label that has not been scored, or the roles
+        contradict each other.
     """
     wanted = base.task.labels
-    if takes_all(wanted, names):
+    # a label that is called so is meant itself
+    if tuple(wanted) == (ALL,) and ALL not in names:
         return list(names)
     wanted = wanted or targets(grid, base)
     if unknown := [label for label in wanted if label not in names]:
-        raise SparseError(
-            f"{grid.file}: {base.suffix} has no label {unknown[0]!r}, there are {', '.join(names)}"
+        grid.fail_at(
+            base.task,
+            "labels",
+            f"{base.suffix} has no label {unknown[0]!r}, there are {', '.join(names)}",
         )
     return list(wanted or names)
 
 
-def takes_all(labels: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a task asks for all labels; one that is called ``all`` is meant itself."""
-    return tuple(labels) == (ALL,) and ALL not in names
+def mean_in_words(labels: Sequence[str]) -> str:
+    """Over which labels a score is the mean."""
+    return ("the mean of " if len(labels) > 1 else "") + ", ".join(labels)
 
 
 def _dataset_json(grid: Grid, base: Base) -> Mapping[str, Any]:

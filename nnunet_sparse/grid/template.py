@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.grid.experiment import AUTO, PAPER_RHO, PAPER_S, PAPER_SELECTORS
+from nnunet_sparse.grid.scored_labels import mean_in_words
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.methods import DEFAULT_METHOD
 from nnunet_sparse.training.paper_recipes import PAPER
@@ -131,13 +132,9 @@ class Scored:
     def text(self) -> str:
         """On what its networks are compared."""
         if self.targets:
-            return f"its target, {_mean_of(self.targets)}, by the roles in its dataset.json"
+            return f"its target, {mean_in_words(self.targets)}, by the roles in its dataset.json"
         why = "; its dataset.json declares no roles" if len(self.labels) > 1 else ", its only label"
-        return _mean_of(self.labels) + why
-
-
-def _mean_of(labels: Sequence[str]) -> str:
-    return ("the mean of " if len(labels) > 1 else "") + ", ".join(labels)
+        return mean_in_words(self.labels) + why
 
 
 def template(

@@ -53,7 +53,7 @@ def resolve_roles(
         no target.
     """
     labels: Mapping[str, Any] = dataset_json["labels"]
-    if any(isinstance(value, list | tuple) for value in labels.values()):
+    if _has_regions(labels):
         raise SparseError(
             "recipes are for labels, and this data set has regions: declare labels in dataset.json"
         )
@@ -92,11 +92,15 @@ def target_names(dataset_json: Mapping[str, Any]) -> tuple[str, ...]:
         As by :func:`resolve_roles`.
     """
     labels: Mapping[str, Any] = dataset_json["labels"]
-    has_regions = any(isinstance(value, list | tuple) for value in labels.values())
-    if has_regions or not _declared(dataset_json):
+    if _has_regions(labels) or not _declared(dataset_json):
         return ()
     values = resolve_roles(dataset_json)["target"]
     return tuple(name for name, value in labels.items() if int(value) in values)
+
+
+def _has_regions(labels: Mapping[str, Any]) -> bool:
+    # also [1], which is one label to nnU-Net: recipes want plain numbers
+    return any(isinstance(value, list | tuple) for value in labels.values())
 
 
 def class_weights(

@@ -8,7 +8,7 @@ from nnunet_sparse.grid.cells import bases
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import overview
 from nnunet_sparse.grid.preflight import check_experiment
-from nnunet_sparse.grid.scored_labels import counted_labels, label_names, targets
+from nnunet_sparse.grid.scored_labels import counted_labels, labels_of, targets
 from nnunet_sparse.system.errors import SparseError
 
 PHANTOM = TINY.splitlines(keepends=True)[1]
@@ -17,7 +17,7 @@ LABELS = {"background": 0, "liver": 1, "tumour": 2, "vessel": 3}
 
 def counted(grid: Grid) -> list[str]:
     (base,) = bases(grid)
-    return counted_labels(grid, base, label_names(grid, base))
+    return counted_labels(grid, base, labels_of(grid, base))
 
 
 def on_base(folder: Path, task: str = "") -> Grid:

@@ -32,7 +32,7 @@ from nnunet_sparse.grid.grid_command import main as grid_main
 from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid, open_grid
 from nnunet_sparse.grid.results import METRICS
-from nnunet_sparse.grid.scored_labels import counted_labels, label_names
+from nnunet_sparse.grid.scored_labels import counted_labels, labels_of
 from nnunet_sparse.planners.plan_and_preprocess import plan_and_preprocess
 from nnunet_sparse.planners.planner_classes import find_planner
 from nnunet_sparse.selection.variant import Variant
@@ -396,7 +396,7 @@ def test_where_the_trainers_patches_lie(started: tuple[dict[str, Any], str, Any]
 def test_the_target_is_scored(in_folders: Grid, task: str) -> None:
     """Whatever else the network finds, as the liver around a tumour."""
     base = base_of(in_folders, task)
-    found = counted_labels(in_folders, base, label_names(in_folders, base))
+    found = counted_labels(in_folders, base, labels_of(in_folders, base))
     assert found == [TASKS[task]["scored"]]
 
 
