@@ -32,6 +32,7 @@ from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
 from nnunet_sparse.report.grid.panels import (
     COLLAPSE,
+    EXCLUDED,
     NOT_APPLICABLE,
     Panel,
     asked_trainings,
@@ -260,7 +261,7 @@ def _left_out_note(shown: Sequence[Panel], kind: str) -> list[str]:
         for panel in shown
         if (points := panel.left_out_points(kind))
     ]
-    return [f"{NOT_APPLICABLE} (not part of the experiment): {'; '.join(cells)}"] if cells else []
+    return [f"{NOT_APPLICABLE} ({EXCLUDED}): {'; '.join(cells)}"] if cells else []
 
 
 def _capital(text: str) -> str:

@@ -26,8 +26,8 @@ from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
 
 _PANEL = ("task", "configuration", "trainer", "plans")
-NOT_APPLICABLE = "N/A"
-"""What stands in place of a cell that the experiment excludes."""
+NOT_APPLICABLE, EXCLUDED = "N/A", "not part of the experiment"
+"""What stands in place of a cell that the experiment excludes, and what it means."""
 
 COLLAPSED, COLLAPSE = "collapsed", "no voxel of the target found in any test case"
 """Mark of a training, and what it means: :attr:`nnunet_sparse.grid.results.Result.is_collapsed`."""

@@ -26,6 +26,7 @@ from nnunet_sparse.report.grid.paired_statistics import interpolated_against_spa
 from nnunet_sparse.report.grid.panels import (
     COLLAPSE,
     COLLAPSED,
+    EXCLUDED,
     NOT_APPLICABLE,
     Panel,
     Point,
@@ -106,7 +107,7 @@ def drop_notes(shown: Sequence[Panel], with_collapsed: bool = False) -> list[str
     notes = []
     for reason, what in (
         (COLLAPSED, f"({COLLAPSE}), {'in the means' if with_collapsed else 'left out'}"),
-        (NOT_APPLICABLE, "(not part of the experiment)"),
+        (NOT_APPLICABLE, f"({EXCLUDED})"),
     ):
         cells = [text for each in reasons if (text := _cells_in_words(*each, reason))]
         if cells:

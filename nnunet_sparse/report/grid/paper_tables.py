@@ -135,7 +135,7 @@ def hours_table(shown: Sequence[Panel], hours: Mapping[str, float]) -> Table:
     extra = other_factors(cells, "way")
     columns: dict[str, _Column] = {
         "slices": _slices,
-        "hours": partial(_hours, hours=hours),
+        "hours": _of_planned(partial(_hours, hours=hours)),
         "batched IoU": _score,
     }
     title = "Hours of annotation and batched IoU: mean ± standard deviation over repeats"
@@ -268,11 +268,7 @@ def _area(_: Panel, trainings: pd.DataFrame) -> str:
     return f"{area:.3f}" + _part(num_done, num_asked, f" {several}")
 
 
-def _hours(panel: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
-    return _of_planned(partial(_known_hours, hours=hours))(panel, trainings)
-
-
-def _known_hours(_: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
+def _hours(_: Panel, trainings: pd.DataFrame, hours: Mapping[str, float]) -> str:
     found = trainings["dataset"].drop_duplicates().map(hours).dropna()
     return MISSING if found.empty else f"{found.mean():.2f}"
 
