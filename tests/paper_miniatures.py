@@ -1,6 +1,5 @@
 """The paper's three data sets as they are published, small, with the phantoms' anatomy."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +11,20 @@ from nnunet_sparse.phantoms import make_case
 Shape = tuple[int, int, int]
 
 
-def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> dict[str, Path]:
+def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> None:
     """Published trees of ``num_volumes`` cases of ``shape`` (z, y, x)."""
     numbers = range(num_volumes)
     spacing = (0.7, 0.7, 1)  # x, y, z, the paper's
-    return {
-        "lits17": lits_tree(folder / "LiTS17", numbers, _lesion(shape)),
-        "dbc": dbc_tree(folder / "DBC", [1 + n for n in numbers], _breast(shape), spacing),
-        "atlas": atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _stroke(shape)),
-    }
+    lits_tree(folder / "LiTS17", numbers, _lesion(shape))
+    dbc_tree(folder / "DBC", [1 + n for n in numbers], _breast(shape), spacing)
+    atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _stroke(shape))
 
 
-def small_trees(folder: Path) -> dict[str, Path]:
+def small_trees(folder: Path) -> None:
     """Published trees of a few voxels; tumours are seen in several slices."""
-    return {
-        "lits17": lits_tree(folder / "LiTS17", range(6), _tall_tumour),
-        "dbc": dbc_tree(folder / "DBC", range(1, 7)),
-        "atlas": atlas_tree(folder / "ATLAS_2", _subjects(6)),
-    }
+    lits_tree(folder / "LiTS17", range(6), _tall_tumour)
+    dbc_tree(folder / "DBC", range(1, 7))
+    atlas_tree(folder / "ATLAS_2", _subjects(6))
 
 
 def _tall_tumour(number: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
@@ -42,10 +37,11 @@ def _subjects(number: int) -> list[str]:
     return [f"r{3 + k:03d}s001" for k in range(number)]  # the tree's test image is of r002
 
 
-def convert_all(trees: dict[str, Path], options: Sequence[str] = ("-np", "1")) -> None:
-    """Convert them by the commands."""
-    for main, name in ((main_lits17, "lits17"), (main_dbc, "dbc"), (main_atlas, "atlas")):
-        assert main([str(trees[name]), *options]) == 0
+def convert_all(folder: Path, shape: Shape) -> None:
+    """Convert the trees in a folder by the commands."""
+    size = ["--size", *map(str, shape)]
+    for main, name in ((main_lits17, "LiTS17"), (main_dbc, "DBC"), (main_atlas, "ATLAS_2")):
+        assert main([str(folder / name), *size, "-np", "1"]) == 0
 
 
 def _lesion(shape: Shape) -> Draw:

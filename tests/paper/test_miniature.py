@@ -16,9 +16,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from paper_miniatures import phantom_trees
+from paper_miniatures import convert_all, phantom_trees
 
-from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main_dbc, main_lits17
 from nnunet_sparse.grid.grid_command import main as grid_main
 from nnunet_sparse.report.grid.report_command import main as report_main
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -137,8 +136,7 @@ def test_the_whole_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not trees.is_dir():
         phantom_trees(folder / "published_partial", NUM_VOLUMES, SHAPE)
         (folder / "published_partial").rename(trees)
-    for main, name in ((main_lits17, "LiTS17"), (main_dbc, "DBC"), (main_atlas, "ATLAS_2")):
-        run(main, trees / name, "--size", *SHAPE)
+    convert_all(trees, SHAPE)
     bases = sorted(path.name for path in paths.raw.iterdir() if "_rho" not in path.name)
     preset, file = folder / "paper_as_published.yaml", folder / "paper.yaml"
     run(grid_main, "init", "--preset", "paper", "-d", *bases, "-o", preset, "--overwrite")

@@ -45,6 +45,7 @@ SPECIFICATION: dict[str, Any] = yaml.safe_load(
 )
 GRID, TASKS, MODELS = (SPECIFICATION[key] for key in ("grid", "tasks", "models"))
 CPU = torch.device("cpu")
+CONFIGURATIONS = {2: "2d", 3: "3d_fullres"}
 NUM_DRAWN = 400
 # files in which the published weights lie
 WEIGHTS = {"MiT-B3": "mit-b3", "VGG16": "vgg16-397923af.pth"}
@@ -55,7 +56,7 @@ def name_of(model: dict[str, Any]) -> str:
 
 
 def configuration_of(model: dict[str, Any]) -> str:
-    return "2d" if model["dimensions"] == 2 else "3d_fullres"
+    return CONFIGURATIONS[model["dimensions"]]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grid]:
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_paths(paths, monkeypatch)
-        convert_all(small_trees(folder), ["-np", "1", "--size", "24", "40", "40"])
+        small_trees(folder)
+        convert_all(folder, (24, 40, 40))
         file = folder / "paper.yaml"
         names = sorted(path.name for path in paths.raw.iterdir() if path.is_dir())
         assert grid_main(["init", "--preset", "paper", "-d", *names, "-o", str(file)]) == 0
@@ -114,7 +116,7 @@ def test_every_task_is_there(paper: Grid) -> None:
 @pytest.mark.parametrize("dimensions", GRID["dimensions"])
 def test_the_cells_planned(paper: Grid, task: str, dimensions: int) -> None:
     """Counted: 5 densities x 4 fractions x 3 selectors x 3 repeats, and so on."""
-    configuration = "2d" if dimensions == 2 else "3d_fullres"
+    configuration = CONFIGURATIONS[dimensions]
     models = models_of(task, configuration)
     found = [
         t
