@@ -7,6 +7,7 @@ annotated plane are the borders.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -78,9 +79,7 @@ def _spatial(
 ) -> SpatialTransform:
     # where nnU-Net takes the nearest label, no border is lost
     aware = settings.label_interpolation == "annotated_first" and stock.mode_seg != "nearest"
-    kind = AnnotationAwareSpatialTransform if aware else SpatialTransform
-    new = kind.__new__(kind)
-    new.__dict__.update(stock.__dict__)
+    new = AnnotationAwareSpatialTransform.like(stock) if aware else copy(stock)
     new.padding_value_seg = PADDING
     if aware:
         padding = {PADDING} if settings.padding == "ignore" else set()

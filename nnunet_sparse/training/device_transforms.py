@@ -38,7 +38,7 @@ from nnunet_sparse.training.augmentation import (
     stacked_targets,
 )
 from nnunet_sparse.training.bias_field import BiasFieldTransform
-from nnunet_sparse.training.spatial_transform import DeviceSpatialTransform
+from nnunet_sparse.training.spatial_transform import DeviceSpatialTransform, LikeStock
 
 # they make no tensors of their own, or make them where the image lies
 _ANYWHERE = (
@@ -114,15 +114,8 @@ def _regions_on(
     return new
 
 
-class DeviceBlurTransform(GaussianBlurTransform):  # type: ignore[misc]
+class DeviceBlurTransform(LikeStock, GaussianBlurTransform):  # type: ignore[misc]
     """nnU-Net's Gaussian blur, with its kernels where the image lies."""
-
-    @classmethod
-    def like(cls, stock: GaussianBlurTransform) -> "DeviceBlurTransform":
-        """Transform with the parameters of one of nnU-Net's."""
-        new = cls.__new__(cls)
-        new.__dict__.update(stock.__dict__)
-        return new
 
     def _apply_to_image(self, img: torch.Tensor, **params: Any) -> torch.Tensor:
         chosen = params["apply_to_channel"].nonzero()[:, 0].tolist()

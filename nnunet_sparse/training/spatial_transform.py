@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -35,20 +35,24 @@ Each tensor is float32 (points,); there are four or eight labels around a point.
 """
 
 
-class DeviceSpatialTransform(SpatialTransform):  # type: ignore[misc]
+class LikeStock:
+    """Of a transform that derives from one of nnU-Net's: how it takes its parameters over."""
+
+    @classmethod
+    def like(cls, stock: Any) -> Self:
+        """Transform with the parameters of one of nnU-Net's."""
+        new = cls.__new__(cls)
+        new.__dict__.update(stock.__dict__)
+        return new
+
+
+class DeviceSpatialTransform(LikeStock, SpatialTransform):  # type: ignore[misc]
     """nnU-Net's spatial transform, where the tensors lie.
 
     Labels are decided by their linear shares, with ``padding_value_seg`` outside the patch; among
     equal ones that of the nearest voxel wins. As in nnU-Net, shares are compared with half
     precision.
     """
-
-    @classmethod
-    def like(cls, stock: SpatialTransform) -> "DeviceSpatialTransform":
-        """Transform with the parameters of one of nnU-Net's."""
-        new = cls.__new__(cls)
-        new.__dict__.update(stock.__dict__)
-        return new
 
     def get_parameters(self, **data_dict: Any) -> dict[str, Any]:
         """Draw the parameters of one sample, from the same generators and in nnU-Net's order.
