@@ -21,12 +21,9 @@ from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 from batchgeneratorsv2.transforms.utils.seg_to_regions import ConvertSegmentationToRegionsTransform
 
 from nnunet_sparse.training.patch_labels import MASKED_IGNORE, PADDING
+from nnunet_sparse.training.point_labels import largest_share, shares_of
 from nnunet_sparse.training.settings import TrainingSettings
-from nnunet_sparse.training.spatial_transform import (
-    DeviceSpatialTransform,
-    largest_share,
-    shares_of,
-)
+from nnunet_sparse.training.spatial_transform import DeviceSpatialTransform
 from nnunet_sparse.training.targets import downsample_annotated
 
 

@@ -16,10 +16,10 @@ from nnunet_sparse.training.augmentation import sparse_transforms
 from nnunet_sparse.training.bias_field import BiasFieldTransform
 from nnunet_sparse.training.device_transforms import DeviceAugmentation, _blurred, on_device
 from nnunet_sparse.training.patch_labels import MASKED_IGNORE, PADDING
+from nnunet_sparse.training.point_labels import _Surroundings
 from nnunet_sparse.training.recipe import AUGMENTATIONS, Recipe
 from nnunet_sparse.training.recipe_augmentation import initial_patch_size, recipe_transforms
 from nnunet_sparse.training.settings import STOCK, TrainingSettings
-from nnunet_sparse.training.spatial_transform import _Surroundings
 from nnunet_sparse.training.targets import _summed
 
 CPU = torch.device("cpu")

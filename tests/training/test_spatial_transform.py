@@ -8,7 +8,8 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 
 from nnunet_sparse.training.augmentation import AnnotationAwareSpatialTransform
 from nnunet_sparse.training.patch_labels import MASKED_IGNORE, PADDING
-from nnunet_sparse.training.spatial_transform import DeviceSpatialTransform, resampled
+from nnunet_sparse.training.point_labels import resampled
+from nnunet_sparse.training.spatial_transform import DeviceSpatialTransform
 
 IGNORE = 3
 TIE = 1e-4
