@@ -34,7 +34,11 @@ from nnunet_sparse.interpolation.train_interpolator_command import main as train
 from nnunet_sparse.planners.plan_and_preprocess import main as plan_and_preprocess
 from nnunet_sparse.planners.sparse_fingerprint import SparseFingerprintExtractor
 from nnunet_sparse.report.grid.report_command import main as report
-from nnunet_sparse.report.interpolation import interpolation_quality, quality_command
+from nnunet_sparse.report.interpolation import (
+    case_measurements,
+    interpolation_quality,
+    quality_command,
+)
 from nnunet_sparse.report.selection.show_selection import main as show_selection
 from nnunet_sparse.system import resumable
 from nnunet_sparse.system.atomic import write_json
@@ -58,7 +62,7 @@ def make_fast() -> None:
     SparseFingerprintExtractor.__init__ = _draw_few
     Figure.savefig = _savefig
     # reports of an interpolation tell how long it has taken
-    for module in (interpolation_quality, quality_command):
+    for module in (interpolation_quality, case_measurements):
         module.time = SimpleNamespace(perf_counter=lambda: 0.0)
 
 

@@ -2,49 +2,34 @@
 
 import argparse
 import json
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from tqdm import tqdm
 
 from nnunet_sparse.data.dataset_options import (
     add_axis_option,
     add_dataset_option,
     add_split_options,
 )
-from nnunet_sparse.data.declared_labels import foreground_values
-from nnunet_sparse.data.geometry import read_spacing
-from nnunet_sparse.data.label_files import read_label
-from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.data.sliced_volume import read_sliced_volume
 from nnunet_sparse.data.training_images import TrainingImages, find_training_images
-from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.interpolation_options import (
     NETWORK_OPTIONS,
     add_network_options,
     parse_changes,
 )
 from nnunet_sparse.interpolation.interpolator_presets import PUBLISHED_INTERPOLATOR_PRESET
-from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
 from nnunet_sparse.interpolation.methods import (
     interpolation_method,
     method_names,
     methods_with_network,
     methods_with_presets,
 )
-from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.interpolation.slice_stack import read_slice_stack
-from nnunet_sparse.report.interpolation.interpolation_quality import (
-    CaseQuality,
-    from_json,
-    measure_case,
-    to_json,
+from nnunet_sparse.report.interpolation.case_measurements import (
+    Chosen,
+    measure_cases,
+    worst_slices,
 )
 from nnunet_sparse.selection.selection_options import add_positive_weight_option
 from nnunet_sparse.selection.variant import Variant
@@ -61,17 +46,9 @@ from nnunet_sparse.system.options import (
     add_seed_option,
     given_options,
 )
-from nnunet_sparse.system.parallel import map_cases
 
 if TYPE_CHECKING:
-    from nnunet_sparse.features.image_network import TrainedNetwork
-    from nnunet_sparse.interpolation.network import CorrespondenceNetwork
-    from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
-
-    _Networks = Mapping[InterpolatorRequest, TrainedNetwork[CorrespondenceNetwork]]
-
-_Chosen = Mapping[str, Mapping[float, tuple[int, ...]]]
-"""Annotated slices of a case by selector and density."""
+    from nnunet_sparse.report.interpolation.case_measurements import Networks
 
 WAYS = {
     **{method: Interpolation(method) for method in method_names()},
@@ -87,8 +64,6 @@ _DEFAULT_WAYS = tuple(
     name for name, way in WAYS.items() if way.preset != PUBLISHED_INTERPOLATOR_PRESET
 )
 
-_VERSION = 1
-_WORST = 6
 _FORMATS = ("png", "svg")
 _OPTIONS_FILE = "options.json"
 _REPORT_FILES = ("quality.md", "quality.csv", "quality.png", "quality.svg", "worst.png", "cases")
@@ -184,14 +159,22 @@ def _run(args: argparse.Namespace) -> None:
     write_json(output / _OPTIONS_FILE, asked)
     (output / "cases").mkdir(exist_ok=True)
     remove_leftovers(output / "cases")
-    found = _measure_all(images, chosen, ways, networks, output / "cases", args)
+    found = measure_cases(
+        images,
+        chosen,
+        ways,
+        networks,
+        output / "cases",
+        overwrite=args.overwrite,
+        num_processes=args.num_processes,
+    )
     rows = quality_rows(found)
     write_text(output / "quality.md", quality_markdown(rows))
     write_text(output / "quality.csv", quality_csv(rows))
     title = f"{images.raw.name}: {len(found)} volumes, selector {' and '.join(selectors)}"
     pooled = of_all_selectors(rows)
     draw_quality(pooled, title, [output / f"quality.{ending}" for ending in _FORMATS])
-    worst = _worst_slices(images, chosen, ways, networks, found)
+    worst = worst_slices(images, chosen, ways, networks, found)
     (output / "worst.png").unlink(missing_ok=True)
     if worst:
         draw_worst(images.raw, worst, output / "worst.png")
@@ -237,7 +220,7 @@ def _chosen_slices(
     images: TrainingImages,
     variants: Mapping[str, Mapping[float, Variant]],
     args: argparse.Namespace,
-) -> Mapping[str, _Chosen]:
+) -> Mapping[str, Chosen]:
     """Annotated slices of every case."""
     from nnunet_sparse.data.check_base import check_cases
     from nnunet_sparse.features.feature_store import slice_features
@@ -264,168 +247,13 @@ def _chosen_slices(
     return chosen
 
 
-def _measure_all(
-    images: TrainingImages,
-    chosen: Mapping[str, _Chosen],
-    ways: Sequence[Interpolation],
-    networks: "_Networks",
-    folder: Path,
-    args: argparse.Namespace,
-) -> dict[str, list[CaseQuality]]:
-    """Measure the cases whose file is not there, one after the other where a network is used."""
-    found, todo, asked = {}, {}, {}
-    labels = foreground_values(images.raw.dataset_json["labels"])
-    for case_id in images.cases:
-        asked[case_id] = {
-            "version": _VERSION,
-            "axis": images.axis,
-            "labels": labels,
-            "spacing": list(_spacing(images.raw.training[case_id], images.raw, images.axis)),
-            **_asked(images.raw.training[case_id], chosen[case_id], ways, networks),
-        }
-        known = None if args.overwrite else _read(folder / f"{case_id}.json", asked[case_id])
-        if known is None:
-            todo[case_id] = _Job(images.raw.training[case_id], chosen[case_id], asked[case_id])
-        else:
-            found[case_id] = known
-    measure = partial(
-        _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
-    )
-    if not networks:
-        measured: Iterable[tuple[str, list[CaseQuality]]] = map_cases(
-            measure, todo, args.num_processes, "Measuring"
-        ).items()
-    else:
-        bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
-        measured = ((case_id, measure(job, networks=networks)) for case_id, job in bar)
-    found.update(measured)
-    return {case_id: found[case_id] for case_id in images.cases}
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A case, its annotated slices, and what its measurement depends on."""
-
-    files: Case
-    chosen: _Chosen
-    asked: Mapping[str, Any]
-
-
-def _measure(
-    job: _Job,
-    raw: RawDataset,
-    axis: int,
-    ways: Sequence[Interpolation],
-    labels: Mapping[str, Sequence[int]],
-    folder: Path,
-    networks: "_Networks | None" = None,
-) -> list[CaseQuality]:
-    """Measure a case and write its file."""
-    files = job.files
-    label = _label(files, raw, axis)
-    warps = _warps(files, raw, axis, networks or {})
-    spacing = _spacing(files, raw, axis)
-    found: list[CaseQuality] = []
-    for selector, slices in job.chosen.items():
-        of_selector = measure_case(label, slices, ways, labels, spacing, warps)
-        name = selector if len(job.chosen) > 1 else ""
-        found += [replace(quality, selector=name) for quality in of_selector]
-    content = {"asked": job.asked, "found": to_json(found)}
-    write_json(folder / f"{files.case_id}.json", content)
-    return found
-
-
-def _warps(
-    files: Case,
-    raw: RawDataset,
-    axis: int,
-    networks: "_Networks",
-    encode: bool = True,
-) -> Callable[[Interpolation], tuple[Warp | None, float]]:
-    """What gives the ways of a case their warp, and the seconds that encoding took."""
-    if not networks:
-        return lambda _: (None, 0.0)
-    from nnunet_sparse.interpolation.warp import CorrespondenceWarp
-
-    volume = read_slice_stack(files.images, raw.reader(), axis)
-    made: dict[InterpolatorRequest, tuple[CorrespondenceWarp, float]] = {}
-
-    def make_warp(way: Interpolation) -> tuple[Warp | None, float]:
-        if not way.uses_network:
-            return None, 0.0
-        if (request := way.network()) not in made:
-            warp = CorrespondenceWarp(networks[request].network, volume)
-            start = time.perf_counter()
-            # where they are not kept, every interpolation computes them
-            if encode and warp.keeps_all:
-                warp.encode_all()
-            made[request] = warp, time.perf_counter() - start
-        warp, seconds = made[request]
-        return way.checked(warp, volume.slices), seconds
-
-    return make_warp
-
-
-def _worst_slices(
-    images: TrainingImages,
-    chosen: Mapping[str, _Chosen],
-    ways: Sequence[Interpolation],
-    networks: "_Networks",
-    found: Mapping[str, Sequence[CaseQuality]],
-) -> "list[WorstSlice]":
-    """Slices with most wrong voxels, one of a case: first method and selector, lowest density."""
-    from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
-
-    way = ways[0]
-    rho = min(quality.rho for qualities in found.values() for quality in qualities)
-    name = way.name.removeprefix("mi_")
-    of_case = {
-        case_id: next(q.worst for q in qualities if (q.rho, q.method) == (rho, name))
-        for case_id, qualities in found.items()
-    }
-    worst_cases = sorted(of_case, key=lambda case_id: -of_case[case_id][1])[:_WORST]
-    shown = []
-    for case_id in worst_cases:
-        index, wrong = of_case[case_id]
-        if index < 0:
-            continue
-        files = images.raw.training[case_id]
-        volume = read_sliced_volume(images.raw, files, files.label, images.axis)
-        annotated = np.zeros(len(volume.label), bool)
-        slices = next(iter(chosen[case_id].values()))[rho]
-        annotated[list(slices)] = True
-        sparse = np.where(annotated[:, None, None], volume.label, 0)
-        warp, _ = _warps(files, images.raw, images.axis, networks, encode=False)(way)
-        filled = way.fill(sparse, annotated, _spacing(files, images.raw, images.axis), warp)
-        came = "nothing came"
-        if filled.source[index] != NEVER_REACHED:
-            came = f"from slice {filled.source[index]}"
-            if not filled.label[index].any():
-                came += ",\naveraged to background"
-        title = f"{case_id}, slice {index}\n{name}, rho {rho:g}\n{wrong} wrong, {came}"
-        shown.append(WorstSlice(title, volume, index, filled.label[index]))
-    return shown
-
-
-def _label(files: Case, raw: RawDataset, axis: int) -> np.ndarray:
-    if files.label is None:
-        raise SparseError(f"case {files.case_id} of {raw.name} has no label")
-    return np.moveaxis(read_label(files.label, raw.reader()), axis, 0)
-
-
-def _spacing(files: Case, raw: RawDataset, axis: int) -> tuple[float, float]:
-    """Spacing of the slices in mm, along y and x."""
-    y, x = np.delete(read_spacing(files.images[0], raw.reader()), axis).tolist()
-    return y, x
-
-
 def _takes_preset(way: Interpolation) -> bool:
     return interpolation_method(way.method).takes_preset()
 
 
 def _trained_networks(
     images: TrainingImages, ways: Sequence[Interpolation], args: argparse.Namespace
-) -> "_Networks":
+) -> "Networks":
     """The networks that the ways need, trained where they are not there."""
     networks = {}
     for way in ways:
@@ -434,40 +262,3 @@ def _trained_networks(
             model = request.train(images, args.num_processes)
             networks[way.network()] = request.restore(model)
     return networks
-
-
-def _asked(
-    files: Case, chosen: _Chosen, ways: Sequence[Interpolation], networks: "_Networks"
-) -> dict[str, Any]:
-    """What a measurement depends on, as JSON holds it."""
-    slices = {
-        selector: {f"{rho:g}": indices for rho, indices in by_density.items()}
-        for selector, by_density in chosen.items()
-    }
-    digests = [trained.digest for trained in networks.values()]
-    statuses = [file.stat() for file in (*files.images, files.label) if file is not None]
-    content = {
-        "files": [[status.st_size, status.st_mtime_ns] for status in statuses],
-        "slices": slices if len(slices) > 1 else next(iter(slices.values())),
-        "ways": [way.to_json() for way in ways],
-        "network": digests if len(digests) > 1 else next(iter(digests), None),
-    }
-    return dict(as_json(content))
-
-
-def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content["asked"] != asked:
-            return None
-        # in the order of the data set, as they are measured; the file has them sorted
-        return [
-            replace(
-                quality,
-                mixed={name: quality.mixed[name] for name in asked["labels"]},
-                propagated={name: quality.propagated[name] for name in asked["labels"]},
-            )
-            for quality in from_json(content["found"])
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
