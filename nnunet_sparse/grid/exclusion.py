@@ -1,6 +1,7 @@
 """Cells that are no part of an experiment: an item of ``exclude`` in its file."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nnunet_sparse.grid import file_rules as rules
@@ -72,6 +73,14 @@ class Exclusion:
             "methods": None if filled is None else filled.method,
         }
         return all(_meets(getattr(self, name), value) for name, value in of_cell.items())
+
+    def of_each_value(self) -> Iterator["Exclusion"]:
+        """Itself, and the same with a single value of one list, for each value of each list."""
+        yield self
+        lists = {name: vars(self)[name] for name in self._keys()}
+        for name, values in lists.items():
+            if isinstance(values, tuple) and len(values) > 1:
+                yield from (replace(self, **{name: (value,)}) for value in values)
 
     @classmethod
     def _keys(cls) -> list[str]:

@@ -69,16 +69,14 @@ def check_experiment(grid: Grid) -> None:
 
 
 def _check_exclusions(grid: Grid) -> None:
-    """Refuse exclusions that exclude nothing."""
+    """Refuse exclusions of which a value, or all together, exclude nothing."""
     experiment, every = grid.experiment, bases(grid)
     of_tasks = [(exclusion, [base]) for base in every for exclusion in base.task.exclude]
-    for exclusion, chosen in [*((each, every) for each in experiment.exclude), *of_tasks]:
-        if not any(
-            is_excluding(experiment, base, way, exclusion)
-            for base in chosen
-            for way in ways_of(experiment, base)
-        ):
-            grid.fail(exclusion.line, f"exclude: no cell has {exclusion.text}")
+    for whole, chosen in [*((each, every) for each in experiment.exclude), *of_tasks]:
+        ways = [(base, way) for base in chosen for way in ways_of(experiment, base)]
+        for exclusion in whole.of_each_value():
+            if not any(is_excluding(experiment, base, way, exclusion) for base, way in ways):
+                grid.fail(exclusion.line, f"exclude: no cell has {exclusion.text}")
 
 
 def _check_split(grid: Grid, base: Base) -> None:

@@ -196,6 +196,7 @@ def test_interpolation_stays_where_a_task_has_its_density(tmp_path: Path) -> Non
             "exclude:\n  - {rho: 0.1}\n  - {trainer: Other, selectors: [fixed, random]}\n",
             "line 15: exclude: no cell has trainer Other, selectors fixed, random",
         ),
+        ("    exclude: [{rho: [0.1, 0.3]}]\n", "", "line 4: exclude: no cell has rho 0.3"),
         ("    exclude: [{budget: 3}]\n", "", "line 4: exclude: no cell has budget 3"),
         ("    exclude: [{kind: dense}]\n", "", "line 4: kind must be one of sparse, interpolated"),
         ("    exclude: [{rhos: 0.1}]\n", "", "line 4: unknown key 'rhos' (did you mean rho?"),
