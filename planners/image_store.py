@@ -8,14 +8,15 @@ preprocessing. It holds, for every case,
   cropped but not resampled; only where a voxel is outside;
 - ``nonzero/CASE.b2nd``: the same after resampling; only where a channel is normalised within it;
 - ``dense_labels/CASE.DIGEST.b2nd``: dense labels that had to be resampled;
-- ``CASE.pkl``: geometry, and the names, sizes and times of the source files; it is written last.
+- ``CASE.json``: geometry, and the names, sizes and times of the source files; it is written last.
+  Stores of earlier versions hold ``CASE.pkl`` instead, which is replaced when it is read.
 """
 
 import contextlib
 import hashlib
 import io
+import json
 import logging
-import pickle
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,15 +39,19 @@ from nnunet_sparse.planners.plans import (
     configuration_of,
 )
 from nnunet_sparse.planners.training_files import image_files
-from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.atomic import canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.exact_json import from_json, to_json
 from nnunet_sparse.system.foreign_code import explained
 from nnunet_sparse.system.locks import held_if_free, locked
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.plain_pickle import read_plain_pickle
 
 logger = logging.getLogger(__name__)
 
 _VERSION = 1
+_OLD_RECORD = ".pkl"
+_SHAPES = ("shape_before_cropping", "shape_after_cropping_and_before_resampling")
 _LOCK, _STAGING = ".lock", ".staging"
 _FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
 
@@ -203,24 +208,51 @@ def _look_up(
     found: dict[str, StoredImage] = {}
     for case_id, source in sources.items():
         try:
-            stored = pickle.loads((folder / f"{case_id}.pkl").read_bytes())
-            if tuple(stored["source"]) != source:
-                continue
-            nonzero, zeros = (
-                folder / part / f"{case_id}.b2nd" if stored[part] else None
-                for part in ("nonzero", "zeros")
-            )
+            stored = _read_record(folder, case_id)
         except FileNotFoundError:
             continue
-        except Exception as error:  # damaged content makes pickle raise anything
+        except (SparseError, ValueError, TypeError, LookupError, RecursionError) as error:
             logger.info("%s in %s is damaged and made anew: %s", case_id, folder, error)
             continue
+        if stored["source"] != source:
+            continue
+        nonzero, zeros = (
+            folder / part / f"{case_id}.b2nd" if stored[part] else None
+            for part in ("nonzero", "zeros")
+        )
         image = folder / f"{case_id}.b2nd"
         if all(file is None or file.is_file() for file in (image, nonzero, zeros)):
             found[case_id] = StoredImage(
                 image, nonzero, zeros, stored["shape"], stored["properties"], source
             )
     return found, [case_id for case_id in sources if case_id not in found]
+
+
+def _read_record(folder: Path, case_id: str) -> dict[str, Any]:
+    """What is kept of an image beside its voxels; a pickle of an earlier version is replaced."""
+    try:
+        return _checked(from_json(json.loads(_record(folder, case_id).read_text("utf-8"))))
+    except FileNotFoundError:
+        old = folder / f"{case_id}{_OLD_RECORD}"
+        stored = _checked(read_plain_pickle(old))
+        write_text(_record(folder, case_id), json.dumps(to_json(stored)))
+        old.unlink(missing_ok=True)
+        return stored
+
+
+def _record(folder: Path, case_id: str) -> Path:
+    return folder / f"{case_id}.json"
+
+
+def _checked(stored: Any) -> dict[str, Any]:
+    """Refuse records that no version of this program has written."""
+    shapes = stored["shape"], *(stored["properties"][key] for key in _SHAPES)
+    for shape in shapes:
+        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
+            raise ValueError(f"{shape} is no shape of a volume")
+    if not {"zeros", "nonzero", "source"} <= stored.keys():
+        raise ValueError("parts of it are missing")
+    return dict(stored)
 
 
 def _store_image(
@@ -246,7 +278,9 @@ def _store_image(
         "nonzero": nonzero if any(planned.use_mask_for_norm) else None,
     }
     name = f"{case.case_id}.b2nd"
-    (folder / f"{case.case_id}.pkl").unlink(missing_ok=True)  # its files are replaced one by one
+    # its files are replaced one by one
+    _record(folder, case.case_id).unlink(missing_ok=True)
+    (folder / f"{case.case_id}{_OLD_RECORD}").unlink(missing_ok=True)
     for part, mask in masks.items():
         if mask is not None:
             write_array(staging / part / name, mask.astype(np.uint8), planned.patch_size)
@@ -259,9 +293,9 @@ def _store_image(
         "properties": properties,
         **{part: mask is not None for part, mask in masks.items()},
     }
-    temporary = staging / f"{case.case_id}.pkl"
-    temporary.write_bytes(pickle.dumps(record))
-    temporary.replace(folder / temporary.name)
+    temporary = _record(staging, case.case_id)
+    temporary.write_text(json.dumps(to_json(record)), encoding="utf-8")
+    temporary.replace(_record(folder, case.case_id))
 
 
 def _cropped_mask(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from acceptance.archive import unpack
-from acceptance.commands import PATHS, nnunet, nothing_changes, run, work_in
+from acceptance.commands import PATHS, nnunet, nothing_changes, run, state, work_in
 from acceptance.halfway import FOLDER
 
 BASE = "Dataset500_PhantomOrgan"
@@ -93,9 +93,16 @@ def test_preprocessed_data_are_complete(data_set: str) -> None:
 
 def test_images_are_preprocessed_once() -> None:
     folder = Path("nnUNet_preprocessed")
-    stored = {file.stat().st_ino for file in (folder / BASE / "nnsparse/images").rglob("*.b2nd")}
-    with nothing_changes(folder / BASE, folder / FIXED):
+    stores = folder / BASE / "nnsparse/images"
+    stored = {file.stat().st_ino for file in stores.rglob("*.b2nd")}
+    before = state(folder / BASE)
+    with nothing_changes(folder / FIXED):
         run(PLANS_OF[FIXED].replace(FIXED, "503"))
+    # pickles of the stores are replaced by JSON, and nothing else changes
+    old, new = set(before.items()), set(state(folder / BASE).items())
+    assert {Path(name).suffix for name, _ in old - new} <= {".pkl"}
+    assert {Path(name).suffix for name, _ in new - old} <= {".json"}
+    assert not list(stores.rglob("*.pkl"))
     (other,) = folder.glob("Dataset503_*")
     for data_set in (folder / FIXED, other):
         images = [p for p in data_set.rglob("*.b2nd") if not p.stem.endswith("_seg")]

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import subprocess
@@ -22,6 +23,7 @@ from nnunet_sparse.planners.image_store import (
     store_images,
 )
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.exact_json import from_json
 from nnunet_sparse.system.paths import NnUNetPaths
 
 SHAPE = (12, 9, 8)
@@ -92,9 +94,9 @@ def test_only_missing_and_changed_images_are_made(make_base: BaseMaker, tmp_path
 def test_what_a_killed_call_left_is_made_anew(make_base: BaseMaker, tmp_path: Path) -> None:
     raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
     before = {c: read_array(i.image) for c, i in stored(raw, plans, folder).items()}
-    (folder / "tr_00.pkl").unlink()
+    (folder / "tr_00.json").unlink()
     (folder / "tr_00.b2nd").write_bytes(b"half")
-    (folder / "tr_01.pkl").write_bytes(b"")
+    (folder / "tr_01.json").write_bytes(b"")
     (folder / ".staging").mkdir()
     (folder / ".staging" / "tr_00.b2nd").write_bytes(b"half")
     for case_id, image in stored(raw, plans, folder).items():
@@ -102,14 +104,59 @@ def test_what_a_killed_call_left_is_made_anew(make_base: BaseMaker, tmp_path: Pa
     assert not (folder / ".staging").exists()
 
 
-@pytest.mark.parametrize("content", [b"garbage", pickle.dumps([1]), b"\x80\x04cnowhere\nX\n."])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"garbage",
+        b"\xff",
+        b"[1]",
+        b"[" * 100_000,
+        b'{"dict": {"source": {"tuple": []}}}',
+        b'{"array": {"dtype": "<f8", "shape": [1000000000000], "values": []}}',
+    ],
+)
 def test_a_damaged_record_is_made_anew(
     make_base: BaseMaker, tmp_path: Path, content: bytes
 ) -> None:
     raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
     before = stored(raw, plans, folder)
-    (folder / "tr_00.pkl").write_bytes(content)
+    (folder / "tr_00.json").write_bytes(content)
     assert stored(raw, plans, folder) == before
+
+
+def test_records_of_earlier_versions_are_replaced(make_base: BaseMaker, tmp_path: Path) -> None:
+    raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
+    before = stored(raw, plans, folder)
+    inode = before["tr_00"].image.stat().st_ino
+    for file in folder.glob("*.json"):
+        record = from_json(json.loads(file.read_text("utf-8")))
+        file.with_suffix(".pkl").write_bytes(pickle.dumps(record))
+        file.unlink()
+    images = stored(raw, plans, folder)
+    assert images == before
+    assert images["tr_00"].image.stat().st_ino == inode
+    assert sorted(file.name for file in folder.glob("tr_*.*")) == [
+        "tr_00.b2nd",
+        "tr_00.json",
+        "tr_01.b2nd",
+        "tr_01.json",
+    ]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_record_of_an_earlier_version_runs_no_code(
+    make_base: BaseMaker, tmp_path: Path, protocol: int
+) -> None:
+    class Payload:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "was_here"),)
+
+    raw, plans, folder = framed_base(make_base), make_plans(), tmp_path / "store"
+    before = stored(raw, plans, folder)
+    (folder / "tr_00.json").unlink()
+    (folder / "tr_00.pkl").write_bytes(pickle.dumps({"source": Payload()}, protocol))
+    assert stored(raw, plans, folder) == before
+    assert not (tmp_path / "was_here").exists()
 
 
 def test_a_half_replaced_image_is_not_taken_for_the_old_one(
@@ -122,7 +169,7 @@ def test_a_half_replaced_image_is_not_taken_for_the_old_one(
     expected = nnunet_case(raw, "tr_00", plans, labelled=False)[0]
     write_volume(file, np.ones(SHAPE, np.float32))
     with monkeypatch.context() as broken:
-        broken.setattr(pickle, "dumps", _fail)
+        broken.setattr("nnunet_sparse.planners.image_store.to_json", _fail)
         with pytest.raises(OSError, match="killed"):
             stored(raw, plans, folder)
     file.write_bytes(content)
@@ -144,7 +191,7 @@ def test_images_must_be_finite(make_base: BaseMaker, tmp_path: Path, value: floa
     write_volume(raw.training["tr_01"].images[1], image)
     with pytest.raises(SparseError, match=rf"tr_01_0001.* holds {value} in 1 of 864 voxels"):
         stored(raw, make_plans(channels=2), tmp_path / "store")
-    assert not (tmp_path / "store" / "tr_01.pkl").exists()
+    assert not (tmp_path / "store" / "tr_01.json").exists()
 
 
 def test_plans_share_a_store_where_their_images_are_equal() -> None:
