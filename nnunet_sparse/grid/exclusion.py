@@ -77,10 +77,11 @@ class Exclusion:
     def of_each_value(self) -> Iterator["Exclusion"]:
         """Itself, and the same with a single value of one list, for each value of each list."""
         yield self
-        lists = {name: vars(self)[name] for name in self._keys()}
-        for name, values in lists.items():
-            if isinstance(values, tuple) and len(values) > 1:
-                yield from (replace(self, **{name: (value,)}) for value in values)
+        for name in self._keys():
+            values = vars(self)[name]
+            for value in values if isinstance(values, tuple) and len(values) > 1 else ():
+                alone: dict[str, Any] = {name: (value,)}
+                yield replace(self, **alone)
 
     @classmethod
     def _keys(cls) -> list[str]:

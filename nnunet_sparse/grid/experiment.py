@@ -4,6 +4,7 @@ The fields of the dataclasses are the schema of ``grid.yaml``; ``nnsparse_grid i
 with comments.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -53,7 +54,11 @@ PAPER_SELECTORS = ("fixed", "random", "ual")
 DEVICES = ("auto", "cpu", "cuda")
 OMIT, INCLUDE = "omit", "include"
 AUTO = "auto"
-_LEAST = rules.numbers("different whole numbers of at least 0", 0)
+_LEAST = rules.numbers(f"different whole numbers from 0 to {rules.LARGEST}", 0)
+_SEED = whole(0, rules.LARGEST)
+# of a phantom: what a machine makes, and people draw, in hours
+_MAX_SIDE, _MAX_VOXELS, _MAX_CASES = 4096, 2**30, 10_000
+_MAX_REPEATS = 1000  # each is a fold of nnU-Net, listed in its file of splits
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,21 @@ class Phantom:
     """
 
     task: str = setting("organ", choice(*PHANTOM_TASKS))
-    shape: tuple[int, ...] = setting((32, 80, 80), rules.numbers("three numbers (z, y, x)", 1, 3))
-    num_train: int = setting(24, whole(2))
-    num_test: int = setting(8, whole(1))
-    seed: int = setting(0, whole(0))
+    shape: tuple[int, ...] = setting(
+        (32, 80, 80),
+        rules.numbers(f"three numbers (z, y, x) from 1 to {_MAX_SIDE}", 1, 3, _MAX_SIDE),
+    )
+    num_train: int = setting(24, whole(2, _MAX_CASES))
+    num_test: int = setting(8, whole(1, _MAX_CASES))
+    seed: int = setting(0, _SEED)
     name: str = setting("", rules.name("a name of letters and digits"))
+
+    def __post_init__(self) -> None:
+        if (number := math.prod(self.shape)) > _MAX_VOXELS:
+            raise SparseError(
+                f"shape {list(self.shape)} has {number:.2g} voxels, a phantom at most "
+                f"{_MAX_VOXELS:.2g}"
+            )
 
     @property
     def suffix(self) -> str:
@@ -178,7 +193,7 @@ class Task:
     val: float | None = setting(None, not_negative())
     test: float | None = setting(None, not_negative())
     split_file: str = setting("", rules.text("a file"))
-    split_seed: int = setting(0, whole(0))
+    split_seed: int = setting(0, _SEED)
     positive_weight: float = setting(1.0, positive())
     configurations: tuple[Configuration, ...] = parts(Configuration)
     rho: tuple[float, ...] = converted((), rules.DENSITIES, rules.fractions)
@@ -260,9 +275,9 @@ class Experiment:
     scopes: tuple[str, ...] = converted(("volume",), **rules.some(SCOPES))
     min_per_volume: tuple[int, ...] = converted((0,), _LEAST, rules.listed)
     seeds: tuple[int, ...] = converted(
-        (0,), rules.numbers("different whole numbers", 0), rules.listed
+        (0,), rules.numbers(f"different whole numbers from 0 to {rules.LARGEST}", 0), rules.listed
     )
-    repeats: int = setting(3, whole(1))
+    repeats: int = setting(3, whole(1, _MAX_REPEATS))
     dense: bool = setting(True, switch())
     interpolation: Filling | None = part(Filling)
     exclude: tuple[Exclusion, ...] = parts(Exclusion)
@@ -281,6 +296,30 @@ class Experiment:
         for task in self.tasks:
             if not (task.configurations or self.configurations):
                 raise SparseError(f"configurations is missing, for {task.base or 'the phantom'}")
+
+    @property
+    def most_trainings(self) -> int:
+        """What the number of trainings cannot exceed, from the lengths of the lists alone."""
+        ways = [w for task in self.tasks for w in task.configurations or self.configurations]
+        filling = [self.interpolation] if self.interpolation is not None else []
+        every: list[Any] = [self, *self.tasks, *ways, *filling]
+        amounts = sum(
+            max(len(getattr(of, name, ())) for of in every)
+            for name in ("rho", "slices_per_volume", "budget")
+        )
+        per_selector = {
+            name: math.prod(len(rules.listed(several)) for several in values.values())
+            for name, values in self.parameters.items()
+        }
+        choices = sum(per_selector.get(name, 1) for name in self.selectors)
+        for of in filling:
+            each = sum(per_selector.get(name, 1) for name in of.selectors or self.selectors)
+            choices += len(of.methods) * each
+        factors = (self.seeds, self.scopes, self.mae, self.min_per_volume)
+        fractions = max(len(of.s) for of in every)
+        return (
+            choices * amounts * fractions * math.prod(map(len, factors)) * self.repeats * len(ways)
+        )
 
     def variants(
         self, filling: Filling | None = None, rho: Sequence[float] = (), s: Sequence[float] = ()

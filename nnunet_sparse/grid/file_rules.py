@@ -11,6 +11,9 @@ from nnunet_sparse.selectors import get_selector
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import Rule, mapping, subset
 
+LARGEST = 2**31 - 1
+"""Largest number of slices, and largest seed: all libraries take it, and names can hold it."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 
 
@@ -47,11 +50,11 @@ def shares(of: str, empty: bool = False) -> Rule:
     return Rule(tuple, accepts, f"a list of different {of} above 0 and up to 1, as [0.1, 1/8]")
 
 
-def numbers(valid: str, low: int, length: int | None = None) -> Rule:
+def numbers(valid: str, low: int, length: int | None = None, high: int = LARGEST) -> Rule:
     """Whole numbers: as many as ``length`` says, or different ones."""
 
     def accepts(values: Sequence[Any]) -> bool:
-        whole_numbers = all(type(v) is int and v >= low for v in values)
+        whole_numbers = all(type(v) is int and low <= v <= high for v in values)
         right_length = len(values) == length if length else len(values) > 0
         different = length is not None or len(set(values)) == len(values)
         return whole_numbers and right_length and different
@@ -61,7 +64,7 @@ def numbers(valid: str, low: int, length: int | None = None) -> Rule:
 
 DENSITIES = shares("densities")
 FRACTIONS = shares("volume fractions")
-SLICES = numbers("different whole numbers of at least 1", 1)
+SLICES = numbers(f"different whole numbers from 1 to {LARGEST}", 1)
 
 
 def some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from nnunet_sparse.selectors import selector_class
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
 
+# so many jobs are planned in minutes; more are a slip of the pen
+_MAX_TRAININGS = 100_000
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -67,9 +70,22 @@ def open_grid(file: Path) -> Grid:
     else:
         paths = configured_paths()
     grid = Grid(file, experiment, folder, paths)
+    _check_size(grid)
     _check_factors(grid)
     _check_folders(grid)
     return grid
+
+
+def _check_size(grid: Grid) -> None:
+    """Refuse more trainings than can be planned."""
+    number = grid.experiment.most_trainings
+    if number > _MAX_TRAININGS:
+        grid.fail_at(
+            grid.experiment,
+            "tasks",
+            f"the lists of this file combine to {number:.3g} trainings, an experiment has at most "
+            f"{_MAX_TRAININGS}",
+        )
 
 
 def _check_factors(grid: Grid) -> None:

@@ -6,8 +6,9 @@ mapping may have a ``check`` in its metadata, which is called for each of its ke
 """
 
 import difflib
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,8 +17,10 @@ import yaml
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import Rule, check_value
+from nnunet_sparse.system.wording import brief
 
 _Schema = TypeVar("_Schema")
+_MAX_VALUES = 100_000
 # YAML 1.1 takes 1e-3 for text
 _ZEROS = re.compile(r"0\d+")
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
@@ -111,7 +114,7 @@ def read_yaml(file: Path) -> Node:
         root = loader.get_single_node()
         if root is None:
             raise SparseError(f"{file} is empty")
-        return _node(loader, root, file)
+        return _node(loader, root, file, itertools.count())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -124,10 +127,12 @@ def read_yaml(file: Path) -> Node:
         loader.dispose()
 
 
-def _node(loader: Any, node: Any, file: Path) -> Node:
+def _node(loader: Any, node: Any, file: Path, counter: Iterator[int]) -> Node:
     line = node.start_mark.line + 1
+    if next(counter) == _MAX_VALUES:  # an alias stands for all values of its anchor
+        Node(None, line, file).fail(f"with its aliases it has more than {_MAX_VALUES} values")
     if isinstance(node, yaml.SequenceNode):
-        return Node([_node(loader, child, file) for child in node.value], line, file)
+        return Node([_node(loader, child, file, counter) for child in node.value], line, file)
     if isinstance(node, yaml.MappingNode):
         content: dict[str, Node] = {}
         for key_node, value_node in node.value:
@@ -136,7 +141,7 @@ def _node(loader: Any, node: Any, file: Path) -> Node:
             key = str(key_node.value)
             if key in content:
                 Node(None, key_node.start_mark.line + 1, file).fail(f"{key} appears twice")
-            content[key] = _node(loader, value_node, file)
+            content[key] = _node(loader, value_node, file, counter)
         return Node(content, line, file)
     # nnU-Net's IDs begin with zeros, which YAML 1.1 takes for octal numbers
     if node.style is None and _ZEROS.fullmatch(node.value):
@@ -144,7 +149,7 @@ def _node(loader: Any, node: Any, file: Path) -> Node:
     try:
         value = loader.construct_object(node)
     except ValueError as error:
-        Node(None, line, file).fail(f"{node.value!r} cannot be read: {error}")
+        Node(None, line, file).fail(f"{brief(node.value)} cannot be read: {error}")
     if isinstance(value, str) and node.style is None and _EXPONENT.fullmatch(value):
         value = float(value)
     return Node(value, line, file)
@@ -160,7 +165,7 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
         holds a bad value.
     """
     if not isinstance(node.value, dict):
-        node.fail(f"keys and values are expected here, got {node.plain!r}")
+        node.fail(f"keys and values are expected here, got {brief(node.plain)}")
     items = fields(schema)  # type: ignore[arg-type]
     of_file = {"line", "lines"}
     known = {item.name: item for item in items if of_file.isdisjoint(item.metadata)}
@@ -168,7 +173,7 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            child.fail(f"unknown key {key!r} ({hint}there are {', '.join(known)})")
+            child.fail(f"unknown key {brief(key)} ({hint}there are {', '.join(known)})")
     # a key without value has its default
     given = {key: child for key, child in node.value.items() if child.value is not None}
     values = {key: _value(known[key], child) for key, child in given.items()}
@@ -187,7 +192,7 @@ def load(schema: type[_Schema], node: Node) -> _Schema:
 def _value(item: "Field[Any]", node: Node) -> Any:
     if item.metadata.get("many"):
         if not isinstance(node.value, list) or not node.value:
-            node.fail(f"{item.name} must be a list, got {node.plain!r}")
+            node.fail(f"{item.name} must be a list, got {brief(node.plain)}")
         return tuple(load(item.metadata["schema"], child) for child in node.value)
     if "schema" in item.metadata:
         return load(item.metadata["schema"], node)

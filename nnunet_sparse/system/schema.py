@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import brief
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -90,9 +91,11 @@ class Assignments:
         return values
 
 
-def whole(low: int) -> Rule:
-    """A whole number from ``low`` on."""
-    return Rule(int, lambda value: value >= low, f"a whole number of at least {low}")
+def whole(low: int, high: int | None = None) -> Rule:
+    """A whole number from ``low`` on, and up to ``high`` where that is given."""
+    if high is None:
+        return Rule(int, lambda value: value >= low, f"a whole number of at least {low}")
+    return Rule(int, lambda value: low <= value <= high, f"a whole number from {low} to {high}")
 
 
 def share() -> Rule:
@@ -209,4 +212,4 @@ def check_value(name: str, value: Any, rule: Rule) -> Any:
 
 
 def _bad(name: str, value: Any, rule: Rule) -> SparseError:
-    return SparseError(f"{name} {rule.verb} {rule.valid}, got {value!r}")
+    return SparseError(f"{name} {rule.verb} {rule.valid}, got {brief(value)}")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+_MOST_LETTERS = 120
+
 
 def first_of(items: Sequence[object], most: int) -> str:
     """The first items, separated by commas; an ellipsis says that there are more.
@@ -14,3 +16,9 @@ def first_of(items: Sequence[object], most: int) -> str:
         How many are named.
     """
     return ", ".join(map(str, items[:most])) + (", ..." if len(items) > most else "")
+
+
+def brief(value: object) -> str:
+    """A value as Python writes it, cut where it would fill the screen."""
+    text = repr(value)
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} ..."

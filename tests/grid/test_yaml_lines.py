@@ -76,6 +76,7 @@ def test_ids_with_zeros_stay_as_they_are(tmp_path: Path) -> None:
         ("name: a\ndoors: 2024-13-45\n", 2, "'2024-13-45' cannot be read: month must be in"),
         ("? [1, 2]\n: 3\n", 1, "a key must be a word"),
         ("name: a\ndoors: \x013\n", 2, "the character '\\x01' cannot stand in YAML"),
+        ("name: " + 5000 * "9", 1, "'" + 119 * "9" + " ... cannot be read: Exceeds the limit"),
         ("name: \0\n", 1, "the character '\\x00' cannot stand in YAML"),
     ],
 )
@@ -83,6 +84,20 @@ def test_errors_name_file_and_line(tmp_path: Path, text: str, line: int, message
     with pytest.raises(SparseError) as error:
         car(tmp_path, text)
     assert str(error.value).startswith(f"{tmp_path / 'car.yaml'}, line {line}: {message}")
+
+
+@pytest.mark.parametrize("kind", ["[{}]", "{{a: {0}}}"])
+def test_aliases_cannot_multiply_without_bounds(tmp_path: Path, kind: str) -> None:
+    lines = [f"a0: &a0 {kind.format('x')}"]
+    for n in range(1, 10):
+        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
+    with pytest.raises(SparseError, match=r"car\.yaml, line 1: with its aliases it has more than"):
+        car(tmp_path, "\n".join(lines))
+
+
+def test_an_alias_stands_for_its_anchor(tmp_path: Path) -> None:
+    found = car(tmp_path, "name: a\nwheels:\n  - &w {size: 3}\n  - *w\n")
+    assert [wheel.size for wheel in found.wheels] == [3, 3]
 
 
 def test_files_that_are_no_yaml(tmp_path: Path) -> None:
