@@ -91,17 +91,18 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     # as an option Snakemake would read the path as YAML
     os.environ["NNSPARSE_GRID"] = str(grid.file)
     threads.hand_over()
+    limited = not _runs_here(options)
     try:
         forget_outdated(grid)
         if any((grid.folder / ".snakemake" / "locks").glob("*")):
             logger.info("Removing the lock of a run that was killed")
             _snakemake([*common, "--unlock", "--quiet", "all"])
         if not _TALKATIVE.isdisjoint(options):
-            return _snakemake(arguments)
+            return _snakemake(arguments, limited)
         progress = _Progress(grid, jobs)
         progress.start()
         try:
-            return _snakemake(arguments)
+            return _snakemake(arguments, limited)
         finally:
             progress.ended.set()
             progress.join()
@@ -160,15 +161,29 @@ def _is_number(text: object) -> bool:
     return str(text).isdecimal() and int(str(text)) > 0
 
 
+def _runs_here(options: Sequence[str]) -> bool:
+    """Whether jobs are processes of this machine, as many at once as there are cores for."""
+    limits = {"--max-jobs-per-timespan", "--max-jobs-per-second"}
+    return _given(options).isdisjoint({"--profile", "--executor", "-e"} | limits)
+
+
+def _given(options: Sequence[str]) -> set[str]:
+    """Names of options."""
+    return {option.partition("=")[0] for option in options}
+
+
 def _defaults(options: Sequence[str]) -> list[str]:
     """Options that the user has not given."""
-    given = {option.partition("=")[0] for option in options}
+    given = _given(options)
     chosen = ["--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime"]
     if given.isdisjoint({"--profile", "--cores", "-c", "--jobs", "-j", "--executor", "-e"}):
         chosen += ["--cores", str(default_cores())]
     if given.isdisjoint({"--profile", "--resources", "--res", "--executor", "-e"}):
         # without GPUs the cores are the limit
         chosen += ["--resources", f"gpu={len(usable_gpus()) or _NO_LIMIT}"]
+    if given.isdisjoint({"--profile", "--scheduler"}):
+        # jobs are alike: there is nothing for the other to solve, which takes longer with each job
+        chosen += ["--scheduler", "greedy"]
     if given.isdisjoint(_TALKATIVE):
         chosen += ["--quiet", "all"]
     return chosen
@@ -206,18 +221,28 @@ class _Progress(threading.Thread):
                 self.failed_before.discard(name)
 
 
-def _snakemake(arguments: Sequence[str]) -> int:
-    """Run Snakemake in this process, so that it ends when this one is killed."""
-    from snakemake.cli import main
+def _snakemake(arguments: Sequence[str], limited: bool = True) -> int:
+    """Run Snakemake in this process, so that it ends when this one is killed.
+
+    With a limit of jobs per second it looks at all jobs again every second, and once more for each
+    job that has ended: after some hundred jobs it keeps a core busy.
+    """
+    from snakemake.cli import args_to_api, parse_args
+    from snakemake.exceptions import print_exception
 
     # it has a handler of its own
     logging.getLogger("snakemake").propagate = False
     before = sys.argv
     sys.argv = ["snakemake", *arguments]
     try:
-        main()
+        parser, parsed = parse_args(list(arguments))
+        if not limited:
+            parsed.max_jobs_per_timespan = None
+        return 0 if args_to_api(parsed, parser) else 1
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception as error:  # as its own command does
+        print_exception(error)
+        return 1
     finally:
         sys.argv = before
-    return 0
