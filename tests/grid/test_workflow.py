@@ -265,13 +265,20 @@ def test_cores_that_snakemake_may_use_are_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], threads: str
 ) -> None:
     monkeypatch.setenv("NNSPARSE_GRID_THREADS", "")
-    monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", lambda _: 0)
+    limits = []
+
+    def snakemake(_: object, limited: bool = True) -> int:
+        limits.append(limited)
+        return 0
+
+    monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", snakemake)
     for module in ("job_threads", "workflow"):
         monkeypatch.setattr(f"nnunet_sparse.grid.{module}.usable_gpus", lambda: ("0", "1"))
     monkeypatch.setattr("nnunet_sparse.grid.job_threads._num_loading", lambda: 12)
     text = TINY.replace("threads: 1", "threads: auto").replace("device: cpu", "device: auto")
     assert run_workflow(write_grid(tmp_path, text), options) == 0
     assert os.environ["NNSPARSE_GRID_THREADS"] == threads
+    assert limits == ["--executor" in options]  # jobs per second; of this machine there is none
 
 
 def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
