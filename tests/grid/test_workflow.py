@@ -304,7 +304,7 @@ def test_unknown_options_are_snakemakes(
 ) -> None:
     given = []
     monkeypatch.setattr(
-        "nnunet_sparse.grid.workflow._snakemake", lambda arguments: given.append(arguments) or 0
+        "nnunet_sparse.grid.workflow._snakemake", lambda words, _: given.append(words) or 0
     )
     grid = write_grid(tmp_path)
     assert main(["run", str(grid.file), "--cores", "3", "--retries=2"]) == 0
@@ -347,6 +347,6 @@ def test_options_that_snakemake_cannot_run_with(
 def test_an_error_of_snakemake_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", lambda _: 1)
+    monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", lambda *_: 1)
     assert main(["run", str(write_grid(tmp_path).file)]) == 2
     assert "error: Snakemake ended with an error" in capsys.readouterr().err
