@@ -180,9 +180,10 @@ def _step(args: argparse.Namespace) -> None:
     run_job(grid, jobs[name], args.threads)
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> int:
     from nnunet_sparse.grid.job_states import DONE, FAILED, STOPPED, grid_status
     from nnunet_sparse.grid.preflight import check_experiment
+    from nnunet_sparse.grid.termination import EXIT_TERMINATED
     from nnunet_sparse.grid.workflow import run_workflow
 
     files = [word for word in args.snakemake if Path(word).suffix in (".yaml", ".yml")]
@@ -194,13 +195,20 @@ def _run(args: argparse.Namespace) -> None:
     grid = open_grid(args.grid)
     check_experiment(grid)
     ended = run_workflow(grid, args.snakemake)
+    if ended == EXIT_TERMINATED:
+        logger.info("ended by a signal; the same command goes on")
+        return ended
     status = grid_status(grid)
     if ended and status.of(FAILED, STOPPED):
         raise SparseError(f"not everything is done: nnsparse_grid status {args.grid} shows why")
     if ended:
-        raise SparseError("Snakemake ended with an error; --verbose shows more of it")
+        raise SparseError(
+            "Snakemake ended with an error; --verbose shows more of it, and --latency-wait 300 "
+            "waits longer where files of other machines appear late"
+        )
     if len(status.of(DONE)) == len(status.states):
         print(f"everything is done; next: nnsparse_report {args.grid}")
+    return 0
 
 
 if __name__ == "__main__":

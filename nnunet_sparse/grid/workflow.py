@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from tqdm import tqdm
 
@@ -25,6 +25,7 @@ from nnunet_sparse.grid.job_threads import (
 from nnunet_sparse.grid.jobs import job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
+from nnunet_sparse.grid.termination import EXIT_TERMINATED, Termination
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import try_lock, unlock
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 _LOCK = "run.lock"
 _NO_LIMIT = 10**6
 _SECONDS_BETWEEN_LOOKS = 1.0
+# on network drives files of other machines appear late
+_SECONDS_FOR_FILES = "60"
+_LIMITS = {"--max-jobs-per-timespan", "--max-jobs-per-second"}
 # options with which Snakemake speaks for itself
 _TALKATIVE = {"--quiet", "-q", "--verbose", "--dry-run", "--dryrun", "-n", "--printshellcmds", "-p"}
 
@@ -71,7 +75,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     Returns
     -------
     int
-        Exit status of Snakemake.
+        Exit status of Snakemake; 143 where the run was ended by SIGTERM.
 
     Raises
     ------
@@ -82,7 +86,9 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     jobs = job_graph(grid)  # errors of the file are told before Snakemake starts
     common = ["--snakefile", str(snakefile()), "--directory", str(grid.folder)]
     arguments = [*common, *_defaults(options), *options]
-    threads = _threads(grid, check_options(arguments))
+    parsed = check_options(arguments)
+    on_cluster = getattr(parsed, "executor", None) not in (None, "local")
+    threads = _threads(grid, parsed, on_cluster)
     grid.folder.mkdir(parents=True, exist_ok=True)
     grid.paths.make_folders()
     lock = try_lock(grid.folder / _LOCK)
@@ -91,21 +97,19 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     # as an option Snakemake would read the path as YAML
     os.environ["NNSPARSE_GRID"] = str(grid.file)
     threads.hand_over()
-    limited = not _runs_here(options)
+    limited = on_cluster or not _given(options).isdisjoint(_LIMITS)
     try:
         forget_outdated(grid)
         if any((grid.folder / ".snakemake" / "locks").glob("*")):
             logger.info("Removing the lock of a run that was killed")
             _snakemake([*common, "--unlock", "--quiet", "all"])
-        if not _TALKATIVE.isdisjoint(options):
-            return _snakemake(arguments, limited)
-        progress = _Progress(grid, jobs)
-        progress.start()
-        try:
-            return _snakemake(arguments, limited)
-        finally:
-            progress.ended.set()
-            progress.join()
+        with Termination(on_cluster) as termination:
+            if not _TALKATIVE.isdisjoint(options):
+                ended = _snakemake(arguments, limited)
+            else:
+                with _Progress(grid, jobs):
+                    ended = _snakemake(arguments, limited)
+        return EXIT_TERMINATED if ended and termination.asked else ended
     finally:
         unlock(lock)
 
@@ -145,10 +149,10 @@ def check_options(arguments: Sequence[str]) -> Any:
     return parsed
 
 
-def _threads(grid: Grid, parsed: Any) -> JobThreads:
+def _threads(grid: Grid, parsed: Any, on_cluster: bool) -> JobThreads:
     """Cores of the jobs with the options that Snakemake has understood."""
     experiment = grid.experiment
-    if getattr(parsed, "executor", None) not in (None, "local"):
+    if on_cluster:
         return job_threads_on_cluster(experiment)
     # Snakemake takes --jobs for --cores where the latter is not given
     cores = getattr(parsed, "cores", None) or getattr(parsed, "jobs", None)
@@ -159,12 +163,6 @@ def _threads(grid: Grid, parsed: Any) -> JobThreads:
 
 def _is_number(text: object) -> bool:
     return str(text).isdecimal() and int(str(text)) > 0
-
-
-def _runs_here(options: Sequence[str]) -> bool:
-    """Whether jobs are processes of this machine, as many at once as there are cores for."""
-    limits = {"--max-jobs-per-timespan", "--max-jobs-per-second"}
-    return _given(options).isdisjoint({"--profile", "--executor", "-e"} | limits)
 
 
 def _given(options: Sequence[str]) -> set[str]:
@@ -181,6 +179,9 @@ def _defaults(options: Sequence[str]) -> list[str]:
     if given.isdisjoint({"--profile", "--resources", "--res", "--executor", "-e"}):
         # without GPUs the cores are the limit
         chosen += ["--resources", f"gpu={len(usable_gpus()) or _NO_LIMIT}"]
+    waiting = {"--latency-wait", "--output-wait", "-w"}
+    if not given.isdisjoint({"--executor", "-e"}) and given.isdisjoint(waiting | {"--profile"}):
+        chosen += ["--latency-wait", _SECONDS_FOR_FILES]
     if given.isdisjoint({"--profile", "--scheduler"}):
         # jobs are alike: there is nothing for the other to solve, which takes longer with each job
         chosen += ["--scheduler", "greedy"]
@@ -199,6 +200,14 @@ class _Progress(threading.Thread):
         self.left = {name for name in jobs if not self.folder.done(name).exists()}
         self.total = len(jobs)
         self.ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        self.join()
 
     def run(self) -> None:
         """Look at the files of the jobs until told to end."""
