@@ -93,7 +93,11 @@ def shortened(text: str) -> str:
         others = {"selectors": ["random", "ual"]}
         exclude = [others]
         if "LiTS17" in task["base"]:
-            exclude = [others | {"configuration": "3d_fullres"}, others | {"s": 0.5}]
+            exclude = [
+                others | {"configuration": "3d_fullres"},
+                others | {"s": 0.5},
+                others | {"kind": "interpolated"},
+            ]
         task["exclude"] = task.get("exclude", []) + exclude
     return yaml.safe_dump(content, sort_keys=False)
 
