@@ -231,9 +231,11 @@ def _no_slices(data: Dataset, kind: str, has_size: bool) -> str:
     photometric = text_of(data, "PhotometricInterpretation")
     if whole_of(data, "SamplesPerPixel", 1) != 1 or photometric not in (*_GREY, ""):
         return f"colours ({photometric}), not one value per voxel"
-    if "LOCALIZER" in texts_of(data, "ImageType"):
+    image_type = texts_of(data, "ImageType")
+    if "LOCALIZER" in image_type:
         return "localizer"
-    return ""
+    # of Siemens: all slices of a volume side by side in one picture
+    return "mosaic of slices; dcm2niix takes it apart" if "MOSAIC" in image_type else ""
 
 
 def _check_pixels(file: Path, data: Dataset, raw: BinaryIO, count: int) -> None:

@@ -74,11 +74,7 @@ class ImageSeries:
     @property
     def why_no_volume(self) -> str:
         """Why it is no volume at all, as localizers are none; empty if it may be one."""
-        why = why_no_volume(self.slices)
-        first = self.headers[0]
-        if "position" in why and self.is_multi_frame:
-            return f"{first.kind}: {why}; if it is a volume, dcm2niix may convert it"
-        return f"{first.kind}: {why}" if "no position" in why else why
+        return why_no_volume(self.headers[0].kind, self.slices)
 
     @cached_property
     def stack(self) -> Stack:

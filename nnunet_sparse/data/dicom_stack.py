@@ -27,6 +27,7 @@ _PARALLEL = 0.05
 _ROUNDED_DIGITS = 3
 # a series of which no direction has such a share of the slices is no damaged volume
 _MAIN_SHARE = 0.75
+_CONVERTER = "dcm2niix"
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,35 @@ class Stack:
     geometry: Geometry
 
 
-def why_no_volume(slices: Sequence[Slice]) -> str:
+def why_no_volume(kind: str, slices: Sequence[Slice]) -> str:
     """Say why the slices of a series are no volume, as in localizers; empty if they may be one.
 
     A volume that is damaged or incomplete still is one, which :func:`stacked` refuses.
+
+    Parameters
+    ----------
+    kind
+        What the files are called, as in ``CT Image``.
+    slices
+        Of the series.
     """
+    frames = slices[-1].frame + 1
+    what = f"{kind} of {frames} frames: " if frames > 1 else ""
     if not any(s.position and s.orientation for s in slices):
-        frames = slices[-1].frame + 1
-        return f"{frames} frames without positions" if frames > 1 else "no position"
+        return (
+            f"{what}no positions ({_CONVERTER} converts some)" if what else f"{kind}: no position"
+        )
     if len(slices) == 1:
-        return "1 slice"
+        return "1 slice, not a volume"
     if not all(s.position and s.orientation for s in slices):
         return ""
     directions = _count_directions(slices)
     if max(directions) < _MAIN_SHARE * len(slices):
-        return f"slices in {len(directions)} directions (localizer?)"
+        return f"{what}slices in {len(directions)} directions (localizer?)"
     counts = set(Counter(np.round(s.position, 3).tobytes() for s in slices).values())
     if len(counts) == 1 and (count := counts.pop()) > 1:
-        return f"{count} slices at each position (time points, echoes, a doubled series?)"
+        why = "time points, echoes, a doubled series?"
+        return f"{what}{count} slices at each position ({why}); {_CONVERTER} sorts them"
     return ""
 
 
@@ -195,7 +207,7 @@ def _check_shifts(
     raise SparseError(
         f"{name}: its slices are shifted against each other, the last one by {shift}: the stack is "
         f"tilted by {angle:.3g} degrees (gantry tilt?), which nnU-Net's images cannot express; "
-        "resample it first, as dcm2niix does with CT"
+        f"resample it first, as {_CONVERTER} does with CT"
     )
 
 
