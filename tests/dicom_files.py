@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -31,18 +31,19 @@ def positions_along(
     """Positions (slice, 3) of slices at equal distances, shifted along their columns if tilted."""
     normal = np.cross(orientation[:3], orientation[3:])
     line = normal + np.tan(np.deg2rad(tilt_degrees)) * np.array(orientation[3:])
-    return np.arange(count)[:, None] * step_mm * line
+    return np.outer(np.arange(count) * step_mm, line)
 
 
 def dicom_object(sop_class: str, **elements: Any) -> Dataset:
     """Header of any DICOM object, without pixels."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPClassUID = UID(sop_class)
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = Dataset()
     data.file_meta = meta
-    data.SOPClassUID, data.SOPInstanceUID = sop_class, meta.MediaStorageSOPInstanceUID
+    data.SOPClassUID = meta.MediaStorageSOPClassUID
+    data.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     data.Modality = _MODALITIES.get(sop_class, "OT")
     data.PatientID, data.StudyInstanceUID, data.FrameOfReferenceUID = "x", "1.2.3", "1.2.8"
     data.SeriesInstanceUID = generate_uid()

@@ -47,7 +47,7 @@ def slices_at(
 
 
 def even(count: int, step_mm: float, turn: np.ndarray) -> np.ndarray:
-    return np.array([-120.5, 33.25, 7.125]) + np.arange(count)[:, None] * step_mm * turn[:, 2]
+    return np.array([-120.5, 33.25, 7.125]) + np.outer(np.arange(count) * step_mm, turn[:, 2])
 
 
 @settings(max_examples=50)
