@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
 from nnunet_sparse.campaign.dicom_volumes import LeftOut, dicom_volumes, summary, tell_left_out
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
+from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
 from nnunet_sparse.data.dicom_header import (
     DICOM_ENDING,
     HIDDEN_BY_MACOS,
@@ -131,17 +131,13 @@ def _volumes_of(source: Path, left_out: list[LeftOut]) -> list[tuple[str, Path]]
         raise SparseError(f"{source} does not exist")
     if is_image(source):
         return [(_stem(source), source)]
-    if source.suffix.lower() == ".csv":
-        return _of_table(source)
-    if source.suffix.lower() == ".txt":
-        lines = _read_text(source).splitlines()
-        paths = [line.strip() for line in lines]
-        return _listed(source, [("", p) for p in paths if p and p[0] != "#"])
+    if source.suffix.lower() in LIST_ENDINGS:
+        return _listed(source)
     if is_dicom_file(source):
         return _of_dicom(source, f"{source} is no volume")
     raise SparseError(
         f"{source} is no volume: expected a file ending in {', '.join(_ENDINGS)}, a folder, or a "
-        "list of them (.txt, .csv)"
+        f"list of them ({', '.join(LIST_ENDINGS)})"
     )
 
 
@@ -211,26 +207,14 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return is_new
 
 
-def _of_table(file: Path) -> list[tuple[str, Path]]:
-    table = parse_spreadsheet(file.read_bytes(), file, "image")
-    if not table.rows or "image" not in table.names:
-        raise SparseError(f"{file} must be a table with the column image, and may have case")
-    rows = [row for _, row in table.rows]
-    return _listed(file, [(row.get("case", "").strip(), row["image"].strip()) for row in rows])
-
-
-def _listed(file: Path, entries: Iterable[tuple[str, str]]) -> list[tuple[str, Path]]:
+def _listed(file: Path) -> list[tuple[str, Path]]:
     found = []
-    for case_id, text in entries:
-        path = file.parent / _expanded(text)
-        if not text or not path.exists():
-            raise SparseError(f"{file} lists {text!r}, which does not exist")
-        if path.is_dir():
-            volumes = _of_dicom(
-                path, f"{file} lists the folder {text!r}, which holds no DICOM series"
-            )
-        elif is_image(path):
+    for case_id, text, path in read_list(file):
+        if is_image(path) and not path.is_dir():
             volumes = [(_stem(path), path)]
+        elif path.is_dir():
+            problem = f"{file} lists the folder {text!r}, which holds no DICOM series"
+            volumes = _of_dicom(path, problem)
         elif is_dicom_file(path):
             volumes = _of_dicom(path, f"{file} lists {text!r}, which is no volume")
         else:
@@ -242,20 +226,6 @@ def _listed(file: Path, entries: Iterable[tuple[str, str]]) -> list[tuple[str, P
             )
         found += [(case_id or name, volume) for name, volume in volumes]
     return found
-
-
-def _expanded(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # ~ and the name of nobody
-        return Path(text)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SparseError(f"{file} is no text file (UTF-8): {error.reason}") from error
 
 
 def _grouped(named: Sequence[tuple[str, Path]], num_channels: int) -> list[SourceVolume]:

@@ -179,9 +179,10 @@ def read_header(file: Path) -> DicomHeader:
     Raises
     ------
     SparseError
-        If the file is damaged: no DICOM file, or one that ends before its last pixel.
+        If the file cannot be opened, or is damaged: no DICOM file, or one that ends before its last
+        pixel.
     """
-    with explained(lambda error: f"{file} is damaged: {first_line(error)}"), file.open("rb") as raw:
+    with explained(lambda error: _unreadable(file, error)), file.open("rb") as raw:
         start = raw.read(_MAGIC_AT + len(_MAGIC))
         if not _begins_like_dicom(start):
             raise SparseError(f"{file} is damaged: it is not recognised as a DICOM image")
@@ -190,6 +191,12 @@ def read_header(file: Path) -> DicomHeader:
             warnings.simplefilter("ignore")  # pydicom's, about values that are not looked at
             data = pydicom.dcmread(raw, stop_before_pixels=True, force=True, specific_tags=_TAGS)
             return _header_of(file, data, raw)
+
+
+def _unreadable(file: Path, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{file} cannot be read: {error.strerror or error}"
+    return f"{file} is damaged: {first_line(error)}"
 
 
 def _begins_like_dicom(start: bytes) -> bool:
