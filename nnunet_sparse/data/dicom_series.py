@@ -114,20 +114,21 @@ class DicomContent:
 
 
 def read_content(files: Iterable[Path]) -> DicomContent:
-    """Sort DICOM files by their series.
+    """Sort DICOM files by their series, and by what they are: screenshots lie beside slices.
 
     Raises
     ------
     SparseError
         If one is damaged.
     """
-    series: dict[tuple[str, str], list[DicomHeader]] = {}
+    series: dict[tuple[str, str, str], list[DicomHeader]] = {}
     others = []
     for header in map(read_header, sorted(files)):
         if header.no_slices:
             others.append(header)
         else:
-            series.setdefault((header.series_uid, header.stack_uid), []).append(header)
+            key = header.series_uid, header.kind, header.stack_uid
+            series.setdefault(key, []).append(header)
     return DicomContent(
         tuple(ImageSeries(_name(headers), tuple(headers)) for headers in series.values()),
         tuple(others),

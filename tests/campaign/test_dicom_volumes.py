@@ -141,6 +141,14 @@ def test_objects_without_slices_leave_a_folder_its_series(tmp_path: Path) -> Non
     assert volume.source == tmp_path
 
 
+def test_a_screenshot_in_the_series_of_a_scan(tmp_path: Path) -> None:
+    files = write_slices(tmp_path, PLANES, positions_along(4, 2), SeriesInstanceUID="1.2.9")
+    save(picture(SCREENSHOT, PLANES[0], SeriesInstanceUID="1.2.9"), tmp_path / "zoom.dcm")
+    (volume,), (left_out,) = dicom_volumes(tmp_path, dicom_files(tmp_path))
+    assert volume.files == frozenset(files)
+    assert left_out.reason == "Secondary Capture Image: no position"
+
+
 def test_several_series_go_by_number_and_description(tmp_path: Path) -> None:
     for number, text, step in ((2, "T1 ax", 1), (3, "T2 ax", 2), (4, "", 3), (4, "", 4)):
         write_slices(
