@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_sparse.data.dicom_series import ImageSeries, read_content
@@ -32,11 +32,48 @@ class DicomVolume:
         All its files.
     suffix
         What its name needs beside the folder's; empty if the folder holds no other volume.
+    uid
+        What all slices of it share, wherever they lie.
     """
 
     source: Path
     files: frozenset[Path]
     suffix: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a search has to say beside the volumes it finds.
+
+    Attributes
+    ----------
+    left_out
+        Files that are no volume.
+    sources
+        Folders and files of series, by their UID.
+    """
+
+    left_out: list[LeftOut] = field(default_factory=list)
+    sources: dict[str, list[Path]] = field(default_factory=dict)
+
+    def add(self, volumes: Iterable[DicomVolume], left_out: Iterable[LeftOut]) -> None:
+        """Remember what a folder holds."""
+        self.left_out.extend(left_out)
+        for volume in volumes:
+            self.sources.setdefault(volume.uid, []).append(volume.source)
+
+    def tell(self) -> None:
+        """Say what is left out, in a line for each reason, and which series lie in two places."""
+        for line in _by_reason(self.left_out):
+            logger.info("left out, %s", line)
+        for uid, (one, *others) in self.sources.items():
+            if uid and others:
+                logger.warning(
+                    "%s and %s are copies or parts of one DICOM series: each is taken as a volume",
+                    one,
+                    ", ".join(map(str, others)),
+                )
 
 
 def dicom_volumes(folder: Path, files: Sequence[Path]) -> tuple[list[DicomVolume], list[LeftOut]]:
@@ -74,17 +111,14 @@ def dicom_volumes(folder: Path, files: Sequence[Path]) -> tuple[list[DicomVolume
     alone = len(content.series) == 1
     volumes = [
         DicomVolume(
-            folder if alone else one.file, frozenset(header.file for header in one.headers), suffix
+            folder if alone else one.file,
+            frozenset(header.file for header in one.headers),
+            suffix,
+            one.uid,
         )
         for one, suffix in zip(series, suffixes, strict=True)
     ]
     return volumes, left_out
-
-
-def tell_left_out(left_out: Iterable[LeftOut]) -> None:
-    """Say what is left out, in a line for each reason."""
-    for line in _by_reason(left_out):
-        logger.info("left out, %s", line)
 
 
 def summary(left_out: Iterable[LeftOut]) -> str:

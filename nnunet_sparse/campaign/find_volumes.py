@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
-from nnunet_sparse.campaign.dicom_volumes import LeftOut, dicom_volumes, summary, tell_left_out
+from nnunet_sparse.campaign.dicom_volumes import LeftOut, Remarks, dicom_volumes, summary
 from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
 from nnunet_sparse.data.dicom_header import (
     DICOM_ENDING,
@@ -71,20 +71,20 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
         the same case ID, or channels are missing.
     """
     named: list[tuple[str, Path]] = []
-    left_out: list[LeftOut] = []
+    remarks = Remarks()
     for source in sources:
-        named += _volumes_of(source, left_out)
+        named += _volumes_of(source, remarks)
     if not named:
         raise SparseError(
             f"no volumes in {', '.join(map(str, sources))}: "
             + (
-                f"left out, {summary(left_out)}"
-                if left_out
+                f"left out, {summary(remarks.left_out)}"
+                if remarks.left_out
                 else f"neither files ending in {', '.join(_ENDINGS)} nor folders of DICOM series"
             )
         )
     volumes = _grouped(named, num_channels)
-    tell_left_out(left_out)
+    remarks.tell()
     return volumes
 
 
@@ -123,10 +123,10 @@ def is_image(path: Path) -> bool:
     return name.endswith(_ENDINGS) and not name.endswith(_NO_IMAGES) and name[0] != "."
 
 
-def _volumes_of(source: Path, left_out: list[LeftOut]) -> list[tuple[str, Path]]:
-    """Names and files, or DICOM folders, of a source; adds what is left out in its folders."""
+def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
+    """Names and files, or DICOM folders, of a source."""
     if source.is_dir():
-        return _in_folder(source, left_out)
+        return _in_folder(source, remarks)
     if not source.exists():
         raise SparseError(f"{source} does not exist")
     if is_image(source):
@@ -141,7 +141,7 @@ def _volumes_of(source: Path, left_out: list[LeftOut]) -> list[tuple[str, Path]]
     )
 
 
-def _in_folder(folder: Path, left_out: list[LeftOut]) -> list[tuple[str, Path]]:
+def _in_folder(folder: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     found = []
     seen = {os.path.realpath(folder)}
     for path, subfolders, files in os.walk(folder, followlinks=True):
@@ -154,29 +154,29 @@ def _in_folder(folder: Path, left_out: list[LeftOut]) -> list[tuple[str, Path]]:
             subfolders.clear()
             continue
         name = "_".join(here.relative_to(folder).parts) or here.resolve().name
-        found += _in_one_folder(here, sorted(files), name, left_out)
+        found += _in_one_folder(here, sorted(files), name, remarks)
     return found
 
 
 def _in_one_folder(
-    here: Path, files: Sequence[str], name: str, left_out: list[LeftOut]
+    here: Path, files: Sequence[str], name: str, remarks: Remarks
 ) -> list[tuple[str, Path]]:
     """Volumes of a folder itself: its DICOM series, which are called after it, or image files."""
     images = [here / file for file in files if is_image(here / file)]
     dicom = dicom_files(here, [f for f in files if not is_image(here / f)])
-    hidden = [here / file for file in files if file.startswith(HIDDEN_BY_MACOS)]
-    if hidden:
-        left_out.append(LeftOut(tuple(hidden), "hidden file of macOS"))
+    others = []
+    if hidden := tuple(here / file for file in files if file.startswith(HIDDEN_BY_MACOS)):
+        others.append(LeftOut(hidden, "hidden file of macOS"))
     if images and dicom and not any(file.suffix.lower() == DICOM_ENDING for file in dicom):
         reason = f"DICOM without {DICOM_ENDING} in a folder of other images"
-        left_out.append(LeftOut(tuple(dicom), reason))
+        others.append(LeftOut(tuple(dicom), reason))
         dicom = []
-    volumes, no_volumes = dicom_volumes(here, dicom)
-    left_out += no_volumes
+    volumes, left_out = dicom_volumes(here, dicom)
+    if volumes and images:
+        others.append(LeftOut(tuple(images), "image file in the folder of a series"))
+    remarks.add(volumes, [*others, *left_out])
     if not volumes:
         return [(_stem(image), image) for image in images]
-    if images:
-        left_out.append(LeftOut(tuple(images), "image file in the folder of a series"))
     return [(_joined(name, volume.suffix), volume.source) for volume in volumes]
 
 

@@ -62,6 +62,11 @@ class ImageSeries:
         return self.headers[0].file
 
     @property
+    def uid(self) -> str:
+        """What all its slices share, wherever they lie; empty if headers do not tell."""
+        return self.headers[0].stack_uid or self.headers[0].series_uid
+
+    @property
     def is_multi_frame(self) -> bool:
         """Whether files hold several slices."""
         return any(len(header.slices) > 1 for header in self.headers)

@@ -201,6 +201,15 @@ def test_image_files_beside_a_series(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert f"DICOM without .dcm in a folder of other images: {tmp_path}/p/000 and 4" in caplog.text
 
 
+def test_a_series_in_two_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    positions = positions_along(8, 2)
+    for k, part in enumerate((positions[:4], positions[4:])):
+        write_slices(tmp_path / f"{k}", np.zeros((4, 5, 6)), part, SeriesInstanceUID="1.2.9")
+    assert found(tmp_path) == {"0": ["0"], "1": ["1"]}
+    (record,) = caplog.records
+    assert f"{tmp_path}/0 and {tmp_path}/1 are copies or parts of one DICOM" in record.message
+
+
 def test_lists_of_series(tmp_path: Path) -> None:
     for step in (1, 2):
         write_slices(
