@@ -20,7 +20,7 @@ from nnunet_sparse.data.dicom_series import (
     is_series_folder,
     read_dicom,
     read_series,
-    slice_files,
+    series_geometry,
 )
 from nnunet_sparse.data.itk_volumes import (
     by_position,
@@ -171,8 +171,8 @@ def read_mapping(file: Path) -> dict[str, set[str]]:
 
 
 def check_dbc(case: SourceCase) -> None:
-    """Refuse damaged masks, and series with gaps."""
-    slice_files(case.image)
+    """Refuse damaged masks, and series with gaps or gantry tilt."""
+    series_geometry(case.image)
     for file in case.labels:
         check_file(file)
 

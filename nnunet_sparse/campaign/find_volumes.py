@@ -6,10 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
+from nnunet_sparse.campaign.dicom_volumes import LeftOut, Remarks, dicom_volumes, summary
+from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
+from nnunet_sparse.data.dicom_header import (
+    DICOM_ENDING,
+    HIDDEN_BY_MACOS,
+    dicom_files,
+    is_dicom_file,
+)
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.errors import SparseError
 
@@ -26,7 +31,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class SourceVolume:
-    """Where a volume comes from: one image file per channel, or the folder of a DICOM series."""
+    """Where a volume comes from: one image file per channel, or a DICOM series.
+
+    A series is named by its folder, or, where that holds several, by the first of its files.
+    """
 
     case_id: str
     channels: tuple[Path, ...]
@@ -37,11 +45,12 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
 
     A folder is searched with all folders below it, links to folders followed and campaigns left
     out. Image files are NIfTI, NRRD, MetaImage and GIPL; where their names are nnU-Net's
-    (``CASE_0000``, ``CASE_0001``, ...) those of a case are its channels. A folder with files of
-    a DICOM series is one volume. A text file lists a path per line; a table (``.csv``) has the
-    column ``image`` and may have the column ``case``. Paths in them are relative to the file.
-    Case IDs are the names of files and folders; other characters than letters, digits, ``.``,
-    ``_`` and ``-`` become ``_``.
+    (``CASE_0000``, ``CASE_0001``, ...) those of a case are its channels. A DICOM series is one
+    volume; what is DICOM and no volume is left out, which is told, and so are image files in the
+    folder of a series. A text file lists a path per line; a table (``.csv``) has the column
+    ``image`` and may have the column ``case``. Paths in them are relative to the file. Case IDs are
+    the names of files and folders, with number and description of the series where a folder holds
+    several; other characters than letters, digits, ``.``, ``_`` and ``-`` become ``_``.
 
     Parameters
     ----------
@@ -58,18 +67,25 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
     Raises
     ------
     SparseError
-        If nothing is found, a source is missing, two volumes would have the same case ID, or
-        channels are missing.
+        If nothing is found, a source is missing, a DICOM file is damaged, two volumes would have
+        the same case ID, or channels are missing.
     """
     named: list[tuple[str, Path]] = []
+    remarks = Remarks()
     for source in sources:
-        named += _volumes_of(source)
+        named += _volumes_of(source, remarks)
     if not named:
         raise SparseError(
-            f"no volumes in {', '.join(map(str, sources))}: neither files ending in "
-            f"{', '.join(_ENDINGS)} nor folders of DICOM series"
+            f"no volumes in {', '.join(map(str, sources))}: "
+            + (
+                f"left out, {summary(remarks.left_out)}"
+                if remarks.left_out
+                else f"neither files ending in {', '.join(_ENDINGS)} nor folders of DICOM series"
+            )
         )
-    return _grouped(named, num_channels)
+    volumes = _grouped(named, num_channels)
+    remarks.tell()
+    return volumes
 
 
 def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
@@ -107,41 +123,29 @@ def is_image(path: Path) -> bool:
     return name.endswith(_ENDINGS) and not name.endswith(_NO_IMAGES) and name[0] != "."
 
 
-def is_dicom_folder(folder: Path) -> bool:
-    """Whether a folder itself holds files of a DICOM series, whatever their names end in."""
-    files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.name[0] != "."]
-    if any(path.suffix.lower() == ".dcm" for path in files):
-        return True
-    if not files or any(is_image(path) for path in files):
-        return False
-    return bool(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
-
-
-def _volumes_of(source: Path) -> list[tuple[str, Path]]:
+def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     """Names and files, or DICOM folders, of a source."""
     if source.is_dir():
-        return _in_folder(source)
+        return _in_folder(source, remarks)
     if not source.exists():
         raise SparseError(f"{source} does not exist")
     if is_image(source):
         return [(_stem(source), source)]
-    if source.suffix.lower() == ".csv":
-        return _of_table(source)
-    if source.suffix.lower() == ".txt":
-        lines = _read_text(source).splitlines()
-        paths = [line.strip() for line in lines]
-        return _listed(source, [("", p) for p in paths if p and p[0] != "#"])
+    if source.suffix.lower() in LIST_ENDINGS:
+        return _listed(source)
+    if is_dicom_file(source):
+        return _of_dicom(source, f"{source} is no volume")
     raise SparseError(
         f"{source} is no volume: expected a file ending in {', '.join(_ENDINGS)}, a folder, or a "
-        "list of them (.txt, .csv)"
+        f"list of them ({', '.join(LIST_ENDINGS)})"
     )
 
 
-def _in_folder(folder: Path) -> list[tuple[str, Path]]:
+def _in_folder(folder: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     found = []
     seen = {os.path.realpath(folder)}
-    for name, subfolders, files in os.walk(folder, followlinks=True):
-        here = Path(name)
+    for path, subfolders, files in os.walk(folder, followlinks=True):
+        here = Path(path)
         links = {s for s in subfolders if (here / s).is_symlink()}
         # what lies here goes by its own name, not by that of a link
         ordered = (*sorted({*subfolders} - links), *sorted(links))
@@ -149,14 +153,50 @@ def _in_folder(folder: Path) -> list[tuple[str, Path]]:
         if here != folder and (here / CAMPAIGN_FILE).is_file():  # has links to the volumes
             subfolders.clear()
             continue
-        if is_dicom_folder(here):
-            relative = here.relative_to(folder)
-            found.append(("_".join(relative.parts) or here.resolve().name, here))
-            continue
-        found += [
-            (_stem(here / file), here / file) for file in sorted(files) if is_image(here / file)
-        ]
+        name = "_".join(here.relative_to(folder).parts) or here.resolve().name
+        found += _in_one_folder(here, sorted(files), name, remarks)
     return found
+
+
+def _in_one_folder(
+    here: Path, files: Sequence[str], name: str, remarks: Remarks
+) -> list[tuple[str, Path]]:
+    """Volumes of a folder itself: its DICOM series, which are called after it, or image files."""
+    images = [here / file for file in files if is_image(here / file)]
+    dicom = dicom_files(here, [f for f in files if not is_image(here / f)])
+    others = []
+    if hidden := tuple(here / file for file in files if file.startswith(HIDDEN_BY_MACOS)):
+        others.append(LeftOut(hidden, "hidden file of macOS"))
+    if images and dicom and not any(file.suffix.lower() == DICOM_ENDING for file in dicom):
+        reason = f"DICOM without {DICOM_ENDING} in a folder of other images"
+        others.append(LeftOut(tuple(dicom), reason))
+        dicom = []
+    volumes, left_out = dicom_volumes(here, dicom)
+    if volumes and images:
+        others.append(LeftOut(tuple(images), "image file in the folder of a series"))
+    remarks.add(volumes, [*others, *left_out])
+    if not volumes:
+        return [(_stem(image), image) for image in images]
+    return [(_joined(name, volume.suffix), volume.source) for volume in volumes]
+
+
+def _of_dicom(path: Path, problem: str) -> list[tuple[str, Path]]:
+    """Series of a folder itself, or of a file; ``problem`` begins the message if there is none."""
+    folder = path if path.is_dir() else path.parent
+    volumes, left_out = dicom_volumes(folder, dicom_files(folder))
+    if path.is_dir():
+        found, why = volumes, left_out
+    else:
+        found = [volume for volume in volumes if path in volume.files]
+        why = [one for one in left_out if path in one.files]
+    if not found:
+        raise SparseError(f"{problem}: {summary(why)}" if why else problem)
+    name = folder.name or folder.resolve().name
+    return [(_joined(name, volume.suffix), volume.source) for volume in found]
+
+
+def _joined(name: str, suffix: str) -> str:
+    return f"{name}_{suffix}" if suffix else name
 
 
 def _is_new(folder: Path, seen: set[str]) -> bool:
@@ -167,47 +207,32 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return is_new
 
 
-def _of_table(file: Path) -> list[tuple[str, Path]]:
-    table = parse_spreadsheet(file.read_bytes(), file, "image")
-    if not table.rows or "image" not in table.names:
-        raise SparseError(f"{file} must be a table with the column image, and may have case")
-    rows = [row for _, row in table.rows]
-    return _listed(file, [(row.get("case", "").strip(), row["image"].strip()) for row in rows])
-
-
-def _listed(file: Path, entries: Iterable[tuple[str, str]]) -> list[tuple[str, Path]]:
+def _listed(file: Path) -> list[tuple[str, Path]]:
     found = []
-    for case_id, text in entries:
-        path = file.parent / _expanded(text)
-        if not text or not path.exists():
-            raise SparseError(f"{file} lists {text!r}, which does not exist")
-        if path.is_dir() and not is_dicom_folder(path):
-            raise SparseError(f"{file} lists the folder {text!r}, which holds no DICOM series")
-        if not path.is_dir() and not is_image(path):
+    for case_id, text, path in read_list(file):
+        if is_image(path) and not path.is_dir():
+            volumes = [(_stem(path), path)]
+        elif path.is_dir():
+            problem = f"{file} lists the folder {text!r}, which holds no DICOM series"
+            volumes = _of_dicom(path, problem)
+        elif is_dicom_file(path):
+            volumes = _of_dicom(path, f"{file} lists {text!r}, which is no volume")
+        else:
             raise SparseError(f"{file} lists {text!r}, which is no volume")
-        found.append((case_id or (path.name if path.is_dir() else _stem(path)), path))
+        if case_id and len(volumes) > 1:
+            raise SparseError(
+                f"{file} names the folder {text!r} {case_id}, which holds {len(volumes)} series; "
+                "list a file of each"
+            )
+        found += [(case_id or name, volume) for name, volume in volumes]
     return found
-
-
-def _expanded(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:  # ~ and the name of nobody
-        return Path(text)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SparseError(f"{file} is no text file (UTF-8): {error.reason}") from error
 
 
 def _grouped(named: Sequence[tuple[str, Path]], num_channels: int) -> list[SourceVolume]:
     """Volumes with their channels; files are channels if all their names are numbered from 0."""
     channels: dict[str, dict[int, Path]] = {}
     for name, path in named:
-        match = None if path.is_dir() else _CHANNEL.fullmatch(name)
+        match = _CHANNEL.fullmatch(name) if is_image(path) else None
         if match:
             channels.setdefault(f"{path.parent}/{match[1]}", {})[int(match[2])] = path
     counts = {len(numbers) for numbers in channels.values()}

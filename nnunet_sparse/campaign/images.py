@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS
+from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS, is_image
 from nnunet_sparse.data.damaged_files import first_line, reading
-from nnunet_sparse.data.dicom_series import read_dicom, slice_files
+from nnunet_sparse.data.dicom_series import read_dicom, series_geometry
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
 from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
 from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
@@ -34,7 +34,7 @@ def look_at(source: Path) -> tuple[Geometry, str]:
     Parameters
     ----------
     source
-        File, or folder of a DICOM series.
+        File, or folder of a DICOM series, or one of the series' files.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def look_at(source: Path) -> tuple[Geometry, str]:
     """
     if not source.exists():
         raise SparseError(_missing(source))
-    if source.is_dir():
-        return _dicom_geometry(source), _ITK
+    if _is_dicom(source):
+        return series_geometry(source), _ITK
     if is_nifti(source):
         return _nifti_geometry(source)
     if _is_tiff(source):
@@ -72,7 +72,7 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometr
     Parameters
     ----------
     source
-        File, or folder of a DICOM series.
+        File, or folder of a DICOM series, or one of the series' files.
     target
         ``CASE_0000.nii.gz``.
     copy
@@ -91,7 +91,7 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometr
     found = look_at(source)
     if target.is_symlink() or target.exists():
         return found
-    if not source.is_dir() and is_nifti(source):
+    if not _is_dicom(source) and is_nifti(source):
         _bring_nifti(source, target, copy)
         return found
     image = _read(source)
@@ -122,6 +122,10 @@ def _missing(file: Path) -> str:
     return f"{file} does not exist"
 
 
+def _is_dicom(source: Path) -> bool:
+    return source.is_dir() or not (is_image(source) or _is_tiff(source))
+
+
 def _is_tiff(source: Path) -> bool:
     return source.name.lower().endswith(TIFF_ENDINGS)
 
@@ -146,16 +150,6 @@ def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
     return geometry, reader
 
 
-def _dicom_geometry(folder: Path) -> Geometry:
-    files = slice_files(folder)
-    first, last = (read_geometry(Path(file), _ITK) for file in (files[0], files[-1]))
-    if first.affine is None or last.affine is None:  # for mypy: DICOM files have one
-        raise SparseError(f"{folder} has no position in its headers")
-    affine = first.affine.copy()
-    affine[:, 0] = (last.affine[:, 3] - first.affine[:, 3]) / (len(files) - 1)
-    return Geometry((len(files), *first.shape[1:]), affine)
-
-
 def _tiff_spacing(source: Path) -> tuple[float, float, float]:
     spacing = read_spacing(source, TIFF_READER)
     if not all(math.isfinite(mm) and mm > 0 for mm in spacing):
@@ -166,7 +160,7 @@ def _tiff_spacing(source: Path) -> tuple[float, float, float]:
 
 
 def _read(source: Path) -> sitk.Image:
-    if source.is_dir():
+    if _is_dicom(source):
         return read_dicom(source)
     if _is_tiff(source):
         return _read_tiff(source)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import BaseMaker
+from dicom_files import DIRECTORY, STRUCTURES, dicom_object, positions_along, save, write_slices
 from published_trees import write_series
 
 from nnunet_sparse.campaign.find_volumes import find_volumes, volumes_of_dataset
@@ -152,3 +153,82 @@ def test_data_sets_of_other_formats(make_base: BaseMaker) -> None:
     (base / "imagesTr" / "tr_00_0000.tif").rename(base / "imagesTr" / "tr_00_0000.npz")
     with pytest.raises(SparseError, match=r"tr_00_0000\.npz is no volume: campaigns read \.nii"):
         volumes_of_dataset(RawDataset.open(base))
+
+
+def test_whole_patients(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of each patient one scan, or two, among what scanners and archives put beside them."""
+    caplog.set_level("INFO")
+    planes = np.zeros((4, 5, 6), np.int16)
+    for number, names in enumerate(("{:03d}.dcm", "IM{:04d}", "{}.ima")):
+        folder = tmp_path / f"p{number}"
+        write_slices(folder, planes, positions_along(4, 2), name=names)
+        write_slices(
+            folder, planes[:1], [[0, 0, 0]], name="scout", ImageType=["A", "B", "LOCALIZER"]
+        )
+        save(dicom_object(STRUCTURES), folder / "RS.dcm")
+        (folder / "._RS.dcm").write_bytes(b"\0\5\x16\7")
+        (folder / "report.pdf").write_text("x")
+    write_slices(folder, planes, positions_along(4, 3), name="x{}", SeriesNumber=5)
+    save(dicom_object(DIRECTORY), tmp_path / "DICOMDIR")
+    assert found(tmp_path) == {"p0": ["p0"], "p1": ["p1"], "p2_1": ["0.ima"], "p2_5": ["x0"]}
+    assert sorted(record.message for record in caplog.records) == [
+        f"left out, Media Storage Directory: {tmp_path}/DICOMDIR",
+        f"left out, RT Structure Set: {tmp_path}/p0/RS.dcm and 2 more",
+        f"left out, hidden file of macOS: {tmp_path}/p0/._RS.dcm and 2 more",
+        f"left out, localizer: {tmp_path}/p0/scout and 2 more",
+    ]
+
+
+def test_nothing_but_what_is_no_volume(tmp_path: Path) -> None:
+    save(dicom_object(STRUCTURES), tmp_path / "RS.dcm")
+    write_slices(tmp_path, np.zeros((1, 5, 6)), [[0, 0, 0]])
+    message = "no volumes in .*: left out, 1 slice, not a volume: .*; RT Structure Set: .*RS.dcm$"
+    with pytest.raises(SparseError, match=message):
+        find_volumes([tmp_path], 1)
+
+
+def test_image_files_beside_a_series(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    touch(tmp_path, "p/mask.nii.gz")
+    save(dicom_object(STRUCTURES), tmp_path / "p" / "RS.dcm")
+    assert found(tmp_path) == {"mask": ["mask.nii.gz"]}
+    files = write_slices(tmp_path / "p", np.zeros((4, 5, 6)), positions_along(4, 2))
+    assert found(tmp_path) == {"p": ["p"]}
+    assert f"image file in the folder of a series: {tmp_path}/p/mask.nii.gz" in caplog.text
+    for file in (*files, tmp_path / "p" / "RS.dcm"):
+        file.rename(file.with_suffix(""))
+    assert found(tmp_path) == {"mask": ["mask.nii.gz"]}
+    assert f"DICOM without .dcm in a folder of other images: {tmp_path}/p/000 and 4" in caplog.text
+
+
+def test_a_series_in_two_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    positions = positions_along(8, 2)
+    for k, part in enumerate((positions[:4], positions[4:])):
+        write_slices(tmp_path / f"{k}", np.zeros((4, 5, 6)), part, SeriesInstanceUID="1.2.9")
+    assert found(tmp_path) == {"0": ["0"], "1": ["1"]}
+    (record,) = caplog.records
+    assert f"{tmp_path}/0 and {tmp_path}/1 are copies or parts of one DICOM" in record.message
+
+
+def test_lists_of_series(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_slices(
+            tmp_path / "p",
+            np.zeros((4, 5, 6)),
+            positions_along(4, step),
+            name=f"{step}_{{}}",
+            SeriesNumber=step,
+        )
+    write_slices(tmp_path / "p", np.zeros((1, 5, 6)), [[0, 0, 0]], name="one")
+    (tmp_path / "list.csv").write_text("case,image\nfirst,p/2_3\n,p/1_1\n")
+    assert found(tmp_path / "list.csv") == {"first": ["2_0"], "p_1": ["1_0"]}
+    assert found(tmp_path / "p" / "2_1") == {"p_2": ["2_0"]}
+    (tmp_path / "list.txt").write_text("p\n")
+    assert list(found(tmp_path / "list.txt")) == ["p_1", "p_2"]
+    (tmp_path / "list.csv").write_text("case,image\nfirst,p\n")
+    with pytest.raises(SparseError, match="which holds 2 series; list a file of each"):
+        find_volumes([tmp_path / "list.csv"], 1)
+    for source, begin in (("list.txt", "lists 'p/one', which"), ("p/one", "p/one")):
+        (tmp_path / "list.txt").write_text("p/one\n")
+        with pytest.raises(SparseError, match=f"{begin} is no volume: 1 slice, not a volume"):
+            find_volumes([tmp_path / source], 1)

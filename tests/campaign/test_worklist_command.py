@@ -8,6 +8,14 @@ import pytest
 from campaign.annotator import annotate, break_geometry, edit, load, read_rows, write_rows
 from campaign.scans import SHAPE, write_scans
 from conftest import BaseMaker
+from dicom_files import (
+    STRUCTURES,
+    dicom_object,
+    positions_along,
+    save,
+    write_frames,
+    write_slices,
+)
 from file_times import date_back, written_since
 from tiny import tree
 
@@ -159,6 +167,47 @@ def test_a_damaged_volume_leaves_nothing(scans: Path, capsys: pytest.CaptureFixt
     assert make("--rho", "0.1") == 2
     assert "c.nii.gz is damaged" in capsys.readouterr().err
     assert {path.name for path in scans.parent.iterdir()} == {"scans", "truth"}
+
+
+def test_folders_of_whole_patients(
+    no_paths: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is no volume is told, once for each reason, and the volumes are asked for."""
+    caplog.set_level("INFO")
+    rng = np.random.default_rng(0)
+    positions = positions_along(5, 2.5)
+    for patient in ("p0", "p1"):
+        planes = rng.integers(-900, 900, (5, 8, 9)).astype(np.int16)
+        files = write_slices(no_paths / "scans" / patient, planes, positions)
+        save(dicom_object(STRUCTURES), files[0].with_name("RS.dcm"))
+        write_slices(files[0].parent / "loc", planes[:1], [[0, 0, 0]])
+    write_frames(no_paths / "scans" / "p2" / "IM1", planes[::-1], positions[::-1])
+    assert make("--slices_per_volume", "2") == 0
+    assert "volumes:    3, 15 axial slices along axis 0" in capsys.readouterr().out
+    assert "left out, RT Structure Set: scans/p0/RS.dcm and 1 more\n" in caplog.text
+    assert "left out, 1 slice, not a volume: scans/p0/loc/000.dcm and 1 more\n" in caplog.text
+    for case in ("p1", "p2"):
+        voxels = load(no_paths / "campaign" / "images" / f"{case}_0000.nii.gz")
+        np.testing.assert_array_equal(voxels.T, planes)
+    assert make("--slices_per_volume", "2") == 0
+    assert "exists" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        (positions_along(5, 2.5, tilt_degrees=15), "tilted by 15 degrees (gantry tilt?)"),
+        (positions_along(6, 2.5)[[0, 1, 2, 3, 5]], "is a slice missing?"),
+        (positions_along(5, 0), "no volumes in scans: left out, 5 slices at each position"),
+    ],
+)
+def test_series_that_are_refused(
+    no_paths: Path, capsys: pytest.CaptureFixture[str], positions: np.ndarray, message: str
+) -> None:
+    write_slices(no_paths / "scans" / "p0", np.zeros((5, 8, 9)), positions)
+    assert make("--slices_per_volume", "2") == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not (no_paths / "campaign").exists()
 
 
 def test_dry_run(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from dicom_files import MR, positions_along, values_of, write_slices
 from published_trees import (
     STUDY,
     dbc_arrays,
@@ -206,6 +207,25 @@ def test_series_that_cannot_be_chosen() -> None:
         before_contrast("Breast_MRI_120", two, {})
 
 
+def test_slopes_that_differ_between_slices(paths: NnUNetPaths, source: Path) -> None:
+    image = dbc_arrays()[0]
+    slopes = [(1, 0), (1.7, 0), (2.25, -3), (3.1, 0), (40, 0.5), (400, 0)]
+    shutil.rmtree(source / PRE)
+    files = write_slices(
+        source / PRE,
+        image,
+        positions_along(6, 2),
+        rescale=slopes,
+        sop_class=MR,
+        SeriesDescription="ax dyn pre",
+    )
+    (source / PRE / "._1-001.dcm").write_bytes(b"\0\5\x16\7")  # as macOS leaves on foreign disks
+    assert main_dbc([str(source), *SIZE, "-np", "1", "--task", "breast"]) == 0
+    (file,) = paths.raw.glob("Dataset*/images*/Breast_MRI_001_0000.nii.gz")
+    expected = [values_of(file) for file in files]
+    np.testing.assert_allclose(array(file)[:, 1:11, 1:13], expected, rtol=1e-6)
+
+
 def doubled(source: Path) -> None:
     shutil.copytree(source / PRE, (source / PRE).with_name("9.000000-ax dyn pre-00009"))
 
@@ -213,6 +233,12 @@ def doubled(source: Path) -> None:
 def with_positions(source: Path, positions: list[float]) -> None:
     shutil.rmtree(source / PRE)
     write_series(source / PRE, dbc_arrays()[0], positions=positions)
+
+
+def tilted(source: Path) -> None:
+    shutil.rmtree(source / PRE)
+    positions = positions_along(6, 2, tilt_degrees=12)
+    write_slices(source / PRE, dbc_arrays()[0], positions, SeriesDescription="ax dyn pre")
 
 
 def turned(source: Path) -> None:
@@ -281,6 +307,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda s: with_positions(s, [0, 2, 4, 4, 6, 8]),
         "two slices lie at the same position",
     ),
+    "tilted": (tilted, "the stack is tilted by 12 degrees"),
     "turned": (turned, "its slices are turned against each other"),
     "single slice": (
         lambda s: [f.unlink() for f in sorted((s / PRE).iterdir())[1:]],
