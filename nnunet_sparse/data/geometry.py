@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import TIFF_READER, spacing_file
 from nnunet_sparse.system.errors import SparseError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # row of the LPS frame the slices stack along
 AXIS_CHOICES = ("auto", "0", "1", "2", *sorted(PLANES))
 MAX_SHIFT_VOXELS = 0.1
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def read_geometry(path: Path, reader: str) -> Geometry:
     with reading(f"{path} cannot be read as an image"):
         geometry = _read_header(path, reader)
     affine = geometry.affine
-    if affine is not None and not (np.isfinite(affine).all() and np.linalg.det(affine)):
+    if affine is not None and not is_valid(affine):
         raise SparseError(f"{path} has no valid position in its header: {affine.tolist()}")
     return geometry
 
@@ -198,17 +198,7 @@ def _itk_geometry(path: Path, reorient: bool) -> Geometry:
 def geometry_of(image: "sitk.Image | sitk.ImageFileReader") -> Geometry:
     """Geometry of an image of ITK with at least three dimensions, or of a header it has read."""
     shape, num_channels = tuple(reversed(image.GetSize()[:3])), math.prod(image.GetSize()[3:])
-    return Geometry(shape, _reverse_columns(itk_affine(image)), num_channels)
-
-
-def itk_affine(image: "sitk.Image | sitk.ImageFileReader") -> np.ndarray:
-    """(4, 4) matrix from ITK's indices (x, y, z) to LPS positions in mm."""
-    dim = image.GetDimension()
-    direction = np.reshape(image.GetDirection(), (dim, dim))[:3, :3]
-    affine = np.eye(4)
-    affine[:3, :3] = direction * np.asarray(image.GetSpacing()[:3])
-    affine[:3, 3] = image.GetOrigin()[:3]
-    return affine
+    return Geometry(shape, reverse_columns(itk_affine(image)), num_channels)
 
 
 def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
@@ -220,7 +210,7 @@ def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
     if reorient:
         image = image.as_reoriented(nibabel.io_orientation(image.affine))
     shape = tuple(int(n) for n in reversed(image.shape[:3]))
-    affine = _reverse_columns(RAS_TO_LPS @ image.affine)
+    affine = reverse_columns(RAS_TO_LPS @ image.affine)
     return Geometry(shape, affine, math.prod(image.shape[3:]))
 
 
@@ -235,11 +225,6 @@ def _tiff_geometry(path: Path) -> Geometry:
     if len(shape) != 3:
         raise SparseError(f"{path} is a {len(shape)}D image; slices are chosen from 3D volumes")
     return Geometry(shape, None)
-
-
-def _reverse_columns(affine: np.ndarray) -> np.ndarray:
-    """Let a matrix that takes (x, y, z) indices take (z, y, x) indices."""
-    return affine[:, [2, 1, 0, 3]]
 
 
 def check_axis(axis: str) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_sparse.data.affines import itk_affine
 from nnunet_sparse.data.damaged_files import first_line
-from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, itk_affine
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of
 from nnunet_sparse.data.label_files import check_complete, is_nifti
 from nnunet_sparse.system.errors import SparseError
 
