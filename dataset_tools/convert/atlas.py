@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_sparse.data.geometry import check_same_voxels, geometry_of
+from nnunet_sparse.data.geometry import geometry_of
 from nnunet_sparse.data.itk_volumes import (
     orientation_of,
     oriented,
@@ -17,6 +17,7 @@ from nnunet_sparse.data.itk_volumes import (
     read_itk_volume,
     to_label,
 )
+from nnunet_sparse.data.same_voxels import check_same_voxels
 from nnunet_sparse.dataset_tools.convert.source_cases import (
     FoundCases,
     LabelledVolume,

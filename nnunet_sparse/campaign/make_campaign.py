@@ -22,12 +22,8 @@ from nnunet_sparse.campaign.label_descriptions import write_label_descriptions
 from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers, plane_of, work_order, write_worklist
-from nnunet_sparse.data.geometry import (
-    Geometry,
-    check_axis,
-    check_same_voxels,
-    resolve_axis,
-)
+from nnunet_sparse.data.geometry import Geometry, check_axis, resolve_axis
+from nnunet_sparse.data.same_voxels import check_same_voxels, warn_of_disagreement
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import as_json
 from nnunet_sparse.system.devices import check_device
@@ -321,4 +317,5 @@ def _geometries(request: CampaignRequest, found: Mapping[str, Geometry]) -> dict
         for source, name in zip(volume.channels, names, strict=True):
             check_same_voxels(source, found[name], volume.channels[0], first, "channel 0 of")
         geometries[volume.case_id] = first
+    warn_of_disagreement({v.channels[0]: geometries[v.case_id] for v in request.volumes})
     return geometries
