@@ -127,13 +127,7 @@ def _is_tiff(source: Path) -> bool:
 
 
 def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
-    import nibabel
-
     check_complete(source)
-    dtype = nibabel.load(source).get_data_dtype()
-    if dtype.kind not in "iuf":
-        what = "complex numbers" if dtype.kind == "c" else "colours"
-        raise SparseError(f"{source} holds {what}, not one number per voxel")
     try:
         geometry, reader = read_geometry(source, _ITK), _ITK
     except SparseError:  # sheared directions, for one

@@ -171,16 +171,17 @@ def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    if reorient:
-        image: Any = sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS")
-    else:
-        image = sitk.ImageFileReader()
-        image.SetFileName(str(path))
-        image.ReadImageInformation()
-    dim = image.GetDimension()
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    dim = header.GetDimension()
     if dim < 3:
         raise SparseError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
-    return geometry_of(image)
+    if (num_values := header.GetNumberOfComponents()) != 1:
+        raise SparseError(f"{path} holds {num_values} values per voxel, not one number per voxel")
+    if not reorient:
+        return geometry_of(header)
+    return geometry_of(sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS"))
 
 
 def geometry_of(image: "sitk.Image | sitk.ImageFileReader") -> Geometry:

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from nnunet_sparse.data.affines import itk_affine
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of
-from nnunet_sparse.data.label_files import check_complete, is_nifti
+from nnunet_sparse.data.label_files import check_complete, is_nifti, whole_numbers
 from nnunet_sparse.system.errors import SparseError
 
 ORIENTATION = "LPS"
@@ -98,12 +98,24 @@ def to_label(image: sitk.Image, path: Path, values: frozenset[int] | None = None
     """
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise SparseError(f"{path} holds several values per voxel, a label has one")
-    for value in np.unique(sitk.GetArrayViewFromImage(image)):
-        allowed = 0 <= value <= _MAX_LABEL if values is None else value in values
-        if not allowed or value != int(value):
+    voxels = sitk.GetArrayViewFromImage(image)
+    found = np.unique(voxels)
+    whole, wrong = whole_numbers(found)
+    for value, number, fraction in zip(found, whole, wrong, strict=True):
+        allowed = 0 <= number <= _MAX_LABEL if values is None else number in values
+        if fraction or not allowed:
             among = "0 to 255" if values is None else ", ".join(map(str, sorted(values)))
-            raise SparseError(f"{path} holds the label value {value:g}; expected {among}")
+            raise SparseError(f"{path} holds the label value {_digits(value)}; expected {among}")
+    if voxels.dtype.kind == "f":  # casting cuts fractions off
+        label = sitk.GetImageFromArray(np.rint(voxels).astype(np.uint8))
+        label.CopyInformation(image)
+        return label
     return sitk.Cast(image, sitk.sitkUInt8)
+
+
+def _digits(value: np.number) -> str:
+    """A number with all digits that its type holds, whole ones without a point."""
+    return str(value).removesuffix(".0")
 
 
 def oriented(image: sitk.Image) -> sitk.Image:
