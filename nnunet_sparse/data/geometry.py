@@ -177,6 +177,8 @@ def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     dim = header.GetDimension()
     if dim < 3:
         raise SparseError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
+    if header.GetPixelID() in {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}:
+        raise SparseError(f"{path} does not hold numbers but complex ones")
     if (num_values := header.GetNumberOfComponents()) != 1:
         raise SparseError(f"{path} holds {num_values} values per voxel, not one number per voxel")
     if not reorient:

@@ -12,12 +12,14 @@ import SimpleITK as sitk
 
 from nnunet_sparse.data.affines import itk_affine
 from nnunet_sparse.data.damaged_files import first_line
-from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import check_complete, is_nifti, whole_numbers
+from nnunet_sparse.data.placement import AmbiguousPlacementError, place
 from nnunet_sparse.system.errors import SparseError
 
 ORIENTATION = "LPS"
 _MAX_LABEL = 255
+_READER = "SimpleITKIO"
 
 
 def check_file(path: Path) -> None:
@@ -140,6 +142,44 @@ def placed_like(label: sitk.Image, image: sitk.Image) -> sitk.Image:
     result = sitk.Image(label)
     result.CopyInformation(image)
     return result
+
+
+def in_order_of(
+    label: sitk.Image, file: Path, image: sitk.Image, image_file: Path
+) -> sitk.Image | None:
+    """Label with its voxels in the order of the image's, and the image's geometry.
+
+    Parameters
+    ----------
+    label, image
+        As they are stored.
+    file, image_file
+        Where they are from; a label that lies on the image by ITK's or nibabel's reading of their
+        headers is taken.
+
+    Returns
+    -------
+    sitk.Image or None
+        None if it lies elsewhere, or covers less or more.
+
+    Raises
+    ------
+    SparseError
+        If it cannot be told which of two readings is right.
+    """
+    geometry, wanted = (read_geometry(path, _READER) for path in (file, image_file))
+    try:
+        placement = place(geometry, wanted, lambda p: p.covers(wanted))
+    except AmbiguousPlacementError as error:
+        raise SparseError(
+            f"{file} may lie elsewhere than its image {image_file}: {error}"
+        ) from error
+    except SparseError:
+        return None
+    if not placement.covers(wanted):
+        return None
+    voxels = placement.turn(sitk.GetArrayViewFromImage(label))
+    return placed_like(sitk.GetImageFromArray(np.ascontiguousarray(voxels)), image)
 
 
 def by_position(label: sitk.Image, image: sitk.Image, path: Path) -> tuple[sitk.Image, str]:
