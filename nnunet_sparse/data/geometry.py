@@ -180,7 +180,9 @@ def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     if header.GetPixelID() in {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}:
         raise SparseError(f"{path} does not hold numbers but complex ones")
     if (num_values := header.GetNumberOfComponents()) != 1:
-        raise SparseError(f"{path} holds {num_values} values per voxel, not one number per voxel")
+        raise SparseError(
+            f"{path} holds several values per voxel ({num_values}), not the intensities of a volume"
+        )
     if not reorient:
         return geometry_of(header)
     return geometry_of(sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS"))

@@ -176,11 +176,13 @@ def check_complete(path: Path) -> None:
 
 def _check_scalar(path: Path, image: Any) -> None:
     kind, shape = image.get_data_dtype().kind, image.shape
-    what = {"c": "complex numbers", "V": "colours"}.get(kind)
-    if what is None and (num_values := int(np.prod(shape[4:]))) > 1:
-        what = f"{num_values} values per voxel"
-    if what is not None:
+    if (what := {"c": "complex numbers", "V": "colours"}.get(kind)) is not None:
         raise SparseError(f"{path} holds {what}, not one number per voxel")
+    if any(n != 1 for n in shape[4:]):
+        raise SparseError(
+            f"{path} has shape {shape}, not that of one label or image: it holds several values "
+            "per voxel"
+        )
 
 
 def is_nifti(path: Path) -> bool:
