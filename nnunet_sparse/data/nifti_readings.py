@@ -31,6 +31,7 @@ PROGRAMS = {
 }
 _MM_AND_SECONDS = 10  # xyzt_units, as ITK writes it
 _SCANNER = 1
+_OF_ITK = {1, 2}  # sform_code: of earlier versions, too
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def _writers(header: Any) -> frozenset[str]:
     q_code, s_code = int(header["qform_code"]), int(header["sform_code"])
     if q_code == 0:
         return frozenset({NIBABEL})  # ITK gives every file a qform
-    by_itk = q_code == s_code == _SCANNER and int(header["xyzt_units"]) == _MM_AND_SECONDS
+    units = int(header["xyzt_units"])
+    by_itk = q_code == _SCANNER and s_code in _OF_ITK and units == _MM_AND_SECONDS
     same = np.allclose(header.get_sform(), header.get_qform(), atol=1e-3)
     return frozenset({ITK, QFORM}) if by_itk and same else frozenset(READINGS)

@@ -106,7 +106,8 @@ def place(geometry: Geometry, image: Geometry, valid: Callable[[Placement], bool
     ]
     if likely and likely[0].equals(likely[-1]):
         return likely[0]
-    ways = "; ".join(f"to {PROGRAMS[name]} {_order(p)}" for name, p in found.items())
+    distinct = {_order(p): name for name, p in reversed(found.items())}
+    ways = "; ".join(f"to {PROGRAMS[name]} {order}" for order, name in distinct.items())
     raise AmbiguousPlacementError(
         f"qform and sform disagree, and it cannot be told how the voxels are meant: {ways}; save "
         "it with the header of the image"
@@ -133,7 +134,7 @@ def _difference(geometry: Geometry, other: Geometry) -> str | None:
     if np.linalg.det(one[:3, :3]) * np.linalg.det(two[:3, :3]) < 0:
         reason = f"mirrored{_along(steps, two)}"
     elif not (steps == np.eye(3)).all():
-        reason = "turned to other axes"
+        reason = f"reversed{_along(steps, two)}" if steps.diagonal().all() else "of other axes"
     else:
         texts = {
             "spacing": f"voxels of {_mm(_spacing(one))} and of {_mm(_spacing(two))}",
