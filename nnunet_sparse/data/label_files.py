@@ -42,6 +42,8 @@ def read_label(path: Path, reader: str) -> np.ndarray:
         If the file is damaged, not a volume, or holds values that are not whole numbers.
     """
     with reading(f"{path} cannot be read as a label"):
+        if is_nifti(path):
+            _check_scalar(path)
         label = _read(path, reader)
     return to_integers(label, path)
 
@@ -160,7 +162,7 @@ def check_complete(path: Path) -> None:
 
     with reading(f"{path} is damaged or not NIfTI"):
         image: Any = nibabel.load(path)
-        _check_scalar(path, image)
+        _check_scalar(path)
         expected = int(image.dataobj.offset) + image.header.get_data_dtype().itemsize * int(
             np.prod(image.shape, dtype=np.int64)
         )
@@ -174,7 +176,11 @@ def check_complete(path: Path) -> None:
             raise SparseError(f"{path} is truncated: {path.stat().st_size} of {expected} bytes")
 
 
-def _check_scalar(path: Path, image: Any) -> None:
+def _check_scalar(path: Path) -> None:
+    """Refuse NIfTI files of which a voxel is not one real number."""
+    import nibabel
+
+    image: Any = nibabel.load(path)
     kind, shape = image.get_data_dtype().kind, image.shape
     if (what := {"c": "complex numbers", "V": "colours"}.get(kind)) is not None:
         raise SparseError(f"{path} holds {what}, not one number per voxel")
