@@ -12,7 +12,7 @@ from tqdm import tqdm
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
-from nnunet_sparse.data.geometry import check_same_voxels, read_geometry, read_spacing
+from nnunet_sparse.data.geometry import read_geometry, read_spacing
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
     label_spacing_file,
@@ -20,6 +20,7 @@ from nnunet_sparse.data.label_files import (
     write_label_like,
 )
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.data.same_voxels import check_same_voxels
 from nnunet_sparse.data.split import SplitRequest, find_split
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.dataset_tools.publish import check_available, publish

@@ -15,6 +15,7 @@ from nnunet_sparse.data.declared_labels import IGNORE, ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
+    is_stored_whole,
     label_dtype,
     label_spacing_file,
     read_label,
@@ -138,6 +139,9 @@ def write_sparse_folder(
 def link_cases(folder: Path, dataset: RawDataset, split: Split) -> None:
     """Link validation labels to ``labelsTr``, test cases to ``imagesTs`` and ``labelsTs``.
 
+    Of labels that are whole numbers only up to rounding, which nnU-Net cuts off, whole numbers are
+    written.
+
     Parameters
     ----------
     folder
@@ -204,9 +208,15 @@ def _write_sparse_label(
 
 
 def _link_label(dataset: RawDataset, case_id: str, folder: Path) -> None:
-    label = dataset.case(case_id).label
-    if label is not None:
-        _link(dataset, label, folder / f"{case_id}{dataset.file_ending}")
+    label, reader = dataset.case(case_id).label, dataset.reader()
+    if label is None:
+        return
+    target = folder / f"{case_id}{dataset.file_ending}"
+    if is_stored_whole(label, reader):
+        _link(dataset, label, target)
+    elif not target.exists():
+        with atomic_path(target, folder.parent) as temporary:
+            write_label_like(temporary, read_label(label, reader), label, reader)
 
 
 def _link_test_cases(folder: Path, dataset: RawDataset, split: Split) -> None:

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_sparse.data.geometry import RAS_TO_LPS
+from nnunet_sparse.data.affines import RAS_TO_LPS
 
 LPS = np.eye(3)
 ROW = "0020|0037"

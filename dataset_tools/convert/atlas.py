@@ -8,15 +8,16 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_sparse.data.geometry import check_same_voxels, geometry_of
+from nnunet_sparse.data.geometry import geometry_of
 from nnunet_sparse.data.itk_volumes import (
+    in_order_of,
     orientation_of,
     oriented,
-    placed_like,
     read_itk_image,
     read_itk_volume,
     to_label,
 )
+from nnunet_sparse.data.same_voxels import check_same_voxels
 from nnunet_sparse.dataset_tools.convert.source_cases import (
     FoundCases,
     LabelledVolume,
@@ -84,9 +85,11 @@ def read_atlas(case: SourceCase) -> LabelledVolume:
         If they do not lie on the same voxels, or the mask holds other values than 0 and 1.
     """
     (file,) = case.labels
-    stored = read_itk_image(case.image)
-    image = oriented(stored)
-    label = oriented(to_label(read_itk_volume(file), file, _VALUES))
-    check_same_voxels(file, geometry_of(label), case.image, geometry_of(image), "its image")
-    placed = placed_like(label, image)
-    return LabelledVolume(image, placed, placed, "same", orientation_of(stored))
+    image, stored = read_itk_image(case.image), to_label(read_itk_volume(file), file, _VALUES)
+    label = in_order_of(stored, file, image, case.image)
+    if label is None:
+        places = geometry_of(oriented(stored)), geometry_of(oriented(image))
+        check_same_voxels(file, places[0], case.image, places[1], "its image")
+        raise SparseError(f"{file} lies elsewhere than its image {case.image}")
+    placed = oriented(label)
+    return LabelledVolume(oriented(image), placed, placed, "same", orientation_of(image))

@@ -68,6 +68,7 @@ def case_record(
         "labels": [_relative(file, root) for file in case.labels],
         "label_placement": volume.placement,
         "stored_axes": volume.stored_axes,
+        "spacing_from": volume.spacing_from,
         "source": _geometry(volume.image),
         "target": _geometry(label),
         "shift_voxels": list(grid.shift),
@@ -127,7 +128,7 @@ def _row(case_id: str, record: Record) -> dict[str, Any]:
         row[key] = " ".join(map(str, record[key]))
     for name, voxels in sorted(record["voxels"].items()):
         row |= {f"{name}_{when}": voxels[when] for when in ("before", "after")}
-    for key in ("restored_objects", "foreground_lost"):
+    for key in ("restored_objects", "foreground_lost", "spacing_from"):
         row[key] = record[key]
     return row
 

@@ -51,6 +51,7 @@ from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.wording import first_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ FILE_ENDING = ".nii.gz"
 # folder of the records of finished cases, while the data set is unfinished
 _RECORDS = ".records"
 _VERSION = 1
+_NUM_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def split_of(task: PublishedTask, found: FoundCases, seed: int) -> Split:
 
 
 def check_sources(key: str, found: FoundCases, num_processes: int) -> None:
-    """Refuse damaged source files before anything is written.
+    """Refuse damaged source files before anything is written, and warn of what they lack.
 
     Raises
     ------
@@ -121,7 +123,10 @@ def check_sources(key: str, found: FoundCases, num_processes: int) -> None:
         With the name of the first such file.
     """
     task = PUBLISHED_TASKS[key]
-    map_cases(task.check, found.cases, num_processes, f"Checking {task.name}")
+    notes = map_cases(task.check, found.cases, num_processes, f"Checking {task.name}")
+    for note in sorted({note for note in notes.values() if note is not None}):
+        cases = [case_id for case_id in sorted(notes) if notes[case_id] == note]
+        logger.warning("%d cases (%s): %s", len(cases), first_of(cases, _NUM_NAMED), note)
 
 
 def convert(
@@ -204,6 +209,7 @@ def convert(
 
 
 def _parameters(key: str, voxels: Voxels | None, seed: int, found: FoundCases) -> dict[str, Any]:
+    spacings = {c: list(case.spacing_mm) for c, case in found.cases.items() if case.spacing_mm}
     return {
         "version": _VERSION,
         "task": key,
@@ -211,6 +217,7 @@ def _parameters(key: str, voxels: Voxels | None, seed: int, found: FoundCases) -
         "size": None if voxels is None else list(voxels.size),
         "seed": seed,
         "cases": sorted(found.cases),
+        **({"spacings": spacings} if spacings else {}),
     }
 
 

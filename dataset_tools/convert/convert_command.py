@@ -19,6 +19,7 @@ from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
 from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
 from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
 from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases
+from nnunet_sparse.dataset_tools.convert.spacing_table import read_spacings
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
@@ -34,6 +35,13 @@ def main_lits17(argv: Sequence[str] | None = None) -> int:
     """Command ``nnsparse_convert_lits17``."""
     parser = _parser(
         "lits17", "LiTS17 (liver and tumour in CT)", "LiTS17", PUBLISHED_TASKS["lits17"]
+    )
+    parser.add_argument(
+        "--spacings",
+        type=Path,
+        metavar="CSV",
+        help="true voxel sizes of volumes whose header has lost them, as those from 3D-IRCADb have "
+        "(lits_028 to lits_047): columns case, z, y, x in mm",
     )
     return run_command(parser, _run_lits17, argv)
 
@@ -121,7 +129,8 @@ def _text(values: Sequence[float]) -> str:
 
 
 def _run_lits17(args: argparse.Namespace) -> None:
-    found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude)
+    spacings = None if args.spacings is None else read_spacings(args.spacings)
+    found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude, spacings)
     _convert_or_show(args, ["lits17"], found)
 
 
@@ -201,6 +210,10 @@ def _print_result(made: Converted, found: FoundCases) -> None:
         (sum(r["restored_objects"] > 0 for r in records), "with small objects restored"),
         (sum(r["label_placement"] == "by voxels" for r in records), "with a label by voxels only"),
         (sum(r["label_placement"] == "resampled" for r in records), "with a label on other voxels"),
+        (
+            sum("overwritten" in r.get("spacing_from", "") for r in records),
+            "at a wrong scale: the header has lost the voxel size (--spacings)",
+        ),
     ):
         if count:
             print(f"  {count} {text}")

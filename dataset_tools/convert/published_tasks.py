@@ -10,7 +10,7 @@ from functools import partial
 
 from nnunet_sparse.dataset_tools.convert.atlas import read_atlas
 from nnunet_sparse.dataset_tools.convert.dbc import check_dbc, read_dbc
-from nnunet_sparse.dataset_tools.convert.lits17 import read_lits17
+from nnunet_sparse.dataset_tools.convert.lits17 import check_lits17, read_lits17
 from nnunet_sparse.dataset_tools.convert.paper_split import SplitSizes
 from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase, check_files
 from nnunet_sparse.dataset_tools.convert.target_grid import Size, Triple
@@ -36,7 +36,7 @@ class PublishedTask:
     labels
         Label values by name.
     check
-        Refuses damaged files of a case without reading voxels.
+        Refuses damaged files of a case without reading voxels; may return what should be known.
     read
         Reads a case.
     context
@@ -54,7 +54,7 @@ class PublishedTask:
     split: SplitSizes
     channel_name: str
     labels: dict[str, int]
-    check: Callable[[SourceCase], None]
+    check: Callable[[SourceCase], str | None]
     read: Callable[[SourceCase], LabelledVolume]
     context: tuple[str, ...] = ()
     padding: float = 0.0
@@ -87,7 +87,7 @@ PUBLISHED_TASKS = {
         labels={"background": 0, "liver": 1, "tumour": 2},
         context=("liver",),
         padding=-1024.0,
-        check=check_files,
+        check=check_lits17,
         read=read_lits17,
     ),
     "dbc_breast": _DBC_BREAST,

@@ -9,10 +9,16 @@ from nnunet_sparse.dataset_tools.convert.target_grid import TargetGrid
 _ALL_NEIGHBOURS = np.ones((3, 3, 3))
 # for interpolation weights such as 0.1 + 0.4, which are meant to be one half
 _ROUNDING = 1e-5
+# voxels that lie closer to each other, in voxels, are the same ones
+_SAME_VOXEL = 1e-3
+# that hold all integers of so many bytes
+_FLOATS = {1: sitk.sitkFloat32, 2: sitk.sitkFloat32, 4: sitk.sitkFloat64}
 
 
 def resample_image(image: sitk.Image, grid: TargetGrid, padding: float) -> sitk.Image:
-    """Interpolate intensities linearly.
+    """Copy intensities where grid and source share their voxels, else interpolate linearly.
+
+    They are interpolated as floats; those of integer types are rounded, where ITK cuts off.
 
     Parameters
     ----------
@@ -28,9 +34,16 @@ def resample_image(image: sitk.Image, grid: TargetGrid, padding: float) -> sitk.
     sitk.Image
         In the source's type; where grid and source share voxels their values are the source's.
     """
+    start = _shared_start(image, grid)
+    if start is not None:
+        return _placed(
+            _crop_and_pad(sitk.GetArrayViewFromImage(image), start, grid, padding), image, grid
+        )
+    dtype = sitk.GetArrayViewFromImage(image).dtype
+    is_integer = dtype.kind in "iu"
     origin, spacing = grid.placed_along(image)
-    return sitk.Resample(
-        image,
+    result = sitk.Resample(
+        sitk.Cast(image, _FLOATS[dtype.itemsize]) if is_integer else image,
         grid.size[::-1],
         sitk.Transform(3, sitk.sitkIdentity),
         sitk.sitkLinear,
@@ -39,6 +52,9 @@ def resample_image(image: sitk.Image, grid: TargetGrid, padding: float) -> sitk.
         image.GetDirection(),
         padding,
     )
+    if not is_integer:
+        return result
+    return _placed(np.rint(sitk.GetArrayViewFromImage(result)).astype(dtype), image, grid)
 
 
 def resample_label(label: sitk.Image, grid: TargetGrid) -> tuple[sitk.Image, int]:
@@ -62,7 +78,6 @@ def resample_label(label: sitk.Image, grid: TargetGrid) -> tuple[sitk.Image, int
     tuple of sitk.Image and int
         The label, uint8, and the number of restored components.
     """
-    origin, spacing = grid.placed_along(label)
     result = np.zeros(grid.size, np.uint8)
     source = sitk.GetArrayFromImage(label)
     maps = _index_maps(label, grid)
@@ -70,11 +85,7 @@ def resample_label(label: sitk.Image, grid: TargetGrid) -> tuple[sitk.Image, int
     if box is not None:
         result[box] = _most_likely(label, grid, box)
     restored = sum(_restore(source, int(value), result, maps) for value in _foreground(source))
-    image = sitk.GetImageFromArray(result)
-    image.SetOrigin(origin)
-    image.SetSpacing(spacing)
-    image.SetDirection(label.GetDirection())
-    return image, restored
+    return _placed(result, label, grid), restored
 
 
 def voxels_outside(source: np.ndarray, label: sitk.Image, grid: TargetGrid) -> int:
@@ -84,6 +95,42 @@ def voxels_outside(source: np.ndarray, label: sitk.Image, grid: TargetGrid) -> i
         ok = (indices >= 0) & (indices < grid.size[axis])
         inside &= np.expand_dims(ok, [a for a in range(3) if a != axis])
     return int(((source != 0) & ~inside).sum())
+
+
+def _shared_start(image: sitk.Image, grid: TargetGrid) -> np.ndarray | None:
+    """Index (z, y, x) of the source's voxel that is the grid's first one; may lie outside.
+
+    None if the two do not share their voxels, to a thousandth of a voxel.
+    """
+    spacing, size = np.array(image.GetSpacing()[::-1]), np.array(grid.size)
+    first = (np.array(grid.full_offset_mm) + np.array(grid.start) * grid.spacing_mm) / spacing
+    start = np.rint(first)
+    last = first - start + (size - 1) * (np.array(grid.spacing_mm) / spacing - 1)
+    is_shared = np.abs([first - start, last]).max() <= _SAME_VOXEL
+    return start.astype(int) if is_shared else None
+
+
+def _crop_and_pad(
+    source: np.ndarray, start: np.ndarray, grid: TargetGrid, padding: float
+) -> np.ndarray:
+    """Voxels from a start on, (z, y, x); padding outside the source."""
+    result = np.full(grid.size, padding, source.dtype)
+    stop = start + grid.size
+    low, high = np.maximum(start, 0), np.minimum(stop, source.shape)
+    if (low < high).all():
+        target = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
+        result[target] = source[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    return result
+
+
+def _placed(voxels: np.ndarray, source: sitk.Image, grid: TargetGrid) -> sitk.Image:
+    """Image of the grid's voxels, along the axes of the source."""
+    image = sitk.GetImageFromArray(voxels)
+    origin, spacing = grid.placed_along(source)
+    image.SetOrigin(origin)
+    image.SetSpacing(spacing)
+    image.SetDirection(source.GetDirection())
+    return image
 
 
 def _index_maps(label: sitk.Image, grid: TargetGrid) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_sparse.data.itk_volumes import check_file
+from nnunet_sparse.dataset_tools.convert.target_grid import Triple
 from nnunet_sparse.system.errors import SparseError
 
 
@@ -24,12 +25,15 @@ class SourceCase:
         One NIfTI file, or the folder of a DICOM series.
     labels
         Label files, in the order that the reader of the task expects.
+    spacing_mm
+        Voxel size (z, y, x) that takes the place of the header's; None to believe the header.
     """
 
     case_id: str
     patient: str
     image: Path
     labels: tuple[Path, ...]
+    spacing_mm: Triple | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class LabelledVolume:
         How the label came onto the image's voxels: ``same``, ``by voxels`` or ``resampled``.
     stored_axes
         Where the axes x, y, z of the image lead as it is stored, as in ``RAS``.
+    spacing_from
+        Where the voxel size comes from: the header, or what else.
     """
 
     image: sitk.Image
@@ -71,6 +77,7 @@ class LabelledVolume:
     keep: sitk.Image
     placement: str
     stored_axes: str
+    spacing_from: str = "header"
 
 
 def pair(

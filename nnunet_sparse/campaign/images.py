@@ -6,12 +6,14 @@ import math
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS, is_image
+from nnunet_sparse.campaign.nifti1 import is_convertible, nifti1_header, write_as_nifti1
 from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_series import read_dicom, series_geometry
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
@@ -65,9 +67,10 @@ def look_at(source: Path) -> tuple[Geometry, str]:
 def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometry, str]:
     """Link or convert one channel of a volume into a campaign, in the geometry of the original.
 
-    NIfTI files keep every byte of their header; of others the voxels and their order, origin,
-    spacing and directions are kept. TIFF files, which have neither origin nor directions, get 0 and
-    the identity. An image that is there already is left as it is.
+    NIfTI files keep every byte of their header, but for those of version 2, which ITK-based
+    programs do not open: they become version 1, if they fit. Of other formats the voxels and their
+    order, origin, spacing and directions are kept. TIFF files, which have neither origin nor
+    directions, get 0 and the identity. An image that is there already is left as it is.
 
     Parameters
     ----------
@@ -131,23 +134,28 @@ def _is_tiff(source: Path) -> bool:
 
 
 def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
-    import nibabel
-
     check_complete(source)
-    dtype = nibabel.load(source).get_data_dtype()
-    if dtype.kind not in "iuf":
-        what = "complex numbers" if dtype.kind == "c" else "colours"
-        raise SparseError(f"{source} holds {what}, not one number per voxel")
-    try:
-        geometry, reader = read_geometry(source, _ITK), _ITK
-    except SparseError:  # sheared directions, for one
-        geometry, reader = read_geometry(source, _NIBABEL), _NIBABEL
+    if is_convertible(source):
+        with TemporaryDirectory() as folder:
+            header = Path(folder) / "header.nii"
+            header.write_bytes(nifti1_header(source))
+            geometry, reader = _readable_geometry(header)
+    else:
+        geometry, reader = _readable_geometry(source)
     if geometry.num_channels != 1:
         raise SparseError(
             f"{source} holds {geometry.num_channels} volumes; nnU-Net needs a file for each "
             "channel (CASE_0000.nii.gz, CASE_0001.nii.gz)"
         )
     return geometry, reader
+
+
+def _readable_geometry(file: Path) -> tuple[Geometry, str]:
+    """Geometry by the first reader that takes the file."""
+    try:
+        return read_geometry(file, _ITK), _ITK
+    except SparseError:  # sheared directions, for one
+        return read_geometry(file, _NIBABEL), _NIBABEL
 
 
 def _tiff_spacing(source: Path) -> tuple[float, float, float]:
@@ -191,18 +199,21 @@ def _read_tiff(source: Path) -> sitk.Image:
 
 
 def _bring_nifti(source: Path, target: Path, copy: bool) -> None:
-    is_compressed = source.suffix.lower() == ".gz"
-    if is_compressed and not copy:
+    is_compressed, is_converted = source.suffix.lower() == ".gz", is_convertible(source)
+    if is_compressed and not copy and not is_converted:
         link_file(source, target)
         return
     with atomic_path(target, target.parent.parent) as temporary:
-        if is_compressed:
+        if is_compressed and not is_converted:
             shutil.copyfile(source, temporary)
             return
         with (
-            source.open("rb") as plain,
             temporary.open("wb") as file,
             # without name and time: the same volume gives the same bytes
             gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as compressed,
         ):
-            shutil.copyfileobj(plain, compressed)
+            if is_converted:
+                write_as_nifti1(source, compressed)
+                return
+            with source.open("rb") as plain:
+                shutil.copyfileobj(plain, compressed)

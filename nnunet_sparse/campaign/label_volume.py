@@ -14,6 +14,7 @@ from nnunet_sparse.data.geometry import Geometry, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import (
     check_complete,
     is_nifti,
+    keeps_header,
     read_label,
     to_integers,
 )
@@ -97,7 +98,7 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
     if is_nifti(file):
         _check_letters(file)
         check_complete(file)
-        return read_label(file, reader), read_geometry(file, reader)
+        return _read_nifti(file, reader)
     name = _name_of_voxels(file)
     if name.startswith("LIST") or "%" in name:
         raise SparseError(f"{file} keeps its voxels in several files; save them in one")
@@ -121,6 +122,20 @@ def voxels_of(image: "sitk.Image") -> np.ndarray:
     import SimpleITK as sitk
 
     return np.asarray(sitk.GetArrayFromImage(image))
+
+
+def _read_nifti(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
+    """Read what nibabel does, as nnU-Net's reader would orient it.
+
+    That is more than ITK opens, NIfTI-2 for one.
+    """
+    label = read_label(file, reader)
+    try:
+        return label, read_geometry(file, reader)
+    except SparseError:
+        if not keeps_header(file, reader):
+            raise
+        return label, read_geometry(file, "NibabelIO")
 
 
 def _name_of_voxels(file: Path) -> str:

@@ -19,15 +19,12 @@ from nnunet_sparse.campaign.find_volumes import SourceVolume
 from nnunet_sparse.campaign.guide import write_guide
 from nnunet_sparse.campaign.images import bring_image, look_at
 from nnunet_sparse.campaign.label_descriptions import write_label_descriptions
+from nnunet_sparse.campaign.nifti1 import warn_of_closed
 from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers, plane_of, work_order, write_worklist
-from nnunet_sparse.data.geometry import (
-    Geometry,
-    check_axis,
-    check_same_voxels,
-    resolve_axis,
-)
+from nnunet_sparse.data.geometry import Geometry, check_axis, resolve_axis
+from nnunet_sparse.data.same_voxels import check_same_voxels, warn_of_disagreement
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import as_json
 from nnunet_sparse.system.devices import check_device
@@ -38,6 +35,7 @@ from nnunet_sparse.system.publication import publication
 logger = logging.getLogger(__name__)
 
 _LEAST_ANNOTATED = 2
+_NIBABEL = "NibabelIO"
 
 
 @dataclass(frozen=True)
@@ -284,8 +282,10 @@ def _choose(
     if all(geometry.shape[axis] == 1 for geometry in geometries.values()):
         raise SparseError(f"all volumes have one slice along axis {axis}: nothing to choose")
     readers = {reader for _, reader in found.values()}
+    sources = {image.name: source for v in request.volumes for source, image in _images(folder, v)}
+    warn_of_closed([sources[name] for name, (_, reader) in found.items() if reader == _NIBABEL])
     # nibabel reads what SimpleITK refuses
-    reader = "NibabelIO" if "NibabelIO" in readers else readers.pop()
+    reader = _NIBABEL if _NIBABEL in readers else readers.pop()
     weights = request.volume_weights
     campaign = Campaign(
         folder,
@@ -321,4 +321,5 @@ def _geometries(request: CampaignRequest, found: Mapping[str, Geometry]) -> dict
         for source, name in zip(volume.channels, names, strict=True):
             check_same_voxels(source, found[name], volume.channels[0], first, "channel 0 of")
         geometries[volume.case_id] = first
+    warn_of_disagreement({v.channels[0]: geometries[v.case_id] for v in request.volumes})
     return geometries

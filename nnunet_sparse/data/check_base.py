@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 
 from nnunet_sparse.data.declared_labels import LabelError, LabelRule, declared_labels
-from nnunet_sparse.data.geometry import Geometry, check_same_voxels, read_geometry
+from nnunet_sparse.data.geometry import Geometry, read_geometry
 from nnunet_sparse.data.label_files import check_complete, is_nifti, read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.data.same_voxels import check_same_voxels, warn_of_disagreement
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 
@@ -20,7 +21,7 @@ class CheckedCase:
     Attributes
     ----------
     geometry
-        Shape and affine of the label.
+        Shape and affine of the image.
     foreground
         For each array axis, shape (length,), bool: which slices hold foreground.
     classes
@@ -92,7 +93,8 @@ def check_cases(
     """Check images and labels of many cases.
 
     Labels are read in full. Of NIfTI images only the header and the length are checked, which
-    finds truncated files without decompressing them; others are only opened.
+    finds truncated files without decompressing them; others are only opened. Images whose qform and
+    sform disagree are told in a warning.
 
     Parameters
     ----------
@@ -119,7 +121,9 @@ def check_cases(
         wanted=wanted,
     )
     cases = {case_id: dataset.case(case_id) for case_id in case_ids}
-    return map_cases(check, cases, num_processes, "Checking cases")
+    checked = map_cases(check, cases, num_processes, "Checking cases")
+    warn_of_disagreement({cases[c].images[0]: case.geometry for c, case in checked.items()})
+    return checked
 
 
 def _check_case(
@@ -143,7 +147,7 @@ def _check_case(
     label = read_label(case.label, reader)
     _check_values(case, label, label_values)
     return CheckedCase(
-        geometries[-1],
+        geometries[0],
         _shown_in(label > 0),
         _class_slices(label, label_values) if "classes" in wanted else None,
         _objects(label) if "objects" in wanted else None,

@@ -8,14 +8,16 @@ in mm, in the LPS frame of ITK and DICOM (x to the left, y to posterior, z to su
 import itertools
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
 from nnunet_sparse.data.damaged_files import reading
-from nnunet_sparse.data.label_files import TIFF_READER, spacing_file
+from nnunet_sparse.data.label_files import TIFF_READER, is_nifti, spacing_file
+from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, NiftiReadings, read_readings
 from nnunet_sparse.system.errors import SparseError
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # row of the LPS frame the slices stack along
 AXIS_CHOICES = ("auto", "0", "1", "2", *sorted(PLANES))
 MAX_SHIFT_VOXELS = 0.1
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,14 @@ class Geometry:
         (4, 4) matrix from array indices to LPS positions in mm; None if the format has none.
     num_channels
         Number of volumes in the file, which nnU-Net takes for image channels.
+    readings
+        What other programs than nnU-Net may take for the affine.
     """
 
     shape: tuple[int, ...]
     affine: np.ndarray | None
     num_channels: int = 1
+    readings: NiftiReadings = field(default_factory=NiftiReadings, compare=False)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float] | None:
@@ -52,6 +56,10 @@ class Geometry:
             return None
         z, y, x = (float(mm) for mm in np.linalg.norm(self.affine[:3, :3], axis=0))
         return z, y, x
+
+    def as_read_by(self, reading: str) -> "Geometry":
+        """The same voxels where a program with another reading of NIfTI headers sees them."""
+        return replace(self, affine=self.readings.affines.get(reading, self.affine))
 
     def axis_of(self, plane: str) -> int:
         """Array axis closest to the normal of ``axial``, ``coronal`` or ``sagittal`` slices.
@@ -77,37 +85,6 @@ class Geometry:
         return float(distance / min(self.spacing_mm))
 
 
-def check_same_voxels(
-    file: Path, geometry: Geometry, other: Path, other_geometry: Geometry, relation: str
-) -> None:
-    """Refuse two files that do not lie on the same voxels.
-
-    Parameters
-    ----------
-    file, geometry
-        One file, named first in the message.
-    other, other_geometry
-        The file that it belongs to.
-    relation
-        What the other file is to the first, for the message, as in ``its image``.
-
-    Raises
-    ------
-    SparseError
-        If the shapes differ, or any corner lies more than a tenth of a voxel elsewhere.
-    """
-    if geometry.shape != other_geometry.shape:
-        raise SparseError(
-            f"{file} has shape {geometry.shape} (z, y, x), {relation} {other} "
-            f"{other_geometry.shape}"
-        )
-    if (shift := geometry.shift_voxels(other_geometry)) > MAX_SHIFT_VOXELS:
-        raise SparseError(
-            f"{file} lies elsewhere than {relation} {other}: origin, spacing or direction differ, "
-            f"by up to {shift:.2g} voxels"
-        )
-
-
 def read_geometry(path: Path, reader: str) -> Geometry:
     """Geometry of an image or label file, from its header where the format has one.
 
@@ -125,10 +102,10 @@ def read_geometry(path: Path, reader: str) -> Geometry:
     """
     with reading(f"{path} cannot be read as an image"):
         geometry = _read_header(path, reader)
-    affine = geometry.affine
-    if affine is not None and not (np.isfinite(affine).all() and np.linalg.det(affine)):
-        raise SparseError(f"{path} has no valid position in its header: {affine.tolist()}")
-    return geometry
+        affine = geometry.affine
+        if affine is not None and not is_valid(affine):
+            raise SparseError(f"{path} has no valid position in its header: {affine.tolist()}")
+        return _with_readings(geometry, path, reader) if is_nifti(path) else geometry
 
 
 def read_spacing(image: Path, reader: str) -> tuple[float, float, float]:
@@ -179,36 +156,42 @@ def _read_header(path: Path, reader: str) -> Geometry:
     raise SparseError(f"images of nnU-Net's reader {reader} cannot be handled ({path})")
 
 
+def _with_readings(geometry: Geometry, path: Path, reader: str) -> Geometry:
+    """Geometry with all readings, brought to the order in which the reader gives the voxels."""
+    readings = read_readings(path)
+    name = ITK if reader.startswith("SimpleITK") else NIBABEL
+    if geometry.affine is None or name not in readings.affines:
+        return geometry
+    turn = np.linalg.solve(readings.affines[name], geometry.affine)
+    affines = {other: affine @ turn for other, affine in readings.affines.items()}
+    return replace(geometry, readings=replace(readings, affines={**affines, name: geometry.affine}))
+
+
 def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     import SimpleITK as sitk
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    if reorient:
-        image: Any = sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS")
-    else:
-        image = sitk.ImageFileReader()
-        image.SetFileName(str(path))
-        image.ReadImageInformation()
-    dim = image.GetDimension()
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    dim = header.GetDimension()
     if dim < 3:
         raise SparseError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
-    return geometry_of(image)
+    if header.GetPixelID() in {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}:
+        raise SparseError(f"{path} does not hold numbers but complex ones")
+    if (num_values := header.GetNumberOfComponents()) != 1:
+        raise SparseError(
+            f"{path} holds several values per voxel ({num_values}), not the intensities of a volume"
+        )
+    if not reorient:
+        return geometry_of(header)
+    return geometry_of(sitk.DICOMOrient(sitk.ReadImage(str(path)), "RAS"))
 
 
 def geometry_of(image: "sitk.Image | sitk.ImageFileReader") -> Geometry:
     """Geometry of an image of ITK with at least three dimensions, or of a header it has read."""
     shape, num_channels = tuple(reversed(image.GetSize()[:3])), math.prod(image.GetSize()[3:])
-    return Geometry(shape, _reverse_columns(itk_affine(image)), num_channels)
-
-
-def itk_affine(image: "sitk.Image | sitk.ImageFileReader") -> np.ndarray:
-    """(4, 4) matrix from ITK's indices (x, y, z) to LPS positions in mm."""
-    dim = image.GetDimension()
-    direction = np.reshape(image.GetDirection(), (dim, dim))[:3, :3]
-    affine = np.eye(4)
-    affine[:3, :3] = direction * np.asarray(image.GetSpacing()[:3])
-    affine[:3, 3] = image.GetOrigin()[:3]
-    return affine
+    return Geometry(shape, reverse_columns(itk_affine(image)), num_channels)
 
 
 def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
@@ -220,7 +203,7 @@ def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
     if reorient:
         image = image.as_reoriented(nibabel.io_orientation(image.affine))
     shape = tuple(int(n) for n in reversed(image.shape[:3]))
-    affine = _reverse_columns(RAS_TO_LPS @ image.affine)
+    affine = reverse_columns(RAS_TO_LPS @ image.affine)
     return Geometry(shape, affine, math.prod(image.shape[3:]))
 
 
@@ -235,11 +218,6 @@ def _tiff_geometry(path: Path) -> Geometry:
     if len(shape) != 3:
         raise SparseError(f"{path} is a {len(shape)}D image; slices are chosen from 3D volumes")
     return Geometry(shape, None)
-
-
-def _reverse_columns(affine: np.ndarray) -> np.ndarray:
-    """Let a matrix that takes (x, y, z) indices take (z, y, x) indices."""
-    return affine[:, [2, 1, 0, 3]]
 
 
 def check_axis(axis: str) -> None:

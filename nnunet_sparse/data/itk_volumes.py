@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_sparse.data.affines import itk_affine
 from nnunet_sparse.data.damaged_files import first_line
-from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, itk_affine
-from nnunet_sparse.data.label_files import check_complete, is_nifti
+from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, read_geometry
+from nnunet_sparse.data.label_files import check_complete, is_nifti, whole_numbers
+from nnunet_sparse.data.placement import AmbiguousPlacementError, place
 from nnunet_sparse.system.errors import SparseError
 
 ORIENTATION = "LPS"
 _MAX_LABEL = 255
+_READER = "SimpleITKIO"
 
 
 def check_file(path: Path) -> None:
@@ -97,12 +100,24 @@ def to_label(image: sitk.Image, path: Path, values: frozenset[int] | None = None
     """
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise SparseError(f"{path} holds several values per voxel, a label has one")
-    for value in np.unique(sitk.GetArrayViewFromImage(image)):
-        allowed = 0 <= value <= _MAX_LABEL if values is None else value in values
-        if not allowed or value != int(value):
+    voxels = sitk.GetArrayViewFromImage(image)
+    found = np.unique(voxels)
+    whole, wrong = whole_numbers(found)
+    for value, number, fraction in zip(found, whole, wrong, strict=True):
+        allowed = 0 <= number <= _MAX_LABEL if values is None else number in values
+        if fraction or not allowed:
             among = "0 to 255" if values is None else ", ".join(map(str, sorted(values)))
-            raise SparseError(f"{path} holds the label value {value:g}; expected {among}")
+            raise SparseError(f"{path} holds the label value {_digits(value)}; expected {among}")
+    if voxels.dtype.kind == "f":  # casting cuts fractions off
+        label = sitk.GetImageFromArray(np.rint(voxels).astype(np.uint8))
+        label.CopyInformation(image)
+        return label
     return sitk.Cast(image, sitk.sitkUInt8)
+
+
+def _digits(value: np.number) -> str:
+    """A number with all digits that its type holds, whole ones without a point."""
+    return str(value).removesuffix(".0")
 
 
 def oriented(image: sitk.Image) -> sitk.Image:
@@ -127,6 +142,44 @@ def placed_like(label: sitk.Image, image: sitk.Image) -> sitk.Image:
     result = sitk.Image(label)
     result.CopyInformation(image)
     return result
+
+
+def in_order_of(
+    label: sitk.Image, file: Path, image: sitk.Image, image_file: Path
+) -> sitk.Image | None:
+    """Label with its voxels in the order of the image's, and the image's geometry.
+
+    Parameters
+    ----------
+    label, image
+        As they are stored.
+    file, image_file
+        Where they are from; a label that lies on the image by ITK's or nibabel's reading of their
+        headers is taken.
+
+    Returns
+    -------
+    sitk.Image or None
+        None if it lies elsewhere, or covers less or more.
+
+    Raises
+    ------
+    SparseError
+        If it cannot be told which of two readings is right.
+    """
+    geometry, wanted = (read_geometry(path, _READER) for path in (file, image_file))
+    try:
+        placement = place(geometry, wanted, lambda p: p.covers(wanted))
+    except AmbiguousPlacementError as error:
+        raise SparseError(
+            f"{file} may lie elsewhere than its image {image_file}: {error}"
+        ) from error
+    except SparseError:
+        return None
+    if not placement.covers(wanted):
+        return None
+    voxels = placement.turn(sitk.GetArrayViewFromImage(label))
+    return placed_like(sitk.GetImageFromArray(np.ascontiguousarray(voxels)), image)
 
 
 def by_position(label: sitk.Image, image: sitk.Image, path: Path) -> tuple[sitk.Image, str]:

@@ -16,6 +16,8 @@ from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+# a factor, an offset, their product and their sum are rounded
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
 def read_label(path: Path, reader: str) -> np.ndarray:
@@ -40,6 +42,8 @@ def read_label(path: Path, reader: str) -> np.ndarray:
         If the file is damaged, not a volume, or holds values that are not whole numbers.
     """
     with reading(f"{path} cannot be read as a label"):
+        if is_nifti(path):
+            _check_scalar(path)
         label = _read(path, reader)
     return to_integers(label, path)
 
@@ -76,6 +80,8 @@ def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str)
 def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
     """Convert whole numbers that are stored as floats; integers stay as they are.
 
+    Values count as whole up to the rounding of a factor (``scl_slope``) and of 32-bit floats.
+
     Parameters
     ----------
     label
@@ -92,13 +98,49 @@ def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
         return label
     if label.dtype.kind not in "bf":
         raise SparseError(f"{path} holds {label.dtype}, a label holds whole numbers")
-    label = label.astype(np.float32)  # as nnU-Net reads it: 3 * (1 / 3) is 1 then
-    wrong = ~np.isfinite(label) | (label != np.floor(label))
+    whole, wrong = whole_numbers(label)
     if wrong.any():
-        raise SparseError(f"{path} holds the label value {label[wrong][0]}, not a whole number")
+        raise SparseError(f"{path} holds the label value {label[wrong][0]!s}, not a whole number")
+    label = whole
     lowest, highest = int(label.min(initial=0)), int(label.max(initial=0))
     dtype = np.result_type(np.min_scalar_type(lowest), np.min_scalar_type(highest))
     return label.astype(dtype)
+
+
+def whole_numbers(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Round floats to whole numbers, and tell where that is more than what storing them costs.
+
+    Parameters
+    ----------
+    label
+        Numbers of any real type.
+
+    Returns
+    -------
+    whole : np.ndarray, float32
+        Rounded.
+    wrong : np.ndarray of bool
+        Where the number is not finite, or differs by more than the rounding of a factor and an
+        offset in 32 bits, as applied to the largest number.
+    """
+    stored = label.astype(np.float32)
+    finite = np.isfinite(stored)
+    whole = np.rint(stored, where=finite, out=np.zeros_like(stored))
+    largest = float(np.abs(whole).max(initial=1))
+    return whole, ~finite | (np.abs(stored - whole) > _ROUNDING * largest)
+
+
+def is_stored_whole(path: Path, reader: str) -> bool:
+    """Whether nnU-Net, which cuts fractions off, reads a label as :func:`read_label` does."""
+    if not keeps_header(path, reader):
+        return True
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    if image.get_data_dtype().kind in "iu" and image.dataobj.slope == 1:
+        return True
+    stored = np.asanyarray(image.dataobj).astype(np.float32)
+    return bool((stored == np.rint(stored)).all())
 
 
 def label_dtype(dtype: np.dtype[Any], max_value: int) -> np.dtype[Any]:
@@ -107,19 +149,20 @@ def label_dtype(dtype: np.dtype[Any], max_value: int) -> np.dtype[Any]:
 
 
 def check_complete(path: Path) -> None:
-    """Refuse a NIfTI file that is shorter than its header promises.
+    """Refuse a NIfTI file that is shorter than its header promises, or no numbers of voxels.
 
     Reads the header and the last bytes only: a gzip file ends with the length of its content.
 
     Raises
     ------
     SparseError
-        If the file is truncated or not NIfTI.
+        If the file is truncated or not NIfTI, or holds colours, complex numbers or vectors.
     """
     import nibabel
 
     with reading(f"{path} is damaged or not NIfTI"):
         image: Any = nibabel.load(path)
+        _check_scalar(path)
         expected = int(image.dataobj.offset) + image.header.get_data_dtype().itemsize * int(
             np.prod(image.shape, dtype=np.int64)
         )
@@ -131,6 +174,21 @@ def check_complete(path: Path) -> None:
                 np.asanyarray(image.dataobj)
         elif path.stat().st_size < expected:
             raise SparseError(f"{path} is truncated: {path.stat().st_size} of {expected} bytes")
+
+
+def _check_scalar(path: Path) -> None:
+    """Refuse NIfTI files of which a voxel is not one real number."""
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    kind, shape = image.get_data_dtype().kind, image.shape
+    if (what := {"c": "complex numbers", "V": "colours"}.get(kind)) is not None:
+        raise SparseError(f"{path} holds {what}, not one number per voxel")
+    if any(n != 1 for n in shape[4:]):
+        raise SparseError(
+            f"{path} has shape {shape}, not that of one label or image: it holds several values "
+            "per voxel"
+        )
 
 
 def is_nifti(path: Path) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_sparse.data.geometry import RAS_TO_LPS, itk_affine
+from nnunet_sparse.data.affines import RAS_TO_LPS, itk_affine
 from nnunet_sparse.system.errors import SparseError
 
 

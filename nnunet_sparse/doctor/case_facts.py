@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_sparse.data.annotation import infer_slice_axis
+from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.label_files import read_label
+from nnunet_sparse.data.placement import disagreement
 from nnunet_sparse.data.raw_dataset import Case
+from nnunet_sparse.data.same_voxels import check_same_voxels
 from nnunet_sparse.system.errors import SparseError
 
 _SEED = 1234
@@ -68,6 +71,11 @@ class CaseFacts:
         Ignored voxels outside the non-zero mask of the image, within its box.
     num_in_box
         Voxels in the box of the non-zero mask.
+    elsewhere
+        Why the label does not lie on the voxels of its image by what the headers say; empty if it
+        does.
+    disagreement
+        How the positions differ that programs take from the image's header; empty if they do not.
     """
 
     shape: tuple[int, ...]
@@ -80,6 +88,8 @@ class CaseFacts:
     undeclared: tuple[int, ...]
     num_ignored_outside: int
     num_in_box: int
+    elsewhere: str = ""
+    disagreement: str = ""
 
     @property
     def num_annotated(self) -> int:
@@ -127,6 +137,7 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
         raise SparseError(
             f"{job.case.label} has shape {label.shape} (z, y, x), its image {images.shape[1:]}"
         )
+    elsewhere, disagreeing = _positions(job.case, job.reader)
     annotated = label != job.ignore_label
     counts = tuple(
         np.asarray(annotated.sum(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)
@@ -146,7 +157,22 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
         undeclared=_undeclared(label, job),
         num_ignored_outside=int((outside & ~annotated[inside]).sum()),
         num_in_box=int(outside.size),
+        elsewhere=elsewhere,
+        disagreement=disagreeing,
     )
+
+
+def _positions(case: Case, reader: str) -> tuple[str, str]:
+    """Why the label lies elsewhere than its image, and how the image's own positions differ."""
+    assert case.label is not None
+    image, label = case.images[0], case.label
+    of_image = read_geometry(image, reader)
+    disagreeing = disagreement(of_image) or ""
+    try:
+        check_same_voxels(label, read_geometry(label, reader), image, of_image, "its image")
+    except SparseError as error:
+        return str(error), disagreeing
+    return "", disagreeing
 
 
 def _undeclared(label: np.ndarray, job: CaseJob) -> tuple[int, ...]:

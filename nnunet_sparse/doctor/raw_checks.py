@@ -66,6 +66,42 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
 
 
 @check
+def check_positions(facts: Facts) -> Finding | None:
+    """Labels that do not lie on their images, and images that programs see at several places.
+
+    nnU-Net goes by the order of voxels alone, which it assumes to be the same.
+    """
+    elsewhere = {c: case.elsewhere for c, case in facts.items() if case.elsewhere}
+    disagreeing = {c: case.disagreement for c, case in facts.items() if case.disagreement}
+    texts, advice = [], []
+    if elsewhere:
+        texts.append(
+            f"labels of {len(elsewhere)} of {len(facts)} cases do not lie on their images "
+            f"({named(sorted(elsewhere))}): {elsewhere[min(elsewhere)]}"
+        )
+        advice.append("look at image and label together, and give both one header")
+    if disagreeing:
+        texts.append(
+            f"qform and sform of the images of {len(disagreeing)} of {len(facts)} cases disagree "
+            f"or say nothing ({named(sorted(disagreeing))}): {disagreeing[min(disagreeing)]}"
+        )
+        advice.append(
+            "programs see these images at different places: find out which is right, and write it "
+            "into both forms"
+        )
+    if not texts:
+        return None
+    return Finding(
+        check="positions",
+        verdict="broken" if elsewhere else "warning",
+        number=len(elsewhere.keys() | disagreeing.keys()),
+        found="; ".join(texts),
+        advice="; ".join(advice),
+        details={"elsewhere": elsewhere, "disagreeing": disagreeing},
+    )
+
+
+@check
 def check_annotated_slices(facts: Facts, training_cases: Sequence[str], axis: int) -> Finding:
     """Annotated slices per case and per class; a class that no training case shows is broken.
 

@@ -5,6 +5,7 @@ import logging
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nnunet_sparse.evaluation.evaluate_case import CaseFiles, CaseScores, Evalua
 from nnunet_sparse.evaluation.evaluated_labels import (
     EvaluationLabels,
     find_dataset_json,
+    find_images,
     labels_from_dataset_json,
     labels_from_list,
 )
@@ -138,6 +140,8 @@ def score_folder(
             raise SparseError(f"{folder} is not a folder")
     chosen = _find_labels(gt_folder, pred_folder, labels, ignore_label, dataset_json)
     cases, missing = _match_cases(gt_folder, pred_folder, chosen.file_ending, chill)
+    images = find_images(gt_folder)
+    cases = {c: replace(files, image=images.get(c)) for c, files in cases.items()}
     evaluation = Evaluation(
         chosen.labels,
         chosen.ignore_label,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.data.geometry import check_same_voxels, read_geometry, spacing_of
+from nnunet_sparse.data.geometry import Geometry, read_geometry, spacing_of
 from nnunet_sparse.data.label_files import check_complete, is_nifti, label_spacing_file, read_label
+from nnunet_sparse.data.placement import disagreement
+from nnunet_sparse.data.same_voxels import check_same_voxels
 from nnunet_sparse.evaluation.metrics import Counts, Label, count_voxels, label_mask
 from nnunet_sparse.evaluation.surface_metrics import SurfaceMetrics, surface_metrics
 from nnunet_sparse.system.errors import SparseError
@@ -17,10 +19,11 @@ _MM3_PER_ML = 1000
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """The two segmentation files of a case."""
+    """The two segmentation files of a case, and the image that they are of, if it is known."""
 
     reference: Path
     prediction: Path
+    image: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,7 @@ def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
     for file in (files.reference, files.prediction):
         if is_nifti(file):
             check_complete(file)
-    geometry = read_geometry(files.reference, reader)
-    check_same_voxels(
-        files.prediction,
-        read_geometry(files.prediction, reader),
-        files.reference,
-        geometry,
-        "its ground truth",
-    )
+    geometry = _check_position(files, reader)
     reference = read_label(files.reference, reader)
     prediction = read_label(files.prediction, reader)
     if evaluation.declared is not None:
@@ -111,6 +107,24 @@ def evaluate_case(files: CaseFiles, evaluation: Evaluation) -> CaseScores:
         )
     num_ignored = 0 if ignore is None else int(np.count_nonzero(ignore))
     return CaseScores(num_ignored, reference.size - num_ignored, scores)
+
+
+def _check_position(files: CaseFiles, reader: str) -> Geometry:
+    """Refuse a prediction that does not lie on its ground truth; return where that lies.
+
+    Where programs see the image at several places, the two may lie at different ones, and each has
+    to lie on the image.
+    """
+    reference, prediction = (read_geometry(f, reader) for f in (files.reference, files.prediction))
+    image = None if files.image is None else read_geometry(files.image, reader)
+    if files.image is None or image is None or disagreement(image) is None:
+        check_same_voxels(
+            files.prediction, prediction, files.reference, reference, "its ground truth"
+        )
+    else:
+        check_same_voxels(files.reference, reference, files.image, image, "its image")
+        check_same_voxels(files.prediction, prediction, files.image, image, "its image")
+    return reference
 
 
 def _check_values(file: Path, segmentation: np.ndarray, declared: Iterable[int]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
 
@@ -74,6 +75,17 @@ def find_dataset_json(gt_folder: Path, pred_folder: Path) -> Path | None:
     """``dataset.json`` beside the ground truth, else in the predictions, else None."""
     candidates = (gt_folder.absolute().parent, pred_folder)
     return next((f / "dataset.json" for f in candidates if (f / "dataset.json").is_file()), None)
+
+
+def find_images(gt_folder: Path) -> dict[str, Path]:
+    """First image of every case, by its ID, if the ground truth is part of a raw data set."""
+    folder = gt_folder.absolute().parent
+    try:
+        dataset = RawDataset.open(folder)
+    except SparseError:
+        return {}
+    cases = dataset.test if gt_folder.absolute().name == "labelsTs" else dataset.training
+    return {c: case.images[0] for c, case in cases.items() if case.images[0].is_file()}
 
 
 def labels_from_dataset_json(

@@ -12,7 +12,8 @@ from tiny import array
 from nnunet_sparse.campaign import guide_pictures
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.guide_pictures import draw_asked, draw_prefilled, upright_view
-from nnunet_sparse.data.geometry import RAS_TO_LPS, read_geometry
+from nnunet_sparse.data.affines import RAS_TO_LPS
+from nnunet_sparse.data.geometry import read_geometry
 
 _VEIL = round(0.55 * 128)
 _CODES = [

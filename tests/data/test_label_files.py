@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import OBLIQUE, write_volume
 
+from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
     check_complete,
     find_reader,
+    is_stored_whole,
     label_dtype,
     label_spacing_file,
     read_label,
     spacing_file,
+    whole_numbers,
     write_label_like,
 )
 from nnunet_sparse.system.errors import SparseError
@@ -99,6 +104,57 @@ def test_scaled_integers_are_read_as_nnunet_reads_them(tmp_path: Path) -> None:
     image.header.set_slope_inter(0.1, 0)
     nibabel.save(image, tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read_label(tmp_path / "a.nii.gz", "SimpleITKIO"), LABEL)
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=6), st.integers(1, 60))
+def test_factors_of_headers_cost_no_label(values: list[int], number: int) -> None:
+    slope = np.float32(1 / number)  # as a header holds it
+    stored = (np.array(values) * number).astype(np.int32)
+    for scaled in (stored * slope, stored.astype(np.float32) * slope):
+        whole, wrong = whole_numbers(scaled)
+        assert not wrong.any()
+        assert whole.tolist() == values
+
+
+@pytest.mark.parametrize("value", [0.9999, 1.0001, 0.5, np.nan, -np.inf])
+def test_fractions_are_no_whole_numbers(value: float) -> None:
+    assert whole_numbers(np.array([0, value, 3]))[1].tolist() == [False, True, False]
+
+
+def test_what_nnunet_would_cut_off_is_told(tmp_path: Path) -> None:
+    label = LABEL.astype(np.float32)
+    write_volume(tmp_path / "whole.nii.gz", label)
+    label[label == 1] = np.nextafter(np.float32(1), np.float32(0))
+    write_volume(tmp_path / "below.nii.gz", label)
+    assert is_stored_whole(tmp_path / "whole.nii.gz", "SimpleITKIO")
+    assert not is_stored_whole(tmp_path / "below.nii.gz", "SimpleITKIO")
+    np.testing.assert_array_equal(read_label(tmp_path / "below.nii.gz", "SimpleITKIO"), LABEL)
+
+
+RGB, RGBA = ([(channel, "u1") for channel in names] for names in ("RGB", "RGBA"))
+NO_NUMBERS = {
+    "RGB": np.zeros((6, 5, 4), RGB),
+    "RGBA": np.zeros((6, 5, 4), RGBA),
+    "complex": np.zeros((6, 5, 4), np.complex64),
+    "vectors": np.zeros((6, 5, 4, 1, 3), np.float32),
+}
+
+
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+@pytest.mark.parametrize("reader", ["SimpleITKIO", "NibabelIO", "NibabelIOWithReorient"])
+def test_what_is_not_one_number_per_voxel_is_refused(
+    tmp_path: Path, kind: str, reader: str
+) -> None:
+    file = tmp_path / "a.nii.gz"
+    image = nibabel.Nifti1Image(NO_NUMBERS[kind], np.eye(4))
+    if kind == "vectors":
+        image.header.set_intent("vector")
+    nibabel.save(image, file)
+    with pytest.raises(SparseError, match=r"a\.nii\.gz (holds \w+|has shape .*several values)"):
+        check_complete(file)
+    for read in (read_label, lambda path, reader: read_image((path,), reader)):
+        with pytest.raises(SparseError, match=r"^[^\n]*a\.nii\.gz[^\n]*$"):
+            read(file, reader)
 
 
 def test_trailing_axes_of_length_one_are_kept_in_the_file(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tiny import array
 from nnunet_sparse.data.check_base import check_cases, check_dataset
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split
+from nnunet_sparse.dataset_tools.convert.convert_command import main_lits17
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.training.roles import resolve_roles
 
@@ -183,6 +184,71 @@ def test_broken_trees_are_refused(
     harm(source / "Training Batch 1")
     assert message in refused(capfd, source, *SIZE)
     assert list(paths.raw.iterdir()) == []
+
+
+def ircadb_tree(folder: Path) -> Path:
+    """Case 0 as it is, and two that say 1 x 1 x 1 mm, the second one stored as RAS."""
+    lits_tree(folder, [0, 28, 47])
+    for kind in ("volume", "segmentation"):
+        file = folder / "Training Batch 1" / f"{kind}-0.nii"
+        image = sitk.ReadImage(str(file))
+        image.SetSpacing((1, 1, 2))
+        write_nifti(image, file)
+    return folder
+
+
+def test_lost_spacings_are_told_and_recorded(
+    paths: NnUNetPaths,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = str(ircadb_tree(tmp_path / "LiTS17"))
+    for more in (["--dry_run"], []):
+        caplog.clear()
+        assert main_lits17([source, *SIZE, "-np", "1", *more]) == 0
+        assert "2 cases (lits_028, lits_047): the header says 1 x 1 x 1 mm" in caplog.text
+    assert "2 at a wrong scale" in capsys.readouterr().out
+    (folder,) = paths.raw.glob("Dataset*")
+    cases = json.loads((folder / "conversion.json").read_text("utf-8"))["cases"]
+    assert {c: record["spacing_from"] for c, record in cases.items()} == {
+        "lits_000": "header",
+        "lits_028": "header, overwritten by 1 x 1 x 1",
+        "lits_047": "header, overwritten by 1 x 1 x 1",
+    }
+
+
+def test_true_spacings_can_be_given(
+    paths: NnUNetPaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, table = ircadb_tree(tmp_path / "LiTS17"), tmp_path / "spacings.csv"
+    table.write_text("case,z,y,x\nlits_028,2,0.5,0.5\nlits_047,2,0.5,0.5\n")
+    arguments = [str(source), "--native", "-np", "1", "--spacings", str(table)]
+    assert main_lits17(arguments) == 0
+    assert "1 x 1 x 1" not in caplog.text
+    (folder,) = paths.raw.glob("Dataset*")
+    report = json.loads((folder / "conversion.json").read_text("utf-8"))
+    assert report["parameters"]["spacings"] == dict.fromkeys(
+        ["lits_028", "lits_047"], [2, 0.5, 0.5]
+    )
+    image, label = lits_arrays()
+    for number in (28, 47):  # stored as RAS
+        record = report["cases"][f"lits_{number:03d}"]
+        assert record["spacing_from"] == "--spacings"
+        assert record["source"]["spacing_mm"] == record["target"]["spacing_mm"] == [2, 0.5, 0.5]
+        for part, voxels in ((f"{number:03d}_0000", image), (f"{number:03d}", label)):
+            (file,) = folder.glob(f"*s*/lits_{part}.nii.gz")
+            np.testing.assert_array_equal(array(file), voxels)
+            assert sitk.ReadImage(str(file)).GetSpacing() == (0.5, 0.5, 2)
+    assert main_lits17([*arguments[:-2], "--name", "Other"]) == 0  # without the table
+
+
+def test_spacings_of_other_cases_are_refused(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spacings.csv").write_text("case,z,y,x\nlits_028,2,0.5,0.5\n")
+    options = [*SIZE, "--spacings", str(tmp_path / "spacings.csv")]
+    assert "--spacings: there is no case 'lits_028'" in refused(capfd, source, *options)
 
 
 def test_folders_that_are_not_lits17(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -69,6 +69,39 @@ def test_intensities_are_interpolated_linearly() -> None:
     assert sitk.GetArrayFromImage(resample_image(source, grid, 0.0)).tolist() == [[[5, 30]]]
 
 
+@given(
+    st.sampled_from([np.int16, np.uint8, np.int32, np.float32]),
+    st.tuples(*[st.floats(0.3, 3)] * 3),
+    st.tuples(*[st.integers(1, 9)] * 3),
+)
+def test_where_spacing_does_not_change_voxels_are_copied(
+    dtype: type, spacing: tuple[float, float, float], size: tuple[int, int, int]
+) -> None:
+    array = np.random.default_rng(2).integers(0, 200, (4, 5, 6)).astype(dtype)
+    source = volume(array, spacing[::-1], (-180.123, -160.5, -90.2))
+    # headers hold 32 bits
+    wanted = tuple(float(np.float32(mm)) for mm in spacing)
+    grid = target_grid(source, np.zeros(array.shape), wanted, size)
+    found = sitk.GetArrayFromImage(resample_image(source, grid, 7))
+    padded = np.pad(array, 9, constant_values=7)
+    start = [9 + s for s in grid.start]
+    expected = padded[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))]
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, expected)
+    native = resample_image(source, native_grid(source), 7)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(native), array)
+
+
+@given(st.floats(0.4, 2.5), st.sampled_from([np.int16, np.uint8, np.int32]))
+def test_integers_are_rounded_not_cut_off(spacing: float, dtype: type) -> None:
+    array = np.random.default_rng(3).integers(0, 250, (3, 4, 40)).astype(dtype)
+    sources = [volume(a, (spacing, 1, 1)) for a in (array, array.astype(np.float64))]
+    grid = target_grid(sources[0], np.zeros(array.shape), ONE, (3, 4, 20))
+    whole, exact = (sitk.GetArrayFromImage(resample_image(s, grid, 0.0)) for s in sources)
+    assert whole.dtype == dtype
+    np.testing.assert_allclose(whole, exact, atol=0.5 + 1e-4)
+
+
 # spacing 0.5 to 1 mm: a target voxel lies between two source voxels
 @pytest.mark.parametrize(
     ("values", "expected"),
