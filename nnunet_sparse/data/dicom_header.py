@@ -4,6 +4,7 @@ A slice is a file of its own, or a frame of a multi-frame file. In the enhanced 
 holds for all frames stands in shared functional groups, what differs in those of each frame.
 """
 
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ HIDDEN_BY_MACOS = "._"
 """Begins the names of files that macOS leaves beside others on foreign disks."""
 
 _MAGIC_AT, _MAGIC = 128, b"DICM"
-# what files without a preamble begin with, little-endian: group 0002 or 0008, an early element
-_BARE_STARTS = tuple(bytes([group, 0, e, 0]) for group in (2, 8) for e in (0, 1, 5, 8))
+# what files without a preamble begin with: an early element of group 0002 or 0008, little-endian,
+# and its type or its length
+_BARE_START = re.compile(rb"[\2\10]\0[\0\1\5\10\22\24\26\30]\0(?:[A-Z]{2}|.\0\0\0)", re.DOTALL)
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -200,7 +202,7 @@ def _unreadable(file: Path, error: Exception) -> str:
 
 
 def _begins_like_dicom(start: bytes) -> bool:
-    return start[_MAGIC_AT:] == _MAGIC or start.startswith(_BARE_STARTS)
+    return start[_MAGIC_AT:] == _MAGIC or _BARE_START.match(start) is not None
 
 
 def _header_of(file: Path, data: Dataset, raw: BinaryIO) -> DicomHeader:

@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 import tifffile
 from campaign.conftest import CampaignWriter
+from dicom_files import positions_along, write_slices
 from published_trees import write_series
 from tiny import write_volume
 
@@ -93,6 +94,17 @@ def test_dicom_without_endings(tmp_path: Path, target: Path) -> None:
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found), array)
     np.testing.assert_allclose(found.GetOrigin(), (-20.5, 3.25, 100), atol=1e-3)
     np.testing.assert_allclose(found.GetDirection(), TURNED.ravel(), atol=1e-5)
+
+
+def test_a_dicom_file_stands_for_its_series(tmp_path: Path, target: Path) -> None:
+    planes = np.arange(40, dtype=np.int16).reshape(2, 4, 5)
+    for step in (1, 2):
+        write_slices(tmp_path / "p", planes * step, positions_along(2, step), name=f"{step}_{{}}")
+    told, reader = bring_image(tmp_path / "p" / "2_1", target)
+    found = sitk.ReadImage(str(target))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), planes * 2)
+    np.testing.assert_allclose(read_geometry(target, reader).affine, told.affine, atol=1e-6)
+    assert found.GetSpacing() == (1, 1, 2)
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha", "a_0000.tif", "series"])

@@ -194,6 +194,20 @@ def test_a_file_stands_for_its_series(tmp_path: Path) -> None:
         assert image.GetSpacing()[2] == k
 
 
+@pytest.mark.parametrize("name", ["{}.dcm", "IM{:04d}"])
+def test_files_without_a_preamble(tmp_path: Path, name: str) -> None:
+    """As older archives hold them: the data set alone, implicit, from its first element on."""
+    for file in write_slices(tmp_path, PLANES, positions_along(5, 2), name=name):
+        data = pydicom.dcmread(file)
+        buffer = pydicom.filebase.DicomBytesIO()
+        buffer.is_implicit_VR = buffer.is_little_endian = True
+        pydicom.filewriter.write_dataset(buffer, data)
+        file.write_bytes(buffer.getvalue())
+    image = read_dicom(tmp_path)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), PLANES)
+    assert image.GetSpacing() == (1, 1, 2)
+
+
 def test_copies_of_macos_are_passed_over(tmp_path: Path) -> None:
     for file in write_slices(tmp_path, PLANES, positions_along(5, 1)):
         file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")

@@ -140,14 +140,21 @@ def test_whole_numbers_are_not_rounded_ones() -> None:
 
 
 def test_directions_with_few_digits_are_no_tilt() -> None:
-    """Cosines rounded to three digits turn the normal by 0.03 degrees: 0.1 mm at 200 mm."""
-    turn = Rotation.from_euler("x", 17.33, degrees=True).as_matrix()
+    """Cosines rounded to three digits turn the normal by 0.04 degrees: 0.14 mm at 200 mm."""
+    turn = Rotation.from_euler("x", 40.58, degrees=True).as_matrix()
     slices = slices_at(even(200, 1.0, turn), turn, 0.3)
     rounded = [
         replace(s, orientation=tuple(round(c, 3) for c in s.orientation), orientation_digits=3)
         for s in slices
     ]
     assert stacked("s", rounded, SIZE).geometry.shape == (200, *SIZE)
+
+
+def test_rounding_explains_no_more_than_a_tenth_of_a_voxel() -> None:
+    positions = even(8, 1.0, np.eye(3))
+    positions[:, 1] = np.linspace(0, 0.1, 8)  # a third of a voxel, one unit of the last digit
+    with pytest.raises(SparseError, match=r"0\.1 mm \(0\.333 voxels\)"):
+        stacked("s", slices_at(positions, np.eye(3), 0.3, digits=1), SIZE)
 
 
 @settings(max_examples=30)
