@@ -37,8 +37,9 @@ from nnunet_sparse.campaign.label_volume import (
     read_label_volume,
     voxel_files,
 )
-from nnunet_sparse.campaign.slice_masks import PICTURE_ENDINGS, read_slice_masks
+from nnunet_sparse.campaign.slice_masks import read_slice_masks
 from nnunet_sparse.campaign.slicer_segmentation import SLICER_ENDING, read_slicer_segmentation
+from nnunet_sparse.campaign.stored_pictures import PICTURE_ENDINGS
 from nnunet_sparse.system.errors import SparseError
 
 Kind = Literal["volume", "slices", "slicer", "dicom"]
