@@ -14,6 +14,7 @@ from nnunet_sparse.data.geometry import Geometry, read_geometry
 from nnunet_sparse.system.errors import SparseError
 
 _MAX_NAMED = 5
+_WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,15 @@ class AnnotatedCase:
                 f"{', '.join(map(repr, self.names.values()))}"
             )
         return value
+
+    def without_white(self, mask: np.ndarray) -> np.ndarray:
+        """In black and white pictures, replace white by the only label, unless 255 is a label."""
+        if _WHITE in self.names:
+            return mask
+        values = set(np.unique(mask).tolist())
+        if _WHITE in values <= {0, _WHITE} and len(self.foreground) == 1:
+            return np.where(mask == _WHITE, self.foreground[0], 0)
+        return mask
 
     def check_values(self, label: np.ndarray, file: Path) -> None:
         """Refuse values that are no labels of the campaign.

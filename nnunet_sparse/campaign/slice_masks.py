@@ -14,8 +14,6 @@ from nnunet_sparse.campaign.label_volume import read_volume_file
 from nnunet_sparse.campaign.stored_pictures import PICTURE_ENDINGS, read_picture
 from nnunet_sparse.system.errors import SparseError
 
-_WHITE = 255
-
 
 def read_slice_masks(case: AnnotatedCase, masks: Mapping[int, Path]) -> np.ndarray:
     """Read the masks of a case.
@@ -46,20 +44,10 @@ def read_slice_masks(case: AnnotatedCase, masks: Mapping[int, Path]) -> np.ndarr
             mask = _read_picture(case, file)
         else:
             mask = _read_single_slice(case, file, number)
-        mask = _with_white(case, mask)
+        mask = case.without_white(mask)
         case.check_values(mask, file)
         slices[number] = mask
     return label
-
-
-def _with_white(case: AnnotatedCase, mask: np.ndarray) -> np.ndarray:
-    """In black and white masks, replace white by the only label, unless 255 is a label."""
-    if _WHITE in case.names:
-        return mask
-    values = set(np.unique(mask).tolist())
-    if _WHITE in values <= {0, _WHITE} and len(case.foreground) == 1:
-        return np.where(mask == _WHITE, case.foreground[0], 0)
-    return mask
 
 
 def _read_single_slice(case: AnnotatedCase, file: Path, number: int) -> np.ndarray:
