@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
 from nnunet_sparse.features.mae_request import MaeRequest
@@ -20,6 +19,7 @@ from nnunet_sparse.selection.choose_slices import (
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import Pool
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import parse_spreadsheet
 
 
 def check_variant(variant: Variant, weights: Mapping[str, float]) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import parse_spreadsheet
 
 _NIFTI = (".nii.gz", ".nii")
 _OTHERS = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")

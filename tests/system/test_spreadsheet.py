@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_sparse.campaign.spreadsheet import Spreadsheet, parse_spreadsheet
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import Spreadsheet, parse_spreadsheet
 
 FILE = Path("work.csv")
 
