@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.spreadsheet import parse_spreadsheet
+from nnunet_sparse.system.spreadsheet import decoded, read_bytes, read_spreadsheet
 
 _NIFTI = (".nii.gz", ".nii")
 _OTHERS = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")
@@ -128,7 +128,7 @@ def _volumes_of(source: Path) -> list[tuple[str, Path]]:
     if source.suffix.lower() == ".csv":
         return _of_table(source)
     if source.suffix.lower() == ".txt":
-        lines = _read_text(source).splitlines()
+        lines = decoded(read_bytes(source), source).splitlines()
         paths = [line.strip() for line in lines]
         return _listed(source, [("", p) for p in paths if p and p[0] != "#"])
     raise SparseError(
@@ -168,7 +168,7 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
 
 
 def _of_table(file: Path) -> list[tuple[str, Path]]:
-    table = parse_spreadsheet(file.read_bytes(), file, "image")
+    table = read_spreadsheet(file, "image", ("image", "case"))
     if not table.rows or "image" not in table.names:
         raise SparseError(f"{file} must be a table with the column image, and may have case")
     rows = [row for _, row in table.rows]
@@ -194,13 +194,6 @@ def _expanded(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:  # ~ and the name of nobody
         return Path(text)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SparseError(f"{file} is no text file (UTF-8): {error.reason}") from error
 
 
 def _grouped(named: Sequence[tuple[str, Path]], num_channels: int) -> list[SourceVolume]:
