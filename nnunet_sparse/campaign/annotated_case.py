@@ -1,5 +1,6 @@
 """A case that is annotated: the voxels of its image, and the labels that they may have."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,10 +83,12 @@ class AnnotatedCase:
     def find_value(self, name: str) -> int | None:
         """Value of the label of that name; None if there is none, or more than one.
 
-        Capital letters and underscores count only if a label has exactly that name.
+        Capital letters, underscores and compatible forms of letters count only if a label has
+        exactly that name. Composed and decomposed letters are the same.
         """
-        equal = [value for value, other in self.names.items() if other == name]
-        similar = [value for value, other in self.names.items() if _fold(other) == _fold(name)]
+        same, close = composed(name), _fold(name)
+        equal = [value for value, other in self.names.items() if composed(other) == same]
+        similar = [value for value, other in self.names.items() if _fold(other) == close]
         found = equal or similar
         return found[0] if len(found) == 1 else None
 
@@ -156,5 +159,11 @@ def first_few(items: Sequence[object] | np.ndarray) -> str:
     return ", ".join(map(str, items[:_MAX_NAMED])) + (" ..." if len(items) > _MAX_NAMED else "")
 
 
+def composed(name: str) -> str:
+    """Name in one of the forms in which Unicode writes letters with accents."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _fold(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").split())
+    letters = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", name).casefold())
+    return " ".join(letters.replace("_", " ").split())

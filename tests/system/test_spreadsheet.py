@@ -1,6 +1,8 @@
 import codecs
 import csv
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +74,15 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         read_spreadsheet(tmp_path / "no.csv")
     with pytest.raises(SparseError, match=f"{tmp_path} cannot be read: Is a directory"):
         read_spreadsheet(tmp_path)
+
+
+def test_a_disk_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(SparseError, match=r"w\.csv cannot be read: Input/output error"):
+        read_spreadsheet(tmp_path / "w.csv")
 
 
 def test_a_name_that_is_there_is_not_taken_for_another_one() -> None:
