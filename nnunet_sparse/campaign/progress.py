@@ -216,9 +216,9 @@ def _refuse_strangers(progress: CampaignProgress, cases: Sequence[str]) -> None:
     strangers = [*progress.unknown, *progress.unusable]
     if strangers and cases:
         raise SparseError(
-            f"--confirm_empty: {first_few(strangers)} belong to no case, and may be the annotation "
-            f"of {first_few(cases)}; call files after their cases, move others away, or name the "
-            "cases on which there is no object (--confirm_empty CASE)"
+            f"--confirm_empty: there are files that belong to no case ({first_few(strangers)}) and "
+            f"may be the annotation of {first_few(cases)}; call files after their cases, move "
+            "others away, or name the cases on which there is no object (--confirm_empty CASE)"
         )
 
 
