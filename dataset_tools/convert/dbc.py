@@ -7,7 +7,6 @@ folder ``Breast_MRI_001``, ``Segmentation_Breast_MRI_001_Breast.seg.nrrd`` and
 series before contrast.
 """
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -36,6 +35,7 @@ from nnunet_sparse.dataset_tools.convert.source_cases import (
     exclusions,
 )
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import read_spreadsheet
 
 _PATIENT = re.compile(r"Breast_MRI_\d+")
 _TISSUE = "dense|fgt|fibroglandular"
@@ -151,22 +151,16 @@ def read_mapping(file: Path) -> dict[str, set[str]]:
     Raises
     ------
     SparseError
-        If the file is no such table as CSV (TCIA publishes it for Excel).
+        If the file is no such table as text (TCIA publishes it for Excel).
     """
     found: dict[str, set[str]] = {}
-    if not file.is_file():
-        raise SparseError(f"{file} does not exist")
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines)
-            if missing := set(_MAPPING_COLUMNS) - set(table.fieldnames or ()):
-                raise SparseError(f"{file} lacks the column {min(missing)}")
-            for row in table:
-                original, classic = (_parts(row[column]) for column in _MAPPING_COLUMNS)
-                if len(original) > 2 and original[-2] == "pre" and len(classic) > 1:
-                    found.setdefault(original[-3], set()).add(classic[-2])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SparseError(f"{file} is not CSV; save TCIA's table as CSV first") from error
+    table = read_spreadsheet(file, columns=_MAPPING_COLUMNS)
+    if missing := set(_MAPPING_COLUMNS) - set(table.names):
+        raise SparseError(f"{file} lacks the column {min(missing)}")
+    for _, row in table.rows:
+        original, classic = (_parts(row[column]) for column in _MAPPING_COLUMNS)
+        if len(original) > 2 and original[-2] == "pre" and len(classic) > 1:
+            found.setdefault(original[-3], set()).add(classic[-2])
     return found
 
 
@@ -204,9 +198,9 @@ def read_dbc(case: SourceCase, *, tissue: bool) -> LabelledVolume:
     return LabelledVolume(image, label, keep, placement, orientation_of(stored))
 
 
-def _parts(path: str | None) -> list[str]:
+def _parts(path: str) -> list[str]:
     """Parts of a path in the table, where some slashes are doubled."""
-    return [part for part in (path or "").split("/") if part]
+    return [part for part in path.split("/") if part]
 
 
 def _patient_folders(root: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """A case that is annotated: the voxels of its image, and the labels that they may have."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from nnunet_sparse.data.geometry import Geometry, read_geometry
 from nnunet_sparse.system.errors import SparseError
 
 _MAX_NAMED = 5
+_WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,12 @@ class AnnotatedCase:
     def find_value(self, name: str) -> int | None:
         """Value of the label of that name; None if there is none, or more than one.
 
-        Capital letters and underscores count only if a label has exactly that name.
+        Capital letters, underscores and compatible forms of letters count only if a label has
+        exactly that name. Composed and decomposed letters are the same.
         """
-        equal = [value for value, other in self.names.items() if other == name]
-        similar = [value for value, other in self.names.items() if _fold(other) == _fold(name)]
+        same, close = composed(name), _fold(name)
+        equal = [value for value, other in self.names.items() if composed(other) == same]
+        similar = [value for value, other in self.names.items() if _fold(other) == close]
         found = equal or similar
         return found[0] if len(found) == 1 else None
 
@@ -103,6 +107,15 @@ class AnnotatedCase:
                 f"{', '.join(map(repr, self.names.values()))}"
             )
         return value
+
+    def without_white(self, mask: np.ndarray) -> np.ndarray:
+        """In black and white pictures, replace white by the only label, unless 255 is a label."""
+        if _WHITE in self.names:
+            return mask
+        values = set(np.unique(mask).tolist())
+        if _WHITE in values <= {0, _WHITE} and len(self.foreground) == 1:
+            return np.where(mask == _WHITE, self.foreground[0], 0)
+        return mask
 
     def check_values(self, label: np.ndarray, file: Path) -> None:
         """Refuse values that are no labels of the campaign.
@@ -146,5 +159,11 @@ def first_few(items: Sequence[object] | np.ndarray) -> str:
     return ", ".join(map(str, items[:_MAX_NAMED])) + (" ..." if len(items) > _MAX_NAMED else "")
 
 
+def composed(name: str) -> str:
+    """Name in one of the forms in which Unicode writes letters with accents."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _fold(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").split())
+    letters = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", name).casefold())
+    return " ".join(letters.replace("_", " ").split())

@@ -2,7 +2,8 @@
 
 A case is annotated by one of four kinds of files in a folder::
 
-    CASE.nii.gz            volume: a label; also .nii, .nrrd, .mha, .mhd, .gipl
+    CASE.nii.gz            volume: a label; also .nii, .nrrd, .nhdr, .mha, .mhd, .gipl, .gipl.gz,
+                           and .tif or .tiff as large as the image
     CASE_slice012.png      slices: the mask of one slice each, counted from 0 along the campaign's
                            axis; also .tif, .tiff, .bmp, and the formats of volumes
     CASE.seg.nrrd          slicer: a segmentation of 3D Slicer
@@ -16,38 +17,21 @@ label. If ``CASE.nii.gz`` is still as prefilled and there is another annotation 
 other one counts.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
-from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
-from nnunet_sparse.campaign.dicom_segmentation import (
-    DICOM_ENDING,
-    find_case,
-    read_dicom_segmentation,
-)
-from nnunet_sparse.campaign.label_volume import (
-    VOLUME_ENDINGS,
-    is_untouched,
-    read_label_volume,
-    voxel_files,
-)
-from nnunet_sparse.campaign.slice_masks import PICTURE_ENDINGS, read_slice_masks
-from nnunet_sparse.campaign.slicer_segmentation import SLICER_ENDING, read_slicer_segmentation
+from nnunet_sparse.campaign.annotation_names import AnnotationNames, Kind, Match, visible_files
+from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.dicom_segmentation import read_dicom_segmentation
+from nnunet_sparse.campaign.label_volume import is_untouched, read_label_volume, voxel_files
+from nnunet_sparse.campaign.slice_masks import read_slice_masks
+from nnunet_sparse.campaign.slicer_segmentation import read_slicer_segmentation
 from nnunet_sparse.system.errors import SparseError
 
-Kind = Literal["volume", "slices", "slicer", "dicom"]
-
-# .seg.nrrd before .nrrd
-_ENDINGS = (SLICER_ENDING, DICOM_ENDING, *VOLUME_ENDINGS, *PICTURE_ENDINGS)
-_VOXELS_OF_MHD = {".raw", ".zraw"}
-_NO_ANNOTATION = {".txt", ".csv", ".html", ".json"}
-_SLICE = re.compile(r"(.+)_slice(\d+)")
 _READERS: dict[Kind, Callable[[AnnotatedCase, Path], np.ndarray]] = {
     "volume": read_label_volume,
     "slicer": read_slicer_segmentation,
@@ -90,7 +74,8 @@ class FoundAnnotations:
     unknown
         Files and folders that belong to no case of the campaign.
     problems
-        Cases with several annotations, by ID, sorted, with a text that names the files.
+        Cases with several annotations, or with one that cannot be taken, by ID, sorted, with a text
+        that names the files.
     unusable
         DICOM files of which it cannot be told to which case they belong, with the reason.
     """
@@ -104,8 +89,9 @@ class FoundAnnotations:
 def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnnotations:
     """Find the files that annotate the cases of a campaign.
 
-    Hidden files, text, tables, HTML and JSON are skipped. Files are told by their names; opened are
-    only DICOM segmentations with other names, and labels of cases with another annotation.
+    Hidden files, texts and tables are skipped. Files are told by their names; opened are only DICOM
+    segmentations with other names, headers with separate voxels, and labels of cases with another
+    annotation.
 
     Parameters
     ----------
@@ -122,13 +108,11 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
     folder = folder or campaign.label_folder
     if not folder.is_dir():
         raise SparseError(f"{folder} is no folder; annotations are looked for in one")
-    matches: dict[str, list[_Match]] = {}
-    found = FoundAnnotations({})
-    for path in sorted(folder.iterdir()):
-        if _passed_over(path):
-            continue
+    matches: dict[str, list[Match]] = {}
+    found, names = FoundAnnotations({}), AnnotationNames(campaign)
+    for path in visible_files(folder):
         try:
-            of_path = _matches(path, campaign)
+            of_path = names.matches(path)
         except SparseError as error:
             found.unusable[path] = str(error)
             continue
@@ -174,68 +158,9 @@ def read_annotation(campaign: Campaign, case_id: str, annotation: AnnotationFile
     return _READERS[annotation.kind](case, file)
 
 
-@dataclass(frozen=True)
-class _Match:
-    """A file, the case that it belongs to, and the slice of which it is the mask."""
-
-    case_id: str
-    file: Path
-    kind: Kind
-    number: int | None = None
-
-    @property
-    def place(self) -> str:
-        return self.case_id if self.number is None else f"slice {self.number} of {self.case_id}"
-
-
-def _passed_over(path: Path) -> bool:
-    ending = path.suffix.lower()
-    if path.name.startswith(".") or ending in _NO_ANNOTATION:
-        return True
-    if ending not in _VOXELS_OF_MHD:
-        return False
-    return any(f.stem == path.stem and f.suffix.lower() == ".mhd" for f in path.parent.iterdir())
-
-
-def _matches(path: Path, campaign: Campaign) -> list[_Match]:
-    if path.is_dir():
-        files = _dicom_files(path) if path.name in campaign.volumes else []
-        return [_Match(path.name, file, "dicom") for file in files]
-    match = _match(path, campaign)
-    return [match] if match else []
-
-
-def _match(path: Path, campaign: Campaign) -> _Match | None:
-    stem, ending = _stem_and_ending(path)
-    if ending == DICOM_ENDING:
-        return _Match(
-            stem if stem in campaign.volumes else find_case(path, campaign), path, "dicom"
-        )
-    if stem in campaign.volumes and ending == SLICER_ENDING:
-        return _Match(stem, path, "slicer")
-    if stem in campaign.volumes and ending in VOLUME_ENDINGS:
-        return _Match(stem, path, "volume")
-    found = _SLICE.fullmatch(stem)
-    if found and found[1] in campaign.volumes and ending in {*VOLUME_ENDINGS, *PICTURE_ENDINGS}:
-        return _Match(found[1], path, "slices", int(found[2]))
-    return None
-
-
-def _stem_and_ending(path: Path) -> tuple[str, str]:
-    """Name without its ending, and the ending in small letters, empty if it is not known."""
-    ending = next((e for e in _ENDINGS if path.name.lower().endswith(e)), "")
-    return path.name[: len(path.name) - len(ending)], ending
-
-
-def _dicom_files(folder: Path) -> list[Path]:
-    return sorted(
-        f for f in folder.iterdir() if f.suffix.lower() == DICOM_ENDING and not _passed_over(f)
-    )
-
-
-def _without_untouched(matches: list[_Match], campaign: Campaign) -> list[_Match]:
+def _without_untouched(matches: list[Match], campaign: Campaign) -> list[Match]:
     """Leave out the prefilled label if nobody has changed it and there is another annotation."""
-    labels = [match for match in matches if _is_handed_out(match)]
+    labels = [match for match in matches if match.is_handed_out]
     if len(labels) != 1 or len(matches) == 1:
         return matches
     (label,) = labels
@@ -243,19 +168,18 @@ def _without_untouched(matches: list[_Match], campaign: Campaign) -> list[_Match
     return [match for match in matches if match is not label] if untouched else matches
 
 
-def _is_handed_out(match: _Match) -> bool:
-    return match.kind == "volume" and _stem_and_ending(match.file)[1] == FILE_ENDING
-
-
-def _one_annotation(matches: list[_Match]) -> AnnotationFiles:
+def _one_annotation(matches: list[Match]) -> AnnotationFiles:
     """Put the files of a case together; two kinds, or two files of one slice, are refused."""
     first = matches[0]
-    masks: dict[int | None, _Match] = {}
+    masks: dict[int | None, Match] = {}
     for match in matches:
+        if match.kind is None:
+            raise SparseError(match.problem)
         other = masks.setdefault(match.number, match) if match.kind == first.kind else first
         if other is not match:
             place = match.place if match.kind == first.kind else match.case_id
             raise SparseError(f"{other.file} and {match.file} both annotate {place}; keep one")
+    assert first.kind is not None
     ordered = sorted(matches, key=lambda match: match.number or 0)
     numbers = tuple(match.number for match in ordered if match.number is not None)
     return AnnotationFiles(first.kind, tuple(match.file for match in ordered), numbers)

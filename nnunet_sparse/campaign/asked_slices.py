@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
 from nnunet_sparse.features.mae_request import MaeRequest
@@ -20,6 +19,8 @@ from nnunet_sparse.selection.choose_slices import (
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import Pool
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import read_spreadsheet
+from nnunet_sparse.system.spreadsheet_cells import decimal_number, may_be
 
 
 def check_variant(variant: Variant, weights: Mapping[str, float]) -> None:
@@ -115,23 +116,18 @@ def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
     SparseError
         If the file is no such table, names another case, or a weight is no number from 0 on.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise SparseError(f"{file} cannot be read: {error}") from error
-    table = parse_spreadsheet(content, file, "weight")
+    table = read_spreadsheet(file, "weight", ("case", "weight"))
     if not table.rows or not {"case", "weight"} <= set(table.names):
         raise SparseError(f"{file} must be a table with the columns case and weight")
     weights = dict.fromkeys(cases, 1.0)
     seen = set()
     for number, row in table.rows:
-        case_id, text = row["case"].strip(), row["weight"].strip()
-        if case_id not in cases:
-            raise SparseError(f"{file}, line {number}: there is no case {case_id!r}")
+        where = f"{file}, line {number}"
+        case_id = _case_of(row["case"].strip(), cases, where)
         if case_id in seen:
-            raise SparseError(f"{file}, line {number}: case {case_id} is there twice")
+            raise SparseError(f"{where}: case {case_id} is there twice")
         seen.add(case_id)
-        weights[case_id] = _weight(text, f"{file}, line {number}")
+        weights[case_id] = _weight(row["weight"].strip(), table.delimiter, where)
     if not any(weights.values()):
         raise SparseError(f"{file} gives every volume the weight 0")
     return weights
@@ -178,12 +174,22 @@ def weighted_counts(
     return parts
 
 
-def _weight(text: str, where: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        weight = -1.0
-    if not (math.isfinite(weight) and weight >= 0):
+def _case_of(text: str, cases: Mapping[str, object], where: str) -> str:
+    """Case of that ID, or the only one of which a spreadsheet may have made the text."""
+    similar = [text] if text in cases else [case for case in cases if may_be(case, text)]
+    if len(similar) != 1:
+        which = (
+            f"{text!r} may be {' or '.join(similar)}" if similar else f"there is no case {text!r}"
+        )
+        raise SparseError(
+            f"{where}: {which}; has a spreadsheet changed it? Columns of the format text stay"
+        )
+    return similar[0]
+
+
+def _weight(text: str, delimiter: str, where: str) -> float:
+    weight = decimal_number(text, delimiter)
+    if weight is None or weight < 0:
         raise SparseError(f"{where}: weight must be a number from 0 on, got {text!r}")
     return weight
 

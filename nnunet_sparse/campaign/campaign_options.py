@@ -18,8 +18,8 @@ def add_annotation_options(parser: OptionHolder) -> None:
         "--annotations",
         type=Path,
         metavar="FOLDER",
-        help="where the annotations are: labels CASE.nii.gz (.nrrd, .mha), masks of single slices "
-        "CASE_slice012.png, segmentations of 3D Slicer CASE.seg.nrrd, DICOM segmentations "
+        help="where the annotations are: labels CASE.nii.gz (.nrrd, .mha, .tif), masks of single "
+        "slices CASE_slice012.png, segmentations of 3D Slicer CASE.seg.nrrd, DICOM segmentations "
         "(default: the campaign's labels)",
     )
     parser.add_argument(
@@ -27,5 +27,6 @@ def add_annotation_options(parser: OptionHolder) -> None:
         nargs="*",
         metavar="CASE[:SLICES]",
         help="slices that are as prefilled show no object: all of a case, some (CASE:3,7), or, "
-        "where nothing is named, all of all cases; kept in worklist.csv",
+        "where nothing is named, all of all cases (refused while files belong to no case); kept in "
+        "worklist.csv",
     )

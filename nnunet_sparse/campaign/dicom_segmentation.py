@@ -17,6 +17,7 @@ from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.same_grid import part_of
 from nnunet_sparse.campaign.segment_canvas import SegmentCanvas
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.dicom_header import DICOM_ENDING
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
@@ -24,7 +25,6 @@ from nnunet_sparse.system.foreign_code import explained
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation
 
-DICOM_ENDING = ".dcm"
 _GENERIC_NAME = re.compile(r"(?:segment[ _]?)?(\d+)", re.IGNORECASE)
 
 
@@ -88,15 +88,15 @@ def _dicom_value(case: AnnotatedCase, number: int, name: str, file: Path) -> int
 
 
 def _open_dicom(file: Path) -> "Segmentation":
-    """Open a segmentation; one whose segments have shares of voxels (FRACTIONAL) is refused."""
+    """Open a segmentation of any type."""
     seg = _highdicom().seg
     with explained(
         lambda error: f"{file} cannot be read as a DICOM segmentation: {first_line(error)}"
     ):
         segmentation: Segmentation = seg.segread(file)
         kind = segmentation.segmentation_type.value
-    if kind not in {"BINARY", "LABELMAP"}:
-        raise SparseError(f"{file} is a {kind} segmentation, expected BINARY or LABELMAP")
+    if kind not in {"BINARY", "FRACTIONAL", "LABELMAP"}:
+        raise SparseError(f"{file} is a {kind} segmentation, which is not known")
     return segmentation
 
 
@@ -132,10 +132,24 @@ def _frame(segmentation: "Segmentation", index: int, file: Path) -> _Frame:
     with explained(lambda error: f"{file}: frame {index + 1} is damaged: {first_line(error)}"):
         segments = segmentation.get_stored_frame(index, as_index=True)[None]
         affine = transformer.for_image(segmentation, frame_number=index + 1).affine
-        if segmentation.segmentation_type.value == "BINARY":  # a mask of one segment
+        if segmentation.segmentation_type.value != "LABELMAP":  # a mask of one segment
+            _check_whole(segmentation, segments, file)
             segments = np.where(segments != 0, _segment_number(segmentation, index), 0)
     # highdicom's indices are column, row and slice
     return _Frame(segments, Geometry(segments.shape, affine[:, [2, 1, 0, 3]]))
+
+
+def _check_whole(segmentation: "Segmentation", segments: np.ndarray, file: Path) -> None:
+    """Refuse shares of voxels; programs also write whole voxels as shares (FRACTIONAL)."""
+    if segmentation.segmentation_type.value != "FRACTIONAL":
+        return
+    full = int(segmentation.MaximumFractionalValue)
+    parts = segments[(segments != 0) & (segments != full)]
+    if parts.size:
+        raise SparseError(
+            f"{file} is a FRACTIONAL segmentation with shares of voxels ({parts[0]} of {full}); "
+            "save it as BINARY or LABELMAP"
+        )
 
 
 def _segment_number(segmentation: "Segmentation", index: int) -> int:

@@ -33,7 +33,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
 from nnunet_sparse.system.atomic import as_json, atomic_path, read_json, write_json
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -242,10 +242,11 @@ def _case_record(
 
 def _digests(files: AnnotationFiles) -> dict[str, str]:
     """Hash of each file by its name."""
-    return {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
-        for file in files.all_files
-    }
+    digests = {}
+    for file in files.all_files:
+        with naming(file):
+            digests[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
+    return digests
 
 
 def _find_existing(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from nnunet_sparse.campaign.annotated_case import first_few
 from nnunet_sparse.campaign.annotation_files import (
     AnnotationFiles,
     find_annotations,
@@ -181,15 +182,17 @@ def parse_confirmed(
     ------
     SparseError
         If there is no such case, its annotation cannot be used, or a slice was not asked for or is
-        not as prefilled.
+        not as prefilled; where nothing is named, if there are files that belong to no case.
     """
+    confirmed: dict[str, frozenset[int]] = {}
     if not texts:
-        return {
+        confirmed = {
             case_id: frozenset(case.states.todo)
             for case_id, case in progress.cases.items()
             if case.problem is None and case.states.todo
         }
-    confirmed: dict[str, frozenset[int]] = {}
+        _refuse_strangers(progress, list(confirmed))
+        return confirmed
     for text in texts:
         case_id, colon, numbers = text.partition(":")
         option = f"--confirm_empty {text}"
@@ -206,6 +209,17 @@ def parse_confirmed(
                 raise SparseError(f"{option}: slice {i} of case {case_id} is not as prefilled")
         confirmed[case_id] = confirmed.get(case_id, frozenset()) | slices
     return confirmed
+
+
+def _refuse_strangers(progress: CampaignProgress, cases: Sequence[str]) -> None:
+    """Refuse to call slices empty whose annotation may lie in a file that belongs to no case."""
+    strangers = [*progress.unknown, *progress.unusable]
+    if strangers and cases:
+        raise SparseError(
+            f"--confirm_empty: there are files that belong to no case ({first_few(strangers)}) and "
+            f"may be the annotation of {first_few(cases)}; call files after their cases, move "
+            "others away, or name the cases on which there is no object (--confirm_empty CASE)"
+        )
 
 
 def _slices(numbers: str, text: str) -> frozenset[int]:

@@ -6,24 +6,13 @@ background, as prefilled.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.label_volume import read_volume_file
-from nnunet_sparse.data.damaged_files import first_line
-from nnunet_sparse.data.label_files import to_integers
+from nnunet_sparse.campaign.stored_pictures import PICTURE_ENDINGS, read_picture
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.foreign_code import explained
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
-
-PICTURE_ENDINGS = (".png", ".tif", ".tiff", ".bmp")
-# what Pillow multiplies grey values of 2 and 4 bits by
-_GREY_FACTORS = {"L;2": 85, "L;4": 17}
-_WHITE = 255
 
 
 def read_slice_masks(case: AnnotatedCase, masks: Mapping[int, Path]) -> np.ndarray:
@@ -55,20 +44,10 @@ def read_slice_masks(case: AnnotatedCase, masks: Mapping[int, Path]) -> np.ndarr
             mask = _read_picture(case, file)
         else:
             mask = _read_single_slice(case, file, number)
-        mask = _with_white(case, mask)
+        mask = case.without_white(mask)
         case.check_values(mask, file)
         slices[number] = mask
     return label
-
-
-def _with_white(case: AnnotatedCase, mask: np.ndarray) -> np.ndarray:
-    """In black and white masks, replace white by the only label, unless 255 is a label."""
-    if _WHITE in case.names:
-        return mask
-    values = set(np.unique(mask).tolist())
-    if _WHITE in values <= {0, _WHITE} and len(case.foreground) == 1:
-        return np.where(mask == _WHITE, case.foreground[0], 0)
-    return mask
 
 
 def _read_single_slice(case: AnnotatedCase, file: Path, number: int) -> np.ndarray:
@@ -88,20 +67,8 @@ def _read_single_slice(case: AnnotatedCase, file: Path, number: int) -> np.ndarr
 
 
 def _read_picture(case: AnnotatedCase, file: Path) -> np.ndarray:
-    """Values of a picture, (rows, columns); of a palette the indices."""
-    from PIL import Image
-
-    with (
-        explained(lambda error: f"{file} cannot be read as a picture: {first_line(error)}"),
-        Image.open(file) as picture,
-    ):
-        count, factor = getattr(picture, "n_frames", 1), _grey_factor(picture)
-        opaque = not picture.mode.endswith("A")
-        pixels = np.asarray(picture)
-    if count != 1:
-        raise SparseError(f"{file} holds {count} pictures, a mask is one")
-    if pixels.ndim == 3:
-        pixels = _grey(pixels, opaque, file)
+    """Numbers of a picture as large as a slice, (rows, columns)."""
+    pixels = read_picture(file)
     rows, columns = (n for axis, n in enumerate(case.shape) if axis != case.axis)
     if pixels.shape != (rows, columns):
         turned = "; it is transposed" if pixels.shape == (columns, rows) else ""
@@ -109,24 +76,4 @@ def _read_picture(case: AnnotatedCase, file: Path) -> np.ndarray:
             f"{file} has {pixels.shape[0]} rows and {pixels.shape[1]} columns, a slice of "
             f"{case.image} has {rows} and {columns}{turned}"
         )
-    return to_integers(pixels, file) // factor
-
-
-def _grey_factor(picture: "ImageFile") -> int:
-    """What Pillow has multiplied the values by that the file stores."""
-    arguments = picture.tile[0][3] if picture.tile else None
-    mode = arguments[0] if isinstance(arguments, tuple) else arguments
-    return _GREY_FACTORS.get(mode or "", 1)
-
-
-def _grey(pixels: np.ndarray, opaque: bool, file: Path) -> np.ndarray:
-    """Reduce a picture whose channels are equal to one of them."""
-    channels = pixels if opaque else pixels[..., :-1]
-    if (channels != channels[..., :1]).any():
-        raise SparseError(
-            f"{file} is coloured; the values of a mask are labels: save it in grey or with a "
-            "palette"
-        )
-    if not opaque and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
-        raise SparseError(f"{file} is transparent in places; the values of a mask are labels")
-    return channels[..., 0]
+    return pixels

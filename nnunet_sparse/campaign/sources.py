@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.campaign.annotated_case import composed
 from nnunet_sparse.campaign.find_volumes import SourceVolume, find_volumes, volumes_of_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import (
@@ -146,7 +147,7 @@ def _labels(names: Sequence[str]) -> dict[str, int]:
             raise SparseError(f"label {name!r} is there anyway; --labels names the others")
         if not name.strip() or not name.isprintable():
             raise SparseError(f"{name!r} is no name for a label")
-    if len(set(names)) < len(names):
+    if len({composed(name) for name in names}) < len(names):
         raise SparseError("--labels names a label twice")
     return {BACKGROUND: 0, **{name: value for value, name in enumerate(names, 1)}}
 

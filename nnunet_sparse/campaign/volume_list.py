@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import decoded, read_bytes, read_spreadsheet
 
 LIST_ENDINGS = (".txt", ".csv")
 
@@ -39,17 +39,14 @@ def read_list(file: Path) -> list[tuple[str, str, Path]]:
 
 
 def _of_table(file: Path) -> list[tuple[str, str]]:
-    table = parse_spreadsheet(file.read_bytes(), file, "image")
+    table = read_spreadsheet(file, "image", ("image", "case"))
     if not table.rows or "image" not in table.names:
         raise SparseError(f"{file} must be a table with the column image, and may have case")
     return [(row.get("case", "").strip(), row["image"].strip()) for _, row in table.rows]
 
 
 def _of_text(file: Path) -> list[tuple[str, str]]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise SparseError(f"{file} is no text file (UTF-8): {error.reason}") from error
+    lines = decoded(read_bytes(file), file).splitlines()
     paths = [line.strip() for line in lines]
     return [("", path) for path in paths if path and path[0] != "#"]
 

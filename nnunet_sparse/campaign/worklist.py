@@ -13,12 +13,19 @@ import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_states import SliceStates
-from nnunet_sparse.campaign.spreadsheet import parse_spreadsheet
 from nnunet_sparse.data.affines import RAS_TO_LPS
 from nnunet_sparse.data.geometry import PLANES, Geometry, read_geometry
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator, shuffled
+from nnunet_sparse.system.spreadsheet import parse_spreadsheet, read_bytes
+from nnunet_sparse.system.spreadsheet_cells import (
+    decimal_number,
+    is_missing,
+    may_be,
+    truth_value,
+    whole_number,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +33,6 @@ WORKLIST_FILE = "worklist.csv"
 # written by us; people write into the others, and may add columns
 _OURS = ("order", "case", "slice", "number", "position_mm", "plane", "axis", "round", "status")
 _THEIRS = ("confirmed_empty", "annotator", "minutes", "note")
-_YES = frozenset({"yes", "y", "x", "1", "true", "ja", "oui", "si", "sí"})
-_NO = frozenset({"", "no", "n", "0", "false", "nein", "non"})
 
 SliceKey = tuple[str, int]
 """Case ID and index of a slice."""
@@ -77,12 +82,14 @@ class Answers:
         return frozenset(
             i
             for (case, i), texts in self.columns.items()
-            if case == case_id and texts.get("confirmed_empty", "").strip().lower() in _YES
+            if case == case_id and truth_value(texts.get("confirmed_empty", ""))
         )
 
     def minutes(self, case_id: str) -> float:
         """Time spent on a case, as far as it was written down."""
-        return sum(_minutes(text) or 0 for text in self._texts(case_id, "minutes"))
+        return sum(
+            decimal_number(text, self.delimiter) or 0 for text in self._texts(case_id, "minutes")
+        )
 
     def num_timed(self, case_id: str) -> int:
         """Slices of a case whose time was written down."""
@@ -93,16 +100,16 @@ class Answers:
         return sorted(set(self._texts(case_id, "annotator")))
 
     def _texts(self, case_id: str, column: str) -> list[str]:
-        """What is written into a column in the lines of a case; without empty texts."""
+        """What is written into a column in the lines of a case; without what is missing."""
         texts = (t.get(column, "").strip() for (c, _), t in self.columns.items() if c == case_id)
-        return [text for text in texts if text]
+        return [text for text in texts if not is_missing(text)]
 
     def notes(self, case_id: str) -> dict[int, str]:
         """Notes on slices of a case."""
         return {
             i: texts["note"].strip()
             for (case, i), texts in sorted(self.columns.items())
-            if case == case_id and texts.get("note", "").strip()
+            if case == case_id and not is_missing(texts.get("note", ""))
         }
 
     def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "Answers":
@@ -146,7 +153,7 @@ def read_worklist(campaign: Campaign) -> Answers:
     if not file.is_file():
         logger.warning("%s is missing: nothing is known of slices without objects", file)
         return Answers()
-    return _parse(file.read_bytes(), file, campaign)
+    return _parse(read_bytes(file), file, campaign)
 
 
 def write_worklist(
@@ -175,7 +182,7 @@ def write_worklist(
         c: read_geometry(campaign.image_files(c)[0], reader) for c in campaign.asked_cases
     }
     file = campaign.folder / WORKLIST_FILE
-    before = file.read_bytes() if file.is_file() else None
+    before = read_bytes(file) if file.is_file() else None
     if before is not None:
         answers = _parse(before, file, campaign).with_confirmed(answers.fresh)
     # spreadsheets take other encodings for granted where there is no mark
@@ -205,7 +212,7 @@ def _table(
             case_id,
             i,
             i + 1,
-            f"{positions[case_id][i]:.2f}",
+            position_text(positions[case_id], i),
             plane_of(geometries[case_id], campaign.axis),
             campaign.axis,
             line.round_index + 1,
@@ -237,12 +244,20 @@ def slice_positions(geometry: Geometry, axis: int) -> np.ndarray:
     return positions[:, PLANES[plane_of(geometry, axis)]]
 
 
+def position_text(positions: np.ndarray, index: int) -> str:
+    """Position of a slice, in mm, with the decimals that tell neighbours apart; two at least."""
+    steps = np.abs(np.diff(positions))
+    step = float(steps.min()) if len(steps) else 1.0
+    decimals = max(2, 1 - math.floor(math.log10(step))) if step > 0 else 2
+    return f"{positions[index]:.{decimals}f}"
+
+
 def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
-    table = parse_spreadsheet(content, file, surplus="note")
+    table = parse_spreadsheet(content, file, "note", (*_OURS, *_THEIRS))
     if missing := {"case", "slice"} - set(table.names):
         raise SparseError(f"{file} lacks the column {min(missing)}")
     order = enumerate(work_order(campaign), 1)
-    lines = {str(number): (line.case_id, line.slice_index) for number, line in order}
+    lines = {number: (line.case_id, line.slice_index) for number, line in order}
     asked = set(lines.values())
     theirs = tuple(name for name in table.names if name not in _OURS)
     columns: dict[SliceKey, dict[str, str]] = {}
@@ -254,49 +269,41 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
         if key in columns:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
         columns[key] = {name: row.get(name, "") for name in theirs}
-        _check_answer(columns[key], where)
+        _check_answer(columns[key], table.delimiter, where)
     return Answers(columns, tuple(dict.fromkeys((*theirs, *_THEIRS))), table.delimiter)
 
 
 def _key(
-    row: Mapping[str, str], lines: Mapping[str, SliceKey], cases: Iterable[str], where: str
+    row: Mapping[str, str], lines: Mapping[int, SliceKey], cases: Iterable[str], where: str
 ) -> SliceKey:
     """Case and slice of a row.
 
-    A spreadsheet may have made the number 7 of the case ID ``007``. The ID is restored from the
-    line with the same order, or from the only case with that number.
+    A spreadsheet may have made the number 7 of the case ID ``007``, or a date of ``3-4``. The ID is
+    restored from the line with the same order and slice, unless the text is, or may have been,
+    another case; or from the only case that it may have been.
     """
-    case_id, number = row["case"].strip(), row["slice"].strip()
-    try:
-        i = int(number)
-    except ValueError:
-        raise SparseError(f"{where}: slice must be a whole number, got {number!r}") from None
-    of_order = lines.get(row.get("order", "").strip())
-    if of_order is not None and of_order[1] == i and _same_number(of_order[0], case_id):
+    text = row["case"].strip()
+    i = whole_number(row["slice"])
+    if i is None:
+        raise SparseError(f"{where}: slice must be a whole number, got {row['slice'].strip()!r}")
+    of_order = lines.get(whole_number(row.get("order", "")) or 0)
+    if of_order is not None and of_order[1] != i:
+        of_order = None
+    if of_order is not None and may_be(of_order[0], text):
         return of_order
-    similar = [case for case in cases if _same_number(case, case_id)]
-    return (similar[0] if len(similar) == 1 else case_id), i
+    similar = [text] if text in cases else [case for case in cases if may_be(case, text)]
+    if len(similar) == 1:
+        return similar[0], i
+    return of_order if of_order is not None and not similar else (text, i)
 
 
-def _same_number(case_id: str, other: str) -> bool:
-    if case_id.isdecimal() and other.isdecimal():
-        return case_id.lstrip("0") == other.lstrip("0")
-    return case_id == other
-
-
-def _check_answer(texts: Mapping[str, str], where: str) -> None:
-    confirmed = texts.get("confirmed_empty", "").strip().lower()
-    if confirmed not in _YES | _NO:
-        raise SparseError(f"{where}: confirmed_empty must be yes or empty, got {confirmed!r}")
+def _check_answer(texts: Mapping[str, str], delimiter: str, where: str) -> None:
+    confirmed = texts.get("confirmed_empty", "")
+    if truth_value(confirmed) is None:
+        raise SparseError(
+            f"{where}: confirmed_empty must be yes or empty, got {confirmed.strip()!r}"
+        )
     given = texts.get("minutes", "")
-    if given.strip() and _minutes(given) is None:
+    minutes = 0 if is_missing(given) else decimal_number(given, delimiter)
+    if minutes is None or minutes < 0:
         raise SparseError(f"{where}: minutes must be a number from 0 on, got {given!r}")
-
-
-def _minutes(text: str) -> float | None:
-    """Number of minutes, with a decimal point or comma."""
-    try:
-        value = float(text.strip().replace(",", "."))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None

@@ -216,6 +216,8 @@ def _refuse_unreadable(progress: CampaignProgress) -> None:
     unreadable += progress.unusable.values()
     if unreadable:
         raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
+    for file in progress.unknown:
+        logger.warning("%s belongs to no case: what it holds does not count", file)
 
 
 def _asked(campaign: Campaign) -> str:

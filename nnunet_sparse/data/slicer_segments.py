@@ -2,7 +2,8 @@
 
 Each segment has a name, a label value and, where segments overlap, a layer: one of the values of
 each voxel. The header says which is which (``Segment0_Name``, ``Segment0_LabelValue``,
-``Segment0_Layer``), and it differs from file to file.
+``Segment0_Layer``), and it differs from file to file. Up to version 4.10 each segment had a layer
+of its own, with the value 1, and the header named neither.
 """
 
 import re
@@ -19,7 +20,7 @@ _KEY = re.compile(r"Segment(\d+)_(Name|LabelValue|Layer)")
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment; its layer is 0 in files without layers."""
+    """A segment; its layer counts from 0."""
 
     name: str
     value: int
@@ -77,17 +78,23 @@ def read_segments(image: sitk.Image, path: Path) -> list[Segment]:
     Raises
     ------
     SparseError
-        If a segment lacks a name or a label value.
+        If a segment lacks a name, or it is not known which of several segments is which.
     """
     found: dict[int, dict[str, str]] = {}
     for key in image.GetMetaDataKeys():
         if match := _KEY.fullmatch(key):
             found.setdefault(int(match[1]), {})[match[2]] = str(image.GetMetaData(key)).strip()
+    segments = [segment for _, segment in sorted(found.items())]
+    if not any("LabelValue" in s or "Layer" in s for s in segments):
+        layers = image.GetNumberOfComponentsPerPixel()
+        if len(segments) != layers:
+            raise SparseError(
+                f"{path}: the header gives no label values, and there are {layers} layers for "
+                f"{len(segments)} segments"
+            )
+        segments = [{"LabelValue": "1", "Layer": str(i), **s} for i, s in enumerate(segments)]
     try:
-        return [
-            Segment(s["Name"], int(s["LabelValue"]), int(s.get("Layer", 0)))
-            for _, s in sorted(found.items())
-        ]
+        return [Segment(s["Name"], int(s["LabelValue"]), int(s.get("Layer", 0))) for s in segments]
     except (KeyError, ValueError) as error:
         raise SparseError(f"{path}: the header's segments lack a name or a label value") from error
 

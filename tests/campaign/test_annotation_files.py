@@ -8,6 +8,7 @@ from campaign.annotation_fixtures import (
     IGNORE,
     MASK,
     SHAPE,
+    annotated,
     check,
     draw,
     label_of,
@@ -67,16 +68,72 @@ def test_case_whose_name_looks_like_a_slice(tmp_path: Path) -> None:
 
 
 def test_files_without_case_are_listed_and_others_passed_over(campaign: Campaign) -> None:
-    unknown = touch(campaign, "a.png", "a_slice3.seg.nrrd", "b.nii.gz", "b_slice1.png", "c.raw")
+    unknown = touch(campaign, "Segmentation.seg.nrrd", "b.nii.gz", "b_slice1.png", "c.raw")
     touch(campaign, "._a.nii.gz", ".DS_Store", "notes.txt", "w.csv", "x.html", "y.json")
-    touch(campaign, "a.mhd", "a.raw")
+    touch(campaign, "a.mhd", "a.raw", "a.itksnap", "empty/notes.txt")
     found = find_annotations(campaign)
     assert found.unknown == unknown
     assert list(found.cases) == ["a"]
 
 
-@pytest.mark.parametrize("names", [("a.mhd", "a.RAW"), ("a.MHD", "a.zraw")])
-def test_voxels_of_mhd_are_passed_over(campaign: Campaign, names: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("case_id", "name", "right"),
+    [
+        ("b", "B.nii.gz", "b.nii.gz"),
+        ("b", "b_0000.nii.gz", "b.nii.gz"),
+        ("B", "b.seg.nrrd", "B.seg.nrrd"),
+        ("scan_1", "Scan 1.mha", "scan_1.mha"),
+        ("b", "B_slice3.png", "b_slice3.png"),
+        ("b", "b_Slice3.tif", "b_slice3.tif"),
+        ("1.10", "1.10_0000.tif", "1.10.tif"),
+    ],
+)
+def test_name_that_differs_a_little_is_a_problem_of_its_case(
+    tmp_path: Path, case_id: str, name: str, right: str
+) -> None:
+    campaign = make_campaign(tmp_path / "c", {case_id: placed(np.zeros(SHAPE))})
+    (file,) = touch(campaign, name)
+    problem = f"{file} seems to belong to case {case_id}; call it {right}"
+    assert find_annotations(campaign) == FoundAnnotations({}, problems={case_id: problem})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.png", "a.jpg", "a.hdr", "a", "a.nii.gz.bak", "a.tar.gz", "a_slice3.seg.nrrd", "a_0000.mgz"],
+)
+def test_file_of_another_kind_is_a_problem_of_its_case(campaign: Campaign, name: str) -> None:
+    (file,) = touch(campaign, name)
+    found = find_annotations(campaign)
+    assert found == FoundAnnotations({}, problems={"a": found.problems["a"]})
+    assert f"{file} is called after case a, and cannot be read as annota" in found.problems["a"]
+
+
+def test_file_of_another_kind_beside_an_annotation_is_a_problem(campaign: Campaign) -> None:
+    save(campaign, "a.nii.gz", placed(annotated()))
+    (file,) = touch(campaign, "a.zip")
+    assert str(file) in find_annotations(campaign).problems["a"]
+
+
+def test_other_files_in_a_folder_of_a_case_are_a_problem(campaign: Campaign) -> None:
+    _, file = touch(campaign, "a/x.dcm", "a/Segmentation.seg.nrrd")
+    problem = find_annotations(campaign).problems["a"]
+    assert f"{file} is called after case a, and cannot be read as annotation: a folder" in problem
+
+
+def test_names_of_two_cases_that_differ_by_signs(tmp_path: Path) -> None:
+    image = placed(np.zeros(SHAPE))
+    campaign = make_campaign(tmp_path / "c", {"a-1": image, "a_1": image})
+    (file, unknown) = touch(campaign, "a_1.nrrd", "a 1.nrrd")
+    assert find_annotations(campaign) == FoundAnnotations(
+        {"a_1": AnnotationFiles("volume", (file,))}, [unknown]
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("a.mhd", "a.RAW"), ("a.MHD", "a.zraw"), ("a.nhdr", "a.raw"), ("a.NHDR", "a.raw.gz")],
+)
+def test_voxels_of_headers_are_passed_over(campaign: Campaign, names: tuple[str, str]) -> None:
     header, _ = touch(campaign, *names)
     assert find_annotations(campaign) == FoundAnnotations(
         {"a": AnnotationFiles("volume", (header,))}

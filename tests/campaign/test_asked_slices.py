@@ -122,6 +122,39 @@ def test_bad_weights(tmp_path: Path, text: str, message: str) -> None:
         read_weights(tmp_path / "w.csv", EQUAL)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Case;Weight\n7;1,5\n", {"007": 1.5, "12E4": 1, "3.10": 1}),
+        ("case\tweight\n1,2E+05\t0\n3,1\t,5\n", {"007": 1, "12E4": 0, "3.10": 0.5}),
+        ('case,weight\n007,"1,5"\n3.1,2.0\n', {"007": 1.5, "12E4": 1, "3.10": 2}),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_weights_that_a_spreadsheet_has_saved(
+    tmp_path: Path, text: str, expected: dict[str, float], encoding: str
+) -> None:
+    (tmp_path / "w.csv").write_text(text, encoding)
+    cases = dict.fromkeys(expected, object())
+    assert read_weights(tmp_path / "w.csv", cases) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("7,1", "line 2: '7' may be 007 or 07; has a spreadsheet changed it"),
+        ("03. Apr,1", "line 2: there is no case '03. Apr'; has a spreadsheet changed it"),
+        ("007,1\n7.0,2", "line 3: '7.0' may be 007 or 07"),
+        ('007,"1,500"', "line 2: weight must be a number from 0 on, got '1,500'"),
+        ("007,NA", "line 2: weight must be a number from 0 on, got 'NA'"),
+    ],
+)
+def test_weights_of_which_the_case_is_unknown(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "w.csv").write_text(f"case,weight\n{text}\n")
+    with pytest.raises(SparseError, match=message):
+        read_weights(tmp_path / "w.csv", {"007": 0, "07": 0, "3-4": 0})
+
+
 def test_weights_that_are_not_given(tmp_path: Path) -> None:
     for text in ("case,weight\nb,2.5\n", "case;weight\r\nb;2.5\r\n"):
         (tmp_path / "w.csv").write_text(text)

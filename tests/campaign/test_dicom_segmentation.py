@@ -97,11 +97,26 @@ def test_overlap_of_dicom_segments_is_refused(dicom: tuple[Campaign, list[Any]])
     refused(campaign, "a.dcm: segments of different labels overlap on 2 voxels")
 
 
-def test_fractional_segmentation_is_refused(dicom: tuple[Campaign, list[Any]]) -> None:
+def test_shares_of_voxels_are_refused(dicom: tuple[Campaign, list[Any]]) -> None:
     campaign, series = dicom
     file = campaign.folder / "labels" / "a.dcm"
     write_dicom_segmentation(file, series, MASK / 2 * np.ones(SHAPE), ["organ"], "FRACTIONAL")
-    refused(campaign, "a.dcm is a FRACTIONAL segmentation, expected BINARY or LABELMAP")
+    refused(campaign, r"a.dcm is a FRACTIONAL segmentation with shares of voxels \(128 of 255\)")
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "export.dcm"])
+@pytest.mark.parametrize("full", [255, 1, 100])
+def test_whole_voxels_as_shares(dicom: tuple[Campaign, list[Any]], name: str, full: int) -> None:
+    campaign, series = dicom
+    masks = np.stack([BOTH_ASKED == 1, BOTH_ASKED == 2], axis=-1).astype(float)
+    file = campaign.folder / "labels" / name
+    write_dicom_segmentation(file, series, masks, kind="FRACTIONAL")
+    content = pydicom.dcmread(file)
+    stored = content.pixel_array
+    content.MaximumFractionalValue = full
+    content.PixelData = np.where(stored, full, 0).astype(np.uint8).tobytes()
+    content.save_as(file)
+    check(campaign, label_of(s4=MASK, s3=BOTH_ASKED[3]))
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])

@@ -110,6 +110,16 @@ def test_lists(tmp_path: Path) -> None:
     assert found(tmp_path / "list.csv") == {"a": ["a.nii.gz"], "first": ["b.nii.gz"]}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_lists_of_other_programs(tmp_path: Path, encoding: str) -> None:
+    touch(tmp_path, "scans/köpfe.nii.gz")
+    path = "scans/köpfe.nii.gz"
+    (tmp_path / "list.txt").write_text(f"{path}\r\n", encoding)
+    (tmp_path / "list.csv").write_text(f"sep=;\nIMAGE;Case\n{path};a\n", encoding)
+    assert found(tmp_path / "list.txt") == {"k_pfe": ["köpfe.nii.gz"]}
+    assert found(tmp_path / "list.csv") == {"a": ["köpfe.nii.gz"]}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

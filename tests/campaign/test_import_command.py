@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -190,6 +192,22 @@ def test_refusals(campaign: Path, capsys: pytest.CaptureFixture[str], name: str)
     assert error.count("\n") == 1
     assert [p for p in dataset(campaign).parent.iterdir() if p.name[0] != "."] == []
     assert list(dataset(campaign).parent.glob(".nnsparse_partial*")) == []
+
+
+def test_disk_that_fails_names_the_file(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_bytes = Path.read_bytes
+
+    def fail(file: Path) -> bytes:
+        if file.name == "c.nii.gz":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))  # as reading does, without a name
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    assert imported() == 2
+    assert "error: campaign/labels/c.nii.gz: Input/output error" in capsys.readouterr().err
+    assert not dataset(campaign).exists()
 
 
 def test_partial(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:

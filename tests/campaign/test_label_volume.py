@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import tifffile
 from campaign.annotation_fixtures import (
     IGNORE,
     ORIGIN,
@@ -19,7 +21,11 @@ from campaign.annotation_fixtures import (
     touch,
 )
 
-from nnunet_sparse.campaign.annotation_files import find_annotations, read_annotation
+from nnunet_sparse.campaign.annotation_files import (
+    AnnotationFiles,
+    find_annotations,
+    read_annotation,
+)
 from nnunet_sparse.campaign.campaign import Campaign
 
 
@@ -28,13 +34,16 @@ def campaign(tmp_path: Path) -> Campaign:
     return make_campaign(tmp_path / "campaign")
 
 
-@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl"])
+FORMATS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
 def test_formats_of_volumes(campaign: Campaign, ending: str) -> None:
     save(campaign, f"a{ending}", placed(annotated()))
     check(campaign, annotated())
 
 
-@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha", ".mhd", ".gipl"])
+@pytest.mark.parametrize("ending", FORMATS[:-1])
 def test_endings_in_capital_letters(campaign: Campaign, ending: str) -> None:
     file = save(campaign, f"a{ending}", placed(annotated()))
     file.rename(file.with_name(f"a{ending.upper()}"))
@@ -59,8 +68,8 @@ def test_truncated_volume_with_capital_letters(
     refused(campaign, f"a{ending.upper()} {message}")
 
 
-@pytest.mark.parametrize("name", ["a.Nii", "a.Nii.Gz", "a.nii.GZ"])
-def test_nifti_whose_ending_mixes_letters_is_refused(campaign: Campaign, name: str) -> None:
+@pytest.mark.parametrize("name", ["a.Nii", "a.Nii.Gz", "a.nii.GZ", "a.GIPL.GZ"])
+def test_ending_that_libraries_do_not_know_is_refused(campaign: Campaign, name: str) -> None:
     touch(campaign, name)
     refused(campaign, f"{name} cannot be read under this name; call it {name.lower()}")
 
@@ -156,6 +165,8 @@ def test_other_shape_along_the_axes_of_the_image_is_refused(campaign: Campaign) 
         (".mhd", True, ["a.mhd", "a.zraw"]),
         (".mha", False, ["a.mha"]),
         (".nrrd", False, ["a.nrrd"]),
+        (".nhdr", False, ["a.nhdr", "a.raw"]),
+        (".nhdr", True, ["a.nhdr", "a.raw.gz"]),
     ],
 )
 def test_all_files_that_are_read(
@@ -178,11 +189,68 @@ def test_all_files_where_a_header_and_its_voxels_have_other_names(campaign: Camp
     np.testing.assert_array_equal(read_annotation(campaign, "a", found), annotated())
 
 
+def test_nrrd_whose_voxels_lie_in_a_file_of_any_name(campaign: Campaign) -> None:
+    header = save(campaign, "a.nhdr", placed(annotated()))
+    header.write_text(header.read_text().replace("a.raw", "mask.bin"))
+    header.with_name("a.raw").rename(header.with_name("mask.bin"))
+    check(campaign, annotated())
+
+
+def test_nrrd_with_voxels_in_several_files_is_refused(campaign: Campaign) -> None:
+    header = save(campaign, "a.nhdr", placed(annotated()))
+    header.write_text(header.read_text().replace("data file: a.raw", "data file: LIST\na.raw"))
+    refused(campaign, "a.nhdr keeps its voxels in several files")
+
+
 @pytest.mark.parametrize("several", ["LIST\na.raw", "a%d.raw 1 6 1"])
 def test_voxels_in_several_files_are_refused(campaign: Campaign, several: str) -> None:
     header = save(campaign, "a.mhd", placed(annotated()))
     header.write_text(header.read_text().replace("a.raw", several))
     refused(campaign, "a.mhd keeps its voxels in several files")
+
+
+@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}], ids=str)
+@pytest.mark.parametrize("name", ["a.tif", "a.TIFF"])
+def test_stack_of_pictures(campaign: Campaign, name: str, options: dict[str, Any]) -> None:
+    tifffile.imwrite(campaign.folder / "labels" / name, annotated(), **options)
+    check(campaign, annotated())
+
+
+@pytest.mark.parametrize("slices", [3, 4])
+def test_stack_of_few_slices_is_no_colour(tmp_path: Path, slices: int) -> None:
+    """As napari writes it, by tifffile, which takes three planes for red, green and blue."""
+    label = annotated()[1 : slices + 1]
+    image = placed(np.zeros(label.shape))
+    campaign = make_campaign(tmp_path / "c", {"a": image})
+    file = campaign.folder / "labels" / "a.tif"
+    tifffile.imwrite(file, label, compression="zlib")
+    found = AnnotationFiles("volume", (file,))
+    np.testing.assert_array_equal(read_annotation(campaign, "a", found), label)
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        (
+            annotated().T,
+            r"has shape \(10, 8, 6\), its image .* \(6, 8, 10\).*: save its transpose",
+        ),
+        (annotated()[0], r"has shape \(8, 10\), its image .* \(6, 8, 10\) \(z, y, x\)$"),
+        (annotated() + np.uint8(4), "holds the values 4, 5, 6, 7; allowed"),
+        (annotated() / 2, "holds the label value"),
+    ],
+)
+def test_other_stacks_are_refused(campaign: Campaign, stack: np.ndarray, message: str) -> None:
+    tifffile.imwrite(campaign.folder / "labels" / "a.tif", stack, photometric="minisblack")
+    refused(campaign, f"a.tif {message}")
+
+
+def test_white_in_a_stack_is_the_only_label(tmp_path: Path) -> None:
+    campaign = make_campaign(tmp_path / "c", labels={"background": 0, "organ": 1})
+    mask = (annotated() == 1).astype(np.uint8)
+    file = campaign.folder / "labels" / "a.tif"
+    tifffile.imwrite(file, mask * 255, photometric="miniswhite")
+    check(campaign, mask)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +261,7 @@ def test_voxels_in_several_files_are_refused(campaign: Campaign, several: str) -
         (".nrrd", 9, "cannot be read"),
         (".mha", 9, "cannot be read"),
         (".gipl", 1, "is truncated"),
+        (".gipl.gz", 9, "cannot be read"),
     ],
 )
 def test_truncated_volume_is_refused(

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -78,6 +79,49 @@ def test_overlap_of_two_labels_is_refused(campaign: Campaign) -> None:
 def test_empty_segments_leave_asked_slices_background(campaign: Campaign) -> None:
     segment(campaign, np.zeros(SHAPE, np.uint8))
     check(campaign, label_of())
+
+
+def of_version_4_10(file: Path) -> None:
+    """As 3D Slicer wrote it until then: without label values and layers."""
+    header, data = file.read_bytes().split(b"\n\n", 1)
+    lines = [line for line in header.split(b"\n") if not re.match(rb"Segment\d+_L", line)]
+    file.write_bytes(b"\n".join(lines) + b"\n\n" + data)
+
+
+@pytest.mark.parametrize("names", [["organ"], ["big lesion"], ["big_lesion", "ORGAN"],
+                                   ["organ", "ignore", "big_lesion"],
+                                   ["organ", "big_lesion", "organ", "Big Lesion"]])  # fmt: skip
+def test_a_layer_for_each_segment(campaign: Campaign, names: list[str]) -> None:
+    layers = np.zeros((*SHAPE, len(names)), np.uint8)
+    expected = label_of()
+    values = {"organ": 1, "big lesion": 2, "ignore": IGNORE}
+    for k, name in enumerate(names):
+        layers[4, k, 1 : k + 3, k] = 1
+        expected[4, k, 1 : k + 3] = values[name.lower().replace("_", " ")]
+    of_version_4_10(segment(campaign, layers, [(name, 9, 9) for name in names]))
+    check(campaign, expected)
+
+
+def test_overlap_of_segments_with_a_layer_each_is_refused(campaign: Campaign) -> None:
+    layers = np.zeros((*SHAPE, 2), np.uint8)
+    layers[4, 1:4, 1, 0] = layers[4, 2:6, 1, 1] = 1
+    of_version_4_10(segment(campaign, layers))
+    refused(campaign, "a.seg.nrrd: segments of different labels overlap on 2 voxels")
+
+
+def test_segments_of_which_the_layer_is_unknown_are_refused(campaign: Campaign) -> None:
+    of_version_4_10(segment(campaign, np.ones(SHAPE, np.uint8)))
+    refused(campaign, "gives no label values, and there are 1 layers for 2 segments")
+
+
+@pytest.mark.parametrize(
+    ("label", "segment_name"),
+    [("Leßion ünd", "LESSION_U\u0308ND"), ("u\u0308ber", "\u00dcber"), ("\ufb01eld", "field")],
+)
+def test_names_in_another_form_of_unicode(tmp_path: Path, label: str, segment_name: str) -> None:
+    campaign = make_campaign(tmp_path / "c", labels={"background": 0, label: 1})
+    segment(campaign, np.ones(SHAPE, np.uint8), [(segment_name, 1, 0)])
+    check(campaign, np.ones(SHAPE))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tiny import array
 
 from nnunet_sparse.data.dicom_series import Series
 from nnunet_sparse.dataset_tools.convert.convert_command import main_dbc
-from nnunet_sparse.dataset_tools.convert.dbc import before_contrast
+from nnunet_sparse.dataset_tools.convert.dbc import before_contrast, read_mapping
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -391,11 +391,26 @@ def test_bad_input(
     assert message in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_mappings_that_a_spreadsheet_has_saved(
+    tmp_path: Path, delimiter: str, encoding: str
+) -> None:
+    lines = [
+        ("classic_path", "original_path_and_filename", "note"),
+        ("Duke/p//1.2/uid/a.dcm", "DICOM_Images/Breast_MRI_001/pre/a.dcm", "x"),
+        ("Duke/p//1.2/other/a.dcm", "DICOM_Images/Breast_MRI_001/post_1/a.dcm", ""),
+    ]
+    file = tmp_path / "mapping.csv"
+    file.write_text("\n".join(map(delimiter.join, lines)), encoding)
+    assert read_mapping(file) == {"Breast_MRI_001": {"uid"}}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a,b\n1,2\n", "lacks the column classic_path"),
-        (b"PK\x03\x04\xff\xfe\xfd", "is not CSV; save TCIA's table as CSV first"),
+        (b"PK\x03\x04\xff\xfe\xfd", "is a workbook (.xlsx, .ods), not text; save it there as"),
     ],
 )
 def test_mappings_that_are_none(

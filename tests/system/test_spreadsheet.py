@@ -1,16 +1,98 @@
 import codecs
+import csv
+import errno
+import io
+import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nnunet_sparse.campaign.spreadsheet import Spreadsheet, parse_spreadsheet
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import Spreadsheet, parse_spreadsheet, read_spreadsheet
 
 FILE = Path("work.csv")
 
 
 def parse(text: str, encoding: str = "utf-8") -> Spreadsheet:
     return parse_spreadsheet(text.encode(encoding), FILE, "note")
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_size=6)
+TABLES = st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=4)
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
+
+
+@given(
+    table=TABLES,
+    delimiter=st.sampled_from(",;\t"),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(ENCODINGS),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    before=st.lists(st.sampled_from(["", "sep=", "of empty cells"]), max_size=2),
+    header=st.sampled_from([("case", "note", "x"), ("Case", "NOTE", "x"), (" case ", '"n', "x")]),
+)
+def test_dialects(
+    table: list[tuple[str, ...]],
+    delimiter: str,
+    end: str,
+    encoding: str,
+    quoting: Literal[0, 1],
+    before: list[str],
+    header: tuple[str, ...],
+) -> None:
+    stream = io.StringIO()
+    starts = {"": "", "sep=": f"sep={delimiter}", "of empty cells": 2 * delimiter}
+    stream.write("".join(starts[line] + end for line in before))
+    csv.writer(stream, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(
+        [header, *table]
+    )
+    content = stream.getvalue().encode(encoding)
+    found = parse_spreadsheet(content, FILE, "note", ("case", "note"))
+    names = ("case", '"n' if '"' in header[1] else "note", "x")
+    assert found.names == names
+    rows = [
+        (number, dict(zip(names, row, strict=True)))
+        for number, row in enumerate(table, len(before) + 2)
+        if any(row)
+    ]
+    assert found.rows == tuple(rows)
+    assert found.delimiter == delimiter
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+def test_workbooks_are_refused(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "w.csv").write_bytes(start + bytes(range(256)))
+    with pytest.raises(SparseError, match=r'w\.csv is an? .*workbook .*; save it .* "CSV UTF-8"'):
+        read_spreadsheet(tmp_path / "w.csv")
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SparseError, match=r"no\.csv does not exist"):
+        read_spreadsheet(tmp_path / "no.csv")
+    with pytest.raises(SparseError, match=f"{tmp_path} cannot be read: Is a directory"):
+        read_spreadsheet(tmp_path)
+
+
+def test_a_disk_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    with pytest.raises(SparseError, match=r"w\.csv cannot be read: Input/output error"):
+        read_spreadsheet(tmp_path / "w.csv")
+
+
+def test_a_name_that_is_there_is_not_taken_for_another_one() -> None:
+    found = parse_spreadsheet(b"Case,case\na,b\n", FILE, None, ("case",))
+    assert found.rows == ((2, {"Case": "a", "case": "b"}),)
+
+
+def test_separator_within_a_name() -> None:
+    found = parse('"case, as, we, call it";"note"\na;b\n')
+    assert found.rows == ((2, {"case, as, we, call it": "a", "note": "b"}),)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
