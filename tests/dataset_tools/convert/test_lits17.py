@@ -228,9 +228,9 @@ def test_true_spacings_can_be_given(
     assert "1 x 1 x 1" not in caplog.text
     (folder,) = paths.raw.glob("Dataset*")
     report = json.loads((folder / "conversion.json").read_text("utf-8"))
-    assert report["parameters"]["spacings"] == dict.fromkeys(
-        ["lits_028", "lits_047"], [2, 0.5, 0.5]
-    )
+    assert report["parameters"]["spacings"] == {
+        case_id: [2, 0.5, 0.5] for case_id in ("lits_028", "lits_047")
+    }
     image, label = lits_arrays()
     for number in (28, 47):  # stored as RAS
         record = report["cases"][f"lits_{number:03d}"]
