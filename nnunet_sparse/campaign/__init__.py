@@ -2,9 +2,9 @@
 
 No other package uses this one. ``campaign`` says what a campaign is and holds its folder's files,
 ``make_campaign`` makes one and ``open_campaign`` opens it for a command. ``sources`` and
-``find_volumes`` find the volumes, ``asked_slices`` chooses slices, ``prefill`` prepares labels.
-``worklist``, ``guide`` and ``label_descriptions`` write what annotators read. ``annotation_files``
-finds what they deliver and reads it with ``label_volume``, ``slice_masks``,
-``slicer_segmentation`` and ``dicom_segmentation``; ``progress`` collects how far they are,
-``import_campaign`` makes a sparse data set of it.
+``find_volumes`` find the volumes, ``images`` brings them (``nifti1`` what ITK does not open),
+``asked_slices`` chooses slices, ``prefill`` prepares labels. ``worklist``, ``guide`` and
+``label_descriptions`` write what annotators read. ``annotation_files`` finds what they deliver and
+reads it with ``label_volume``, ``slice_masks``, ``slicer_segmentation`` and ``dicom_segmentation``;
+``progress`` collects how far they are, ``import_campaign`` makes a sparse data set of it.
 """

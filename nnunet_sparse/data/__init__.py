@@ -2,14 +2,14 @@
 
 ``raw_dataset`` opens a raw data set without changing it, ``declared_labels`` reads the labels that
 its ``dataset.json`` declares, ``dataset_name`` finds IDs, ``check_base`` looks for what would spoil
-a dense base. ``geometry`` says where voxels lie, by ``affines``; ``same_voxels`` and ``placement``
-whether a label lies on its image, by any reading of its header; ``slice_axis`` which axis slices
-are stacked along. ``label_files`` and ``image_files`` read and write what nnU-Net reads, as arrays,
-and ``normalised_slices`` what networks are shown; ``itk_volumes``, ``nifti``, ``dicom_series``
-(by what ``dicom_header`` finds in files) and ``slicer_segments`` what conversions and campaigns
-read; ``damaged_files`` says what is wrong with them. ``split`` and ``folds`` say which cases train,
-``training_images`` which images, ``annotation`` what of a label is annotated,
-``preprocessing_record`` what has been preprocessed.
-Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and ``label_colors``.
-``dataset_options`` are the options of commands.
+a dense base. ``geometry`` says where voxels lie, by the conventions in ``affines``,
+``nifti_readings`` what programs may take for that, ``placement`` and ``same_voxels`` whether two
+files lie on each other, and ``slice_axis`` which axis slices are stacked along. ``label_files`` and
+``image_files`` read and write what nnU-Net reads, as arrays, and ``normalised_slices`` what
+networks are shown; ``itk_volumes``, ``nifti``, ``dicom_series`` (by what ``dicom_header`` finds in
+files) and ``slicer_segments`` what conversions and campaigns read; ``damaged_files`` says what is wrong with them. ``split`` and
+``folds`` say which cases train, ``training_images`` which images, ``annotation`` what of a label is
+annotated, ``preprocessing_record`` what has been preprocessed. Pictures of slices are made of
+``sliced_volume``, ``slice_drawing`` and ``label_colors``. ``dataset_options`` are the options of
+commands.
 """

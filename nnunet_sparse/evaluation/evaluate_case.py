@@ -116,7 +116,7 @@ def _check_position(files: CaseFiles, reader: str) -> Geometry:
     to lie on the image.
     """
     reference, prediction = (read_geometry(f, reader) for f in (files.reference, files.prediction))
-    image = None if files.image is None else read_geometry(files.image, reader)
+    image = _image_geometry(files.image, reader)
     if files.image is None or image is None or disagreement(image) is None:
         check_same_voxels(
             files.prediction, prediction, files.reference, reference, "its ground truth"
@@ -125,6 +125,16 @@ def _check_position(files: CaseFiles, reader: str) -> Geometry:
         check_same_voxels(files.reference, reference, files.image, image, "its image")
         check_same_voxels(files.prediction, prediction, files.image, image, "its image")
     return reference
+
+
+def _image_geometry(image: Path | None, reader: str) -> Geometry | None:
+    """Where the image lies; None if that is not known: it is not what is evaluated."""
+    if image is None:
+        return None
+    try:
+        return read_geometry(image, reader)
+    except SparseError:
+        return None
 
 
 def _check_values(file: Path, segmentation: np.ndarray, declared: Iterable[int]) -> None:

@@ -12,7 +12,7 @@ from conftest import BaseMaker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sparse_datasets import make_dataset
-from tiny import check_sparse_labels, made, random_label, read_json, tree, write_volume
+from tiny import array, check_sparse_labels, made, random_label, read_json, tree, write_volume
 
 from nnunet_sparse.data.label_files import find_reader
 from nnunet_sparse.data.split import SplitRequest
@@ -368,3 +368,24 @@ def test_all_channels_in_one_file(paths: NnUNetPaths, make_base: BaseMaker) -> N
         image = sitk.ReadImage(str(file))
         sitk.WriteImage(sitk.JoinSeries([image, image]), str(file))
     check_sparse_labels(make_dataset(paths, "4", rho=0.2), base)
+
+
+def test_labels_whole_up_to_rounding_are_whole_for_nnunet(
+    paths: NnUNetPaths, make_base: BaseMaker
+) -> None:
+    base = make_base(num_test=1)
+    expected = {}
+    for file in base.glob("labelsT*/*.nii.gz"):
+        expected[file.name] = array(file)
+        label = expected[file.name].astype(np.float32)
+        label[label == 1] = np.nextafter(np.float32(1), np.float32(0))
+        write_volume(file, label)
+    before = tree(base)
+    folder = made(make_dataset(paths, "4", rho=1.0))
+    assert tree(base) == before
+    for part in ("Tr", "Ts"):
+        for file in (folder / f"labels{part}").iterdir():
+            found = array(file)  # as SimpleITK, and with it nnU-Net, reads it
+            assert found.dtype.kind == "u"
+            np.testing.assert_array_equal(found, expected[file.name])
+    assert not list(folder.glob("**/.nnsparse*"))

@@ -54,6 +54,14 @@ def folders(tmp_path):
     return make_folders(tmp_path)
 
 
+def test_an_image_that_cannot_be_read_is_of_no_importance(folders):
+    gt, pred = folders
+    for case in ("case_0", "case_1"):
+        (gt.parent / "imagesTs").mkdir(exist_ok=True)
+        (gt.parent / "imagesTs" / f"{case}_0000.nii.gz").write_text("damaged")
+    assert score_folder(gt, pred)["nnsparse"]["num_cases"] == 2
+
+
 def run_stock(monkeypatch, entry_point, *arguments):
     from nnunetv2.evaluation import evaluate_predictions
 

@@ -229,7 +229,7 @@ def test_true_spacings_can_be_given(
     (folder,) = paths.raw.glob("Dataset*")
     report = json.loads((folder / "conversion.json").read_text("utf-8"))
     assert report["parameters"]["spacings"] == {
-        key: [2, 0.5, 0.5] for key in ["lits_028", "lits_047"]
+        case_id: [2, 0.5, 0.5] for case_id in ("lits_028", "lits_047")
     }
     image, label = lits_arrays()
     for number in (28, 47):  # stored as RAS
