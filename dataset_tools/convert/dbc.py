@@ -154,6 +154,8 @@ def read_mapping(file: Path) -> dict[str, set[str]]:
         If the file is no such table as text (TCIA publishes it for Excel).
     """
     found: dict[str, set[str]] = {}
+    if not file.is_file():
+        raise SparseError(f"{file} does not exist")
     table = read_spreadsheet(file, columns=_MAPPING_COLUMNS)
     if missing := set(_MAPPING_COLUMNS) - set(table.names):
         raise SparseError(f"{file} lacks the column {min(missing)}")

@@ -63,8 +63,6 @@ def read_bytes(file: Path) -> bytes:
     """
     try:
         return file.read_bytes()
-    except FileNotFoundError as error:
-        raise SparseError(f"{file} does not exist") from error
     except OSError as error:
         raise SparseError(f"{file} cannot be read: {error.strerror or error}") from error
 

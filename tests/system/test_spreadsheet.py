@@ -70,7 +70,7 @@ def test_workbooks_are_refused(tmp_path: Path, start: bytes) -> None:
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SparseError, match=r"no\.csv does not exist"):
+    with pytest.raises(SparseError, match=r"no\.csv cannot be read: No such file"):
         read_spreadsheet(tmp_path / "no.csv")
     with pytest.raises(SparseError, match=f"{tmp_path} cannot be read: Is a directory"):
         read_spreadsheet(tmp_path)
