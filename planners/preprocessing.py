@@ -33,6 +33,7 @@ from nnunet_sparse.planners.plans import (
 from nnunet_sparse.planners.training_files import files_digest, label_files
 from nnunet_sparse.system.atomic import atomic_path, write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.links import copy_file
 
 logger = logging.getLogger(__name__)
 
@@ -241,7 +242,7 @@ def copy_labels(target: PreprocessedDataset) -> None:
         if not _is_copy(label, copy):
             # staged elsewhere, because nnU-Net lists the folder
             with atomic_path(copy, staging=target.folder) as temporary:
-                shutil.copy2(label, temporary)
+                copy_file(label, temporary)
 
 
 def check_cut(raw: RawDataset, plans: Plans) -> None:
