@@ -109,10 +109,10 @@ def cross_validation(
     for group in sorted(order, key=lambda group: -len(found[group])):
         min(val, key=len).extend(found[group])
     if empty := sum(not of_fold for of_fold in val):
-        what = "cases" if grouping is None else "groups of cases"
+        what = "volumes" if grouping is None else "groups of volumes"
         raise SparseError(
             f"{num_folds} folds need annotation in at least {num_folds} {what}, there are "
-            f"{len(found)}: {empty} folds would have no annotated case to validate"
+            f"{len(found)}: {empty} of the folds would have no annotated volume to validate"
         )
     everything = sorted(case_id for of_fold in val for case_id in of_fold)
     return [

@@ -82,7 +82,7 @@ class ConfigurationEvidence:
             case_id: PreprocessedJob(
                 case_id=case_id,
                 label=subject.raw.training[case_id].label or Path(),
-                reader=subject.raw.reader(),
+                reader=subject.raw.any_reader,
                 folder=self._folder if case_id in cases else None,
                 axis=self.dataset.axis,
                 ignore_label=subject.ignore_label,
