@@ -20,6 +20,7 @@ JOINT = {
     "browser/test_page.py",
     "campaign/test_rehearsal.py",
     "dataset_tools/test_selections.py",
+    "doctor/test_flat_images.py",
     "doctor/test_label_values.py",
     "grid/test_factors.py",
     "paper/test_miniature.py",
@@ -31,6 +32,7 @@ JOINT = {
     "test_real_data.py",
     "test_tree.py",
     "trainers/test_commands.py",
+    "trainers/test_cross_validation.py",
     "trainers/test_ddp.py",
 }
 

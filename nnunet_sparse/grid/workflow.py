@@ -58,7 +58,8 @@ def check_snakemake() -> None:
 def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     """Do all jobs of an experiment that are not done.
 
-    A lock that a killed Snakemake has left is removed, since ours tells whether one is running.
+    Snakemake takes no lock, since ours tells whether another one is running; it would also take
+    braces in the path of its lock for wildcards.
 
     Parameters
     ----------
@@ -80,8 +81,8 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     """
     check_snakemake()
     jobs = job_graph(grid)  # errors of the file are told before Snakemake starts
-    common = ["--snakefile", str(snakefile()), "--directory", str(grid.folder)]
-    arguments = [*common, *_defaults(options), *options]
+    where = ["--snakefile", str(snakefile()), "--directory", str(grid.folder), "--nolock"]
+    arguments = [*where, *_defaults(options), *options]
     threads = _threads(grid, check_options(arguments))
     grid.folder.mkdir(parents=True, exist_ok=True)
     grid.paths.make_folders()
@@ -93,9 +94,6 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     threads.hand_over()
     try:
         forget_outdated(grid)
-        if any((grid.folder / ".snakemake" / "locks").glob("*")):
-            logger.info("Removing the lock of a run that was killed")
-            _snakemake([*common, "--unlock", "--quiet", "all"])
         if not _TALKATIVE.isdisjoint(options):
             return _snakemake(arguments)
         progress = _Progress(grid, jobs)
