@@ -39,7 +39,7 @@ from nnunet_sparse.planners.plans import (
 )
 from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.system.atomic import canonical_json
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.foreign_code import explained
 from nnunet_sparse.system.locks import held_if_free, locked
 from nnunet_sparse.system.parallel import map_cases
@@ -260,7 +260,8 @@ def _store_image(
         **{part: mask is not None for part, mask in masks.items()},
     }
     temporary = staging / f"{case.case_id}.pkl"
-    temporary.write_bytes(pickle.dumps(record))
+    with naming(temporary):
+        temporary.write_bytes(pickle.dumps(record))
     temporary.replace(folder / temporary.name)
 
 
