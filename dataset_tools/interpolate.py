@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import ignore_label_for
-from nnunet_sparse.data.folds import SPLITS_FILE, read_folds
+from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
 from nnunet_sparse.data.geometry import read_geometry, read_spacing
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
@@ -216,9 +216,15 @@ def _splits_of(source: RawDataset) -> Any:
     """Folds of the sparse data set."""
     file = source.folder / SPLITS_FILE
     try:
-        return read_folds(file)
+        folds = read_folds(file)
     except (SparseError, OSError) as error:
         raise SparseError(f"{error}; nnsparse_make_dataset --overwrite") from error
+    if is_cross_validation(folds):
+        raise SparseError(
+            f"{source.name} holds a cross-validation, which scores annotated slices; its labels "
+            "cannot be filled: interpolate a data set with --repeats"
+        )
+    return folds
 
 
 def _check_cases(source: RawDataset, selection: Selection, num_processes: int) -> None:

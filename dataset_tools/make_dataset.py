@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nnunet_sparse.data.check_base import CheckedCase, check_cases, check_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
-from nnunet_sparse.data.folds import DEFAULT_REPEATS
+from nnunet_sparse.data.folds import DEFAULT_REPEATS, Fold, cross_validation, equal_folds
 from nnunet_sparse.data.geometry import check_axis, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import Split, SplitRequest, find_split, keep_split
@@ -44,6 +44,8 @@ class SparseDataset:
         The split of the base.
     num_volumes, num_slices
         Volumes that might have been annotated, and their slices.
+    folds
+        Content of its ``splits_final.json``.
     """
 
     suffix: str
@@ -53,6 +55,7 @@ class SparseDataset:
     split: Split
     num_volumes: int
     num_slices: int
+    folds: list[Fold]
 
 
 def make_dataset(
@@ -64,6 +67,7 @@ def make_dataset(
     device: str | None = None,
     split: SplitRequest | None = None,
     repeats: int = DEFAULT_REPEATS,
+    num_folds: int | None = None,
     dataset_id: int | None = None,
     num_processes: int = 1,
     dry_run: bool = False,
@@ -92,6 +96,9 @@ def make_dataset(
         How the base is split where it has no split yet.
     repeats
         Number of equal folds in ``splits_final.json``.
+    num_folds
+        Folds of a cross-validation of the annotated volumes instead; the name of the data set ends
+        in it, and the validation cases of the base's split are not part of it.
     dataset_id
         ID of the new data set; None for a free one.
     num_processes
@@ -125,6 +132,10 @@ def make_dataset(
     volumes = choose_volumes(list(base_split.train), variant.s, variant.seed)
     lengths = {case_id: checked[case_id].geometry.shape[array_axis] for case_id in volumes}
     suffix = variant.dataset_suffix(dataset.suffix)
+    if num_folds is not None:
+        suffix = f"{suffix}_folds{num_folds}"
+        # refused before minutes of work; later some volumes may turn out to have no slice
+        cross_validation(volumes, num_folds, base_split.groups, base_split.seed)
     features = None
     if "features" in uses:
         # what can be refused, before minutes of work
@@ -146,15 +157,23 @@ def make_dataset(
         features,
     )
     num_slices = sum(lengths.values())
-    documents = sparse_documents(dataset, base_split, selection, repeats)
+    annotated = sorted(selection.cases)
+    if num_folds is None:
+        dense_val = base_split.val
+        folds = equal_folds(annotated, dense_val, repeats)
+    else:
+        dense_val = ()
+        folds = cross_validation(annotated, num_folds, base_split.groups, base_split.seed)
+    used = replace(base_split, val=dense_val)
+    documents = sparse_documents(dataset, used, selection, folds)
     if dry_run:
         existing = check_available(paths, suffix, documents, dataset_id, overwrite)
         return SparseDataset(
-            suffix, existing, False, selection, base_split, len(volumes), num_slices
+            suffix, existing, False, selection, base_split, len(volumes), num_slices, folds
         )
 
     def fill(folder: Path) -> None:
-        write_sparse_folder(folder, dataset, base_split, selection, num_processes)
+        write_sparse_folder(folder, dataset, used, selection, num_processes)
 
     def commit() -> None:
         if split_is_new:
@@ -177,6 +196,7 @@ def make_dataset(
         base_split,
         len(volumes),
         num_slices,
+        folds,
     )
 
 

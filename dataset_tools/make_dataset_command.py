@@ -16,11 +16,13 @@ from nnunet_sparse.data.dataset_options import (
     add_axis_option,
     add_dataset_id_option,
     add_dataset_option,
-    add_repeats_option,
+    add_folds_options,
     add_split_options,
     split_request,
 )
+from nnunet_sparse.data.folds import folds_text
 from nnunet_sparse.data.geometry import check_axis
+from nnunet_sparse.data.groups import grouping_text
 from nnunet_sparse.data.raw_dataset import dense_datasets
 from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
@@ -99,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add_dataset_id_option(
         parser, "ID of the new data set, with --interpolate of the sparse one (default: free)"
     )
-    add_repeats_option(parser)
+    add_folds_options(parser)
     add_split_options(parser)
     add_dry_run_option(parser)
     add_overwrite_option(parser, "replace a data set of the same name that has other content")
@@ -115,6 +117,11 @@ def _run(args: argparse.Namespace) -> None:
     variant = variant_of(args)
     check_axis(args.axis)
     interpolation = None
+    if args.interpolate and args.folds:
+        raise SparseError(
+            "--folds scores annotated slices, and --interpolate fills the labels of all volumes: "
+            "interpolate a data set with --repeats"
+        )
     if args.interpolate:
         interpolation = interpolation_of(args.interpolate, args)
         check_device(args.device)
@@ -133,6 +140,7 @@ def _run(args: argparse.Namespace) -> None:
         device=args.device,
         split=split_request(args),
         repeats=args.repeats,
+        num_folds=args.folds,
         dataset_id=args.dataset_id,
         num_processes=args.num_processes,
         dry_run=args.dry_run,
@@ -174,7 +182,7 @@ def _only_base(paths: NnUNetPaths, args: argparse.Namespace) -> str | None:
         return None
     if args.dataset_id is not None:
         check_id(paths, args.dataset_id)
-    if any(value is not None for value in (args.val, args.test, args.split_file)):
+    if any(value is not None for value in (args.val, args.test, args.split_file, args.group)):
         raise SparseError(
             f"no dense data set in {paths.raw}: the phantom that would be made has a split of its "
             "own; name a data set with -d, or leave out the split options"
@@ -216,6 +224,7 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
             f"{selection.base} ({len(split.train)} train, {len(split.val)} val, "
             f"{len(split.test)} test)",
         ),
+        titled("split", grouping_text(split.cases, split.groups)),
         titled(
             "budget",
             f"{selection.budget} of {result.num_slices} slices along axis {selection.axis}, in "
@@ -232,6 +241,7 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
         lines.append(titled("left out", text))
     if not args.dry_run:
         assert result.folder is not None
+        lines.append(titled("folds", folds_text(result.folds)))
         lines.append(made_line(result.folder, result.created))
         if not args.interpolate:
             lines.append(next_line(result.folder))
@@ -242,12 +252,14 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     if result.folder is not None and not args.overwrite:
         return "\n".join([*lines, made_line(result.folder, created=False)])
     target = result.folder or f"DatasetXXX_{result.suffix}"
+    num_dense = 0 if args.folds else len(split.val)
     return "\n".join(
         [
             *lines,
             f"would {'replace' if result.folder else 'make'}: {target}: "
-            f"{len(selection.cases)} sparse labels, links to {len(split.val)} validation labels "
+            f"{len(selection.cases)} sparse labels, links to {num_dense} validation labels "
             f"and {len(split.test)} test cases",
+            titled("folds", folds_text(result.folds)),
         ]
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.data.declared_labels import IGNORE, ignore_label_for
-from nnunet_sparse.data.folds import SPLITS_FILE
+from nnunet_sparse.data.folds import SPLITS_FILE, Fold
 from nnunet_sparse.data.label_files import (
     TIFF_READER,
     is_stored_whole,
@@ -38,13 +38,13 @@ _DIGEST_LENGTH = 16
 
 
 def sparse_documents(
-    dataset: RawDataset, split: Split, selection: Selection, repeats: int
+    dataset: RawDataset, split: Split, selection: Selection, folds: list[Fold]
 ) -> dict[str, Any]:
     """Content of the JSON files of a sparse data set, by file name.
 
     ``dataset.json`` declares ``ignore`` (highest label + 1) and refers to the images of the base
-    by paths relative to the data set's folder; ``splits_final.json`` holds one equal fold per
-    repeat; ``selection.json`` says which slices are annotated; ``sources.json`` identifies the
+    by paths relative to the data set's folder; ``splits_final.json`` holds the
+    folds; ``selection.json`` says which slices are annotated; ``sources.json`` identifies the
     labels of the base.
     """
     annotated = sorted(selection.cases)
@@ -69,10 +69,9 @@ def sparse_documents(
     }
     if "$" in str(mapping):
         raise SparseError(f"nnU-Net replaces '$' in paths; rename the files of {dataset.name}")
-    fold = {"train": annotated, "val": list(split.val)}
     return {
         DATASET_FILE: content,
-        SPLITS_FILE: [fold] * repeats,
+        SPLITS_FILE: folds,
         SELECTION_FILE: selection.to_json(),
         SOURCES_FILE: label_sources(dataset, annotated),
     }

@@ -8,6 +8,8 @@ import blosc2
 import numpy as np
 from nnunetv2.training.dataloading.nnunet_dataset import comp_blosc2_params
 
+from nnunet_sparse.system.errors import naming
+
 # nnU-Net's choice
 _IMAGE_CODEC = {"codec": blosc2.Codec.LZ4HC, "clevel": 5}
 # for labels a fifth of the size, read as fast and written twice as fast
@@ -41,7 +43,8 @@ def write_array(path: Path, array: np.ndarray, patch_size: Sequence[int]) -> Non
     )
     path.parent.mkdir(exist_ok=True)
     # not by blosc2, which does not say that the disk is full
-    path.write_bytes(compressed.to_cframe())
+    with naming(path):
+        path.write_bytes(compressed.to_cframe())
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -40,7 +40,7 @@ from nnunet_sparse.planners.plans import (
 )
 from nnunet_sparse.planners.training_files import image_files
 from nnunet_sparse.system.atomic import canonical_json, write_text
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.exact_json import from_json, to_json
 from nnunet_sparse.system.foreign_code import explained
 from nnunet_sparse.system.locks import held_if_free, locked
@@ -294,7 +294,8 @@ def _store_image(
         **{part: mask is not None for part, mask in masks.items()},
     }
     temporary = _record(staging, case.case_id)
-    temporary.write_text(json.dumps(to_json(record)), encoding="utf-8")
+    with naming(temporary):
+        temporary.write_text(json.dumps(to_json(record)), encoding="utf-8")
     temporary.replace(_record(folder, case.case_id))
 
 

@@ -108,7 +108,7 @@ def preprocess_label(file: Path, stored: StoredImage, how: LabelPreprocessing) -
         If the label cannot be read, has another shape than its image, or holds a value that is not
         declared.
     """
-    label = read_label(file, how.reader).transpose(how.transpose_forward)
+    label = read_label(file, how.reader, may_be_flat=True).transpose(how.transpose_forward)
     expected = tuple(stored.properties["shape_before_cropping"])
     if label.shape != expected:
         raise SparseError(

@@ -25,7 +25,7 @@ from nnunet_sparse.planners.image_store import (
 )
 from nnunet_sparse.planners.label_planes import LabelPreprocessing, preprocess_label
 from nnunet_sparse.planners.plans import Plans, check_configurations, configuration_of
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.parallel import map_cases
@@ -168,7 +168,8 @@ def _preprocess_case(
     (staging / name).replace(output / name)
     properties = job.image.properties | annotation_properties(seg, how.labels)
     record = staging / f"{job.case_id}.pkl"
-    record.write_bytes(pickle.dumps(properties))
+    with naming(record):
+        record.write_bytes(pickle.dumps(properties))
     record.replace(output / record.name)
     _link(job.image.image, output / f"{job.case_id}.b2nd", staging)
     in_question = how.slice_axis is None and len(how.spacing) == 2

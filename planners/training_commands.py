@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.declared_labels import without_ignore
+from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_splits
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.training.paper_recipes import PAPER
@@ -43,7 +44,8 @@ def comparison_line(
 ) -> str:
     """Command line by which nnU-Net compares configurations that have been trained.
 
-    By one repeat, since repeats share their validation cases and nnU-Net merges those of folds.
+    By one repeat, since repeats share their validation cases and nnU-Net merges those of folds; of
+    a cross-validation by all folds, with ensembles (which need trainings with ``--npz``).
 
     Parameters
     ----------
@@ -52,10 +54,14 @@ def comparison_line(
     configurations
         What is compared.
     """
+    folds, options = "0", " --disable_ensembling"
+    splits = preprocessed / SPLITS_FILE
+    if splits.is_file() and is_cross_validation(found := read_splits(splits)):
+        folds = " ".join(str(k) for k in range(len(found)))
+        options = " (after trainings with --npz, else with --disable_ensembling)"
     return (
-        f"compare: nnUNetv2_find_best_configuration {preprocessed.name} -f 0 "
-        f"-c {' '.join(configurations)} -tr {trainer} -p {plans['plans_name']} "
-        "--disable_ensembling"
+        f"compare: nnUNetv2_find_best_configuration {preprocessed.name} -f {folds} "
+        f"-c {' '.join(configurations)} -tr {trainer} -p {plans['plans_name']}{options}"
     )
 
 

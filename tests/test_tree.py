@@ -21,6 +21,7 @@ JOINT = {
     "campaign/test_rehearsal.py",
     "campaign/test_ways_of_asking.py",
     "dataset_tools/test_selections.py",
+    "doctor/test_flat_images.py",
     "doctor/test_label_values.py",
     "grid/test_factors.py",
     "paper/test_miniature.py",
@@ -32,6 +33,7 @@ JOINT = {
     "test_real_data.py",
     "test_tree.py",
     "trainers/test_commands.py",
+    "trainers/test_cross_validation.py",
     "trainers/test_ddp.py",
 }
 

@@ -76,4 +76,5 @@ def split_by_patient(patients: Mapping[str, str], sizes: SplitSizes, seed: int) 
         raise SparseError(
             f"{len(cases)} patients are too few: training, validation and test need one each"
         )
-    return Split(**{part: tuple(sorted(ids)) for part, ids in parts.items()}, seed=seed)
+    train, val, test = (tuple(sorted(parts[part])) for part in ("train", "val", "test"))
+    return Split(train, val, test, seed)

@@ -16,11 +16,17 @@ from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
 from nnunet_sparse.campaign.import_problems import import_problems, refuse_problems
 from nnunet_sparse.campaign.import_request import ImportRequest
 from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
-from nnunet_sparse.campaign.validation_share import SPLIT_FILE, read_parts, split_volumes
+from nnunet_sparse.campaign.validation_share import (
+    SPLIT_FILE,
+    KeptSplit,
+    fold_volumes,
+    split_volumes,
+)
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_range, check_suffix, find_named
 from nnunet_sparse.data.declared_labels import IGNORE
-from nnunet_sparse.data.folds import SPLITS_FILE
+from nnunet_sparse.data.folds import SPLITS_FILE, Fold, equal_folds
+from nnunet_sparse.data.groups import Grouping
 from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.dataset_tools.earlier_partials import holds_only
@@ -89,8 +95,10 @@ class Imported:
         Whether this call made it; False if it existed.
     cases
         Annotated cases, by ID.
-    parts
-        Their training and validation cases.
+    folds
+        Content of its ``splits_final.json``.
+    groups
+        Which cases belong together; None if each stands for itself.
     left_out
         Slices that were asked for and are not annotated in it, by case ID.
     """
@@ -98,8 +106,14 @@ class Imported:
     folder: Path | None
     created: bool
     cases: dict[str, ImportedCase]
-    parts: dict[str, list[str]]
+    folds: list[Fold]
+    groups: Grouping | None
     left_out: dict[str, tuple[int, ...]]
+
+    @property
+    def parts(self) -> Fold:
+        """Training and validation cases of the first fold."""
+        return self.folds[0]
 
 
 def import_campaign(
@@ -144,25 +158,36 @@ def import_campaign(
         for case_id, case in progress.cases.items()
         if (imported := _imported(case, request)).annotated
     }
-    parts = split_volumes(sorted(cases), request.val, request.seed, read_parts(campaign.folder))
+    share = request.share
+    before = KeptSplit.read(campaign.folder)
+    before = before.grouped(request.group, sorted(cases), campaign.folder / SPLIT_FILE)
+    if request.num_folds is None:
+        parts = split_volumes(sorted(cases), share, request.seed, before.parts, before.groups)
+        folds = equal_folds(parts["train"], parts["val"], request.repeats)
+        kept = before.with_equal_folds(parts)
+    else:
+        folds = fold_volumes(sorted(cases), request.num_folds, request.seed, before)
+        kept = before.with_cross_validation(folds)
     left_out = {c: p.states.missing for c, p in progress.cases.items() if p.states.missing}
     files = {case_id: progress.cases[case_id].annotation for case_id in cases}
-    documents = _documents(campaign, cases, parts, files, answers, request)
+    documents = _documents(campaign, cases, folds, files, answers, request)
     existing = _find_existing(paths, request, documents)
     if dry_run:
         found = None if request.overwrite else existing
-        return Imported(found, False, cases, parts, left_out)
+        return Imported(found, False, cases, folds, kept.groups, left_out)
     # where nothing may be written no lock can be taken, and none is needed
     if existing is not None and not request.overwrite and not os.access(paths.raw, os.W_OK):
-        return Imported(existing, False, cases, parts, left_out)
+        return Imported(existing, False, cases, folds, kept.groups, left_out)
     with dataset_lock(paths.raw, request.name):
         existing = _find_existing(paths, request, documents)
         if existing is not None and not request.overwrite:
             wanted = _dataset_request(request, documents)
             remove_unfinished(paths, wanted, partial(holds_only, documents=documents))
-            return Imported(existing, False, cases, parts, left_out)
-        folder = _write(paths, campaign, cases, files, documents, request, existing, num_processes)
-    return Imported(folder, True, cases, parts, left_out)
+            return Imported(existing, False, cases, folds, kept.groups, left_out)
+        folder = _write(
+            paths, campaign, cases, files, documents, request, existing, kept, num_processes
+        )
+    return Imported(folder, True, cases, folds, kept.groups, left_out)
 
 
 def _imported(case: CaseProgress, request: ImportRequest) -> ImportedCase:
@@ -174,7 +199,7 @@ def _imported(case: CaseProgress, request: ImportRequest) -> ImportedCase:
 def _documents(
     campaign: Campaign,
     cases: Mapping[str, ImportedCase],
-    parts: Mapping[str, list[str]],
+    folds: list[Fold],
     files: Mapping[str, AnnotationFiles],
     answers: Answers,
     request: ImportRequest,
@@ -212,10 +237,9 @@ def _documents(
         },
         "software": software(),
     }
-    fold = {"train": parts["train"], "val": parts["val"]}
     return {
         "dataset.json": content,
-        SPLITS_FILE: [fold] * request.repeats,
+        SPLITS_FILE: folds,
         SELECTION_FILE: selection.to_json(),
         IMPORT_FILE: record,
     }
@@ -292,15 +316,13 @@ def _write(
     documents: Mapping[str, Any],
     request: ImportRequest,
     existing: Path | None,
+    kept: KeptSplit,
     num_processes: int,
 ) -> Path:
     """Write the data set, and keep which volumes are validated on."""
 
     def commit(_: str) -> None:
-        before = read_parts(campaign.folder)
-        fold = documents[SPLITS_FILE][0]
-        kept = {part: sorted({*before[part], *fold[part]}) for part in ("train", "val")}
-        write_json(campaign.folder / SPLIT_FILE, kept)
+        write_json(campaign.folder / SPLIT_FILE, kept.to_json())
 
     with new_dataset(
         paths,

@@ -13,7 +13,13 @@ from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
 from nnunet_sparse.campaign.progress import find_progress
 from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
 from nnunet_sparse.campaign.worklist import write_worklist
-from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_repeats_option
+from nnunet_sparse.data.dataset_options import (
+    add_dataset_id_option,
+    add_folds_options,
+    add_group_option,
+)
+from nnunet_sparse.data.folds import folds_text, is_cross_validation
+from nnunet_sparse.data.groups import grouping_text
 from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.errors import SparseError
@@ -46,13 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--val",
         type=float,
-        default=DEFAULT_VALIDATION,
         metavar="N",
         help="annotated volumes to validate on: a number, or a share below 1 (default: "
-        "%(default)s); volumes of earlier imports stay what they were",
+        f"{DEFAULT_VALIDATION}); volumes of earlier imports stay what they were",
     )
     add_seed_option(parser, "that choice")
-    add_repeats_option(parser)
+    add_group_option(parser)
+    add_folds_options(parser)
     parser.add_argument(
         "--partial",
         action="store_true",
@@ -115,31 +121,44 @@ def _request(args: argparse.Namespace, campaign: Campaign) -> ImportRequest:
         args.repeats,
         provenance,
         args.overwrite,
+        args.folds,
+        args.group,
     )
 
 
-def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float) -> str:
+def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float | None) -> str:
     cases = imported.cases.values()
     empty, extra = (sum(len(getattr(c, name)) for c in cases) for name in ("empty", "extra"))
-    val = len(imported.parts["val"])
     lines = [
         titled(
             "annotated",
             f"{sum(len(c.annotated) for c in cases)} slices in {len(cases)} volumes "
             f"({empty} confirmed empty, {extra} not asked for)",
         ),
-        titled("split", f"{len(imported.parts['train'])} train, {val} val"),
+        titled("split", _split_text(imported, wanted_val)),
+        titled("groups", grouping_text(sorted(imported.cases), imported.groups)),
     ]
-    if val != num_validation(wanted_val, len(cases)):
-        lines[-1] += f" (volumes keep the part of earlier imports, {SPLIT_FILE})"
     lines += _left_out("left out", imported.left_out, "not annotated")
     cleared = {case_id: c.cleared for case_id, c in imported.cases.items() if c.cleared}
     lines += _left_out("left out", cleared, "not asked for, and background only")
     lines += [titled("unknown", f"{file} belongs to no case") for file in unknown]
     if imported.folder is None:
         return "\n".join([*lines, "nothing was written"])
+    lines.append(titled("folds", folds_text(imported.folds)))
     lines += [made_line(imported.folder, imported.created), next_line(imported.folder)]
     return "\n".join(lines)
+
+
+def _split_text(imported: Imported, wanted_val: float | None) -> str:
+    if is_cross_validation(imported.folds):
+        sizes = ", ".join(str(len(fold["val"])) for fold in imported.folds)
+        return f"{len(imported.folds)} folds that validate {sizes} volumes"
+    train, val = (len(imported.parts[part]) for part in ("train", "val"))
+    share = DEFAULT_VALIDATION if wanted_val is None else wanted_val
+    kept = ""
+    if imported.groups is None and val != num_validation(share, len(imported.cases)):
+        kept = f" (volumes keep the part of earlier imports, {SPLIT_FILE})"
+    return f"{train} train, {val} val{kept}"
 
 
 def _left_out(title: str, slices: Mapping[str, Sequence[int]], why: str) -> list[str]:

@@ -1,36 +1,153 @@
-"""Choosing the annotated volumes of a campaign that networks are validated on."""
+"""Choosing the annotated volumes of a campaign that networks are validated on.
+
+What was chosen is kept in the campaign's ``split.json``, so that a volume that one import trains on
+is not validated on by the next: the parts of imports with equal folds, the number of the fold that
+validates a volume for each number of folds, and the groups of volumes that belong together.
+"""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from nnunet_sparse.data.folds import Fold, cross_validation
+from nnunet_sparse.data.groups import (
+    Grouping,
+    check_apart,
+    members,
+    read_grouping,
+    take_groups,
+)
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator, shuffled
 
 SPLIT_FILE = "split.json"
+_PARTS = ("train", "val")
 
 
-def read_parts(folder: Path) -> dict[str, list[str]]:
-    """Training and validation volumes of earlier imports; empty lists before the first one.
+@dataclass(frozen=True)
+class KeptSplit:
+    """Content of ``split.json``.
+
+    Attributes
+    ----------
+    parts
+        Cases that equal folds have trained on and validated on.
+    folds
+        For each number of folds the fold that validates a case.
+    groups
+        Which volumes belong together; None if each stands for itself.
+    """
+
+    parts: Mapping[str, Sequence[str]] = field(default_factory=lambda: {p: [] for p in _PARTS})
+    folds: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    groups: Grouping | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> "KeptSplit":
+        """What earlier imports have kept; nothing before the first one.
+
+        Raises
+        ------
+        SparseError
+            If the file is damaged.
+        """
+        file = folder / SPLIT_FILE
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            parts = {part: [str(case_id) for case_id in content[part]] for part in _PARTS}
+            folds = {
+                int(number): {str(c): int(fold) for c, fold in of_case.items()}
+                for number, of_case in content.get("folds", {}).items()
+            }
+        except FileNotFoundError:
+            return cls()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SparseError(f"{file} is damaged: {error!r}") from error
+        for number, of_case in folds.items():
+            if any(not 0 <= fold < number for fold in of_case.values()):
+                raise SparseError(f"{file} is damaged: it has {number} folds, numbered from 0")
+        return cls(parts, folds, Grouping.from_json(content.get("groups"), file))
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of the file; what was never asked for is left out."""
+        content: dict[str, Any] = {part: sorted(self.parts[part]) for part in _PARTS}
+        if self.folds:
+            content["folds"] = {str(n): dict(of_case) for n, of_case in self.folds.items()}
+        return content if self.groups is None else content | {"groups": self.groups.to_json()}
+
+    def grouped(self, text: str | None, cases: Sequence[str], file: Path) -> "KeptSplit":
+        """The same with the groups that ``--group`` names, or that it has, for further cases.
+
+        Raises
+        ------
+        SparseError
+            If a case has no group, or cases of one group are on both sides of an earlier import.
+        """
+        known = [c for part in _PARTS for c in self.parts[part]]
+        known += [c for of_case in self.folds.values() for c in of_case]
+        everything = sorted({*cases, *known})
+        if text is not None:
+            groups: Grouping | None = read_grouping(text, everything)
+        else:
+            groups = None if self.groups is None else self.groups.covering(everything)
+        check_apart(self.parts, groups, f"{file}, which keeps what earlier imports have chosen")
+        return replace(self, groups=groups)
+
+    def with_equal_folds(self, parts: Mapping[str, Sequence[str]]) -> "KeptSplit":
+        """The same after an import with these parts."""
+        both = {part: sorted({*self.parts[part], *parts[part]}) for part in _PARTS}
+        return replace(self, parts=both)
+
+    def with_cross_validation(self, folds: Sequence[Fold]) -> "KeptSplit":
+        """The same after an import with these folds."""
+        numbers = {case_id: k for k, fold in enumerate(folds) for case_id in fold["val"]}
+        before = self.folds.get(len(folds), {})
+        return replace(self, folds={**self.folds, len(folds): {**before, **numbers}})
+
+
+def fold_volumes(
+    annotated: Sequence[str], num_folds: int, seed: int, before: KeptSplit
+) -> list[Fold]:
+    """Divide the annotated volumes into the folds of a cross-validation.
+
+    Those of earlier imports with as many folds stay in theirs.
+
+    Parameters
+    ----------
+    annotated
+        Case IDs.
+    num_folds
+        Number of folds.
+    seed
+        Seed of the order in which volumes are shared out.
+    before
+        What earlier imports have kept, with the groups.
 
     Raises
     ------
     SparseError
-        If the file is damaged.
+        As :func:`nnunet_sparse.data.folds.cross_validation`.
     """
-    file = folder / SPLIT_FILE
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return {part: [str(case_id) for case_id in content[part]] for part in ("train", "val")}
-    except FileNotFoundError:
-        return {"train": [], "val": []}
-    except (ValueError, KeyError, TypeError) as error:
-        raise SparseError(f"{file} is damaged: {error!r}") from error
+    numbers = before.folds.get(num_folds, {})
+    # of a group whose other volumes were there before
+    kept = members([c for c in numbers if c not in annotated], before.groups)
+    of_group = {group: numbers[cases[0]] for group, cases in kept.items()}
+    known = dict(numbers)
+    for group, cases in members(annotated, before.groups).items():
+        if group in of_group and not any(c in numbers for c in cases):
+            known[cases[0]] = of_group[group]
+    return cross_validation(annotated, num_folds, before.groups, seed, known)
 
 
 def split_volumes(
-    annotated: Sequence[str], share: float, seed: int, before: dict[str, list[str]]
+    annotated: Sequence[str],
+    share: float,
+    seed: int,
+    before: Mapping[str, Sequence[str]],
+    groups: Grouping | None = None,
 ) -> dict[str, list[str]]:
     """Divide the annotated volumes into training and validation; those of earlier imports stay.
 
@@ -44,6 +161,8 @@ def split_volumes(
         Seed of the random order in which volumes become validation volumes.
     before
         Training and validation volumes of earlier imports.
+    groups
+        Which volumes belong together; None if each stands for itself.
 
     Returns
     -------
@@ -61,15 +180,22 @@ def split_volumes(
             "to validate on"
         )
     wanted = num_validation(share, len(annotated))
-    val = [case_id for case_id in before["val"] if case_id in annotated]
-    fresh = [c for c in sorted(annotated) if c not in before["val"] and c not in before["train"]]
+    found = members(annotated, groups)
+    of_part = {part: set(members(before[part], groups)) for part in _PARTS}
+    val = [c for group, cases in found.items() if group in of_part["val"] for c in cases]
+    fresh = [group for group in found if group not in of_part["val"] | of_part["train"]]
     order = shuffled(fresh, generator(seed, "validation"))
-    val += order[: max(0, wanted - len(val))]
+    sizes = {group: len(found[group]) for group in order}
+    taken = take_groups(order, sizes, wanted - len(val))
+    # more than are wanted only where there would be none
+    if not val or sum(sizes[group] for group in taken) <= wanted - len(val):
+        val += [case_id for group in taken for case_id in found[group]]
     train = sorted(set(annotated) - set(val))
     if not train:
+        together = "" if groups is None else f" in {len(found)} groups"
         raise SparseError(
-            f"no volume is left to train on: {len(annotated)} are annotated, {len(val)} are for "
-            "validation"
+            f"no volume is left to train on: {len(annotated)} are annotated{together}, {len(val)} "
+            "are for validation"
         )
     if not val:
         raise SparseError(

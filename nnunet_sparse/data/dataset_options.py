@@ -36,13 +36,20 @@ def add_dataset_id_option(
     )
 
 
-def add_repeats_option(parser: OptionHolder) -> None:
-    """Add ``--repeats``."""
-    parser.add_argument(
+def add_folds_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--repeats`` and ``--folds``, which exclude each other."""
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--repeats",
         type=positive_int,
         default=DEFAULT_REPEATS,
         help="number of equal folds, for repeated trainings (default: %(default)s)",
+    )
+    kind.add_argument(
+        "--folds",
+        type=positive_int,
+        metavar="N",
+        help="instead a cross-validation of the annotated volumes in N folds (nnU-Net: 5)",
     )
 
 
@@ -71,8 +78,20 @@ def add_split_options(parser: argparse.ArgumentParser) -> None:
         help='take the split from a file: {"train": [...], "val": [...], "test": [...]}',
     )
     add_seed_option(group, "the split", "--split_seed", unset="0")
+    add_group_option(group)
+
+
+def add_group_option(parser: OptionHolder) -> None:
+    """Add ``--group``."""
+    parser.add_argument(
+        "--group",
+        metavar="REGEX|CSV",
+        help="keep cases of one group, as the time points of a patient, on one side of every "
+        "split: a regular expression that finds the patient in the case ID ('^(P[0-9]+)_' for "
+        "P07_2019), or a table with the columns case and patient; kept for later calls",
+    )
 
 
 def split_request(args: argparse.Namespace) -> SplitRequest:
     """What the options of :func:`add_split_options` ask for."""
-    return SplitRequest(args.val, args.test, args.split_file, args.split_seed)
+    return SplitRequest(args.val, args.test, args.split_file, args.split_seed, args.group)

@@ -20,7 +20,7 @@ _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
 
-def read_label(path: Path, reader: str) -> np.ndarray:
+def read_label(path: Path, reader: str, may_be_flat: bool = False) -> np.ndarray:
     """Read a label volume as nnU-Net's reader would orient it.
 
     Parameters
@@ -29,6 +29,8 @@ def read_label(path: Path, reader: str) -> np.ndarray:
         Label file.
     reader
         Class name of nnU-Net's reader.
+    may_be_flat
+        Take a 2D label as well, as a volume of one slice.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def read_label(path: Path, reader: str) -> np.ndarray:
     with reading(f"{path} cannot be read as a label"):
         if is_nifti(path):
             _check_scalar(path)
-        label = _read(path, reader)
+        label = _read(path, reader, may_be_flat)
     return to_integers(label, path)
 
 
@@ -218,12 +220,14 @@ def keeps_header(path: Path, reader: str) -> bool:
     return is_nifti(path) and reader in {"SimpleITKIO", "NibabelIO"}
 
 
-def _read(path: Path, reader: str) -> np.ndarray:
+def _read(path: Path, reader: str, may_be_flat: bool) -> np.ndarray:
     if keeps_header(path, reader):
         import nibabel
 
         image: Any = nibabel.load(path)
         voxels = np.asanyarray(image.dataobj)
+        if voxels.ndim == 2 and may_be_flat:
+            voxels = voxels[..., np.newaxis]
         if voxels.ndim < 3 or any(n != 1 for n in voxels.shape[3:]):
             raise SparseError(f"{path} has shape {voxels.shape}, not that of one label volume")
         return np.asarray(voxels.reshape(voxels.shape[:3]).T)

@@ -2,17 +2,20 @@
 
 nnU-Net's own files do not tell whether they are complete, nor from what they were made. The record
 stands beside them in ``nnsparse_steps.json`` and maps the name of a step to a digest of its inputs;
-the digest is empty while a step runs, and stays so if it is killed.
+the digest is empty while a step runs, and stays so if it is killed. What labels held that were
+preprocessed stands there as well.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.atomic import canonical_json, write_json
 
 FILE = "nnsparse_steps.json"
+_DIGEST_LENGTH = 16
 
 
 class StepRecord:
@@ -42,9 +45,30 @@ class StepRecord:
         """Note that the step was completed."""
         self._set(step, digest)
 
+    def label_digests(self, folder: str) -> dict[str, str]:
+        """What the labels held that a folder of preprocessed data was made from, by case ID."""
+        prefix = _labels(folder)
+        return {s.removeprefix(prefix): d for s, d in self._steps.items() if s.startswith(prefix)}
+
+    def keep_labels(self, folder: str, labels: Mapping[str, str]) -> None:
+        """Note what the labels hold that a folder of preprocessed data is made from."""
+        prefix = _labels(folder)
+        others = {s: digest for s, digest in self._steps.items() if not s.startswith(prefix)}
+        self._steps = others | {f"{prefix}{case_id}": digest for case_id, digest in labels.items()}
+        write_json(self._file, self._steps)
+
     def _set(self, step: str, digest: str) -> None:
         self._steps[step] = digest
         write_json(self._file, self._steps)
+
+
+def _labels(folder: str) -> str:
+    return f"labels/{folder}/"
+
+
+def label_digest(label: Path) -> str:
+    """Hash of a label file, by which a change of its content is told from one of its time."""
+    return hashlib.sha256(label.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def digest_of(*inputs: Any) -> str:

@@ -18,6 +18,9 @@ from nnunet_sparse.system.errors import SparseError
 SELECTION_FILE = "selection.json"
 INTERPOLATION_FILE = "interpolation.json"
 """File of an interpolated data set: how it was made, with the hash of the network."""
+IMAGE_READER = "NaturalImage2DIO"
+"""Reader of natural 2D images."""
+
 _NATURAL_ENDINGS = {".png", ".bmp", ".jpg", ".jpeg"}
 
 
@@ -116,28 +119,37 @@ class RawDataset:
         return self.training[case_id] if case_id in self.training else self.test[case_id]
 
     def reader(self) -> str:
-        """Class name of the reader that nnU-Net will use.
+        """Class name of the reader that nnU-Net will use, of volumes.
 
         Raises
         ------
         SparseError
             For natural 2D images and unknown formats.
         """
-        return self._reader
-
-    @cached_property
-    def _reader(self) -> str:
-        wanted = self.dataset_json.get("overwrite_image_reader_writer") or "None"
-        ending = self.file_ending.lower()
-        if ending in _NATURAL_ENDINGS or wanted == "NaturalImage2DIO":
+        if self.any_reader == IMAGE_READER:
             raise SparseError(
-                f"{self.name} holds 2D images ({ending}): there are no slices to choose; "
+                f"{self.name} holds 2D images ({self.file_ending}): there are no slices to choose; "
                 "slice selection needs 3D volumes"
             )
+        return self.any_reader
+
+    @cached_property
+    def any_reader(self) -> str:
+        """Class name of the reader that nnU-Net will use, also of 2D images.
+
+        Raises
+        ------
+        SparseError
+            For unknown formats.
+        """
+        wanted = self.dataset_json.get("overwrite_image_reader_writer") or "None"
+        ending = self.file_ending.lower()
         if wanted != "None":
             return str(wanted)
+        if ending in _NATURAL_ENDINGS:
+            return IMAGE_READER
         if ending in {".tif", ".tiff"}:
-            return TIFF_READER
+            return IMAGE_READER if ending == ".tif" and self._is_flat_tiff() else TIFF_READER
         from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
         from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 
@@ -156,11 +168,23 @@ class RawDataset:
             read_geometry(first, "SimpleITKIO")
         except SparseError:
             try:
-                nibabel.load(first)
+                image: Any = nibabel.load(first)
             except damaged_file_errors():
                 return False
-            return True
+            return len(image.shape) > 2  # a 2D image, which SimpleITK reads
         return False
+
+    def _is_flat_tiff(self) -> bool:
+        """Whether nnU-Net takes the first image for a 2D one, of gray values or colours."""
+        import tifffile
+
+        first = next(iter(self.training.values())).images[0]
+        try:
+            with tifffile.TiffFile(first) as file:
+                shape = file.series[0].shape
+        except damaged_file_errors():
+            return False
+        return len(shape) == 2 or (len(shape) == 3 and shape[-1] in {3, 4})
 
 
 def dense_datasets(raw: Path) -> list[str]:

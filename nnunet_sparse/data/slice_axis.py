@@ -76,7 +76,7 @@ def count_slice_axes(
 
 
 def _slice_axis_of(file: Path, reader: str, ignore_label: int) -> int | None:
-    label = read_label(file, reader)
+    label = read_label(file, reader, may_be_flat=True)
     if is_dense(label, ignore_label) or not (label != ignore_label).any():
         return None
     return infer_slice_axis(label, ignore_label)

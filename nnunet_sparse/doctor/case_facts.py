@@ -126,7 +126,7 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
         If a file cannot be read, or the shapes differ.
     """
     assert job.case.label is not None
-    label = read_label(job.case.label, job.reader)
+    label = read_label(job.case.label, job.reader, may_be_flat=True)
     images, spacing = read_image(job.case.images, job.reader)
     if len(images) != job.num_channels:
         raise SparseError(

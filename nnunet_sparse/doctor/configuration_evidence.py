@@ -1,11 +1,13 @@
 """What checks of a configuration may ask for: its preprocessed data, and batches drawn from it."""
 
+import filecmp
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from nnunet_sparse.data.annotation import MASK_SUFFIX
+from nnunet_sparse.data.preprocessing_record import StepRecord, label_digest
 from nnunet_sparse.doctor.batch_checks import BatchFacts, count_patches
 from nnunet_sparse.doctor.check import Outcome, UnavailableError
 from nnunet_sparse.doctor.dataset_evidence import DatasetEvidence
@@ -82,7 +84,7 @@ class ConfigurationEvidence:
             case_id: PreprocessedJob(
                 case_id=case_id,
                 label=subject.raw.training[case_id].label or Path(),
-                reader=subject.raw.reader(),
+                reader=subject.raw.any_reader,
                 folder=self._folder if case_id in cases else None,
                 axis=self.dataset.axis,
                 ignore_label=subject.ignore_label,
@@ -111,17 +113,32 @@ class ConfigurationEvidence:
 
     @property
     def file_times(self) -> Mapping[str, FileTimes]:
-        """Times of raw and preprocessed labels of every labelled case."""
+        """Times of raw and preprocessed labels of every labelled case, and what is the same."""
         self._check_preprocessed()
+        digests = StepRecord(self._folder.parent).label_digests(self._folder.name)
         times = {}
         for case_id in self.dataset.labelled:
             label = self.dataset.subject.raw.training[case_id].label
             record = self._folder / f"{case_id}.pkl"
-            times[case_id] = FileTimes(
+            found = FileTimes(
                 label.stat().st_mtime_ns if label is not None else None,
                 record.stat().st_mtime_ns if record.is_file() else None,
             )
+            if label is not None and found.preprocessed is not None:
+                if case_id in digests:
+                    found = replace(found, is_same=digests[case_id] == label_digest(label))
+                elif found.is_old and self._is_copied(label, case_id, record):
+                    found = replace(found, is_same=True)
+            times[case_id] = found
         return times
+
+    def _is_copied(self, label: Path, case_id: str, record: Path) -> bool:
+        """Whether nnU-Net's copy of a label is the same, and older than the preprocessed one."""
+        ending = self.dataset.subject.raw.file_ending
+        copy = self._folder.parent / "gt_segmentations" / f"{case_id}{ending}"
+        if not copy.is_file() or copy.stat().st_mtime_ns > record.stat().st_mtime_ns:
+            return False
+        return filecmp.cmp(label, copy, shallow=False)
 
     @property
     def unfinished(self) -> str:

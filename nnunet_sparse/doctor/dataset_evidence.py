@@ -55,7 +55,7 @@ class DatasetEvidence:
     def facts(self) -> Mapping[str, CaseFacts]:
         """Labelled cases, by ID."""
         subject = self.subject
-        reader = subject.raw.reader()
+        reader = subject.raw.any_reader
         per_case = _NUM_INTENSITIES // len(subject.labelled)
         jobs = {
             case_id: CaseJob(

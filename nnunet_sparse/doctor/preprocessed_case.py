@@ -83,7 +83,7 @@ def read_preprocessed_facts(job: PreprocessedJob) -> PreprocessedFacts:
         If a file cannot be read, or the label has another shape than when it was preprocessed.
     """
     order = job.transpose_forward
-    label = read_label(job.label, job.reader).transpose(order)
+    label = read_label(job.label, job.reader, may_be_flat=True).transpose(order)
     axis = order.index(job.axis)
     whole = annotated_area(label, axis, job.ignore_label)
     seg = None

@@ -54,17 +54,33 @@ def check_surviving_slices(
 
 @dataclass(frozen=True)
 class FileTimes:
-    """Times in ns of a case's raw label and its preprocessed label; None where it is missing."""
+    """Times in ns of a case's raw label and its preprocessed label; None where it is missing.
+
+    Attributes
+    ----------
+    label, preprocessed
+        The times.
+    is_same
+        Whether the label holds what was preprocessed; None where that is not known.
+    """
 
     label: int | None
     preprocessed: int | None
+    is_same: bool | None = None
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the label has changed since it was preprocessed; else whether it is newer."""
+        if self.label is None or self.preprocessed is None:
+            return False
+        return self.label > self.preprocessed if self.is_same is None else not self.is_same
 
 
 @check
 def check_preprocessed_files(
     file_times: Mapping[str, FileTimes], configuration: str, unfinished: str = ""
 ) -> Finding:
-    """Cases that are not preprocessed, or older than their labels.
+    """Cases that are not preprocessed, or whose labels have changed since.
 
     Parameters
     ----------
@@ -76,13 +92,7 @@ def check_preprocessed_files(
         What is known of a preprocessing that was begun and not finished: broken.
     """
     missing = [c for c, time in file_times.items() if time.preprocessed is None]
-    old = [
-        c
-        for c, time in file_times.items()
-        if time.label is not None
-        and time.preprocessed is not None
-        and time.label > time.preprocessed
-    ]
+    old = [c for c, time in file_times.items() if time.is_old]
     texts = [unfinished] if unfinished else []
     if missing:
         texts.append(f"{len(missing)} of {len(file_times)} cases are missing ({named(missing)})")

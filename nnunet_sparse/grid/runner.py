@@ -9,7 +9,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from nnunet_sparse.grid.experiment import AUTO
 from nnunet_sparse.grid.gpu_slot import gpu_slot
@@ -21,7 +21,7 @@ from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import Facts, Work
 from nnunet_sparse.system.atomic import as_json, write_json
 from nnunet_sparse.system.env import training_environment
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, os_error_message
 from nnunet_sparse.system.locks import locked
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ def run_job(grid: Grid, job: Job, threads: int | None = None) -> None:
         try:
             _run_locked(work, job)
         except Exception as error:
-            failure.write_text(f"{error}\n", encoding="utf-8")
+            said = os_error_message(error) if isinstance(error, OSError) else str(error)
+            with suppress(OSError):  # the disk may be full, which is the error
+                failure.write_text(f"{said}\n", encoding="utf-8")
             raise
 
 

@@ -62,7 +62,8 @@ def check_snakemake() -> None:
 def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     """Do all jobs of an experiment that are not done.
 
-    A lock that a killed Snakemake has left is removed, since ours tells whether one is running.
+    Snakemake takes no lock, since ours tells whether another one is running; it would also take
+    braces in the path of its lock for wildcards.
 
     Parameters
     ----------
@@ -84,8 +85,8 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     """
     check_snakemake()
     jobs = job_graph(grid)  # errors of the file are told before Snakemake starts
-    common = ["--snakefile", str(snakefile()), "--directory", str(grid.folder)]
-    arguments = [*common, *_defaults(options), *options]
+    where = ["--snakefile", str(snakefile()), "--directory", str(grid.folder), "--nolock"]
+    arguments = [*where, *_defaults(options), *options]
     parsed = check_options(arguments)
     on_cluster = getattr(parsed, "executor", None) not in (None, "local")
     threads = _threads(grid, parsed, on_cluster)
@@ -100,9 +101,6 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     limited = on_cluster or not _given(options).isdisjoint(_LIMITS)
     try:
         forget_outdated(grid)
-        if any((grid.folder / ".snakemake" / "locks").glob("*")):
-            logger.info("Removing the lock of a run that was killed")
-            _snakemake([*common, "--unlock", "--quiet", "all"])
         with Termination(on_cluster) as termination:
             if not _TALKATIVE.isdisjoint(options):
                 ended = _snakemake(arguments, limited)

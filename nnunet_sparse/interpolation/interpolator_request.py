@@ -18,7 +18,7 @@ from nnunet_sparse.interpolation.interpolator_presets import (
     InterpolatorPreset,
 )
 from nnunet_sparse.interpolation.slice_stack import SliceStack, read_slice_stack
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.parallel import map_cases
 
 if TYPE_CHECKING:
@@ -170,5 +170,6 @@ def _write_volume(
     case_id, images = case
     stack = read_slice_stack(images, reader, axis)
     check_channels(case_id, stack.slices.shape[1], channels)
-    np.save(folder / f"{case_id}.npy", stack.slices)
+    with naming(folder / f"{case_id}.npy"):
+        np.save(folder / f"{case_id}.npy", stack.slices)
     return len(stack.slices), stack.aspect

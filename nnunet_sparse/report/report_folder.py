@@ -16,6 +16,7 @@ from typing import Any
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.system.atomic import read_json, write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.links import copy_file
 from nnunet_sparse.system.locks import held_if_free
 from nnunet_sparse.system.publication import MARKER as UNFINISHED
 from nnunet_sparse.system.publication import publication
@@ -197,7 +198,7 @@ def _keep(folder: Path, fresh: Path) -> None:
                 "all that the folder holds with --overwrite"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target, follow_symlinks=False)
+        copy_file(path, target, follow_symlinks=False)
 
 
 def _files(folder: Path) -> list[Path]:

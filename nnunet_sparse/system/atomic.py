@@ -12,16 +12,17 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.system.errors import naming
+from nnunet_sparse.system.locks import held_if_free, held_without_locks, lock_descriptor
+
 _INDENT = 2
-_NEW, _ONCE = ".nnsparse_new_", ".nnsparse_once_"
+_NEW, _ONCE, _LOCK = ".nnsparse_new_", ".nnsparse_once_", ".nnsparse_lock_"
 # what earlier versions wrote to, as tempfile names it
 _EARLIER = re.compile(r"\.nnsparse_[a-z0-9_]{8}")
-# file systems without locks; there two writers of one file are on their own
-_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK}
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def atomic_path(path: Path, staging: Path | None = None) -> Iterator[Path]:
     Path
         Path of an empty file with the same name, so that writers which look at it work.
     """
-    with _claimed(path, staging) as temporary:
+    with naming(path), _claimed(path, staging) as temporary:
         yield temporary
         temporary.replace(path)
 
@@ -58,18 +59,16 @@ def write_once(path: Path, text: str) -> bool:
     """
     # a file without a folder of its own, of which nothing is left once it is renamed
     temporary = path.with_name(f"{_ONCE}{path.name}")
-    descriptor = _claim(temporary)
-    try:
-        if path.exists():
-            temporary.unlink()
-            return False
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(descriptor)
+    with naming(path), _claim(temporary):
+        try:
+            if path.exists():
+                temporary.unlink()
+                return False
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     return True
 
 
@@ -101,49 +100,42 @@ def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
     """
     folder = _folder_of(path, staging)
     temporary = folder / path.name
-    descriptor = _claim(temporary)
-    try:
-        yield temporary
-    except BaseException:
-        # what a writer has put beside the file goes as well
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    else:
+    with _claim(temporary):
         try:
-            folder.rmdir()
-        except OSError as error:  # the next writer has begun, or is done
-            if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
-                raise
-    finally:
-        os.close(descriptor)
+            yield temporary
+        except BaseException:
+            # what a writer has put beside the file goes as well
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    try:
+        folder.rmdir()
+    except OSError as error:  # the next writer has begun, or is done
+        if error.errno not in {errno.ENOTEMPTY, errno.ENOENT}:
+            raise
 
 
-def _claim(temporary: Path) -> int:
-    """Create a temporary file, or wait until nobody else writes it; its descriptor locks it."""
+def _claim(temporary: Path) -> ExitStack:
+    """Create a temporary file, or wait until nobody else writes it; it is held until it closes."""
     while True:
         _make_folder(temporary.parent)
-        try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            continue  # the folder was removed by the writer before
-        try:
-            _lock(descriptor)
+        with ExitStack() as claim:
+            try:
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+                claim.callback(os.close, descriptor)
+                if not lock_descriptor(descriptor, temporary):
+                    claim.enter_context(held_without_locks(_lock_file(temporary)))
+            except FileNotFoundError:
+                continue  # the folder was removed by the writer before
             if _is_file_of(descriptor, temporary):
                 if os.fstat(descriptor).st_size:  # left by a writer that was killed
                     os.ftruncate(descriptor, 0)
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # renamed by the writer before
+                return claim.pop_all()
+            # renamed by the writer before
 
 
-def _lock(descriptor: int, flags: int = 0) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
+def _lock_file(temporary: Path) -> Path:
+    """Lock of a temporary file where files themselves cannot be locked."""
+    return temporary.with_name(f"{_LOCK}{temporary.name}")
 
 
 def _is_file_of(descriptor: int, path: Path) -> bool:
@@ -177,15 +169,20 @@ def is_earlier_temporary(path: Path) -> bool:
 
 def _remove_unclaimed(leftover: Path) -> None:
     """Remove a temporary folder, unless somebody writes its file."""
+    temporary = leftover / leftover.name.removeprefix(_NEW)
     try:
-        descriptor = os.open(leftover / leftover.name.removeprefix(_NEW), os.O_RDWR)
+        descriptor = os.open(temporary, os.O_RDWR)
     except OSError:
         with suppress(OSError):
             leftover.rmdir()
         return
     try:
-        _lock(descriptor, fcntl.LOCK_NB)
-        shutil.rmtree(leftover, ignore_errors=True)
+        if lock_descriptor(descriptor, temporary, fcntl.LOCK_NB):
+            shutil.rmtree(leftover, ignore_errors=True)
+            return
+        with held_if_free(_lock_file(temporary)) as is_free:
+            if is_free:
+                shutil.rmtree(leftover, ignore_errors=True)
     except BlockingIOError:
         pass
     finally:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, os_error_message
 
 CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
@@ -140,7 +140,7 @@ def run_command(
             # what is left in its buffer goes nowhere when Python ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_NO_READER
-        return _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+        return _fail(os_error_message(error))
     except KeyboardInterrupt:
         print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED

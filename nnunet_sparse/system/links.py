@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from nnunet_sparse.system.atomic import atomic_path
@@ -36,7 +37,17 @@ def link_file(source: Path, link: Path, hard: bool = False) -> None:
             continue
         return
     with atomic_path(link) as temporary:
-        shutil.copy2(source, temporary)
+        copy_file(source, temporary)
+
+
+def copy_file(source: Path, target: Path, follow_symlinks: bool = True) -> None:
+    """Copy a file, with its times and permissions as far as the target's file system has them.
+
+    FAT, exFAT and network drives refuse permissions that they cannot keep.
+    """
+    shutil.copyfile(source, target, follow_symlinks=follow_symlinks)
+    with suppress(OSError):
+        shutil.copystat(source, target, follow_symlinks=follow_symlinks)
 
 
 def _hard_link(source: Path, link: Path) -> None:

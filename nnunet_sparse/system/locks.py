@@ -2,17 +2,27 @@
 
 The file of a lock is deleted by its holder. Whoever waits for it notices that the file it has
 locked no longer has a name, and starts over with a new one (filelock does so by itself).
+
+Some file systems know no locks (Lustre, network drives). There the file itself is the lock: it is
+made with ``O_EXCL`` and names its process. One that was left by a killed process of this machine is
+taken over where files can be exchanged; any other one is waited for, and named.
 """
 
+import errno
+import fcntl
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from nnunet_sparse.system.errors import naming
 
 logger = logging.getLogger(__name__)
+
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 
 
 @contextmanager
@@ -32,11 +42,7 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
         If there can be no such file.
     """
     lock = _lock_of(path)
-    try:
-        lock.acquire(timeout=-1 if waiting is None else 0)
-    except Timeout:
-        logger.info(waiting)
-        lock.acquire()
+    _acquire(lock, waiting)
     try:
         yield
     finally:
@@ -75,17 +81,98 @@ def held_if_free(path: Path) -> Iterator[bool]:
                 unlock(lock)
 
 
+@contextmanager
+def held_without_locks(path: Path) -> Iterator[None]:
+    """Hold a lock whose file is the lock, for file systems that know no others."""
+    lock = SoftFileLock(path)
+    _acquire(lock)
+    try:
+        yield
+    finally:
+        unlock(lock)
+
+
+def lock_descriptor(descriptor: int, path: Path, flags: int = 0) -> bool:
+    """Lock an open file (``flock``), waiting for it unless the flags say otherwise.
+
+    Returns
+    -------
+    bool
+        False if the file system knows no locks.
+
+    Raises
+    ------
+    OSError
+        Naming the file; ``BlockingIOError`` if somebody holds it and is not to be waited for.
+    """
+    try:
+        with naming(path):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return False
+    return True
+
+
+def _acquire(lock: BaseFileLock, waiting: str | None = None) -> None:
+    """Take a lock, and say what is waited for."""
+    is_file = isinstance(lock, SoftFileLock)
+    with naming(Path(lock.lock_file)):
+        try:
+            lock.acquire(timeout=0 if is_file or waiting is not None else -1)
+        except Timeout:
+            if waiting is not None:
+                logger.info(waiting)
+            if is_file:
+                logger.info("Delete %s if no process is at work", lock.lock_file)
+            lock.acquire()
+
+
 def _lock_of(path: Path) -> BaseFileLock:
     """Lock of that name; raises what keeps its file from being made.
 
     filelock would try for ever where a folder says that it holds no such file, as ``/proc`` does.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
-    return FileLock(path)
+    descriptor, is_new = _opened(path)
+    try:
+        if _knows_locks(descriptor, path):
+            return FileLock(path)
+        if is_new:
+            path.unlink()
+    finally:
+        os.close(descriptor)
+    return SoftFileLock(path)
+
+
+def _opened(path: Path) -> tuple[int, bool]:
+    """Descriptor of a lock's file, and whether it was made here."""
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
+        except FileExistsError:
+            pass
+        try:
+            return os.open(path, os.O_RDWR), False
+        except FileNotFoundError:
+            continue  # its holder has just deleted it
+
+
+def _knows_locks(descriptor: int, path: Path) -> bool:
+    try:
+        if not lock_descriptor(descriptor, path, fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
 
 
 def unlock(lock: BaseFileLock) -> None:
     """Give a lock back."""
+    if isinstance(lock, SoftFileLock):  # its file goes with it
+        lock.release()
+        return
     try:
         Path(lock.lock_file).unlink(missing_ok=True)
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunet_sparse.system.env import training_environment
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -164,6 +164,7 @@ class Runner:
     def _run_logged(self, words: list[str], log: Path, title: str) -> int:
         program = Path(sys.executable).with_name(words[0])
         with (
+            naming(log),
             log.open("w", encoding="utf-8") as file,
             subprocess.Popen(
                 [str(program), *words[1:]],

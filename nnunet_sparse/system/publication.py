@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.atomic import as_json, canonical_json, read_json, remove_leftovers
-from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.locks import locked
 
 MARKER = ".nnsparse_staged.json"
@@ -147,7 +147,8 @@ def begin(partial: Path, request: Mapping[str, Any], key: str) -> bool:
     fresh = partial.with_name(f"{_BEGIN}{key}")
     fresh.mkdir()
     try:
-        (fresh / MARKER).write_text(canonical_json(as_json(request)), encoding="utf-8")
+        with naming(fresh / MARKER):
+            (fresh / MARKER).write_text(canonical_json(as_json(request)), encoding="utf-8")
         fresh.rename(partial)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)

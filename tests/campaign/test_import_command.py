@@ -357,6 +357,105 @@ def test_validation_volumes_stay_what_they_are(campaign: Path) -> None:
     assert set(first["train"]) < set(second["train"])
 
 
+def test_a_cross_validation(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Volumes keep their fold when others are annotated later."""
+    (campaign / "labels" / "e.nii.gz").rename(campaign / "e.nii.gz")
+    assert imported("--partial", "--folds", "2", "--seed", "3") == 0
+    said = capsys.readouterr().out
+    assert "split:      2 folds that validate 2, 2 volumes" in said
+    assert "folds:      2 of a cross-validation of 4 annotated volumes" in said
+    first = content(campaign, "splits_final.json")
+    (campaign / "e.nii.gz").rename(campaign / "labels" / "e.nii.gz")
+    assert imported("--folds", "2", "--overwrite") == 0
+    second = content(campaign, "splits_final.json")
+    for fold, grown in zip(first, second, strict=True):
+        assert sorted([*grown["train"], *grown["val"]]) == list(CASES)
+        assert set(fold["val"]) <= set(grown["val"])
+    assert imported("--folds", "2") == 0
+    assert "exists:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--folds", "6"), "at least 6 volumes, there are 5"),
+        (("--folds", "5", "--group", "a|b|[c-e]", "--val", "1"), "leave out --val"),
+        (("--folds", "4", "--group", "GROUPS"), "at least 4 groups of volumes, there are 3"),
+        (("--group", "[ab]"), "finds no group in the case c"),
+        (("--group", "."), None),
+    ],
+)
+def test_folds_and_groups_that_cannot_be(
+    campaign: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    message: str | None,
+) -> None:
+    pairs(campaign)
+    options = tuple(str(campaign.parent / "groups.csv") if o == "GROUPS" else o for o in options)
+    status = imported(*options)
+    if message is None:
+        assert status == 0
+        return
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not dataset(campaign).exists()
+    assert not (campaign / "split.json").exists()
+
+
+def pairs(campaign: Path) -> str:
+    """Table by which a and b, and c and d, are of one patient."""
+    file = campaign.parent / "groups.csv"
+    file.write_text("case;patient\na;1\nb;1\nc;2\nd;2\ne;3\n", encoding="utf-8")
+    return str(file)
+
+
+def test_volumes_of_a_patient_are_on_one_side(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pairs(campaign)
+    assert "several volumes of one patient" in report(capsys)
+    for seed in range(4):
+        name = f"seed{seed}"
+        (campaign / "split.json").unlink(missing_ok=True)
+        assert imported("--group", table, "--val", "2", "--seed", str(seed), "--name", name) == 0
+        assert "5 cases of 3 groups" in capsys.readouterr().out
+        folder = dataset(campaign).with_name(f"Dataset{501 + seed}_{name}")
+        fold = json.loads((folder / "splits_final.json").read_text("utf-8"))[0]
+        assert len({*fold["val"]} & {"a", "b"}) in {0, 2}
+        assert len({*fold["val"]} & {"c", "d"}) in {0, 2}
+    # later imports keep the groups, also without being told
+    (campaign / "labels" / "b.nii.gz").rename(campaign / "b.nii.gz")
+    (campaign / "split.json").unlink()
+    assert imported("--partial", "--group", table, "--name", "grown", "--val", "1") == 0
+    (campaign / "b.nii.gz").rename(campaign / "labels" / "b.nii.gz")
+    Path(table).unlink()
+    assert imported("--name", "grown", "--overwrite") == 2
+    assert "the group of case b is not known" in capsys.readouterr().err
+    pairs(campaign)
+    assert imported("--name", "grown", "--overwrite", "--group", table) == 0
+    assert imported("--name", "grown") == 0
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> str:
+    """What an import without options says."""
+    assert imported() == 0
+    return capsys.readouterr().out
+
+
+def test_parts_of_earlier_imports_are_compared_with_groups(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported("--val", "1") == 0
+    fold = content(campaign, "splits_final.json")[0]
+    both = f"case,patient\n{fold['val'][0]},p\n" + "".join(f"{c},p\n" for c in fold["train"])
+    (campaign / "p.csv").write_text(both, encoding="utf-8")
+    assert imported("--group", str(campaign / "p.csv")) == 2
+    error = capsys.readouterr().err
+    assert "split.json" in error
+    assert "the group 'p' are in two parts" in error
+
+
 def test_dry_run(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (campaign / "worklist.csv").read_bytes()
     assert imported("--dry_run") == 0

@@ -133,3 +133,77 @@ def test_files_that_are_no_split(paths: NnUNetPaths, tmp_path: Path, text: str) 
         new_split(paths, SplitRequest(file=file))
     with pytest.raises(SparseError, match="does not exist"):
         new_split(paths, SplitRequest(file=tmp_path / "none.json"))
+
+
+def patients(num_cases: int = 20) -> dict[str, str]:
+    """Pairs of cases of one patient."""
+    return {f"tr_{i:02d}": str(i // 2) for i in range(num_cases)}
+
+
+def table(file: Path, of_case: dict[str, str]) -> str:
+    lines = ["case,patient", *(f"{c},{p}" for c, p in of_case.items())]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_in_one_part(paths: NnUNetPaths, tmp_path: Path, seed: int) -> None:
+    text = table(tmp_path / "patients.csv", patients())
+    split = new_split(paths, SplitRequest(test=5, val=2, seed=seed, group=text))
+    assert [len(p) for p in (split.train, split.val, split.test)] == [14, 2, 4]
+    parts = [{patients()[c] for c in part} for part in (split.train, split.val, split.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 10
+
+
+def test_groups_are_kept_with_the_split(paths: NnUNetPaths, tmp_path: Path) -> None:
+    request = SplitRequest(test=4, group=r"^tr_\d(?=[0-4])|^tr_\d\d")
+    split = new_split(paths, request)
+    assert split.groups is not None
+    keep_split(split, paths, "Dataset004_Tiny")
+    for again in (SplitRequest(), request, SplitRequest(test=4), SplitRequest(group=request.group)):
+        assert find_split(dataset(), paths, again) == (split, False)
+    # of a data set that has grown, too
+    assert find_split(dataset(25), paths, SplitRequest(group=request.group)) == (split, False)
+    assert split.groups.covering(["tr_20"]).cases["tr_20"] == "tr_2"
+    with pytest.raises(SparseError, match="made with other groups"):
+        find_split(dataset(), paths, SplitRequest(group=table(tmp_path / "p.csv", patients())))
+
+
+def test_groups_for_a_split_that_has_none(paths: NnUNetPaths, tmp_path: Path) -> None:
+    split = new_split(paths, SplitRequest())
+    keep_split(split, paths, "Dataset004_Tiny")
+    before = split_file(paths, "Dataset004_Tiny").read_text("utf-8")
+    both = {**patients(), split.test[0]: "p", split.train[0]: "p"}
+    with pytest.raises(SparseError, match="'p' are in two parts"):
+        find_split(dataset(), paths, SplitRequest(group=table(tmp_path / "p.csv", both)))
+    assert split_file(paths, "Dataset004_Tiny").read_text("utf-8") == before
+    apart = {c: part for part in ("train", "val", "test") for c in getattr(split, part)}
+    request = SplitRequest(group=table(tmp_path / "p.csv", apart))
+    grouped, is_new = find_split(dataset(), paths, request)
+    assert is_new
+    assert keep_split(grouped, paths, "Dataset004_Tiny")
+    kept, is_new = find_split(dataset(), paths, SplitRequest())
+    assert (kept, is_new) == (grouped, False)
+    assert (kept.train, kept.val, kept.test) == (split.train, split.val, split.test)
+
+
+def test_patients_of_own_test_cases_are_not_trained_on(paths: NnUNetPaths) -> None:
+    """ts_00 to ts_02 and tr_00 to tr_02 are of the patients 0 to 2."""
+    split = new_split(paths, SplitRequest(group=r"\d\d$"), num_test=3)
+    assert split.test == ("ts_00", "ts_01", "ts_02")
+    assert sorted([*split.train, *split.val]) == [f"tr_{i:02d}" for i in range(3, 20)]
+
+
+def test_groups_of_split_files(paths: NnUNetPaths, tmp_path: Path) -> None:
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps(content()))
+    with pytest.raises(SparseError, match=r"split\.json: cases of the group '7' are in two parts"):
+        new_split(paths, SplitRequest(file=file, group=table(tmp_path / "p.csv", patients())))
+    file.write_text(json.dumps(content(groups={"pattern": None, "cases": patients()})))
+    with pytest.raises(SparseError, match="'7' are in two parts"):
+        new_split(paths, SplitRequest(file=file))
+
+
+def test_too_few_groups(paths: NnUNetPaths) -> None:
+    with pytest.raises(SparseError, match="20 labelled cases in 2 groups"):
+        new_split(paths, SplitRequest(group=r"tr_\d"))

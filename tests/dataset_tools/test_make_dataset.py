@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from conftest import BaseMaker
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_file_systems import LACKING, without
 from sparse_datasets import make_dataset
 from tiny import array, check_sparse_labels, made, random_label, read_json, tree, write_volume
 
@@ -121,6 +122,24 @@ def test_contents(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     assert (selection["version"], selection["base"]) == (1, "Dataset004_Tiny")
     assert (selection["axis"], selection["seed"]) == (0, 3)
     assert selection["selector"] == {"name": "random", "parameters": {}, "features": None}
+
+
+@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING.keys())
+def test_file_systems_without_links(
+    paths: NnUNetPaths, make_base: BaseMaker, lacking: tuple[str, ...]
+) -> None:
+    """The files are those that links would lead to; nothing is left over."""
+    base = make_base(num_test=2)
+    with without(*lacking):
+        made = make_dataset(paths, "4", rho=0.2)
+        assert not make_dataset(paths, "4", rho=0.2).created
+    assert made.folder is not None
+    copies = [made.folder / "labelsTr" / f"{c}.nii.gz" for c in made.split.val]
+    copies += [f for sub in ("imagesTs", "labelsTs") for f in (made.folder / sub).iterdir()]
+    assert len(copies) == 1 + 2 + 2
+    for copy in copies:
+        assert copy.read_bytes() == (base / copy.parent.name / copy.name).read_bytes()
+    assert not list(paths.raw.parent.rglob(".nnsparse*"))
 
 
 def test_no_two_of_the_split_share_a_case(paths: NnUNetPaths, make_base: BaseMaker) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from conftest import BaseMaker
-from tiny import tree, write_volume
+from tiny import read_json, tree, write_volume
 
+from nnunet_sparse.dataset_tools.interpolate_command import main as interpolate
 from nnunet_sparse.dataset_tools.make_dataset_command import main
 from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
 
@@ -47,6 +48,67 @@ def test_reports_what_was_made(
         main(["-d", "Dataset004_Tiny", "--rho", "0.2", "--s", "0.5", "--selector", "random"]) == 0
     )
     assert f"exists:     {folder}" in capsys.readouterr().out
+
+
+def test_a_cross_validation(
+    paths: NnUNetPaths, make_base: BaseMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It lies beside the data set of repeats; only annotated volumes are in it."""
+    make_base()
+    assert main(["-d", "4", "--rho", "0.2", "-np", "1"]) == 0
+    assert "3 equal ones, repeats of one split" in capsys.readouterr().out
+    assert main(["-d", "4", "--rho", "0.2", "-np", "1", "--folds", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "folds:      5 of a cross-validation of 7 annotated volumes" in said
+    assert "by case: several volumes of one patient" in said
+    (folder,) = paths.raw.glob("Dataset501_*_folds5")
+    folds, selection = (read_json(folder / f"{n}.json") for n in ("splits_final", "selection"))
+    assert sorted(c for fold in folds for c in fold["val"]) == sorted(selection["cases"])
+    cases = {path.name.removesuffix(".nii.gz") for path in (folder / "labelsTr").iterdir()}
+    assert cases == set(selection["cases"]) == set(read_json(folder / "dataset.json")["dataset"])
+    assert main(["-d", "4", "--rho", "0.2", "-np", "1", "--folds", "5"]) == 0
+    assert "exists:" in capsys.readouterr().out
+    assert interpolate(["-d", folder.name, "--method", "nearest"]) == 2
+    assert "holds a cross-validation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--folds", "8"), "at least 8 volumes, there are 7"),
+        (("--folds", "5", "--s", "0.5"), "at least 5 volumes, there are 4"),
+        (("--folds", "5", "--budget", "4", "--scope", "dataset", "--selector", "random"), "there"),
+        (("--folds", "4", "--group", "tr_0[0-3]|tr_0."), None),
+        (("--folds", "3", "--test", "2", "--group", "PAIRS"), None),
+        (("--folds", "6", "--test", "2", "--group", "PAIRS"), "at least 6 groups of volumes"),
+        (("--folds", "1"), "at least 2 folds"),
+        (("--folds", "3", "--interpolate", "nearest"), "interpolate a data set with --repeats"),
+        (("--group", "Q"), "finds no group in the case tr_00"),
+    ],
+)
+def test_folds_and_groups(
+    paths: NnUNetPaths,
+    make_base: BaseMaker,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: tuple[str, ...],
+    message: str | None,
+) -> None:
+    """What cannot be is refused before anything is written."""
+    make_base()
+    table = tmp_path / "pairs.csv"
+    table.write_text(
+        "case,patient\n" + "".join(f"tr_{i:02d},{i // 2}\n" for i in range(10)), encoding="utf-8"
+    )
+    options = tuple(str(table) if option == "PAIRS" else option for option in options)
+    size = () if "--budget" in options else ("--rho", "0.2")
+    assert main(["-d", "4", "-np", "1", *size, *options]) == (0 if message is None else 2)
+    if message is None:
+        assert "by group: 10 cases of" in capsys.readouterr().out
+        return
+    assert message in capsys.readouterr().err
+    assert not list(paths.raw.glob("Dataset5*"))
+    assert not list(paths.preprocessed.iterdir())
 
 
 def test_dry_run_lists_the_slices(

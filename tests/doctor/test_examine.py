@@ -5,8 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from tiny import tree, write_volume
 
+from nnunet_sparse.data.preprocessing_record import StepRecord, label_digest
 from nnunet_sparse.system.errors import SparseError
 
 CASES = [f"case_{number}" for number in range(6)]
@@ -214,6 +216,35 @@ def test_old_and_missing_cases(toy):
     finding = toy.finding("preprocessed files", "3d_fullres")
     assert (finding.verdict, finding.number) == ("warning", 2)
     assert finding.details == {"missing": ["case_1"], "old": ["case_0"]}
+
+
+@pytest.mark.parametrize("known", ["recorded", "copied", "copied later", "unknown"])
+@pytest.mark.parametrize("how", ["touched", "changed", "changed, with an old date"])
+def test_labels_that_were_only_touched(toy, known, how):
+    toy.write()
+    name = "nnsparsePlans_3d_fullres"
+    label = toy.raw / "labelsTr" / "case_0.nii.gz"
+    record = toy.preprocessed / name / "case_0.pkl"
+    at = record.stat().st_mtime
+    if known == "recorded":
+        digests = {c: label_digest(label.with_name(f"{c}.nii.gz")) for c in toy.labels}
+        StepRecord(toy.preprocessed).keep_labels(name, digests)
+    elif known != "unknown":
+        copy = toy.preprocessed / "gt_segmentations" / label.name
+        copy.parent.mkdir()
+        shutil.copy(label, copy)
+        os.utime(copy, (at + (100 if known == "copied later" else -100),) * 2)
+    if how != "touched":
+        sitk.WriteImage(sitk.ReadImage(str(label)) * 0 + 1, str(label))
+    os.utime(label, (at - 200 if "old" in how else at + 200,) * 2)
+    details = toy.finding("preprocessed files", "3d_fullres").details
+    is_old = {
+        "touched": known in {"copied later", "unknown"},
+        "changed": True,
+        # nobody can tell without a record
+        "changed, with an old date": known == "recorded",
+    }[how]
+    assert details == {"missing": [], "old": ["case_0"] if is_old else []}
 
 
 def test_an_unfinished_preprocessing(toy):

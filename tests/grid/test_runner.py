@@ -1,9 +1,11 @@
 """Jobs whose work is replaced; the real work is done in test_job_work.py and test_workflow.py."""
 
+import errno
 import multiprocessing
 import os
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from grid_fixtures import write_grid
@@ -265,3 +267,21 @@ def test_a_job_is_forgotten_with_those_before_it(grid: Grid) -> None:
     GridFolder(grid.folder).record("base/PhantomOrgan").unlink()
     runner.forget_outdated(grid)
     assert not GridFolder(grid.folder).done(job.name).is_file()
+
+
+def test_a_full_disk_does_not_hide_what_failed(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of the file system are told with their file, also where nothing can be noted."""
+    job = next(iter(job_graph(grid).values()))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "labels.b2nd")
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise full
+
+    monkeypatch.setattr(runner, "_run_locked", fail)
+    with pytest.raises(OSError, match=r"labels\.b2nd"):
+        runner.run_job(grid, job)
+    failure = GridFolder(grid.folder).failure(job.name)
+    assert failure.read_text("utf-8") == "labels.b2nd: No space left on device\n"
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(OSError, match=r"labels\.b2nd"):
+        runner.run_job(grid, job)

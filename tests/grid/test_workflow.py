@@ -224,6 +224,18 @@ def test_a_job_that_fails_is_told_and_others_go_on(
     assert {file: after[file] for file in before} == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a {b}", "{wildcards.key} {{ {1}", "x} $(y) 'z'"])
+def test_braces_in_paths(tmp_path: Path, name: str) -> None:
+    """Snakemake takes braces for wildcards, of jobs and of its own lock."""
+    folder = tmp_path / name
+    folder.mkdir()
+    grid = write_grid(folder, TINY.replace("nnunet: nnunet", "nnunet: 'n{n}'"), f"{name[:3]}.yaml")
+    run(grid.file, "--until", "dataset")
+    jobs = [job.name for job in job_graph(grid).values() if job.step in {"base", "dataset"}]
+    assert sorted(grid_status(grid).of("done")) == sorted(jobs)
+
+
 def check_report(grid: Grid) -> None:
     """Everything that is made of the results of an experiment."""
     cost = grid.file.parent / "cost.yaml"

@@ -1,7 +1,9 @@
+import errno
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import blosc2
 import numpy as np
@@ -38,3 +40,12 @@ def test_a_file_that_finds_no_room_is_an_error_of_the_file_system(tmp_path: Path
     image = np.random.default_rng(0).normal(size=(1, 32, 32, 32)).astype(np.float32)
     with _files_of_at_most(4096), pytest.raises(OSError, match="File too large"):
         write_array(tmp_path / "a.b2nd", image, PATCH)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"case_0\.b2nd"):
+        write_array(tmp_path / "case_0.b2nd", np.zeros((1, 4, 4, 4), np.uint8), (4, 4, 4))

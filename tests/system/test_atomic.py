@@ -1,14 +1,26 @@
+import errno
+import fcntl
 import json
 import multiprocessing
+import os
+import re
+import sys
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_file_systems import LACKING, failing, without
 from waiting import GUARD_S
 
-from nnunet_sparse.system.atomic import atomic_path, canonical_json, remove_leftovers, write_json
+from nnunet_sparse.system.atomic import (
+    atomic_path,
+    canonical_json,
+    remove_leftovers,
+    write_json,
+    write_once,
+)
 
 scalars = (
     st.none()
@@ -17,6 +29,7 @@ scalars = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
 )
+_NUM_WRITES = 300
 documents = st.recursive(
     scalars, lambda d: st.lists(d) | st.dictionaries(st.text(), d), max_leaves=20
 )
@@ -69,7 +82,7 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path):
 
 
 def _write_often(path: Path, number: int) -> None:
-    for _ in range(300):
+    for _ in range(_NUM_WRITES):
         write_json(path, [number] * 1000)
 
 
@@ -79,8 +92,14 @@ def _read_all_the_time(path: Path, stop: Event) -> None:
         assert content == content[:1] * 1000
 
 
-def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [0, errno.ENOSYS, errno.ENOLCK])
+def test_writers_of_one_file_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     """Whoever reads it meanwhile sees what one of them has written, whole."""
+    if number:
+        monkeypatch.setattr(fcntl, "flock", failing(number))
+        monkeypatch.setattr(sys.modules[__name__], "_NUM_WRITES", 20)
     path, context = tmp_path / "file.json", multiprocessing.get_context("fork")
     write_json(path, [0] * 1000)
     stop = context.Event()
@@ -94,3 +113,53 @@ def test_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
     reader.join(GUARD_S)
     assert [process.exitcode for process in (reader, *writers)] == [0] * 5
     assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
+
+
+def _write_once(path: Path, number: int, go: Event) -> None:
+    go.wait()
+    os._exit(write_once(path, str(number) * 1000))
+
+
+@pytest.mark.parametrize("lacking", [(), *LACKING.values()])
+def test_one_of_many_writers_writes_a_file_once(tmp_path: Path, lacking: tuple[str, ...]) -> None:
+    path, context = tmp_path / "file", multiprocessing.get_context("fork")
+    go = context.Event()
+    with without(*lacking):
+        writers = [context.Process(target=_write_once, args=(path, n, go)) for n in range(6)]
+        for process in writers:
+            process.start()
+    go.set()
+    for process in writers:
+        process.join(GUARD_S)
+    wrote = [n for n, process in enumerate(writers) if process.exitcode == 1]
+    assert len(wrote) == 1
+    assert path.read_text("utf-8") == str(wrote[0]) * 1000
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def _killed_while_writing(path: Path) -> None:
+    Path.replace = lambda *_: os._exit(9)  # type: ignore[method-assign]
+    write_once(path, "first")
+
+
+@pytest.mark.parametrize("lacking", [(), *LACKING.values()])
+def test_what_is_written_once_survives_a_kill(tmp_path: Path, lacking: tuple[str, ...]) -> None:
+    path = tmp_path / "file"
+    with without(*lacking):
+        killed = multiprocessing.get_context("fork").Process(
+            target=_killed_while_writing, args=(path,)
+        )
+        killed.start()
+        killed.join(GUARD_S)
+        assert (killed.exitcode, path.exists()) == (9, False)
+        assert write_once(path, "second")
+    assert path.read_text("utf-8") == "second"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO])
+def test_errors_name_the_file_that_was_written(tmp_path: Path, number: int) -> None:
+    file = tmp_path / "a.json"
+    with pytest.raises(OSError, match=re.escape(str(file))), atomic_path(file):
+        raise OSError(number, os.strerror(number))  # as writing to an open file does
+    assert list(tmp_path.iterdir()) == []

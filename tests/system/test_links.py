@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from plain_file_systems import LACKING, without
 
 from nnunet_sparse.system.links import link_file
 
@@ -74,3 +75,15 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(OSError, match="No space left"):
         link_file(source_of(tmp_path), tmp_path / "link")
     assert not (tmp_path / "link").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK])
+@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING.keys())
+def test_every_way_in_which_links_are_refused(
+    tmp_path: Path, lacking: tuple[str, ...], number: int
+) -> None:
+    source, link = source_of(tmp_path), tmp_path / "link"
+    with without(*lacking, number=number):
+        link_file(source, link, hard=True)
+    assert link.read_text("utf-8") == "content"
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "link"}
