@@ -6,7 +6,8 @@ a dense base. ``geometry`` says where voxels lie, ``slice_axis`` which axis slic
 along. ``label_files`` and ``image_files`` read and write what nnU-Net reads, as arrays, and
 ``normalised_slices`` what networks are shown; ``itk_volumes``, ``nifti``, ``dicom_series`` and
 ``slicer_segments`` what conversions and campaigns read; ``damaged_files`` says what is wrong with
-them. ``split`` and ``folds`` say which cases train, ``training_images`` which images,
+them. ``split`` and ``folds`` say which cases train, ``groups`` which of them belong together,
+``training_images`` which images are used,
 ``annotation`` what of a label is annotated, ``preprocessing_record`` what has been preprocessed.
 Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and ``label_colors``.
 ``dataset_options`` are the options of commands.
