@@ -4,7 +4,6 @@ Cases of one *group* are never on two sides of a split. A :class:`Grouping` is k
 that it was used for, so that later calls go on with it, also for cases that were added since.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet import read_spreadsheet
 from nnunet_sparse.system.wording import first_of
 
 GROUP_COLUMNS = ("group", "patient", "subject")
@@ -216,22 +216,14 @@ def _read_table(file: Path, cases: Sequence[str]) -> dict[str, str]:
 
 def _table_rows(file: Path) -> list[tuple[int, str, str]]:
     """Line, case and group of each row of a table."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise SparseError(f"the table of groups {file} cannot be read: {error}") from error
-    lines = text.splitlines()
-    delimiter = max(",;\t", key=(lines or [""])[0].count)
-    rows = list(csv.reader(lines, delimiter=delimiter))
-    header = [name.strip().lower() for name in (rows or [[]])[0]]
-    columns = [name for name in GROUP_COLUMNS if name in header]
-    if "case" not in header or len(columns) != 1:
+    table = read_spreadsheet(file, columns=("case", *GROUP_COLUMNS))
+    columns = [name for name in GROUP_COLUMNS if name in table.names]
+    if "case" not in table.names or len(columns) != 1:
         raise SparseError(
             f"{file} must be a table with the columns case and one of {', '.join(GROUP_COLUMNS)}"
         )
-    case, group = header.index("case"), header.index(columns[0])
     return [
-        (number, row[case].strip(), row[group].strip() if group < len(row) else "")
-        for number, row in enumerate(rows[1:], 2)
-        if len(row) > case and row[case].strip()
+        (line, row["case"].strip(), row[columns[0]].strip())
+        for line, row in table.rows
+        if row["case"].strip()
     ]

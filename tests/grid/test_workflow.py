@@ -225,12 +225,11 @@ def test_a_job_that_fails_is_told_and_others_go_on(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["a {b}", "{wildcards.key} {{ {1}", "x} $(y) 'z'"])
-def test_braces_in_paths(tmp_path: Path, name: str) -> None:
+def test_braces_in_paths(tmp_path: Path) -> None:
     """Snakemake takes braces for wildcards, of jobs and of its own lock."""
-    folder = tmp_path / name
+    folder = tmp_path / "a {b} {wildcards.key} {{ {1} 'z'"
     folder.mkdir()
-    grid = write_grid(folder, TINY.replace("nnunet: nnunet", "nnunet: 'n{n}'"), f"{name[:3]}.yaml")
+    grid = write_grid(folder, TINY.replace("nnunet: nnunet", "nnunet: 'n{n}'"), "{x.yaml")
     run(grid.file, "--until", "dataset")
     jobs = [job.name for job in job_graph(grid).values() if job.step in {"base", "dataset"}]
     assert sorted(grid_status(grid).of("done")) == sorted(jobs)
