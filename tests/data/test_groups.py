@@ -46,7 +46,7 @@ def test_groups_by_a_table(tmp_path: Path, text: str) -> None:
         ("Q", "'Q' finds no group in the case P10_a"),
         ("x*", "finds no group"),
         ("^(Q)?P", "finds no group"),
-        ("gone.csv", r"gone\.csv does not exist"),
+        ("gone.csv", r"gone\.csv cannot be read"),
         ("case,patient\nP1_a,x\nP1_a,y\n", r"line 3: case P1_a is in two groups"),
         ("case,patient\nP1_a,\n", r"line 2: case P1_a has no group"),
         ("case,patient\nP1_a,x\n", r"no group for 3 cases: P10_a, P1_b, P2_a"),
