@@ -30,7 +30,8 @@ def test_dialects_of_spreadsheets(tmp_path: Path, text: str) -> None:
         (b"case,z,y,x\na,1,nan,1\n", "line 2: y must be"),
         (b"case,z,y,x\na,1,1,1,1\n", "line 2 has more cells"),
         (b"case,z,y,x\na,1,1,1\na,1,1,2\n", "line 3: case a is there twice"),
-        (b"\xff\xfe\x00", "is no text"),
+        (b"\xff\xfe\x00", "is damaged"),
+        (b"PK\x03\x04", "is a workbook"),
     ],
 )
 def test_what_is_no_table_of_spacings(tmp_path: Path, content: bytes, message: str) -> None:
@@ -41,5 +42,5 @@ def test_what_is_no_table_of_spacings(tmp_path: Path, content: bytes, message: s
 
 
 def test_a_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(SparseError, match=r"none\.csv: No such file"):
+    with pytest.raises(SparseError, match=r"none\.csv cannot be read: No such file"):
         read_spacings(tmp_path / "none.csv")
