@@ -177,7 +177,7 @@ def _remove_unclaimed(leftover: Path) -> None:
             leftover.rmdir()
         return
     try:
-        if lock_descriptor(descriptor, temporary, fcntl.LOCK_NB):
+        if lock_descriptor(descriptor, temporary, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(leftover, ignore_errors=True)
             return
         with held_if_free(_lock_file(temporary)) as is_free:
