@@ -124,7 +124,8 @@ def _claim(temporary: Path) -> ExitStack:
                 claim.callback(os.close, descriptor)
                 if not lock_descriptor(descriptor, temporary):
                     claim.enter_context(held_without_locks(_lock_file(temporary)))
-            except FileNotFoundError:
+            # filelock finds the folder, and then does not
+            except (FileNotFoundError, FileExistsError):
                 continue  # the folder was removed by the writer before
             if _is_file_of(descriptor, temporary):
                 if os.fstat(descriptor).st_size:  # left by a writer that was killed
