@@ -124,7 +124,8 @@ def _claim(temporary: Path) -> ExitStack:
                 claim.callback(os.close, descriptor)
                 if not lock_descriptor(descriptor, temporary):
                     claim.enter_context(held_without_locks(_lock_file(temporary)))
-            except FileNotFoundError:
+            # filelock finds the folder, and then does not
+            except (FileNotFoundError, FileExistsError):
                 continue  # the folder was removed by the writer before
             if _is_file_of(descriptor, temporary):
                 if os.fstat(descriptor).st_size:  # left by a writer that was killed
@@ -177,7 +178,7 @@ def _remove_unclaimed(leftover: Path) -> None:
             leftover.rmdir()
         return
     try:
-        if lock_descriptor(descriptor, temporary, fcntl.LOCK_NB):
+        if lock_descriptor(descriptor, temporary, fcntl.LOCK_EX | fcntl.LOCK_NB):
             shutil.rmtree(leftover, ignore_errors=True)
             return
         with held_if_free(_lock_file(temporary)) as is_free:

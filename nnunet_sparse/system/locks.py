@@ -92,8 +92,8 @@ def held_without_locks(path: Path) -> Iterator[None]:
         unlock(lock)
 
 
-def lock_descriptor(descriptor: int, path: Path, flags: int = 0) -> bool:
-    """Lock an open file (``flock``), waiting for it unless the flags say otherwise.
+def lock_descriptor(descriptor: int, path: Path, how: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file (``flock``), waiting for it unless told otherwise.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def lock_descriptor(descriptor: int, path: Path, flags: int = 0) -> bool:
     """
     try:
         with naming(path):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+            fcntl.flock(descriptor, how)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
@@ -159,13 +159,8 @@ def _opened(path: Path) -> tuple[int, bool]:
 
 
 def _knows_locks(descriptor: int, path: Path) -> bool:
-    try:
-        if not lock_descriptor(descriptor, path, fcntl.LOCK_NB):
-            return False
-    except BlockingIOError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return True
+    # giving back what is not held: to take it would disturb those who try at that moment
+    return lock_descriptor(descriptor, path, fcntl.LOCK_UN)
 
 
 def unlock(lock: BaseFileLock) -> None:
