@@ -293,9 +293,9 @@ def _store_image(
         "properties": properties,
         **{part: mask is not None for part, mask in masks.items()},
     }
-    temporary = _record(staging, case.case_id)
+    text, temporary = json.dumps(to_json(record)), _record(staging, case.case_id)
     with naming(temporary):
-        temporary.write_text(json.dumps(to_json(record)), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
     temporary.replace(_record(folder, case.case_id))
 
 

@@ -128,9 +128,10 @@ def _row(case_id: str, record: Record) -> dict[str, Any]:
         row[key] = " ".join(map(str, record[key]))
     for name, voxels in sorted(record["voxels"].items()):
         row |= {f"{name}_{when}": voxels[when] for when in ("before", "after")}
-    for key in ("restored_objects", "foreground_lost", "spacing_from"):
+    for key in ("restored_objects", "foreground_lost"):
         row[key] = record[key]
-    return row
+    # earlier versions did not tell, and took the header's
+    return row | {"spacing_from": record.get("spacing_from", "header")}
 
 
 def _geometry(image: sitk.Image) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
 from nnunet_sparse.data.damaged_files import reading
-from nnunet_sparse.data.label_files import TIFF_READER, is_nifti, spacing_file
+from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER, is_nifti, spacing_file
 from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, NiftiReadings, read_readings
 from nnunet_sparse.system.errors import SparseError
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}  # row of the LPS frame the slices stack along
 AXIS_CHOICES = ("auto", "0", "1", "2", *sorted(PLANES))
 MAX_SHIFT_VOXELS = 0.1
+
+
+class FlatImageError(SparseError):
+    """An image of two dimensions, of which nnU-Net reads no position."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ def _read_header(path: Path, reader: str) -> Geometry:
         return _nibabel_geometry(path, reorient=reader.endswith("WithReorient"))
     if reader == TIFF_READER:
         return _tiff_geometry(path)
+    if reader == IMAGE_READER:
+        raise FlatImageError(f"{path} is a 2D image; slices are chosen from 3D volumes")
     raise SparseError(f"images of nnU-Net's reader {reader} cannot be handled ({path})")
 
 
@@ -176,7 +182,7 @@ def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     header.ReadImageInformation()
     dim = header.GetDimension()
     if dim < 3:
-        raise SparseError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
+        raise FlatImageError(f"{path} is a {dim}D image; slices are chosen from 3D volumes")
     if header.GetPixelID() in {sitk.sitkComplexFloat32, sitk.sitkComplexFloat64}:
         raise SparseError(f"{path} does not hold numbers but complex ones")
     if (num_values := header.GetNumberOfComponents()) != 1:
@@ -199,7 +205,9 @@ def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
 
     image: Any = nibabel.load(path)
     if len(image.shape) < 3:
-        raise SparseError(f"{path} is a {len(image.shape)}D image; slices are chosen from volumes")
+        raise FlatImageError(
+            f"{path} is a {len(image.shape)}D image; slices are chosen from volumes"
+        )
     if reorient:
         image = image.as_reoriented(nibabel.io_orientation(image.affine))
     shape = tuple(int(n) for n in reversed(image.shape[:3]))
@@ -216,7 +224,7 @@ def _tiff_geometry(path: Path) -> Geometry:
     except TypeError as error:  # tags of another type
         raise ValueError(f"damaged tags: {error}") from error
     if len(shape) != 3:
-        raise SparseError(f"{path} is a {len(shape)}D image; slices are chosen from 3D volumes")
+        raise FlatImageError(f"{path} is a {len(shape)}D image; slices are chosen from 3D volumes")
     return Geometry(shape, None)
 
 

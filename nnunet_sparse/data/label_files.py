@@ -15,6 +15,7 @@ from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
+IMAGE_READER = "NaturalImage2DIO"  # of PNG and the like
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 # a factor, an offset, their product and their sum are rounded
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)

@@ -12,14 +12,12 @@ from nnunet_sparse.data.damaged_files import damaged_file_errors
 from nnunet_sparse.data.dataset_name import dataset_names, parse_dataset_name
 from nnunet_sparse.data.declared_labels import ignore_label_of, label_values
 from nnunet_sparse.data.geometry import read_geometry
-from nnunet_sparse.data.label_files import TIFF_READER
+from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER
 from nnunet_sparse.system.errors import SparseError
 
 SELECTION_FILE = "selection.json"
 INTERPOLATION_FILE = "interpolation.json"
 """File of an interpolated data set: how it was made, with the hash of the network."""
-IMAGE_READER = "NaturalImage2DIO"
-"""Reader of natural 2D images."""
 
 _NATURAL_ENDINGS = {".png", ".bmp", ".jpg", ".jpeg"}
 

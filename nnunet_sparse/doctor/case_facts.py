@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_sparse.data.annotation import infer_slice_axis
-from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.data.geometry import FlatImageError, read_geometry
 from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.placement import disagreement
@@ -166,7 +166,10 @@ def _positions(case: Case, reader: str) -> tuple[str, str]:
     """Why the label lies elsewhere than its image, and how the image's own positions differ."""
     assert case.label is not None
     image, label = case.images[0], case.label
-    of_image = read_geometry(image, reader)
+    try:
+        of_image = read_geometry(image, reader)
+    except FlatImageError:
+        return "", ""
     disagreeing = disagreement(of_image) or ""
     try:
         check_same_voxels(label, read_geometry(label, reader), image, of_image, "its image")

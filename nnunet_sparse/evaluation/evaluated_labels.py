@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.label_files import IMAGE_READER
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
@@ -66,7 +67,7 @@ class EvaluationLabels:
             raise SparseError(
                 f"{example} cannot be read by nnU-Net: damaged or no image"
             ) from error
-        if name == "NaturalImage2DIO":
+        if name == IMAGE_READER:
             raise SparseError(f"{example} is a 2D image; volumes are evaluated (distances in mm)")
         return str(name)
 

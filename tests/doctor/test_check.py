@@ -77,7 +77,7 @@ def test_an_input_that_there_is_not():
 )
 def test_all_declared_inputs_exist(per_configuration, sources):
     checks = [c for m in CHECK_MODULES for c in checks_of(m, per_configuration=per_configuration)]
-    assert len(checks) == (9, 7)[per_configuration]
+    assert len(checks) == (10, 7)[per_configuration]
     for function in checks:
         for name in inputs_of(function):
             assert any(hasattr(source, name) for source in sources), (function, name)

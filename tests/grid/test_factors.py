@@ -133,8 +133,8 @@ def test_columns_of_an_experiment_without_these_factors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("added", "message"),
     [
-        ("slices_per_volume: 0", "line 15: slices_per_volume must be different whole numbers of"),
-        ("budget: [3, 3]", "line 15: budget must be different whole numbers of at least 1"),
+        ("slices_per_volume: 0", "line 15: slices_per_volume must be different whole numbers from"),
+        ("budget: [3, 3]", "line 15: budget must be different whole numbers from 1 to"),
         ("min_per_volume: 2", "line 15: min_per_volume works with scope dataset"),
         ("mae: [huge]", "line 15: mae must be a list of some of tiny, small"),
         ("mae: [small]", "line 15: mae is for selectors that use features, as ual"),
