@@ -128,10 +128,9 @@ def _row(case_id: str, record: Record) -> dict[str, Any]:
         row[key] = " ".join(map(str, record[key]))
     for name, voxels in sorted(record["voxels"].items()):
         row |= {f"{name}_{when}": voxels[when] for when in ("before", "after")}
-    for key in ("restored_objects", "foreground_lost"):
+    for key in ("restored_objects", "foreground_lost", "spacing_from"):
         row[key] = record[key]
-    # earlier versions did not tell, and took the header's
-    return row | {"spacing_from": record.get("spacing_from", "header")}
+    return row
 
 
 def _geometry(image: sitk.Image) -> dict[str, Any]:

@@ -285,7 +285,8 @@ def _convert_case(
     state = _state_of(case)
     if file.exists():
         done = json.loads(file.read_text(encoding="utf-8"))
-        if done["sources"] == state:
+        # earlier versions cut off what they interpolated, and did not tell of lost spacings
+        if done["sources"] == state and "spacing_from" in done["record"]:
             return dict(done["record"])
     task = PUBLISHED_TASKS[key]
     volume = task.read(case)
