@@ -1,6 +1,5 @@
 """The content of a sparse data set's folder."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.data.split import Split
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.parallel import map_cases
@@ -33,8 +33,6 @@ from nnunet_sparse.system.parallel import map_cases
 DATASET_FILE = "dataset.json"
 SOURCES_FILE = "sources.json"
 """File of a data set of ours: hashes of the labels that its own were made from."""
-
-_DIGEST_LENGTH = 16
 
 
 def sparse_documents(
@@ -90,7 +88,7 @@ def label_sources(dataset: RawDataset, cases: Iterable[str]) -> dict[str, Any]:
         label = dataset.training[case_id].label
         if label is None or not label.is_file():
             raise SparseError(f"case {case_id} of {dataset.name} has no label: {label}")
-        digests[case_id] = hashlib.sha256(label.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
+        digests[case_id] = file_digest(label)
     return {"version": 1, "labels": digests}
 
 

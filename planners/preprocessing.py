@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
-from nnunet_sparse.data.preprocessing_record import StepRecord, digest_of, label_digest
+from nnunet_sparse.data.preprocessing_record import StepRecord, digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.plan_source import PlanSource
@@ -32,6 +32,7 @@ from nnunet_sparse.planners.plans import (
 )
 from nnunet_sparse.planners.training_files import files_digest, label_files
 from nnunet_sparse.system.atomic import atomic_path, write_json
+from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import copy_file
 
@@ -225,7 +226,7 @@ def preprocess(
 
     record.start(step)
     # before they are read: one that changes meanwhile counts as changed
-    digests = {case_id: label_digest(file) for case_id, file in label_files(raw).items()}
+    digests = {case_id: file_digest(file) for case_id, file in label_files(raw).items()}
     record.keep_labels(output.name, digests)
     SparsePreprocessor().run(raw, plans, configuration, output, target.num_processes)
     record.finish(step, digest)

@@ -1,6 +1,5 @@
 """Making a sparse nnU-Net data set of the annotation of a campaign."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -39,7 +38,8 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
 from nnunet_sparse.system.atomic import as_json, atomic_path, read_json, write_json
-from nnunet_sparse.system.errors import SparseError, naming
+from nnunet_sparse.system.digests import file_digest
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -47,7 +47,6 @@ from nnunet_sparse.system.software import software, without_software
 
 IMPORT_FILE = "import.json"
 _VERSION = 1
-_DIGEST_LENGTH = 16
 # of each request for slices
 _ROUND = ("variant", "parameters", "features")
 
@@ -266,11 +265,7 @@ def _case_record(
 
 def _digests(files: AnnotationFiles) -> dict[str, str]:
     """Hash of each file by its name."""
-    digests = {}
-    for file in files.all_files:
-        with naming(file):
-            digests[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
-    return digests
+    return {file.name: file_digest(file) for file in files.all_files}
 
 
 def _find_existing(

@@ -15,7 +15,6 @@ from typing import Any
 from nnunet_sparse.system.atomic import canonical_json, write_json
 
 FILE = "nnsparse_steps.json"
-_DIGEST_LENGTH = 16
 
 
 class StepRecord:
@@ -64,11 +63,6 @@ class StepRecord:
 
 def _labels(folder: str) -> str:
     return f"labels/{folder}/"
-
-
-def label_digest(label: Path) -> str:
-    """Hash of a label file, by which a change of its content is told from one of its time."""
-    return hashlib.sha256(label.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def digest_of(*inputs: Any) -> str:

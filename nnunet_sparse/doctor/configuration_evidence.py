@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nnunet_sparse.data.annotation import MASK_SUFFIX
-from nnunet_sparse.data.preprocessing_record import StepRecord, label_digest
+from nnunet_sparse.data.preprocessing_record import StepRecord
 from nnunet_sparse.doctor.batch_checks import BatchFacts, count_patches
 from nnunet_sparse.doctor.check import Outcome, UnavailableError
 from nnunet_sparse.doctor.dataset_evidence import DatasetEvidence
@@ -18,6 +18,7 @@ from nnunet_sparse.doctor.preprocessed_case import (
     read_preprocessed_facts,
 )
 from nnunet_sparse.doctor.preprocessed_checks import FileTimes
+from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.trainers.repeats import check_preprocessed
@@ -126,7 +127,7 @@ class ConfigurationEvidence:
             )
             if label is not None and found.preprocessed is not None:
                 if case_id in digests:
-                    found = replace(found, is_same=digests[case_id] == label_digest(label))
+                    found = replace(found, is_same=digests[case_id] == file_digest(label))
                 elif found.is_old and self._is_copied(label, case_id, record):
                     found = replace(found, is_same=True)
             times[case_id] = found

@@ -12,26 +12,20 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 
 _MISSING = frozenset({"", "-", "na", "n/a", "#n/a", "#nv", "nan", "<na>", "none", "null"})
 _TRUE = frozenset(
-    {
-        *(
-            "true",
-            "wahr",
-            "vrai",
-            "verdadero",
-            "vero",
-            "verdadeiro",
-            "waar",
-            "prawda",
-            "sant",
-            "tosi",
-        ),
-    }
+    [
+        "true",
+        "wahr",
+        "vrai",
+        "verdadero",
+        "vero",
+        "verdadeiro",
+        "waar",
+        "prawda",
+        "sant",
+        "tosi",
+    ]
 )
-_FALSE = frozenset(
-    {
-        *("false", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "epätosi"),
-    }
-)
+_FALSE = frozenset(["false", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "epätosi"])
 _YES = frozenset({"yes", "y", "x", "1", "ja", "oui", "si", "sí"}) | _TRUE
 _NO = frozenset({"no", "n", "0", "nein", "non"}) | _FALSE
 _WHOLE = re.compile(r"([+-]?\d+)(?:[.,](?!000$)0*)?")

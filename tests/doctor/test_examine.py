@@ -8,7 +8,8 @@ import pytest
 import SimpleITK as sitk
 from tiny import tree, write_volume
 
-from nnunet_sparse.data.preprocessing_record import StepRecord, label_digest
+from nnunet_sparse.data.preprocessing_record import StepRecord
+from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 
 CASES = [f"case_{number}" for number in range(6)]
@@ -227,7 +228,7 @@ def test_labels_that_were_only_touched(toy, known, how):
     record = toy.preprocessed / name / "case_0.pkl"
     at = record.stat().st_mtime
     if known == "recorded":
-        digests = {c: label_digest(label.with_name(f"{c}.nii.gz")) for c in toy.labels}
+        digests = {c: file_digest(label.with_name(f"{c}.nii.gz")) for c in toy.labels}
         StepRecord(toy.preprocessed).keep_labels(name, digests)
     elif known != "unknown":
         copy = toy.preprocessed / "gt_segmentations" / label.name
