@@ -1,7 +1,6 @@
 """DICOM series as volumes, and those of a folder that are none.
 
-A series is named by its folder, if the folder holds no other one, or by any of its files. Headers
-are read with pydicom, pixels with ITK, which knows all ways of compression.
+A series is named by its folder, if the folder holds no other one, or by any of its files.
 """
 
 from collections.abc import Iterable
@@ -10,16 +9,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 
-from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_header import DicomHeader, Slice, dicom_files, read_header
+from nnunet_sparse.data.dicom_pixels import read_values
 from nnunet_sparse.data.dicom_stack import Stack, stacked, why_no_volume
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.data.itk_volumes import plain_type
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.foreign_code import explained
 
 
 @dataclass(frozen=True)
@@ -242,35 +239,7 @@ def _voxels(series: ImageSeries, slices: tuple[Slice, ...]) -> np.ndarray:
     varies = len({one.rescale for one in slices}) > 1
     if varies and any(one.rescale[0] == 0 for one in slices):
         raise SparseError(f"{series.name} cannot be read: it has slices of RescaleSlope 0")
-    read = _rescaled if varies and series.is_multi_frame else _pixels
-    frames = {header.file: read(header) for header in series.headers}
+    frames = {header.file: read_values(header) for header in series.headers}
     # not the type of the first slice, which may be too small for others
     voxels = np.stack([frames[one.file][one.frame] for one in slices])
     return voxels.astype(np.float32) if varies else voxels
-
-
-def _pixels(header: DicomHeader) -> np.ndarray:
-    """Values of a file (frame, row, column), with the slope and intercept of its first frame."""
-    try:
-        image = sitk.ReadImage(str(header.file), imageIO="GDCMImageIO")
-    except RuntimeError as error:
-        raise SparseError(f"{header.file} cannot be read: {first_line(error)}") from error
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise SparseError(f"{header.file} holds several values per voxel")
-    with reading(f"{header.file} is damaged"):
-        voxels: np.ndarray = sitk.GetArrayFromImage(image)
-        return voxels.reshape(len(header.slices), *(header.size or ()))
-
-
-def _rescaled(header: DicomHeader) -> np.ndarray:
-    """Values of a file (frame, row, column), each frame with its own slope and intercept."""
-    with explained(
-        lambda error: (
-            f"{header.file} holds frames of several slopes, and cannot be read: "
-            f"{first_line(error)}; decompress it first, or convert it with dcm2niix"
-        )
-    ):
-        stored = pydicom.dcmread(header.file).pixel_array
-        stored = stored.reshape(len(header.slices), *(header.size or ()))
-    slopes, intercepts = np.array([one.rescale for one in header.slices]).T[:, :, None, None]
-    return np.asarray(stored * slopes + intercepts)

@@ -98,6 +98,21 @@ def test_slopes_and_intercepts_of_each_slice(
         assert voxels.dtype == np.float32
 
 
+@pytest.mark.parametrize("is_white_zero", [(1, 1, 1, 1, 1), (0, 1, 0, 0, 1)])
+@pytest.mark.parametrize("dtype", ["u1", "i2"])
+def test_white_that_is_zero_is_a_matter_of_display(
+    tmp_path: Path, is_white_zero: tuple[int, ...], dtype: str
+) -> None:
+    stored = PLANES.astype(dtype)
+    files = write_slices(tmp_path, stored, positions_along(5, 3), rescale=[(1, -1024)] * 5)
+    for file, inverted in zip(files, is_white_zero, strict=True):
+        data = pydicom.dcmread(file)
+        data.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
+        save(data, file)
+    voxels = sitk.GetArrayFromImage(read_dicom(tmp_path))
+    np.testing.assert_array_equal(voxels, stored.astype(int) - 1024)
+
+
 def test_types_that_differ_do_not_wrap(tmp_path: Path) -> None:
     kinds = [np.array([[-5, 7]], np.int8), np.array([[300, 65535]], np.uint16)]
     for k, plane in enumerate(kinds):
