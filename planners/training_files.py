@@ -8,11 +8,11 @@ from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import LabelError, declared_labels
 from nnunet_sparse.data.label_files import check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
+from nnunet_sparse.data.volume_endings import is_tiff
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
 _NUM_NAMED = 5
-_TIFF_ENDINGS = (".tif", ".tiff")
 
 
 def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
@@ -77,7 +77,7 @@ def label_files(raw: RawDataset) -> dict[str, Path]:
 
 def image_files(case: Case) -> list[Path]:
     """Files that make the image of a case: its channels, and the spacing of TIFF files."""
-    beside = (spacing_file(image) for image in case.images if image.suffix in _TIFF_ENDINGS)
+    beside = (spacing_file(image) for image in case.images if is_tiff(image))
     return [*case.images, *dict.fromkeys(file for file in beside if file.is_file())]
 
 

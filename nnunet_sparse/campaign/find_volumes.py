@@ -16,13 +16,9 @@ from nnunet_sparse.data.dicom_header import (
     is_dicom_file,
 )
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.volume_endings import PLACED_ENDINGS, VOLUME_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
 
-_NIFTI = (".nii.gz", ".nii")
-_OTHERS = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")
-_ENDINGS = (*_NIFTI, *_OTHERS)
-TIFF_ENDINGS = (".tif", ".tiff")
-"""Endings of images of data sets only, in which nnU-Net keeps their spacing beside them."""
 # segmentations of 3D Slicer
 _NO_IMAGES = (".seg.nrrd",)
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
@@ -80,7 +76,8 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
             + (
                 f"left out, {summary(remarks.left_out)}"
                 if remarks.left_out
-                else f"neither files ending in {', '.join(_ENDINGS)} nor folders of DICOM series"
+                else f"neither files ending in {', '.join(PLACED_ENDINGS)} nor folders of DICOM "
+                "series"
             )
         )
     volumes = _grouped(named, num_channels)
@@ -110,9 +107,9 @@ def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
                 f"dataset.json declares {dataset.num_channels} channels"
             )
         for file in volume.channels:
-            if not is_image(file) and not file.name.lower().endswith(TIFF_ENDINGS):
+            if not is_image(file) and not is_tiff(file):
                 raise SparseError(
-                    f"{file} is no volume: campaigns read {', '.join((*_ENDINGS, *TIFF_ENDINGS))}"
+                    f"{file} is no volume: campaigns read {', '.join(VOLUME_ENDINGS)}"
                 )
     return sorted(found, key=lambda volume: volume.case_id)
 
@@ -120,7 +117,7 @@ def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
 def is_image(path: Path) -> bool:
     """Whether a file's name is that of an image that can be read."""
     name = path.name.lower()
-    return name.endswith(_ENDINGS) and not name.endswith(_NO_IMAGES) and name[0] != "."
+    return name.endswith(PLACED_ENDINGS) and not name.endswith(_NO_IMAGES) and name[0] != "."
 
 
 def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
@@ -136,8 +133,8 @@ def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     if is_dicom_file(source):
         return _of_dicom(source, f"{source} is no volume")
     raise SparseError(
-        f"{source} is no volume: expected a file ending in {', '.join(_ENDINGS)}, a folder, or a "
-        f"list of them ({', '.join(LIST_ENDINGS)})"
+        f"{source} is no volume: expected a file ending in {', '.join(PLACED_ENDINGS)}, a folder, "
+        f"or a list of them ({', '.join(LIST_ENDINGS)})"
     )
 
 
@@ -275,10 +272,7 @@ def _check_ids(named: Iterable[tuple[str, Path]]) -> None:
 
 
 def _stem(path: Path) -> str:
-    ending = next(
-        e for e in sorted(_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(e)
-    )
-    return path.name[: -len(ending)]
+    return path.name[: -len(ending_of(path))]
 
 
 def _safe(name: str) -> str:

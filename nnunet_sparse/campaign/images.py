@@ -12,14 +12,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS, is_image
+from nnunet_sparse.campaign.find_volumes import is_image
 from nnunet_sparse.campaign.nifti1 import is_convertible, nifti1_header, write_as_nifti1
 from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_series import read_dicom, series_geometry
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
+from nnunet_sparse.data.itk_files import check_letters
 from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
 from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.nifti import write_nifti
+from nnunet_sparse.data.volume_endings import is_tiff
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
@@ -54,9 +56,10 @@ def look_at(source: Path) -> tuple[Geometry, str]:
         raise SparseError(_missing(source))
     if _is_dicom(source):
         return series_geometry(source), _ITK
+    check_letters(source)
     if is_nifti(source):
         return _nifti_geometry(source)
-    if _is_tiff(source):
+    if is_tiff(source):
         shape = read_geometry(source, TIFF_READER).shape
         z, y, x = _tiff_spacing(source)
         return Geometry(shape, np.diag([x, y, z, 1])[:, [2, 1, 0, 3]]), _ITK
@@ -126,11 +129,7 @@ def _missing(file: Path) -> str:
 
 
 def _is_dicom(source: Path) -> bool:
-    return source.is_dir() or not (is_image(source) or _is_tiff(source))
-
-
-def _is_tiff(source: Path) -> bool:
-    return source.name.lower().endswith(TIFF_ENDINGS)
+    return source.is_dir() or not (is_image(source) or is_tiff(source))
 
 
 def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
@@ -170,7 +169,7 @@ def _tiff_spacing(source: Path) -> tuple[float, float, float]:
 def _read(source: Path) -> sitk.Image:
     if _is_dicom(source):
         return read_dicom(source)
-    if _is_tiff(source):
+    if is_tiff(source):
         return _read_tiff(source)
     try:
         return read_itk_image(source)

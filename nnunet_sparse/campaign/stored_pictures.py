@@ -13,6 +13,7 @@ import numpy as np
 
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import to_integers
+from nnunet_sparse.data.volume_endings import TIFF_ENDINGS
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import tifffile
     from PIL.ImageFile import ImageFile
 
-TIFF_ENDINGS = (".tif", ".tiff")
 PICTURE_ENDINGS = (".png", *TIFF_ENDINGS, ".bmp")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 274  # tag of TIFF and of Exif

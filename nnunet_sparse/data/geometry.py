@@ -176,9 +176,10 @@ def _with_readings(geometry: Geometry, path: Path, reader: str) -> Geometry:
 def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     import SimpleITK as sitk
 
+    from nnunet_sparse.data.itk_files import itk_reader
+
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
+    header = itk_reader(path)
     header.ReadImageInformation()
     dim = header.GetDimension()
     if dim < 3:

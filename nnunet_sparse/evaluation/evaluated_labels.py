@@ -11,10 +11,9 @@ from typing import Any
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import IMAGE_READER
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.volume_endings import VOLUME_ENDINGS, ending_of
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
-
-_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -145,11 +144,11 @@ def labels_from_list(
     SparseError
         If there are no files that nnU-Net reads, or files of several kinds.
     """
-    names = [path.name for path in gt_folder.iterdir() if path.is_file()]
-    endings = sorted({e for e in _ENDINGS for name in names if name.endswith(e)})
+    files = [path for path in gt_folder.iterdir() if path.is_file()]
+    endings = sorted({e for f in files if (e := ending_of(f)) and f.name.endswith(e)})
     if len(endings) != 1:
         found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
-        raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(_ENDINGS)})")
+        raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(VOLUME_ENDINGS)})")
     return EvaluationLabels(_checked(labels, ignore_label), ignore_label, {}, None, endings[0], {})
 
 

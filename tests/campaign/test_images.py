@@ -84,6 +84,27 @@ def test_other_formats_keep_their_geometry(tmp_path: Path, target: Path, ending:
     np.testing.assert_allclose(found.GetDirection(), TURNED.ravel(), atol=1e-6)
 
 
+@pytest.mark.parametrize("ending", [".mhd", ".NRRD", ".MHD", ".MHA", ".NHDR", ".GIPL"])
+def test_endings_in_any_letters(tmp_path: Path, target: Path, ending: str) -> None:
+    array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / f"a{ending.lower()}"))
+    (tmp_path / f"a{ending.lower()}").rename(tmp_path / f"a{ending}")
+    geometry, _ = bring_image(tmp_path / f"a{ending}", target)
+    assert geometry.shape == array.shape
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(target))), array)
+
+
+@pytest.mark.parametrize("ending", [".gipl", ".gipl.gz", ".mha"])
+def test_short_files_are_refused(tmp_path: Path, target: Path, ending: str) -> None:
+    """ITK fills up what is missing of GIPL."""
+    file = tmp_path / f"a{ending}"
+    sitk.WriteImage(oblique(), str(file))
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(SparseError, match=rf"a{ending} is (truncated|damaged)"):
+        bring_image(file, target)
+    assert not target.exists()
+
+
 def test_dicom_without_endings(tmp_path: Path, target: Path) -> None:
     array = np.arange(60).reshape(3, 4, 5)
     write_series(tmp_path / "series", array, (0.7, 1.5, 4), (-20.5, 3.25, 100), TURNED)

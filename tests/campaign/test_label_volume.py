@@ -55,7 +55,7 @@ def test_endings_in_capital_letters(campaign: Campaign, ending: str) -> None:
     [
         (".nii.gz", "is damaged"),
         (".nii", "is truncated: 732 of 832 bytes"),
-        (".mha", "cannot be read"),
+        (".mha", "is truncated"),
         (".gipl", "is truncated"),
     ],
 )
@@ -259,9 +259,9 @@ def test_white_in_a_stack_is_the_only_label(tmp_path: Path) -> None:
         (".nii.gz", 9, "is damaged"),
         (".nii", 100, "is truncated: 732 of 832 bytes"),
         (".nrrd", 9, "cannot be read"),
-        (".mha", 9, "cannot be read"),
+        (".mha", 9, "is truncated"),
         (".gipl", 1, "is truncated"),
-        (".gipl.gz", 9, "cannot be read"),
+        (".gipl.gz", 9, "is damaged"),
     ],
 )
 def test_truncated_volume_is_refused(
