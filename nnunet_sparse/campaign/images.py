@@ -20,7 +20,7 @@ from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
 from nnunet_sparse.data.itk_files import check_letters
 from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
 from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
-from nnunet_sparse.data.nifti import write_nifti
+from nnunet_sparse.data.nifti import nifti_header, write_nifti
 from nnunet_sparse.data.volume_endings import is_tiff
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
@@ -64,7 +64,8 @@ def look_at(source: Path) -> tuple[Geometry, str]:
         z, y, x = _tiff_spacing(source)
         return Geometry(shape, np.diag([x, y, z, 1])[:, [2, 1, 0, 3]]), _ITK
     check_file(source)
-    return read_geometry(source, _ITK), _ITK
+    geometry = read_geometry(source, _ITK)
+    return _geometry_by_header(nifti_header(geometry)) if geometry.is_sheared else (geometry, _ITK)
 
 
 def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometry, str]:
@@ -72,8 +73,9 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometr
 
     NIfTI files keep every byte of their header, but for those of version 2, which ITK-based
     programs do not open: they become version 1, if they fit. Of other formats the voxels and their
-    order, origin, spacing and directions are kept. TIFF files, which have neither origin nor
-    directions, get 0 and the identity. An image that is there already is left as it is.
+    order, origin, spacing and directions are kept, also directions that are not at right angles.
+    TIFF files, which have neither origin nor directions, get 0 and the identity. An image that is
+    there already is left as it is.
 
     Parameters
     ----------
@@ -135,10 +137,7 @@ def _is_dicom(source: Path) -> bool:
 def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
     check_complete(source)
     if is_convertible(source):
-        with TemporaryDirectory() as folder:
-            header = Path(folder) / "header.nii"
-            header.write_bytes(nifti1_header(source))
-            geometry, reader = _readable_geometry(header)
+        geometry, reader = _geometry_by_header(nifti1_header(source))
     else:
         geometry, reader = _readable_geometry(source)
     if geometry.num_channels != 1:
@@ -147,6 +146,13 @@ def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
             "channel (CASE_0000.nii.gz, CASE_0001.nii.gz)"
         )
     return geometry, reader
+
+
+def _geometry_by_header(header: bytes) -> tuple[Geometry, str]:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "header.nii"
+        file.write_bytes(header)
+        return _readable_geometry(file)
 
 
 def _readable_geometry(file: Path) -> tuple[Geometry, str]:

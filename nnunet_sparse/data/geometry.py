@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
+from nnunet_sparse.data.affines import (
+    RAS_TO_LPS,
+    is_valid,
+    itk_affine,
+    reverse_columns,
+    straightened,
+)
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER, is_nifti, spacing_file
 from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, NiftiReadings, read_readings
@@ -60,6 +66,14 @@ class Geometry:
             return None
         z, y, x = (float(mm) for mm in np.linalg.norm(self.affine[:3, :3], axis=0))
         return z, y, x
+
+    @property
+    def is_sheared(self) -> bool:
+        """Whether axes are not at right angles, by more than a tenth of a voxel at a corner."""
+        if self.affine is None:
+            return False
+        straight = replace(self, affine=straightened(self.affine))
+        return self.shift_voxels(straight) > MAX_SHIFT_VOXELS
 
     def as_read_by(self, reading: str) -> "Geometry":
         """The same voxels where a program with another reading of NIfTI headers sees them."""

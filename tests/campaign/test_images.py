@@ -13,7 +13,7 @@ from published_trees import write_series
 from tiny import write_volume
 
 from nnunet_sparse.campaign.images import bring_image, check_images, look_at
-from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.data.geometry import geometry_of, read_geometry
 from nnunet_sparse.system.errors import SparseError
 
 TURNED = np.array([[0, -1, 0], [0.8, 0, 0.6], [-0.6, 0, 0.8]])
@@ -92,6 +92,24 @@ def test_endings_in_any_letters(tmp_path: Path, target: Path, ending: str) -> No
     geometry, _ = bring_image(tmp_path / f"a{ending}", target)
     assert geometry.shape == array.shape
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(target))), array)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha", ".mhd"])
+def test_sheared_volumes_stay_so_and_are_for_nibabel(
+    tmp_path: Path, target: Path, ending: str
+) -> None:
+    image = oblique()
+    image.SetDirection((TURNED @ [[1, 0, 0], [0, 1, 0.6], [0, 0, 0.8]]).ravel().tolist())
+    file = tmp_path / f"a{ending}"
+    sitk.WriteImage(image, str(file))
+    told, reader = look_at(file)
+    assert reader == "NibabelIO"
+    assert bring_image(file, target)[1] == reader
+    found = read_geometry(target, reader)
+    assert found.shift_voxels(geometry_of(image)) < 1e-4
+    assert told.shift_voxels(found) < 1e-4
+    with pytest.raises(SparseError, match="orthonormal"):
+        read_geometry(target, "SimpleITKIO")
 
 
 @pytest.mark.parametrize("ending", [".gipl", ".gipl.gz", ".mha"])
