@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
 from nnunet_sparse.campaign.dicom_volumes import LeftOut, Remarks, dicom_volumes, summary
 from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
 from nnunet_sparse.data.dicom_header import (
-    DICOM_ENDING,
     HIDDEN_BY_MACOS,
     dicom_files,
     is_dicom_file,
@@ -18,8 +17,10 @@ from nnunet_sparse.data.dicom_header import (
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.volume_endings import PLACED_ENDINGS, VOLUME_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import first_of
 
 # segmentations of 3D Slicer
+_NUM_NAMED = 5
 _NO_IMAGES = (".seg.nrrd",)
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -36,7 +37,9 @@ class SourceVolume:
     channels: tuple[Path, ...]
 
 
-def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolume]:
+def find_volumes(
+    sources: Sequence[Path], num_channels: int, exclude: Collection[str] = ()
+) -> list[SourceVolume]:
     """Volumes of files, folders and lists.
 
     A folder is searched with all folders below it, links to folders followed and campaigns left
@@ -54,6 +57,8 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
         What the user names.
     num_channels
         Number of channels that each volume must have.
+    exclude
+        IDs of cases to leave out.
 
     Returns
     -------
@@ -63,8 +68,9 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
     Raises
     ------
     SparseError
-        If nothing is found, a source is missing, a DICOM file is damaged, two volumes would have
-        the same case ID, or channels are missing.
+        If nothing is found, a source is missing, a DICOM file is damaged, series are no complete
+        volumes (all of them are named), two volumes would have the same case ID, channels are
+        missing, or there is no case that is to be left out.
     """
     named: list[tuple[str, Path]] = []
     remarks = Remarks()
@@ -80,9 +86,30 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
                 "series"
             )
         )
-    volumes = _grouped(named, num_channels)
+    volumes = without(_grouped(named, num_channels), exclude)
+    remarks.check_complete({volume.case_id: volume.channels for volume in volumes})
     remarks.tell()
     return volumes
+
+
+def without(volumes: Sequence[SourceVolume], exclude: Collection[str]) -> list[SourceVolume]:
+    """Leave out cases.
+
+    Raises
+    ------
+    SparseError
+        If there is no such case, or none is left.
+    """
+    unknown = sorted(set(exclude) - {volume.case_id for volume in volumes})
+    if unknown:
+        raise SparseError(
+            f"--exclude names {', '.join(unknown)}, there is no such case; cases are called "
+            f"{first_of([volume.case_id for volume in volumes], _NUM_NAMED)}"
+        )
+    left = [volume for volume in volumes if volume.case_id not in exclude]
+    if not left:
+        raise SparseError("--exclude leaves no volume")
+    return left
 
 
 def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
@@ -129,9 +156,9 @@ def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     if is_image(source):
         return [(_stem(source), source)]
     if source.suffix.lower() in LIST_ENDINGS:
-        return _listed(source)
+        return _listed(source, remarks)
     if is_dicom_file(source):
-        return _of_dicom(source, f"{source} is no volume")
+        return _of_dicom(source, f"{source} is no volume", remarks)
     raise SparseError(
         f"{source} is no volume: expected a file ending in {', '.join(PLACED_ENDINGS)}, a folder, "
         f"or a list of them ({', '.join(LIST_ENDINGS)})"
@@ -164,10 +191,6 @@ def _in_one_folder(
     others = []
     if hidden := tuple(here / file for file in files if file.startswith(HIDDEN_BY_MACOS)):
         others.append(LeftOut(hidden, "hidden file of macOS"))
-    if images and dicom and not any(file.suffix.lower() == DICOM_ENDING for file in dicom):
-        reason = f"DICOM without {DICOM_ENDING} in a folder of other images"
-        others.append(LeftOut(tuple(dicom), reason))
-        dicom = []
     volumes, left_out = dicom_volumes(here, dicom)
     if volumes and images:
         others.append(LeftOut(tuple(images), "image file in the folder of a series"))
@@ -177,7 +200,7 @@ def _in_one_folder(
     return [(_joined(name, volume.suffix), volume.source) for volume in volumes]
 
 
-def _of_dicom(path: Path, problem: str) -> list[tuple[str, Path]]:
+def _of_dicom(path: Path, problem: str, remarks: Remarks) -> list[tuple[str, Path]]:
     """Series of a folder itself, or of a file; ``problem`` begins the message if there is none."""
     folder = path if path.is_dir() else path.parent
     volumes, left_out = dicom_volumes(folder, dicom_files(folder))
@@ -188,6 +211,7 @@ def _of_dicom(path: Path, problem: str) -> list[tuple[str, Path]]:
         why = [one for one in left_out if path in one.files]
     if not found:
         raise SparseError(f"{problem}: {summary(why)}" if why else problem)
+    remarks.problems.update({one.source: one.problem for one in found if one.problem})
     name = folder.name or folder.resolve().name
     return [(_joined(name, volume.suffix), volume.source) for volume in found]
 
@@ -204,16 +228,16 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return is_new
 
 
-def _listed(file: Path) -> list[tuple[str, Path]]:
+def _listed(file: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     found = []
     for case_id, text, path in read_list(file):
         if is_image(path) and not path.is_dir():
             volumes = [(_stem(path), path)]
         elif path.is_dir():
             problem = f"{file} lists the folder {text!r}, which holds no DICOM series"
-            volumes = _of_dicom(path, problem)
+            volumes = _of_dicom(path, problem, remarks)
         elif is_dicom_file(path):
-            volumes = _of_dicom(path, f"{file} lists {text!r}, which is no volume")
+            volumes = _of_dicom(path, f"{file} lists {text!r}, which is no volume", remarks)
         else:
             raise SparseError(f"{file} lists {text!r}, which is no volume")
         if case_id and len(volumes) > 1:

@@ -4,8 +4,8 @@ A series is named by its folder, if the folder holds no other one, or by any of 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from nnunet_sparse.data.dicom_stack import Stack, stacked, why_no_volume
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.data.itk_volumes import plain_type
 from nnunet_sparse.system.errors import SparseError
+
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -118,23 +120,26 @@ class DicomContent:
 def read_content(files: Iterable[Path]) -> DicomContent:
     """Sort DICOM files by their series, and by what they are: screenshots lie beside slices.
 
+    A file of another ImageType without a position is no slice of a series whose slices have one.
+
     Raises
     ------
     SparseError
         If one is damaged.
     """
-    series: dict[tuple[str, str, str], list[DicomHeader]] = {}
+    series: dict[_Key, list[DicomHeader]] = {}
     others = []
     for header in map(read_header, sorted(files)):
         if header.no_slices:
             others.append(header)
         else:
-            key = header.series_uid, header.kind, header.stack_uid
-            series.setdefault(key, []).append(header)
-    return DicomContent(
-        tuple(ImageSeries(_name(headers), tuple(headers)) for headers in series.values()),
-        tuple(others),
-    )
+            series.setdefault(_key(header), []).append(header)
+    found = []
+    for headers in series.values():
+        placed, pages = _without_pages(headers)
+        found.append(ImageSeries(_name(placed), tuple(placed)))
+        others += pages
+    return DicomContent(tuple(found), tuple(others))
 
 
 def open_series(source: Path) -> ImageSeries:
@@ -224,14 +229,51 @@ def _name(headers: list[DicomHeader]) -> str:
     return str(file) if len(headers) == 1 else f"the series of {file}"
 
 
+def _key(header: DicomHeader) -> _Key:
+    """What the files of one series share."""
+    return header.series_uid, header.kind, header.stack_uid
+
+
+def _without_pages(
+    headers: list[DicomHeader],
+) -> tuple[list[DicomHeader], list[DicomHeader]]:
+    """Headers of a series without pictures that were made of it, and those, with the reason."""
+    kinds = {header.image_type for header in headers if header.has_position}
+    if not kinds:
+        return headers, []
+    is_page = [not h.has_position and h.image_type not in kinds for h in headers]
+    placed = [h for h, page in zip(headers, is_page, strict=True) if not page]
+    why = f"no position, in a series of {len(placed)} files that have one"
+    pages = [
+        replace(h, slices=(), no_slices=why)
+        for h, page in zip(headers, is_page, strict=True)
+        if page
+    ]
+    return placed, pages
+
+
 def _series_of(file: Path) -> ImageSeries:
     header = read_header(file)
     if header.no_slices:
         raise SparseError(f"{file} is no volume: {header.no_slices}")
-    for series in read_content(dicom_files(file.parent)).series:
+    files = _files_by_series(file.parent, file.parent.stat().st_mtime_ns).get(_key(header), ())
+    content = read_content(files if file in files else dicom_files(file.parent))
+    for series in content.series:
         if any(header.file == file for header in series.headers):
             return series
-    raise SparseError(f"{file} is hidden")
+    reasons = [header.no_slices for header in content.others if header.file == file]
+    raise SparseError(f"{file} is {'no volume: ' + reasons[0] if reasons else 'hidden'}")
+
+
+@lru_cache(maxsize=4)
+def _files_by_series(folder: Path, _changed_ns: int) -> dict[_Key, tuple[Path, ...]]:
+    """Files of each series of a folder, in which there may be hundreds of series."""
+    found: dict[_Key, list[Path]] = {}
+    for file in dicom_files(folder):
+        header = read_header(file)
+        if not header.no_slices:
+            found.setdefault(_key(header), []).append(file)
+    return {key: tuple(files) for key, files in found.items()}
 
 
 def _voxels(series: ImageSeries, slices: tuple[Slice, ...]) -> np.ndarray:

@@ -209,6 +209,39 @@ def test_a_file_stands_for_its_series(tmp_path: Path) -> None:
         assert image.GetSpacing()[2] == k
 
 
+@pytest.mark.parametrize("name", ["{}.dcm", "{}"])
+def test_headers_of_a_folder_of_many_series_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for k in range(6):
+        write_slices(tmp_path, PLANES, positions_along(5, k + 1), name=f"{k}_{name}")
+    read, look = [], pydicom.dcmread
+
+    def dcmread(*args: Any, **options: Any) -> Any:
+        read.append(options.get("stop_before_pixels", False))
+        return look(*args, **options)
+
+    monkeypatch.setattr(pydicom, "dcmread", dcmread)
+    for k in range(6):
+        file = tmp_path / f"{k}_{name.format(2)}"
+        assert series_geometry(file).spacing_mm == (k + 1, 1, 1)
+        read_dicom(file)
+    assert (read.count(True), read.count(False)) == (30, 30)
+
+
+def test_a_folder_that_changes(tmp_path: Path) -> None:
+    for k in range(2):
+        write_slices(tmp_path, PLANES, positions_along(5, k + 1), name=f"{k}_{{}}.dcm")
+    assert series_geometry(tmp_path / "0_0.dcm").shape[0] == 5
+    data = pydicom.dcmread(tmp_path / "0_0.dcm")
+    data.ImagePositionPatient = [0, 0, 5]
+    save(data, tmp_path / "0_5.dcm")
+    assert series_geometry(tmp_path / "0_5.dcm").shape[0] == 6
+    data.SeriesInstanceUID = "1.2.77"
+    save(data, tmp_path / "0_5.dcm")
+    assert len(open_series(tmp_path / "0_5.dcm").headers) == 1
+
+
 @pytest.mark.parametrize("name", ["{}.dcm", "IM{:04d}"])
 def test_files_without_a_preamble(tmp_path: Path, name: str) -> None:
     """As older archives hold them: the data set alone, implicit, from its first element on."""
