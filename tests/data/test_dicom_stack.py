@@ -137,8 +137,8 @@ def test_doubled_slices(turn: np.ndarray, count: int, step_mm: float, data: st.D
         ),
         (
             (0, 3, 6, 9, 14, 19, 24),
-            r"from 3 to 5 mm: 3 of 6 are 3 mm, others 5 to 5 mm, as between 3\.dcm and 4\.dcm; does "
-            "the distance change",
+            r"from 3 to 5 mm: 3 of 6 are 3 mm, others 5 to 5 mm, as between 3\.dcm and 4\.dcm; "
+            "does the distance change",
         ),
         (
             (0, 0, 0, 3, 3, 6, 9, 12),
