@@ -17,7 +17,7 @@ from nnunet_sparse.data.label_files import (
     read_label,
     to_integers,
 )
-from nnunet_sparse.data.volume_endings import is_tiff
+from nnunet_sparse.data.volume_endings import ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def read_label_volume(case: AnnotatedCase, file: Path) -> np.ndarray:
     try:
         label = whole_of(array, geometry, case.geometry)
     except SparseError as error:
-        raise case.elsewhere(file, str(error)) from error
+        has_none = ending_of(file) in {".gipl", ".gipl.gz"}
+        hint = "; GIPL keeps no directions: save it as NIfTI or NRRD" if has_none else ""
+        raise case.elsewhere(file, f"{error}{hint}") from error
     return np.ascontiguousarray(label, np.min_scalar_type(case.ignore))
 
 

@@ -82,6 +82,20 @@ def test_four_dimensions_are_refused(campaign: Campaign) -> None:
     refused(campaign, "a.MHA is a 4D image, not a volume")
 
 
+@pytest.mark.parametrize("ending", [".gipl", ".gipl.gz"])
+def test_gipl_has_no_directions(tmp_path: Path, ending: str) -> None:
+    """Its voxels cannot be told from those of a flipped label."""
+    campaign = make_campaign(tmp_path / "c", {"a": placed(np.zeros(SHAPE), turn=TURN)})
+    save(campaign, f"a{ending}", placed(annotated(), turn=TURN))
+    refused(campaign, "lies elsewhere .*GIPL keeps no directions: save it as NIfTI or NRRD")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIF", "a.ome.tif", "a.ome.tiff"])
+def test_stacks_under_all_their_endings(campaign: Campaign, name: str) -> None:
+    tifffile.imwrite(campaign.folder / "labels" / name, annotated(), ome=".ome" in name)
+    check(campaign, annotated())
+
+
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
 @pytest.mark.parametrize("axes", ["RAS", "SRP", "PIL"])
 def test_volume_with_other_axes_of_an_oblique_image(tmp_path: Path, axes: str, ending: str) -> None:
