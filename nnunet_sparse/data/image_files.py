@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.data.damaged_files import reading
-from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti
+from nnunet_sparse.data.flat_pictures import check_readable
+from nnunet_sparse.data.label_files import IMAGE_READER, check_complete, find_reader, is_nifti
 
 
 def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.ndarray]:
@@ -28,11 +29,14 @@ def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.nd
     Raises
     ------
     SparseError
-        If the files cannot be read or are truncated, which SimpleITK would read as zeros.
+        If the files cannot be read hold several values that nnU-Net does not read, or are
+        truncated, which SimpleITK would read as zeros.
     """
     for file in images:
         if file.is_file() and is_nifti(file):
             check_complete(file)
+        if reader == IMAGE_READER and file.is_file():
+            check_readable(file)
     with reading(f"nnU-Net cannot read {', '.join(map(str, images))}"):
         volume, properties = find_reader(reader)().read_images([str(file) for file in images])
     return np.asarray(volume, np.float32), np.asarray(properties["spacing"], float)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.data.damaged_files import reading
+from nnunet_sparse.data.flat_pictures import check_grey
 from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
@@ -232,6 +233,8 @@ def _read(path: Path, reader: str, may_be_flat: bool) -> np.ndarray:
         if voxels.ndim < 3 or any(n != 1 for n in voxels.shape[3:]):
             raise SparseError(f"{path} has shape {voxels.shape}, not that of one label volume")
         return np.asarray(voxels.reshape(voxels.shape[:3]).T)
+    if reader == IMAGE_READER:
+        check_grey(path)
     voxels = find_reader(reader)().read_seg(str(path))[0]
     if len(voxels) != 1:
         raise SparseError(f"{path} holds {len(voxels)} volumes, a label is one")
