@@ -42,10 +42,10 @@ def check_readable(file: Path) -> None:
 
 def _mode(file: Path) -> str:
     """What Pillow calls the values of a pixel; empty if it does not know the file."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(file) as picture:
             return str(picture.mode)
-    except UnidentifiedImageError:
+    except (OSError, SyntaxError, ValueError):  # is told where it is read
         return ""

@@ -13,11 +13,11 @@ import numpy as np
 
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.flat_pictures import check_grey
+from nnunet_sparse.data.volume_endings import NIFTI_ENDINGS
 from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
 IMAGE_READER = "NaturalImage2DIO"  # of PNG and the like
-_NIFTI_ENDINGS = (".nii", ".nii.gz")
 # a factor, an offset, their product and their sum are rounded
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
@@ -197,7 +197,7 @@ def _check_scalar(path: Path) -> None:
 
 def is_nifti(path: Path) -> bool:
     """Whether the file's name has an ending of NIfTI, in small or capital letters."""
-    return path.name.lower().endswith(_NIFTI_ENDINGS)
+    return path.name.lower().endswith(NIFTI_ENDINGS)
 
 
 def spacing_file(image: Path) -> Path:

@@ -40,8 +40,9 @@ def test_images_are_what_nnunet_reads(tmp_path: Path, mode: str) -> None:
     assert read_image((file,), IMAGE_READER)[0].shape == (channels, 1, *NUMBERS.shape)
 
 
-def test_what_is_no_picture(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"html")
+@pytest.mark.parametrize("content", [b"html", b"", b"\x89PNG\r\n\x1a\n" + bytes(30)])
+def test_what_is_no_picture(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
     for read in (read_label, lambda file, reader: read_image((file,), reader)):
         with pytest.raises(SparseError, match=r"cannot (be )?read"):
             read(tmp_path / "a.png", IMAGE_READER)
