@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import LabelError, declared_labels
+from nnunet_sparse.data.itk_files import check_whole
 from nnunet_sparse.data.label_files import check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.data.volume_endings import is_tiff
@@ -68,6 +69,8 @@ def check_files_complete(raw: RawDataset, cases: Iterable[str]) -> None:
         for file in (*raw.training[case_id].images, labels[case_id]):
             if is_nifti(file):
                 check_complete(file)  # SimpleITK fills what is missing with zeros, silently
+            else:
+                check_whole(file, content=False)
 
 
 def label_files(raw: RawDataset) -> dict[str, Path]:

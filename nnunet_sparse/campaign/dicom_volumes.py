@@ -58,11 +58,14 @@ class Remarks:
         Folders and files of series, by their UID.
     problems
         Why series are no complete volumes, by their folders and files.
+    damaged
+        What is said of files that cannot be read.
     """
 
     left_out: list[LeftOut] = field(default_factory=list)
     sources: dict[str, list[Path]] = field(default_factory=dict)
     problems: dict[Path, str] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
 
     def add(self, volumes: Iterable[DicomVolume], left_out: Iterable[LeftOut]) -> None:
         """Remember what a folder holds."""
@@ -73,7 +76,7 @@ class Remarks:
                 self.problems[volume.source] = volume.problem
 
     def check_complete(self, cases: Mapping[str, Sequence[Path]]) -> None:
-        """Refuse series that are no complete volumes, all at once.
+        """Refuse files that are damaged and series that are no complete volumes, all at once.
 
         Parameters
         ----------
@@ -91,6 +94,8 @@ class Remarks:
             for source in sources
             if source in self.problems
         }
+        if self.damaged:
+            raise SparseError("; ".join([*self.damaged, *faulty.values()]))
         if faulty:
             count = f"{len(faulty)} of {len(cases)} volumes are damaged or incomplete: "
             raise SparseError(

@@ -77,6 +77,7 @@ def find_volumes(
     for source in sources:
         named += _volumes_of(source, remarks)
     if not named:
+        remarks.check_complete({})
         raise SparseError(
             f"no volumes in {', '.join(map(str, sources))}: "
             + (
@@ -191,7 +192,11 @@ def _in_one_folder(
     others = []
     if hidden := tuple(here / file for file in files if file.startswith(HIDDEN_BY_MACOS)):
         others.append(LeftOut(hidden, "hidden file of macOS"))
-    volumes, left_out = dicom_volumes(here, dicom)
+    try:
+        volumes, left_out = dicom_volumes(here, dicom)
+    except SparseError as error:
+        remarks.damaged.append(str(error))
+        return []
     if volumes and images:
         others.append(LeftOut(tuple(images), "image file in the folder of a series"))
     remarks.add(volumes, [*others, *left_out])

@@ -19,6 +19,7 @@ from nnunet_sparse.data.itk_volumes import plain_type
 from nnunet_sparse.system.errors import SparseError
 
 _Key = tuple[str, str, str]
+_MOST_DAMAGED = 3
 
 
 @dataclass(frozen=True)
@@ -125,15 +126,26 @@ def read_content(files: Iterable[Path]) -> DicomContent:
     Raises
     ------
     SparseError
-        If one is damaged.
+        If some are damaged; the first of them are named.
     """
     series: dict[_Key, list[DicomHeader]] = {}
     others = []
-    for header in map(read_header, sorted(files)):
+    damaged: list[str] = []
+    for file in sorted(files):
+        try:
+            header = read_header(file)
+        except SparseError as error:
+            damaged.append(str(error))
+            continue
         if header.no_slices:
             others.append(header)
         else:
             series.setdefault(_key(header), []).append(header)
+    if damaged:
+        more = len(damaged) - _MOST_DAMAGED
+        raise SparseError(
+            "; ".join(damaged[:_MOST_DAMAGED]) + (f"; {more} more files" if more > 0 else "")
+        )
     found = []
     for headers in series.values():
         placed, pages = _without_pages(headers)

@@ -20,8 +20,7 @@ from typing import BinaryIO
 import SimpleITK as sitk
 
 from nnunet_sparse.data.damaged_files import reading
-from nnunet_sparse.data.label_files import is_nifti
-from nnunet_sparse.data.volume_endings import IMAGE_IO, ending_of
+from nnunet_sparse.data.volume_endings import IMAGE_IO, NIFTI_ENDINGS, ending_of
 from nnunet_sparse.system.errors import SparseError
 
 _GIPL_HEADER = 256
@@ -57,10 +56,11 @@ def check_letters(file: Path) -> None:
     SparseError
         With the name that they open.
     """
-    if not (is_nifti(file) or ending_of(file) == ".gipl.gz"):
+    is_nifti = ending_of(file) in NIFTI_ENDINGS
+    if not is_nifti and ending_of(file) != ".gipl.gz":
         return
     ending = "".join(file.suffixes[-2:]) if file.suffix.lower() == ".gz" else file.suffix
-    known = {ending.lower(), ending.upper()} if is_nifti(file) else {ending.lower()}
+    known = {ending.lower(), ending.upper()} if is_nifti else {ending.lower()}
     if ending not in known:
         right = f"{file.name.removesuffix(ending)}{ending.lower()}"
         raise SparseError(f"{file} cannot be read under this name; call it {right}")
@@ -93,6 +93,31 @@ def check_in_one_file(file: Path) -> None:
     header = _read_header(file)
     if header is not None and header.is_in_several_files:
         raise SparseError(f"{file} keeps its voxels in several files; save them in one")
+
+
+def check_whole(file: Path, content: bool = True) -> None:
+    """Refuse what ITK, and nnU-Net with it, reads in part: NRRD, MetaImage and GIPL.
+
+    Parameters
+    ----------
+    file
+        Any file; one of another format is passed over.
+    content
+        Also decompress voxels, for their checksum.
+
+    Raises
+    ------
+    SparseError
+        With the file's name, if it is too short, damaged or cannot be read.
+    """
+    if ending_of(file) not in IMAGE_IO:
+        return
+    reader = itk_reader(file)
+    with reading(f"{file} cannot be read"):
+        reader.ReadImageInformation()
+    check_size(file, reader)
+    if content:
+        check_content(file, reader)
 
 
 def check_size(file: Path, reader: sitk.ImageFileReader) -> None:

@@ -235,6 +235,9 @@ def _read(path: Path, reader: str, may_be_flat: bool) -> np.ndarray:
         return np.asarray(voxels.reshape(voxels.shape[:3]).T)
     if reader == IMAGE_READER:
         check_grey(path)
+    from nnunet_sparse.data.itk_files import check_whole
+
+    check_whole(path)
     voxels = find_reader(reader)().read_seg(str(path))[0]
     if len(voxels) != 1:
         raise SparseError(f"{path} holds {len(voxels)} volumes, a label is one")

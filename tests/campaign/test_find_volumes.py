@@ -237,6 +237,21 @@ def test_all_incomplete_series_are_told_and_can_be_left_out(tmp_path: Path) -> N
         find_volumes([tmp_path], 1, exclude=["two_5"])
 
 
+def test_all_damaged_files_are_told(tmp_path: Path) -> None:
+    for name, count in (("a", 1), ("b", 5)):
+        files = write_slices(tmp_path / name, np.zeros((6, 5, 6)), positions_along(6, 2))
+        for file in files[:count]:
+            file.write_bytes(file.read_bytes()[:-10])
+    incomplete(tmp_path / "c", 3)
+    with pytest.raises(SparseError) as caught:
+        find_volumes([tmp_path], 1)
+    message = str(caught.value)
+    assert message.count("is damaged") == 4
+    assert f"{tmp_path}/b/002.dcm is damaged" in message
+    assert "; 2 more files; " in message
+    assert f"{tmp_path}/c: distances" in message
+
+
 @pytest.mark.parametrize(
     ("exclude", "message"),
     [

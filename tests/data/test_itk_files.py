@@ -11,8 +11,10 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.itk_files import check_letters, voxels_name
 from nnunet_sparse.data.itk_volumes import check_file, read_itk_image
+from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.system.errors import SparseError
 
 VOXELS = np.random.default_rng(0).integers(-300, 300, (4, 20, 24)).astype(np.int16)
@@ -118,6 +120,19 @@ def test_endings_that_nobody_knows(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.nii", "a.NII.GZ", "a.gipl.gz", "a.Mha", "a.NRRD", "a.Gipl"])
 def test_endings_that_are_known(tmp_path: Path, name: str) -> None:
     check_letters(tmp_path / name)
+
+
+@pytest.mark.parametrize(("ending", "compressed"), FORMATS)
+def test_data_sets_of_nnunet(tmp_path: Path, ending: str, compressed: bool) -> None:
+    """Of which nnU-Net's reader would read a part."""
+    voxels = write(tmp_path / f"a{ending}", compressed)
+    file = tmp_path / f"a{ending}"
+    np.testing.assert_array_equal(read_label(file, "SimpleITKIO"), VOXELS)
+    voxels.write_bytes(voxels.read_bytes()[:-30])
+    with pytest.raises(SparseError, match=r"is truncated|is damaged|fread got only"):
+        read_label(file, "SimpleITKIO")
+    with pytest.raises(SparseError, match=r"is truncated|is damaged|fread got only"):
+        read_image((file,), "SimpleITKIO")
 
 
 @pytest.mark.parametrize("ending", [".mhd", ".nhdr"])
