@@ -1,5 +1,6 @@
 """nnU-Net's trainer with settings from the plans, seeded repeats and safe checkpoints."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from nnunet_sparse.system.atomic import atomic_path, remove_leftovers
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import repeats
+from nnunet_sparse.trainers.few_cases import are_few, without_pools
 from nnunet_sparse.trainers.seeding import (
     SeededAugmentation,
     Stream,
@@ -247,6 +249,13 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Seed what the network draws itself (dropout), so that a resumed run draws the same."""
         seed_everything(Stream.EPOCHS, self.fold, self.local_rank, self.current_epoch)
         super().on_train_epoch_start()
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does; a few small cases are saved and scored in this process."""
+        _, cases = self.do_split()
+        few = are_few(len(cases), self.plans_manager, self.label_manager)
+        with without_pools() if few and not self.is_ddp else nullcontext():
+            super().perform_actual_validation(save_probabilities)
 
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint; a kill leaves the previous one as it was."""
