@@ -5,8 +5,8 @@ once, and is a process of its own in everything else: what a job sets, breaks or
 ends, concerns no other. Nothing depends on the server: where it is not there, or is gone, jobs are
 processes that import for themselves (:mod:`nnunet_sparse.grid.job_client`).
 
-It runs no threads of Python, never touches a GPU, and ends with the run that has started it, though not before
-the jobs that it has started: they outlive a run that is killed.
+It runs no threads of Python, never touches a GPU, and ends with the run that has started it, though
+not before the jobs that it has started: they outlive a run that is killed.
 """
 
 import contextlib
