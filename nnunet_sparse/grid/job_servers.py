@@ -49,7 +49,7 @@ class JobServers:
         try:
             for number in self._threads:
                 self._start(address_of(name, number), number)
-            self.name = name
+            self.name = name if self._servers else ""
         except OSError:
             self._end()
         return self

@@ -48,6 +48,11 @@ def test_servers_end_with_their_run(tmp_path: Path, number: signal.Signals | Non
         client.connect(f"\0{name}-1")
 
 
+def test_jobs_of_a_cluster_have_none(tmp_path: Path) -> None:
+    with JobServers(tmp_path / "grid.yaml", tmp_path / "servers.txt", set()) as servers:
+        assert set(servers.variables().values()) == {""}
+
+
 @pytest.mark.parametrize("broken", ["socket.socket", "subprocess.Popen"])
 def test_where_no_server_can_be_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str

@@ -294,10 +294,12 @@ def test_cores_that_snakemake_may_use_are_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], threads: str
 ) -> None:
     monkeypatch.setenv("NNSPARSE_GRID_THREADS", "")
-    limits = []
+    limits: list[bool] = []
+    shared: list[bool] = []
 
     def snakemake(_: object, limited: bool = True) -> int:
         limits.append(limited)
+        shared.append(bool(os.environ["NNSPARSE_GRID_SERVERS"]))
         return 0
 
     monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", snakemake)
@@ -308,6 +310,7 @@ def test_cores_that_snakemake_may_use_are_shared(
     assert run_workflow(write_grid(tmp_path, text), options) == 0
     assert os.environ["NNSPARSE_GRID_THREADS"] == threads
     assert limits == ["--executor" in options]  # jobs per second; of this machine there is none
+    assert shared == ["--executor" not in options]  # processes
 
 
 def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
