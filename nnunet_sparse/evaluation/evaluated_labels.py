@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.declared_labels import declared_labels
 from nnunet_sparse.data.label_files import IMAGE_READER
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.evaluation.metrics import Label
@@ -108,23 +109,22 @@ def labels_from_dataset_json(
     SparseError
         If the file is not what nnU-Net needs, or does not declare one of ``labels``.
     """
-    from nnunetv2.utilities.label_handling.label_handling import LabelManager
-
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         ending = str(content["file_ending"])
-        manager = LabelManager(content["labels"], content.get("regions_class_order"))
-        chosen = manager.foreground_regions if manager.has_regions else manager.foreground_labels
-        declared = frozenset(int(v) for v in manager.all_labels)
+        found = declared_labels(content, may_have_gaps=True)
+        declared = frozenset(found.values)
+        regions = [_as_label(content["labels"][name]) for name in found.foreground]
+        chosen = regions if found.has_regions else [value for value in found.values if value]
         named = {_as_label(v): str(name) for name, v in content["labels"].items()}
     except OSError as error:
         raise SparseError(f"{file}: {error.strerror}") from error
     except KeyError as error:
         raise SparseError(f"{file} lacks {error}") from error
-    except (ValueError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise SparseError(f"{file} is no dataset.json of nnU-Net: {first_line(error)}") from error
-    ignore = manager.ignore_label if ignore_label is None else ignore_label
-    evaluated = tuple(map(_as_label, chosen)) if labels is None else _checked(labels, ignore)
+    ignore = found.ignore if ignore_label is None else ignore_label
+    evaluated = tuple(chosen) if labels is None else _checked(labels, ignore)
     unknown = set() if labels is None else set(labels) - declared
     if unknown:
         raise SparseError(f"{file} declares the labels {sorted(declared)}, not {sorted(unknown)}")

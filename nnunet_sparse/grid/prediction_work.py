@@ -42,6 +42,8 @@ class PredictWork(StepWork[PredictJob]):
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+        from nnunet_sparse.trainers.few_cases import are_few
+
         device = torch.device(work.device)
         predictor = nnUNetPredictor(
             device=device, perform_everything_on_device=device.type == "cuda", allow_tqdm=False
@@ -49,14 +51,17 @@ class PredictWork(StepWork[PredictJob]):
         predictor.initialize_from_trained_model_folder(
             str(model_folder(work.grid, job.subject)), (job.subject.repeat,), "checkpoint_final.pth"
         )
-        images = _raw_folder(work, job.subject) / "imagesTs"
+        raw = _raw_folder(work, job.subject)
+        num_cases = len(RawDataset.open(raw).test)
+        few = are_few(num_cases, predictor.plans_manager, predictor.label_manager)
+        images = raw / "imagesTs"
         target = work.folder.predictions(job.key)
         partial = target.with_name(f".nnsparse_{target.name}")
         with (
             publication(target, partial, {"training": job.key}, resume=False) as new,
             new.making() as folder,
         ):
-            if work.num_processes < _PARALLEL_PREDICTION:
+            if few or work.num_processes < _PARALLEL_PREDICTION:
                 predictor.predict_from_files_sequential(str(images), str(folder))
             else:
                 half = work.num_processes // 2
