@@ -4,7 +4,7 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator, shuffled
 from nnunet_sparse.system.spreadsheet import parse_spreadsheet, read_bytes
 from nnunet_sparse.system.spreadsheet_cells import (
+    ChangedNames,
     decimal_number,
     is_missing,
     may_be,
@@ -261,9 +262,10 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
     asked = set(lines.values())
     theirs = tuple(name for name in table.names if name not in _OURS)
     columns: dict[SliceKey, dict[str, str]] = {}
+    names = ChangedNames(campaign.volumes, {row["case"].strip() for _, row in table.rows})
     for number, row in table.rows:
         where = f"{file}, line {number}"
-        key = _key(row, lines, campaign.volumes, where)
+        key = _key(row, lines, names, where)
         if key not in asked:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
         if key in columns:
@@ -274,7 +276,7 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
 
 
 def _key(
-    row: Mapping[str, str], lines: Mapping[int, SliceKey], cases: Iterable[str], where: str
+    row: Mapping[str, str], lines: Mapping[int, SliceKey], names: ChangedNames, where: str
 ) -> SliceKey:
     """Case and slice of a row.
 
@@ -291,10 +293,12 @@ def _key(
         of_order = None
     if of_order is not None and may_be(of_order[0], text):
         return of_order
-    similar = [text] if text in cases else [case for case in cases if may_be(case, text)]
+    similar = names.meant(text)
     if len(similar) == 1:
         return similar[0], i
-    return of_order if of_order is not None and not similar else (text, i)
+    if similar:
+        raise SparseError(f"{where}: {text!r} may be case {' or '.join(similar)}")
+    return of_order if of_order is not None else (text, i)
 
 
 def _check_answer(texts: Mapping[str, str], delimiter: str, where: str) -> None:
