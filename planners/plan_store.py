@@ -25,6 +25,7 @@ from nnunet_sparse.planners.training_files import check_files_complete, label_fi
 from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.foreign_code import explained, in_one_line
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.training.settings import BLOCK
 
@@ -83,7 +84,7 @@ def stored_plans(
 
 def _is_intact(fingerprint: Path) -> bool:
     try:
-        return "spacings" in json.loads(fingerprint.read_text(encoding="utf-8"))
+        return "spacings" in load_json(fingerprint, float)
     except (OSError, ValueError, TypeError):
         return False
 

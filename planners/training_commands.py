@@ -1,11 +1,11 @@
 """What the command says about trainings after planning: their command lines and memory."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.declared_labels import without_ignore
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_splits
+from nnunet_sparse.data.raw_dataset import read_dataset_json
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.training.paper_recipes import PAPER
@@ -77,7 +77,7 @@ def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) 
 
     paper, planned = PAPER[trainer], configuration_of(plans, configuration)
     recipe = paper.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
-    dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
+    dataset_json = read_dataset_json(preprocessed)
     resolve_roles(dataset_json, recipe.roles)
     labels = without_ignore(dataset_json["labels"])
     memory = training_memory(

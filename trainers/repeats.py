@@ -5,10 +5,10 @@ random split, and ``all`` with a training on the validation cases, too; both wou
 comparison silently and are refused.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_sparse.data.folds import read_folds
 from nnunet_sparse.data.preprocessing_record import StepRecord
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.wording import first_of
@@ -34,7 +34,7 @@ def check_repeat(fold: int | str, splits_file: Path) -> None:
         If the fold is ``all`` or beyond the file.
     """
     exists = splits_file.is_file()
-    count = len(json.loads(splits_file.read_text("utf-8"))) if exists else NUM_STOCK_FOLDS
+    count = len(read_folds(splits_file)) if exists else NUM_STOCK_FOLDS
     valid = f"repeats are 0 to {count - 1}" + (f" in {splits_file}" if exists else "")
     if fold == "all":
         raise SparseError(f"fold 'all' would also train on the validation cases; {valid}")

@@ -11,8 +11,9 @@ import SimpleITK as sitk
 
 from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import TargetGrid
-from nnunet_sparse.system.atomic import read_json, write_json, write_text
+from nnunet_sparse.system.atomic import write_json, write_text
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.software import software
 
 REPORT_FILE = "conversion.json"

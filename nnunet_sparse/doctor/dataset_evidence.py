@@ -1,6 +1,5 @@
 """What checks of a data set may ask for: each property is read when the first check asks for it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from nnunet_sparse.doctor.raw_checks import common_slice_axis
 from nnunet_sparse.doctor.subject import Fold, Subject, read_folds
 from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases
 
 Intensities = Mapping[str, Mapping[str, float]]
@@ -202,7 +202,7 @@ def _held_intensities(subject: Subject) -> _HeldIntensities | None:
         held, source = plans[INTENSITIES], f"plans {plans['plans_name']}"
     elif file.is_file():
         try:
-            held, source = json.loads(file.read_text(encoding="utf-8"))[INTENSITIES], file.name
+            held, source = load_json(file, float)[INTENSITIES], file.name
         except (ValueError, KeyError, TypeError) as error:
             raise SparseError(f"{file} is no fingerprint of nnU-Net; plan again") from error
     else:

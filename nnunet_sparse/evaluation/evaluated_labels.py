@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,11 @@ from nnunet_sparse.data.label_files import IMAGE_READER
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_ending
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import OBJECT, TEXT, Keys, check_form
 
+_FORM = Keys({"file_ending": TEXT, "labels": OBJECT})
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif", ".tiff")
 
 
@@ -111,16 +114,18 @@ def labels_from_dataset_json(
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        ending = str(content["file_ending"])
+        content = load_json(file)
+        check_form(content, _FORM, str(file))
+        ending = content["file_ending"]
+        check_ending(ending, f"{file}: file_ending")
         manager = LabelManager(content["labels"], content.get("regions_class_order"))
         chosen = manager.foreground_regions if manager.has_regions else manager.foreground_labels
         declared = frozenset(int(v) for v in manager.all_labels)
         named = {_as_label(v): str(name) for name, v in content["labels"].items()}
     except OSError as error:
         raise SparseError(f"{file}: {error.strerror}") from error
-    except KeyError as error:
-        raise SparseError(f"{file} lacks {error}") from error
+    except SparseError:
+        raise
     except (ValueError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
         raise SparseError(f"{file} is no dataset.json of nnU-Net: {first_line(error)}") from error
     ignore = manager.ignore_label if ignore_label is None else ignore_label

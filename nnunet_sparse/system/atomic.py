@@ -195,14 +195,6 @@ def as_json(content: Any) -> Any:
     return json.loads(json.dumps(content))
 
 
-def read_json(file: Path) -> Any:
-    """Content of a JSON file; None if it is missing or damaged."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step (UTF-8)."""
     with atomic_path(path) as temporary:

@@ -1,7 +1,6 @@
 """The command ``nnsparse_interpolation_quality``."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json, w
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.options import (
     add_device_option,
     add_num_processes_option,
@@ -202,9 +202,8 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
                 "it with --overwrite"
             )
         return
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+    found = read_json(file)
+    if not isinstance(found, dict):
         found = {}
     # what is not written is the default
     found, wanted = ({"positive_weight": 1, **dict(what)} for what in (found, as_json(asked)))
