@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER, is_nifti, spacing_file
 from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, NiftiReadings, read_readings
@@ -104,6 +105,7 @@ def read_geometry(path: Path, reader: str) -> Geometry:
     SparseError
         If the file cannot be read or does not hold one volume.
     """
+    check_claim(path)
     with reading(f"{path} cannot be read as an image"):
         geometry = _read_header(path, reader)
         affine = geometry.affine
