@@ -18,6 +18,7 @@ from nnunet_sparse.doctor.preprocessed_case import (
     read_preprocessed_facts,
 )
 from nnunet_sparse.doctor.preprocessed_checks import FileTimes
+from nnunet_sparse.doctor.properties_file import strange_properties
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
@@ -79,6 +80,8 @@ class ConfigurationEvidence:
     @cached_property
     def preprocessed_facts(self) -> Mapping[str, PreprocessedFacts]:
         """What became of the annotated slices of sparse cases, or would become without data."""
+        if self._strange is not None:
+            raise UnavailableError(self._strange)
         subject = self.dataset.subject
         cases = set(self._cases)
         jobs = {
@@ -182,6 +185,11 @@ class ConfigurationEvidence:
         """Weight of each of its outputs in the loss."""
         return self._drawn_batches().stock_level_weights
 
+    @cached_property
+    def _strange(self) -> Finding | None:
+        """Properties that are not read, and that nnU-Net must not read either."""
+        return strange_properties(self._folder, self._cases, self._configuration)
+
     def _check_preprocessed(self) -> None:
         if not self._cases:
             # the batches say so
@@ -203,6 +211,8 @@ class ConfigurationEvidence:
                 f"{subject.raw.name} -c {self._configuration} makes them",
                 self._configuration,
             )
+        if self._strange is not None:
+            return self._strange
         cases = [case for case in self._cases if not folds or case in folds[0].train]
         if not cases:
             return Skipped(
