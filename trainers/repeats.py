@@ -11,7 +11,7 @@ from pathlib import Path
 from nnunet_sparse.data.folds import read_folds
 from nnunet_sparse.data.preprocessing_record import StepRecord
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.wording import first_of
+from nnunet_sparse.system.wording import command_line, first_of
 
 # folds of the split that nnU-Net makes where there is none
 NUM_STOCK_FOLDS = 5
@@ -57,8 +57,8 @@ def check_preprocessed(folder: Path) -> None:
     """
     if StepRecord(folder.parent).is_complete(f"preprocessed/{folder.name}", ""):
         raise SparseError(
-            f"the preprocessing of {folder} was not finished: run nnsparse_plan_and_preprocess "
-            f"-d {folder.parent.name} again"
+            f"the preprocessing of {folder} was not finished: run "
+            f"{command_line('nnsparse_plan_and_preprocess', '-d', folder.parent.name)} again"
         )
 
 

@@ -22,6 +22,7 @@ from nnunet_sparse.doctor.properties_file import strange_properties
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.trainers.repeats import check_preprocessed
 from nnunet_sparse.trainers.trainer_classes import STOCK_TRAINER
 
@@ -205,10 +206,11 @@ class ConfigurationEvidence:
         """Batches of the trainer and of nnU-Net's, of which a picture is drawn; or why not."""
         subject, folds = self.dataset.subject, self.dataset.folds
         if not self._cases:
+            options = ("-d", subject.raw.name, "-c", self._configuration)
+            makes = command_line("nnsparse_plan_and_preprocess", *options)
             return Skipped(
                 "batches",
-                f"{self._folder} holds no preprocessed case; nnsparse_plan_and_preprocess -d "
-                f"{subject.raw.name} -c {self._configuration} makes them",
+                f"{self._folder} holds no preprocessed case; {makes} makes them",
                 self._configuration,
             )
         if self._strange is not None:

@@ -20,6 +20,7 @@ from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.wording import command_line
 
 Intensities = Mapping[str, Mapping[str, float]]
 
@@ -182,7 +183,8 @@ class DatasetEvidence:
                 Skipped(
                     "fingerprint",
                     f"there are neither plans nor a fingerprint in {self.subject.preprocessed}; "
-                    f"nnsparse_plan_and_preprocess -d {self.subject.raw.name} makes both",
+                    f"{command_line('nnsparse_plan_and_preprocess', '-d', self.subject.raw.name)} "
+                    "makes both",
                 )
             )
         return self._intensities

@@ -23,6 +23,7 @@ from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Value, Variant, table_factors
 from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet_cells import safe_cell
 
 MEAN = "mean"
 """Name of the mean over the labels of a task that count, where there are several."""
@@ -280,7 +281,7 @@ def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     # whole numbers stay whole beside others
     table = pd.DataFrame(rows, dtype=object)
     files = [folder / "results.csv"]
-    write_text(files[0], table.to_csv(index=False, lineterminator="\n"))
+    write_text(files[0], table.map(safe_cell).to_csv(index=False, lineterminator="\n"))
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

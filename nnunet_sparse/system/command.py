@@ -9,6 +9,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import select
 import sys
 import textwrap
@@ -158,5 +159,6 @@ def _has_no_reader() -> bool:
 
 
 def _fail(message: str) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    # spaces in names stay as they are
+    print("error: " + re.sub(r"\s*[\n\r]\s*", " ", message.strip()), file=sys.stderr)
     return EXIT_ERROR

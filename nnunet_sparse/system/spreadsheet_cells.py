@@ -32,6 +32,9 @@ _WHOLE = re.compile(r"([+-]?\d+)(?:[.,](?!000$)0*)?")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d{1,3})?")
 # 1.5 thousand or one and a half, where commas also separate columns
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_FORMULAS = ("=", "+", "-", "@")
+# a number with its deviation or unit, or a dash for what is missing
+_SIGNED = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?( ± [\d.]+)?[ %]*|-+")
 _EXCEL_DIGITS = 15
 
 
@@ -88,6 +91,22 @@ def may_be(name: str, text: str) -> bool:
         return False
     exact, shown = (Decimal(number.replace(",", ".")) for number in (one, other))
     return exact == shown or any(_shortened(exact, n, how) == shown for n, how in _lengths(other))
+
+
+def safe_cell(value: object) -> object:
+    """What is written into a cell: a text that a spreadsheet would compute gets an apostrophe.
+
+    Numbers with a sign stay.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith(_FORMULAS):
+        return value
+    return value if _SIGNED.fullmatch(value.strip()) else f"'{value}"
+
+
+def plain_cell(text: str) -> str:
+    """The inverse of :func:`safe_cell` for texts."""
+    inner = text.removeprefix("'")
+    return inner if inner != text and safe_cell(inner) == text else text
 
 
 def _lengths(text: str) -> list[tuple[int, str]]:
