@@ -20,6 +20,7 @@ from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
 from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
 from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases
 from nnunet_sparse.dataset_tools.convert.spacing_table import read_spacings
+from nnunet_sparse.dataset_tools.convert.target_grid import check_size
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
@@ -29,6 +30,8 @@ from nnunet_sparse.system.options import (
     add_seed_option,
 )
 from nnunet_sparse.system.paths import configured_or_default_paths
+
+_LEAST_MM, _MOST_MM = 1e-3, 1e3
 
 
 def main_lits17(argv: Sequence[str] | None = None) -> int:
@@ -162,7 +165,12 @@ def _voxels(args: argparse.Namespace, task: PublishedTask) -> Voxels | None:
     z, y, x = args.spacing or task.spacing_mm
     if not all(math.isfinite(mm) and mm > 0 for mm in (z, y, x)):
         raise SparseError(f"spacing must be above 0 mm, got {z:g} x {y:g} x {x:g}")
+    if not all(_LEAST_MM <= mm <= _MOST_MM for mm in (z, y, x)):
+        raise SparseError(
+            f"spacing must lie between {_LEAST_MM:g} and {_MOST_MM:g} mm, got {z:g} x {y:g} x {x:g}"
+        )
     depth, height, width = args.size or task.size
+    check_size((depth, height, width))
     return Voxels((z, y, x), (depth, height, width))
 
 

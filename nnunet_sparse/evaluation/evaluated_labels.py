@@ -15,7 +15,9 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_ending
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.json_form import OBJECT, TEXT, Keys, check_form
+from nnunet_sparse.system.wording import brief
 
+_MOST = 2**31 - 1
 _FORM = Keys({"file_ending": TEXT, "labels": OBJECT})
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif", ".tiff")
 
@@ -167,8 +169,8 @@ def _as_label(value: Any) -> Label:
 
 
 def _checked(labels: Sequence[int], ignore_label: int | None) -> tuple[int, ...]:
-    if not labels or min(labels) < 0:
-        raise SparseError(f"labels must be whole numbers from 0 on, got {list(labels)}")
+    if not labels or min(labels) < 0 or max(labels) > _MOST:
+        raise SparseError(f"labels must be whole numbers from 0 to {_MOST}, got {brief([*labels])}")
     if ignore_label in labels:
         raise SparseError(f"{ignore_label} is the ignore label, which cannot be evaluated")
     return tuple(sorted(set(labels)))

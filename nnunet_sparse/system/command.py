@@ -18,6 +18,7 @@ from functools import partial
 from typing import NoReturn
 
 from nnunet_sparse.system.errors import SparseError, os_error_message
+from nnunet_sparse.system.file_names import is_text
 
 CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
@@ -126,6 +127,7 @@ def run_command(
         Ctrl-C, 141 if nobody reads the output any more (``| head``). Everything else is a bug of
         ours and keeps its traceback.
     """
+    _check_words(parser, sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
         sys.stdout.reconfigure(errors="replace")
@@ -146,6 +148,18 @@ def run_command(
         print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED
     return status or 0
+
+
+def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Refuse words that name nothing, and bytes that are no text, with which ITK ends the process.
+
+    An empty path would be the folder that the user is in.
+    """
+    for word in words:
+        if not word:
+            parser.error("an argument is empty")
+        if "\0" in word or not is_text(word):
+            parser.error(f"the argument {word!r} is no text in UTF-8")
 
 
 def _has_no_reader() -> bool:

@@ -33,7 +33,13 @@ from nnunet_sparse.report.interpolation.case_measurements import (
 from nnunet_sparse.selection.selection_options import add_positive_weight_option
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
-from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json, write_text
+from nnunet_sparse.system.atomic import (
+    as_json,
+    check_writable,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -152,6 +158,7 @@ def _run(args: argparse.Namespace) -> None:
         **({} if args.positive_weight == 1 else {"positive_weight": args.positive_weight}),
     }
     _check_output(output, asked, args.overwrite)
+    _check_writable(output)
     chosen = _chosen_slices(images, variants, args)
     networks = _trained_networks(images, ways, args)
     # the options first: without them the folder is not ours
@@ -195,7 +202,7 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
     if overwrite:
         return
     if not file.exists():
-        taken = [name for name in _REPORT_FILES if (output / name).exists()]
+        taken = [name for name in _REPORT_FILES if _is_taken(output / name)]
         if taken:
             raise SparseError(
                 f"{output / taken[0]} is there already: choose another folder with -o, or replace "
@@ -213,6 +220,19 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
             f"{output} holds a report with another {key.replace('_', ' ')} ({found.get(key)}): "
             "choose another folder with -o, or replace the report with --overwrite"
         )
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether something is there; an empty folder is what a killed call has left."""
+    return any(path.iterdir()) if path.is_dir() else path.exists()
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before minutes of work whether the report can be written."""
+    nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise SparseError(f"{nearest} is no folder")
+    check_writable(nearest / _OPTIONS_FILE)
 
 
 def _chosen_slices(
