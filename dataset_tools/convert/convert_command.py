@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option
@@ -132,23 +132,31 @@ def _text(values: Sequence[float]) -> str:
 
 
 def _run_lits17(args: argparse.Namespace) -> None:
-    spacings = None if args.spacings is None else read_spacings(args.spacings)
-    found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude, spacings)
-    _convert_or_show(args, ["lits17"], found)
+    def find() -> FoundCases:
+        spacings = None if args.spacings is None else read_spacings(args.spacings)
+        return find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude, spacings)
+
+    _convert_or_show(args, ["lits17"], find)
 
 
 def _run_atlas(args: argparse.Namespace) -> None:
-    found = find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
-    _convert_or_show(args, ["atlas"], found)
+    def find() -> FoundCases:
+        return find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
+
+    _convert_or_show(args, ["atlas"], find)
 
 
 def _run_dbc(args: argparse.Namespace) -> None:
     if args.task == "both" and (args.name is not None or args.dataset_id is not None):
         raise SparseError("--name and --id are for one data set; choose it with --task")
-    masks = None if args.masks is None else _folder(args.masks)
-    found = find_dbc(_folder(args.folder), args.skip_incomplete, masks, args.mapping, args.exclude)
+
+    def find() -> FoundCases:
+        masks = None if args.masks is None else _folder(args.masks)
+        folder = _folder(args.folder)
+        return find_dbc(folder, args.skip_incomplete, masks, args.mapping, args.exclude)
+
     keys = ["breast", "fgt"] if args.task == "both" else [args.task]
-    _convert_or_show(args, [f"dbc_{key}" for key in keys], found)
+    _convert_or_show(args, [f"dbc_{key}" for key in keys], find)
 
 
 def _folder(path: Path) -> Path:
@@ -174,8 +182,11 @@ def _voxels(args: argparse.Namespace, task: PublishedTask) -> Voxels | None:
     return Voxels((z, y, x), (depth, height, width))
 
 
-def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: FoundCases) -> None:
+def _convert_or_show(
+    args: argparse.Namespace, keys: Sequence[str], find: Callable[[], FoundCases]
+) -> None:
     wanted = {key: _voxels(args, PUBLISHED_TASKS[key]) for key in keys}
+    found = find()
     if args.dry_run:
         _show(args, keys, found)
         return

@@ -123,7 +123,7 @@ def check_size(size: Size) -> None:
         With the size.
     """
     if math.prod(size) > _MOST_VOXELS:
-        text = brief(" x ".join(map(str, size)))
+        text = " x ".join(map(brief, size))
         raise SparseError(
             f"volumes would have {text} voxels (z, y, x), more than {_MOST_VOXELS}: "
             "choose a larger --spacing or a smaller --size"

@@ -152,12 +152,13 @@ def labels_from_list(
     SparseError
         If there are no files that nnU-Net reads, or files of several kinds.
     """
+    chosen = _checked(labels, ignore_label)
     names = [path.name for path in gt_folder.iterdir() if path.is_file()]
     endings = sorted({e for e in _ENDINGS for name in names if name.endswith(e)})
     if len(endings) != 1:
         found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
         raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(_ENDINGS)})")
-    return EvaluationLabels(_checked(labels, ignore_label), ignore_label, {}, None, endings[0], {})
+    return EvaluationLabels(chosen, ignore_label, {}, None, endings[0], {})
 
 
 def _values(label: Label) -> tuple[int, ...]:

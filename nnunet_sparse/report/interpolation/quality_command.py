@@ -146,6 +146,7 @@ def _run(args: argparse.Namespace) -> None:
         }
         for selector in selectors
     }
+    _check_writable(args.output or Path())
     images = find_training_images(args)
     output = args.output or Path(f"{images.raw.name}_interpolation")
     asked = {
@@ -158,7 +159,6 @@ def _run(args: argparse.Namespace) -> None:
         **({} if args.positive_weight == 1 else {"positive_weight": args.positive_weight}),
     }
     _check_output(output, asked, args.overwrite)
-    _check_writable(output)
     chosen = _chosen_slices(images, variants, args)
     networks = _trained_networks(images, ways, args)
     # the options first: without them the folder is not ours
