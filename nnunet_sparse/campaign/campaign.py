@@ -306,7 +306,7 @@ class Campaign:
         }
         with explained(lambda error: f"{damaged}: {in_one_line(error)}"):
             rounds = tuple(Round.from_json(asking) for asking in content["rounds"])
-            declared_labels(content["dataset"])
+            declared_labels(content["dataset"], may_have_gaps=True)
         for asking in rounds:
             for case_id, slices in asking.slices.items():
                 if case_id not in volumes:

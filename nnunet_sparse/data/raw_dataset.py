@@ -275,7 +275,7 @@ def _listed_cases(images: Path, labels: Path, ending: str) -> dict[str, Case]:
     """Cases of a folder whose files are named ``CASE_0000.ending``."""
     if not images.is_dir():
         return {}
-    pattern = re.compile(r"(.+)_(\d{4})" + re.escape(ending))
+    pattern = re.compile(r"(.+)_(\d{4})" + re.escape(ending), re.DOTALL)
     channels: dict[str, list[Path]] = {}
     for path in sorted(images.iterdir()):
         if match := pattern.fullmatch(path.name):

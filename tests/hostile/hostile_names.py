@@ -22,7 +22,7 @@ UNUSABLE = {
 STRANGE = {
     "option": "-rf",
     "formula": "=1+1",
-    "formula of a sum": "+1",
+    "formula of a sum": "+1+1",
     "formula of a minus": "-2+3",
     "formula of an at": "@SUM(1)",
     "braces": "{x}",

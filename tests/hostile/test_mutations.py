@@ -44,7 +44,9 @@ def check(name: str, folder: Path, content: bytes) -> None:
     file.write_bytes(content)
     try:
         reader.read(folder)
-    except (SparseError, OSError) as error:
+    except OSError:
+        pass  # names the file
+    except SparseError as error:
         assert len(str(error)) < 2000  # noqa: PT017 - all others are failures
     finally:
         file.unlink() if before is None else file.write_bytes(before)
