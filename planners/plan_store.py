@@ -24,6 +24,7 @@ from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.errors import naming
 from nnunet_sparse.system.foreign_code import explained, in_one_line
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.locks import locked
@@ -153,7 +154,7 @@ def _staged(source: PlanningInput, fingerprint: Path | None) -> Iterator[None]:
         if case_id in source.cases
     }
     content = source.declared | {"numTraining": source.num_training, "dataset": cases}
-    with tempfile.TemporaryDirectory(prefix="nnsparse_") as root:
+    with tempfile.TemporaryDirectory(prefix="nnsparse_") as root, naming(Path(root)):
         raw, preprocessed = (Path(root) / part / measured.name for part in ("raw", "preprocessed"))
         for folder in (raw, preprocessed):
             folder.mkdir(parents=True)

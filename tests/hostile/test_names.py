@@ -186,8 +186,9 @@ def test_strange_names_of_cases_and_labels_are_names_like_others(
     assert not [cell for cell in cells if cell.startswith(("=", "@", "+", "-")) and cell[1:2]]
     assert {f"'{name}" for name in names if name[0] in "=+-@"} <= cells
     assert "<script>" not in (report / "quality.md").read_text("utf-8")
-    folder = base / "labelsTr"
-    argv = [str(folder), str(folder), "-o", str(tmp_path / "summary.json"), "-np", "1"]
+    folder = tmp_path / "scored"
+    write_volume(folder / f"{names[0]}.nii.gz", np.eye(3, dtype=np.uint8)[None])
+    argv = [str(folder), str(folder), "-l", "1", "-o", str(tmp_path / "scores.json"), "-np", "1"]
     assert evaluate.main(argv) == 0
     assert tree(outside) == before
 
