@@ -30,6 +30,6 @@ def test_errors_without_a_name_get_one(number: int) -> None:
     with pytest.raises(OSError, match=os.strerror(number)) as raised, naming(Path("a")):
         raise error_of(number)
     assert raised.value.filename == "a"
-    with pytest.raises(OSError, match="") as raised, naming(Path("a")):
+    with pytest.raises(OSError, match="b") as raised, naming(Path("a")):
         raise error_of(number, "b")
     assert raised.value.filename == "b"
