@@ -147,7 +147,7 @@ def spacing_of(geometry: Geometry, beside: Path) -> tuple[float, float, float]:
         return 1.0, 1.0, 1.0
     try:
         z, y, x = (float(mm) for mm in load_json(beside)["spacing"])
-        if not all(0 < mm < math.inf for mm in (z, y, x)):
+        if not all(map(math.isfinite, (z, y, x))):
             raise ValueError
     except (ValueError, KeyError, TypeError) as error:
         raise SparseError(f'{beside} must name the "spacing" along three axes') from error

@@ -129,7 +129,7 @@ def _check(content: Any, form: Form, where: str, keys: tuple[str, ...]) -> None:
             _check(value, form.form, where, (*keys, name))
     else:
         if missing := [key for key in form.needed if key not in content]:
-            raise SparseError(f"{where}: {'.'.join((*keys, missing[0]))} is missing")
+            raise SparseError(f"{where}: it lacks {'.'.join((*keys, missing[0]))}")
         for key, inner in {**form.needed, **form.optional}.items():
             if key in content:
                 _check(content[key], inner, where, (*keys, key))

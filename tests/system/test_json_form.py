@@ -32,7 +32,7 @@ def test_what_has_the_form_is_taken(more: dict[str, Any]) -> None:
     ("content", "message"),
     [
         ([], "it must be an object"),
-        ({"axis": 0}, "cases is missing"),
+        ({"axis": 0}, "it lacks cases"),
         (GOOD | {"axis": 3}, "axis must be 0, 1 or 2, got 3"),
         (GOOD | {"axis": True}, "axis must be 0, 1 or 2, got True"),
         (GOOD | {"cases": {"a": [0, -1]}}, "cases.a.1 must be a whole number from 0 on, got -1"),
