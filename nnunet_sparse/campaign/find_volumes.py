@@ -9,6 +9,7 @@ from pathlib import Path
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
 from nnunet_sparse.campaign.dicom_volumes import LeftOut, Remarks, dicom_volumes, summary
 from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
+from nnunet_sparse.data.claimed_size import check_text
 from nnunet_sparse.data.dicom_header import (
     DICOM_ENDING,
     HIDDEN_BY_MACOS,
@@ -83,6 +84,8 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
                 else f"neither files ending in {', '.join(_ENDINGS)} nor folders of DICOM series"
             )
         )
+    for _, path in named:
+        check_text(path)
     volumes = _grouped(named, num_channels)
     remarks.tell()
     return volumes

@@ -13,6 +13,7 @@ import numpy as np
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.same_grid import whole_of
 from nnunet_sparse.campaign.stored_pictures import TIFF_ENDINGS, read_tiff_stack
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.geometry import Geometry, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import (
@@ -217,6 +218,7 @@ def _read_image(file: Path) -> "sitk.Image":
         return read_itk_volume(file)
     import SimpleITK as sitk
 
+    check_claim(file)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_IMAGE_IO[ending])  # ITK does not know all endings in capital letters
     reader.SetFileName(str(file))

@@ -24,6 +24,8 @@ from nnunet_sparse.system.spreadsheet_cells import (
     decimal_number,
     is_missing,
     may_be,
+    plain_cell,
+    safe_cell,
     truth_value,
     whole_number,
 )
@@ -201,7 +203,7 @@ def _table(
 ) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
-    writer.writerow([*_OURS, *answers.names])
+    writer.writerow([*_OURS, *map(safe_cell, answers.names)])
     positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
     for order, line in enumerate(work_order(campaign), 1):
         case_id, i = line.case_id, line.slice_index
@@ -220,7 +222,8 @@ def _table(
             status,
         )
         texts = answers.columns.get((case_id, i), {})
-        writer.writerow([*ours, *(texts.get(name, "") for name in answers.names)])
+        row = (*ours, *(texts.get(name, "") for name in answers.names))
+        writer.writerow([*map(safe_cell, row)])
     return stream.getvalue()
 
 
@@ -260,7 +263,7 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
     order = enumerate(work_order(campaign), 1)
     lines = {number: (line.case_id, line.slice_index) for number, line in order}
     asked = set(lines.values())
-    theirs = tuple(name for name in table.names if name not in _OURS)
+    theirs = {name: plain_cell(name) for name in table.names if name not in _OURS}
     columns: dict[SliceKey, dict[str, str]] = {}
     names = ChangedNames(campaign.volumes, {row["case"].strip() for _, row in table.rows})
     for number, row in table.rows:
@@ -270,9 +273,10 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
         if key in columns:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
-        columns[key] = {name: row.get(name, "") for name in theirs}
+        columns[key] = {plain: plain_cell(row.get(n, "")) for n, plain in theirs.items()}
         _check_answer(columns[key], table.delimiter, where)
-    return Answers(columns, tuple(dict.fromkeys((*theirs, *_THEIRS))), table.delimiter)
+    names = tuple(dict.fromkeys((*theirs.values(), *_THEIRS)))
+    return Answers(columns, names, table.delimiter)
 
 
 def _key(
@@ -284,7 +288,7 @@ def _key(
     restored from the line with the same order and slice, unless the text is, or may have been,
     another case; or from the only case that it may have been.
     """
-    text = row["case"].strip()
+    text = plain_cell(row["case"].strip())
     i = whole_number(row["slice"])
     if i is None:
         raise SparseError(f"{where}: slice must be a whole number, got {row['slice'].strip()!r}")

@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
+from nnunet_sparse.data.claimed_size import check_text
 from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_header import DicomHeader, Slice, dicom_files, read_header
 from nnunet_sparse.data.dicom_stack import Stack, stacked, why_no_volume
@@ -251,6 +252,7 @@ def _voxels(series: ImageSeries, slices: tuple[Slice, ...]) -> np.ndarray:
 
 def _pixels(header: DicomHeader) -> np.ndarray:
     """Values of a file (frame, row, column), with the slope and intercept of its first frame."""
+    check_text(header.file)
     try:
         image = sitk.ReadImage(str(header.file), imageIO="GDCMImageIO")
     except RuntimeError as error:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti
 
@@ -31,6 +32,7 @@ def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.nd
         If the files cannot be read or are truncated, which SimpleITK would read as zeros.
     """
     for file in images:
+        check_claim(file)
         if file.is_file() and is_nifti(file):
             check_complete(file)
     with reading(f"nnU-Net cannot read {', '.join(map(str, images))}"):

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.data.affines import itk_affine
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import check_complete, is_nifti, whole_numbers
@@ -32,6 +33,7 @@ def check_file(path: Path) -> None:
     """
     if not path.is_file():
         raise SparseError(f"{path} does not exist")
+    check_claim(path)
     if is_nifti(path):
         check_complete(path)  # ITK reads what is missing as zeros
     reader = sitk.ImageFileReader()

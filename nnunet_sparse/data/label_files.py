@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
@@ -45,6 +46,7 @@ def read_label(path: Path, reader: str, may_be_flat: bool = False) -> np.ndarray
     SparseError
         If the file is damaged, not a volume, or holds values that are not whole numbers.
     """
+    check_claim(path)
     with reading(f"{path} cannot be read as a label"):
         if is_nifti(path):
             _check_scalar(path)
@@ -199,6 +201,7 @@ def check_complete(path: Path) -> None:
     """
     import nibabel
 
+    check_claim(path)
     with reading(f"{path} is damaged or not NIfTI"):
         image: Any = nibabel.load(path)
         _check_scalar(path)

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,13 @@ from nnunet_sparse.data.label_files import IMAGE_READER
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_ending
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import OBJECT, TEXT, Keys, check_form
+from nnunet_sparse.system.wording import brief
 
+_MOST = 2**31 - 1
+_FORM = Keys({"file_ending": TEXT, "labels": OBJECT})
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif", ".tiff")
 
 
@@ -110,8 +115,10 @@ def labels_from_dataset_json(
         If the file is not what nnU-Net needs, or does not declare one of ``labels``.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        ending = str(content["file_ending"])
+        content = load_json(file)
+        check_form(content, _FORM, str(file))
+        ending = content["file_ending"]
+        check_ending(ending, f"{file}: file_ending")
         found = declared_labels(content, may_have_gaps=True)
         declared = frozenset(found.values)
         regions = [_as_label(content["labels"][name]) for name in found.foreground]
@@ -119,8 +126,8 @@ def labels_from_dataset_json(
         named = {_as_label(v): str(name) for name, v in content["labels"].items()}
     except OSError as error:
         raise SparseError(f"{file}: {error.strerror}") from error
-    except KeyError as error:
-        raise SparseError(f"{file} lacks {error}") from error
+    except SparseError:
+        raise
     except (ValueError, TypeError, AttributeError) as error:
         raise SparseError(f"{file} is no dataset.json of nnU-Net: {first_line(error)}") from error
     ignore = found.ignore if ignore_label is None else ignore_label
@@ -145,12 +152,13 @@ def labels_from_list(
     SparseError
         If there are no files that nnU-Net reads, or files of several kinds.
     """
+    chosen = _checked(labels, ignore_label)
     names = [path.name for path in gt_folder.iterdir() if path.is_file()]
     endings = sorted({e for e in _ENDINGS for name in names if name.endswith(e)})
     if len(endings) != 1:
         found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
         raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(_ENDINGS)})")
-    return EvaluationLabels(_checked(labels, ignore_label), ignore_label, {}, None, endings[0], {})
+    return EvaluationLabels(chosen, ignore_label, {}, None, endings[0], {})
 
 
 def _values(label: Label) -> tuple[int, ...]:
@@ -162,8 +170,8 @@ def _as_label(value: Any) -> Label:
 
 
 def _checked(labels: Sequence[int], ignore_label: int | None) -> tuple[int, ...]:
-    if not labels or min(labels) < 0:
-        raise SparseError(f"labels must be whole numbers from 0 on, got {list(labels)}")
+    if not labels or min(labels) < 0 or max(labels) > _MOST:
+        raise SparseError(f"labels must be whole numbers from 0 to {_MOST}, got {brief([*labels])}")
     if ignore_label in labels:
         raise SparseError(f"{ignore_label} is the ignore label, which cannot be evaluated")
     return tuple(sorted(set(labels)))

@@ -1,6 +1,5 @@
 """The steps ``predict`` and ``score``: the test cases of a training."""
 
-import json
 from pathlib import Path
 
 from nnunet_sparse.data.label_files import read_label
@@ -9,6 +8,7 @@ from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.jobs import PredictJob, ScoreJob
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work, dataset_name
+from nnunet_sparse.grid.stored_scores import read_scores
 from nnunet_sparse.grid.train_work import model_folder
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.publication import publication
@@ -87,8 +87,8 @@ class ScoreWork(StepWork[ScoreJob]):
         """Whether there are scores that can be read."""
         file = work.folder.predictions(job.key) / SUMMARY_FILE
         try:
-            json.loads(file.read_text(encoding="utf-8"))["nnsparse"]["per_label"].items()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            read_scores(file)
+        except (OSError, SparseError):
             return False
         return True
 

@@ -35,6 +35,9 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d{1,3})?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 # zeros that no spreadsheet shows; pandas writes one behind the point of whole numbers
 _AS_WRITTEN = re.compile(r"\+|-?0\d|-?\d*[.,]\d*[1-9]0+$|-?\d*[.,]00+$")
+_FORMULAS = ("=", "+", "-", "@")
+# a number with its deviation or unit, or a dash for what is missing
+_SIGNED = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?( ± [\d.]+)?[ %]*|-+")
 _EXCEL_DIGITS = 15
 
 
@@ -148,6 +151,22 @@ def _key(text: str) -> Hashable:
         if word in words:
             return words
     return Decimal(word.replace(",", ".")) if _NUMBER.fullmatch(word) else word
+
+
+def safe_cell(value: object) -> object:
+    """What is written into a cell: a text that a spreadsheet would compute gets an apostrophe.
+
+    Numbers with a sign stay.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith(_FORMULAS):
+        return value
+    return value if _SIGNED.fullmatch(value.strip()) else f"'{value}"
+
+
+def plain_cell(text: str) -> str:
+    """The inverse of :func:`safe_cell` for texts."""
+    inner = text.removeprefix("'")
+    return inner if inner != text and safe_cell(inner) == text else text
 
 
 def _lengths(text: str) -> list[tuple[int, str]]:

@@ -9,6 +9,8 @@ from nnunet_sparse.system.spreadsheet_cells import (
     decimal_number,
     is_missing,
     may_be,
+    plain_cell,
+    safe_cell,
     truth_value,
     whole_number,
 )
@@ -125,3 +127,26 @@ def test_names_that_a_text_may_mean(names: set[str], written: set[str], text: st
     else:
         assert found[0] == text
         assert set(found[1:]) == (set() if text in AS_WRITTEN else alike - written - {text})
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1-cmd|' /C calc'!A0", "'+1-cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(1)", "'@SUM(1)"),
+        (" =1", "' =1"),
+        ("\t=1", "'\t=1"),
+        ("'=1", "'=1"),
+        ("-rf", "'-rf"),
+        *((text, text) for text in ("", "a=1", "'a", "-1.5", "+2", "-0.1 ± 0.2", "-1e-05", "-")),
+    ],
+)
+def test_no_text_is_computed(text: str, cell: str) -> None:
+    assert safe_cell(text) == cell
+    assert plain_cell(cell) == text.removeprefix("'" if text == "'=1" else "")
+
+
+def test_numbers_are_no_texts() -> None:
+    assert [safe_cell(value) for value in (-1, -0.5, None, True)] == [-1, -0.5, None, True]
