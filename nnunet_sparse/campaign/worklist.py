@@ -265,10 +265,12 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
     asked = set(lines.values())
     theirs = {name: plain_cell(name) for name in table.names if name not in _OURS}
     columns: dict[SliceKey, dict[str, str]] = {}
-    names = ChangedNames(campaign.volumes, {row["case"].strip() for _, row in table.rows})
+    cases = ChangedNames(
+        campaign.volumes, {plain_cell(row["case"].strip()) for _, row in table.rows}
+    )
     for number, row in table.rows:
         where = f"{file}, line {number}"
-        key = _key(row, lines, names, where)
+        key = _key(row, lines, cases, where)
         if key not in asked:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
         if key in columns:
