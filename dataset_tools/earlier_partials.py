@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.dataset_name import PARTIAL_PREFIX
-from nnunet_sparse.system.atomic import as_json, is_earlier_temporary, read_json
+from nnunet_sparse.system.atomic import as_json, is_earlier_temporary
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.locks import held_if_free
 from nnunet_sparse.system.publication import MARKER, discard
 from nnunet_sparse.system.software import without_software

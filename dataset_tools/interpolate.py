@@ -14,10 +14,8 @@ from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
 from nnunet_sparse.data.geometry import read_geometry, read_spacing
 from nnunet_sparse.data.label_files import (
-    TIFF_READER,
-    label_spacing_file,
+    place_label,
     read_label,
-    write_label_like,
 )
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.same_voxels import check_same_voxels
@@ -351,15 +349,8 @@ def _write_label(
     found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
     label = found.with_ignore(interpolation.min_confidence, ignore_label)
     _write_provenance(staging.parent / FOLDER / f"{case_id}.npz", found, axis, staging)
-    try:
-        with atomic_path(job.target, staging) as temporary:
-            dense = np.ascontiguousarray(np.moveaxis(label, 0, axis))
-            write_label_like(temporary, dense, template, reader)
-            if reader == TIFF_READER:
-                label_spacing_file(temporary).replace(label_spacing_file(job.target))
-    except OSError as error:
-        reason = error.strerror or error
-        raise SparseError(f"cannot write {job.target.name} into {staging}: {reason}") from error
+    dense = np.ascontiguousarray(np.moveaxis(label, 0, axis))
+    place_label(job.target, dense, template, reader, staging)
 
 
 def _write_provenance(file: Path, found: DenseLabel, axis: int, staging: Path) -> None:

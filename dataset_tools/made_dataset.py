@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nnunet_sparse.system.command import titled
+from nnunet_sparse.system.wording import command_line
 
 
 def made_line(folder: Path, created: bool) -> str:
@@ -12,4 +13,4 @@ def made_line(folder: Path, created: bool) -> str:
 
 def next_line(folder: Path) -> str:
     """The command that comes next."""
-    return titled("next", f"nnsparse_plan_and_preprocess -d {folder.name}")
+    return titled("next", command_line("nnsparse_plan_and_preprocess", "-d", folder.name))

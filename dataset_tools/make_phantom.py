@@ -27,7 +27,7 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.phantoms import PHANTOM_TASKS, PhantomCase, make_case
 from nnunet_sparse.phantoms.phantom_case import DEFAULT_SHAPE, DEFAULT_SPACING_MM, check_parameters
-from nnunet_sparse.system.atomic import atomic_path, read_json, write_json
+from nnunet_sparse.system.atomic import atomic_path, write_json
 from nnunet_sparse.system.command import (
     CommandParser,
     non_negative_int,
@@ -35,6 +35,7 @@ from nnunet_sparse.system.command import (
     run_command,
 )
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.options import (
     add_num_processes_option,
     add_overwrite_option,

@@ -26,8 +26,9 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.dataset_tools.sparse_folder import DATASET_FILE, SOURCES_FILE
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.system.atomic import as_json, read_json, write_json
+from nnunet_sparse.system.atomic import as_json, write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.software import without_software
 

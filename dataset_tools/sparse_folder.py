@@ -16,15 +16,13 @@ from nnunet_sparse.data.label_files import (
     TIFF_READER,
     is_stored_whole,
     label_dtype,
-    label_spacing_file,
+    place_label,
     read_label,
     spacing_file,
-    write_label_like,
 )
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
 from nnunet_sparse.data.split import Split
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
@@ -194,14 +192,7 @@ def _write_sparse_label(
 ) -> None:
     label = read_label(job.template, reader)
     sparse = sparse_label(label, axis, job.slices, ignore_label)
-    try:
-        with atomic_path(job.target, staging) as temporary:
-            write_label_like(temporary, sparse, job.template, reader)
-            if reader == TIFF_READER:
-                label_spacing_file(temporary).replace(label_spacing_file(job.target))
-    except OSError as error:
-        reason = error.strerror or error
-        raise SparseError(f"cannot write {job.target.name} into {staging}: {reason}") from error
+    place_label(job.target, sparse, job.template, reader, staging)
 
 
 def _link_label(dataset: RawDataset, case_id: str, folder: Path) -> None:
@@ -212,8 +203,7 @@ def _link_label(dataset: RawDataset, case_id: str, folder: Path) -> None:
     if is_stored_whole(label, reader):
         _link(dataset, label, target)
     elif not target.exists():
-        with atomic_path(target, folder.parent) as temporary:
-            write_label_like(temporary, read_label(label, reader), label, reader)
+        place_label(target, read_label(label, reader), label, reader, folder.parent)
 
 
 def _link_test_cases(folder: Path, dataset: RawDataset, split: Split) -> None:

@@ -4,7 +4,6 @@ Runs the commands that a user would type, shows each of them, and keeps their ou
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import best_device
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.options import add_num_processes_option, add_seed_option
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.pipeline import Command, Runner, TrainingRequest, training_commands, words
@@ -157,5 +157,5 @@ def run_demo(
     for command in training_commands(training, paths):
         runner.run(command)
     draw_predictions(paths.raw / dataset, predictions, pictures[1])
-    summary = json.loads((predictions / SUMMARY_FILE).read_text(encoding="utf-8"))
+    summary = load_json(predictions / SUMMARY_FILE)
     return DemoResult(summary["nnsparse"], pictures)

@@ -43,6 +43,7 @@ from nnunet_sparse.system.atomic import canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.exact_json import from_json, to_json
 from nnunet_sparse.system.foreign_code import explained
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.locks import held_if_free, locked
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.plain_pickle import read_plain_pickle
@@ -231,7 +232,7 @@ def _look_up(
 def _read_record(folder: Path, case_id: str) -> dict[str, Any]:
     """What is kept of an image beside its voxels; a pickle of an earlier version is replaced."""
     try:
-        return _checked(from_json(json.loads(_record(folder, case_id).read_text("utf-8"))))
+        return _checked(from_json(load_json(_record(folder, case_id), float)))
     except FileNotFoundError:
         old = folder / f"{case_id}{_OLD_RECORD}"
         stored = _checked(read_plain_pickle(old))

@@ -19,12 +19,14 @@ from nnunet_sparse.system.options import (
     default_num_processes,
 )
 from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
+from nnunet_sparse.system.wording import brief
 from nnunet_sparse.training.recipe import DECIDED_BY_RECIPE
 from nnunet_sparse.training.roles import resolve_roles
 from nnunet_sparse.training.settings import TrainingSettings, parse_assignments
 
 logger = logging.getLogger(__name__)
 
+_MOST_LETTERS = 120  # folders of results are called after trainer, plans and configuration
 _PLANS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OTHER_FILES = ("dataset", "dataset_fingerprint", "splits_final")
 
@@ -146,6 +148,8 @@ def _check_plans_name(name: str) -> None:
         raise SparseError(
             f"a plans name consists of letters, digits, '.', '-' and single '_', got {name!r}"
         )
+    if len(name) > _MOST_LETTERS:
+        raise SparseError(f"a plans name has at most {_MOST_LETTERS} letters, got {brief(name)}")
     if name.lower() in _OTHER_FILES or name.startswith("nnsparse_") or name.endswith(".json"):
         raise SparseError(f"the plans name {name!r} is taken by a file of another kind")
 

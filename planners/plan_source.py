@@ -1,7 +1,6 @@
 """Where the plans of a data set come from: its base, itself, or any other data set."""
 
 import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from nnunet_sparse.planners.planning_input import (
 )
 from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.training.settings import BLOCK
 
@@ -211,7 +211,7 @@ def _foreign_source(
 
 def _read_object(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file, float)
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):

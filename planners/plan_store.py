@@ -24,7 +24,9 @@ from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json
 from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.errors import naming
 from nnunet_sparse.system.foreign_code import explained, in_one_line
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.training.settings import BLOCK
 
@@ -83,7 +85,7 @@ def stored_plans(
 
 def _is_intact(fingerprint: Path) -> bool:
     try:
-        return "spacings" in json.loads(fingerprint.read_text(encoding="utf-8"))
+        return "spacings" in load_json(fingerprint, float)
     except (OSError, ValueError, TypeError):
         return False
 
@@ -152,7 +154,7 @@ def _staged(source: PlanningInput, fingerprint: Path | None) -> Iterator[None]:
         if case_id in source.cases
     }
     content = source.declared | {"numTraining": source.num_training, "dataset": cases}
-    with tempfile.TemporaryDirectory(prefix="nnsparse_") as root:
+    with tempfile.TemporaryDirectory(prefix="nnsparse_") as root, naming(Path(root)):
         raw, preprocessed = (Path(root) / part / measured.name for part in ("raw", "preprocessed"))
         for folder in (raw, preprocessed):
             folder.mkdir(parents=True)

@@ -5,7 +5,6 @@ base must train with the same plans, otherwise batch size, patch size and normal
 with the budget. They are therefore made from the training cases of the base's split.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from nnunet_sparse.data.split import SplitRequest, find_split, split_file
 from nnunet_sparse.planners.training_files import check_files_exist, files_digest
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.training.settings import TrainingSettings
 
@@ -145,7 +145,7 @@ def read_base_name(raw_dataset: Path) -> str | None:
         Folder of the variant.
     """
     try:
-        base = json.loads((raw_dataset / SELECTION_FILE).read_text(encoding="utf-8"))["base"]
+        base = load_json(raw_dataset / SELECTION_FILE)["base"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not isinstance(base, str) or not base.isprintable() or base.startswith(CAMPAIGN_PREFIX):

@@ -3,13 +3,14 @@
 Plans are nnU-Net's dictionaries, as JSON gives them back: lists, no tuples.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import is_file_name
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 
 Plans = dict[str, Any]
@@ -215,13 +216,13 @@ def difference(old: Plans, new: Plans) -> str | None:
 
 
 def read_plans(file: Path) -> Plans | None:
-    """Content of a plans file, or None if it is none or was written half.
+    """Content of a plans file, or None if it is none, was written half or names other folders.
 
     NaN, which nnU-Net writes for the intensities of a foreground that there is not, becomes None:
     JSON has no NaN, and one equals no other.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+        content = load_json(file, constant=lambda _: None)
     except (OSError, ValueError):
         return None
     if not isinstance(content, dict) or "plans_name" not in content:
@@ -229,7 +230,11 @@ def read_plans(file: Path) -> Plans | None:
     configurations = content.get("configurations")
     if not isinstance(configurations, dict):
         return None
-    return content if all(isinstance(c, dict) for c in configurations.values()) else None
+    if not all(isinstance(c, dict) for c in configurations.values()):
+        return None
+    identifiers = [c["data_identifier"] for c in configurations.values() if "data_identifier" in c]
+    folders = (content["plans_name"], *configurations, *identifiers)
+    return content if all(map(is_file_name, folders)) else None
 
 
 def data_identifiers(plans: Plans) -> set[str]:

@@ -1,13 +1,14 @@
 """What the command says about trainings after planning: their command lines and memory."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.declared_labels import without_ignore
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_splits
+from nnunet_sparse.data.raw_dataset import read_dataset_json
 from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.training.paper_recipes import PAPER
 from nnunet_sparse.training.roles import resolve_roles
 from nnunet_sparse.training.settings import BLOCK
@@ -27,10 +28,9 @@ def training_lines(trainer: str, plans: Plans, configuration: str, preprocessed:
     preprocessed
         Folder of the data set in ``nnUNet_preprocessed``.
     """
-    command = (
-        f"train: nnUNetv2_train {preprocessed.name} {configuration} 0 -tr {trainer} "
-        f"-p {plans['plans_name']}"
-    )
+    options = ("-tr", trainer, "-p", plans["plans_name"])
+    line = command_line("nnUNetv2_train", preprocessed.name, configuration, 0, *options)
+    command = f"train: {line}"
     if trainer not in PAPER:
         return [command]
     try:
@@ -54,15 +54,14 @@ def comparison_line(
     configurations
         What is compared.
     """
-    folds, options = "0", " --disable_ensembling"
+    folds, options = ["0"], " --disable_ensembling"
     splits = preprocessed / SPLITS_FILE
     if splits.is_file() and is_cross_validation(found := read_splits(splits)):
-        folds = " ".join(str(k) for k in range(len(found)))
+        folds = [str(k) for k in range(len(found))]
         options = " (after trainings with --npz, else with --disable_ensembling)"
-    return (
-        f"compare: nnUNetv2_find_best_configuration {preprocessed.name} -f {folds} "
-        f"-c {' '.join(configurations)} -tr {trainer} -p {plans['plans_name']}{options}"
-    )
+    chosen = ("-f", *folds, "-c", *configurations, "-tr", trainer, "-p", plans["plans_name"])
+    line = command_line("nnUNetv2_find_best_configuration", preprocessed.name, *chosen)
+    return f"compare: {line}{options}"
 
 
 def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) -> str:
@@ -77,7 +76,7 @@ def _memory(trainer: str, plans: Plans, configuration: str, preprocessed: Path) 
 
     paper, planned = PAPER[trainer], configuration_of(plans, configuration)
     recipe = paper.recipe.replaced(planned.get(BLOCK, {}).get("recipe", {}))
-    dataset_json = json.loads((preprocessed / "dataset.json").read_text(encoding="utf-8"))
+    dataset_json = read_dataset_json(preprocessed)
     resolve_roles(dataset_json, recipe.roles)
     labels = without_ignore(dataset_json["labels"])
     memory = training_memory(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import LabelError, declared_labels
 from nnunet_sparse.data.itk_files import check_whole
@@ -67,6 +68,7 @@ def check_files_complete(raw: RawDataset, cases: Iterable[str]) -> None:
     labels = label_files(raw)
     for case_id in cases:
         for file in (*raw.training[case_id].images, labels[case_id]):
+            check_claim(file)
             if is_nifti(file):
                 check_complete(file)  # SimpleITK fills what is missing with zeros, silently
             else:

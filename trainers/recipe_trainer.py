@@ -1,6 +1,5 @@
 """Trainers whose network and recipe are fixed, and can be changed key by key in the plans."""
 
-import json
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch._dynamo import OptimizedModule
 from nnunet_sparse.architectures.architecture import architecture_dimensions, build_network
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.trainers.role_loader import NoCentreError, RoleDataLoader, centre_groups
 from nnunet_sparse.trainers.sparse_loader import SparseDataLoader
 from nnunet_sparse.trainers.sparse_trainer import Part, SparseTrainer
@@ -359,6 +359,6 @@ class RecipeTrainer(SparseTrainer):
 def _weights_of(file: Path) -> str:
     """Weights that a training which is continued has started from."""
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["weights"])
+        return str(load_json(file)["weights"])
     except (OSError, ValueError, KeyError, TypeError):
         return "unknown"

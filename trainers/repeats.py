@@ -5,13 +5,13 @@ random split, and ``all`` with a training on the validation cases, too; both wou
 comparison silently and are refused.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_sparse.data.folds import read_folds
 from nnunet_sparse.data.preprocessing_record import StepRecord
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.wording import first_of
+from nnunet_sparse.system.wording import command_line, first_of
 
 # folds of the split that nnU-Net makes where there is none
 NUM_STOCK_FOLDS = 5
@@ -34,7 +34,7 @@ def check_repeat(fold: int | str, splits_file: Path) -> None:
         If the fold is ``all`` or beyond the file.
     """
     exists = splits_file.is_file()
-    count = len(json.loads(splits_file.read_text("utf-8"))) if exists else NUM_STOCK_FOLDS
+    count = len(read_folds(splits_file)) if exists else NUM_STOCK_FOLDS
     valid = f"repeats are 0 to {count - 1}" + (f" in {splits_file}" if exists else "")
     if fold == "all":
         raise SparseError(f"fold 'all' would also train on the validation cases; {valid}")
@@ -57,8 +57,8 @@ def check_preprocessed(folder: Path) -> None:
     """
     if StepRecord(folder.parent).is_complete(f"preprocessed/{folder.name}", ""):
         raise SparseError(
-            f"the preprocessing of {folder} was not finished: run nnsparse_plan_and_preprocess "
-            f"-d {folder.parent.name} again"
+            f"the preprocessing of {folder} was not finished: run "
+            f"{command_line('nnsparse_plan_and_preprocess', '-d', folder.parent.name)} again"
         )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_sparse.data.annotation import PROPERTY
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.plain_pickle import read_plain_pickle
 from nnunet_sparse.trainers.sparse_loader import PlacedPatch, SparseDataLoader, annotated_planes
 from nnunet_sparse.training.patch_centres import draw_pixel, draw_voxel
 from nnunet_sparse.training.patch_labels import MASKED_BACKGROUND
@@ -111,7 +111,7 @@ class RoleDataLoader(SparseDataLoader):
         self.cases: list[list[str]] = []
         self.centres: list[list[int]] = []
         folder = Path(self._data.source_folder)
-        properties = {case: load_pickle(str(folder / f"{case}.pkl")) for case in self.indices}
+        properties = {case: read_plain_pickle(folder / f"{case}.pkl") for case in self.indices}
         for group in groups:
             cases = [c for c, found in properties.items() if self._may_have(found, group)]
             if cases and group.share > 0:

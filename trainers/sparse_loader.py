@@ -8,12 +8,12 @@ from typing import Any
 import blosc2
 import numpy as np
 import torch
-from batchgenerators.utilities.file_and_folder_operations import load_pickle
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from nnunet_sparse.data.annotation import MASK_SUFFIX, PROPERTY
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.plain_pickle import read_plain_pickle
 from nnunet_sparse.training.augmentation import (
     AnnotatedTargets,
     split_targets,
@@ -118,7 +118,7 @@ class SparseDataLoader(nnUNetDataLoader):  # type: ignore[misc]
         self.slices: list[tuple[str, int]] = []
         slices_of_class: dict[ClassKey, list[tuple[str, int]]] = {}
         for case in self._data.identifiers:
-            properties = load_pickle(str(folder / f"{case}.pkl"))
+            properties = read_plain_pickle(folder / f"{case}.pkl")
             planes = self._annotated_planes(case, properties)
             if not len(planes):
                 continue

@@ -1,6 +1,8 @@
 """nnU-Net's trainer with settings from the plans, seeded repeats and safe checkpoints."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 import torch
@@ -16,6 +18,8 @@ from nnunet_sparse.system.atomic import atomic_path, remove_leftovers
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import repeats
+from nnunet_sparse.trainers.few_cases import are_few, without_pools
+from nnunet_sparse.trainers.progress_figure import WithoutFigure
 from nnunet_sparse.trainers.seeding import (
     SeededAugmentation,
     Stream,
@@ -30,6 +34,8 @@ from nnunet_sparse.training.settings import BLOCK, STOCK, TrainingSettings
 Part = Literal["training", "validation"]
 
 _DEFAULT_DEVICE = torch.device("cuda")
+# drawing progress.png takes longer than short epochs
+_SECONDS_BETWEEN_FIGURES = 30.0
 
 
 class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
@@ -58,6 +64,7 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         if nnUNet_preprocessed.is_set():
             repeats.check_repeat(fold, _splits_file(plans["dataset_name"]))
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self._figure_drawn = monotonic()
         self._apply_settings()
 
     def _read_plans(
@@ -247,6 +254,27 @@ class SparseTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Seed what the network draws itself (dropout), so that a resumed run draws the same."""
         seed_everything(Stream.EPOCHS, self.fold, self.local_rank, self.current_epoch)
         super().on_train_epoch_start()
+
+    def on_epoch_end(self) -> None:
+        """End an epoch as nnU-Net does; the figure of its progress is not drawn after each."""
+        is_last = self.current_epoch + 1 == self.num_epochs
+        if is_last or monotonic() - self._figure_drawn >= _SECONDS_BETWEEN_FIGURES:
+            super().on_epoch_end()
+            self._figure_drawn = monotonic()
+            return
+        logger: Any = self.logger
+        self.logger: Any = WithoutFigure(logger)
+        try:
+            super().on_epoch_end()
+        finally:
+            self.logger = logger
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does; a few small cases are saved and scored in this process."""
+        _, cases = self.do_split()
+        few = are_few(len(cases), self.plans_manager, self.label_manager)
+        with without_pools() if few and not self.is_ddp else nullcontext():
+            super().perform_actual_validation(save_probabilities)
 
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint; a kill leaves the previous one as it was."""

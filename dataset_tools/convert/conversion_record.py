@@ -11,9 +11,11 @@ import SimpleITK as sitk
 
 from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase
 from nnunet_sparse.dataset_tools.convert.target_grid import TargetGrid
-from nnunet_sparse.system.atomic import read_json, write_json, write_text
+from nnunet_sparse.system.atomic import write_json, write_text
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.software import software
+from nnunet_sparse.system.spreadsheet_cells import safe_cell
 
 REPORT_FILE = "conversion.json"
 TABLE_FILE = "conversion.csv"
@@ -110,9 +112,8 @@ def write_report(
     write_json(folder / REPORT_FILE, content)
     rows = [_row(case_id, record) for case_id, record in cases.items()]
     text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
+    table = csv.writer(text, lineterminator="\n")
+    table.writerows([*map(safe_cell, row)] for row in (rows[0], *(r.values() for r in rows)))
     write_text(folder / TABLE_FILE, text.getvalue())
 
 

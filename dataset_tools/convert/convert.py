@@ -49,6 +49,8 @@ from nnunet_sparse.dataset_tools.new_dataset import (
 )
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json, read_json
+from nnunet_sparse.system.json_form import OBJECT, Keys, NamesTo, check_form
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.wording import first_of
@@ -229,16 +231,15 @@ def _same(folder: Path, parameters: Mapping[str, Any], split: Split) -> Converte
             f"{folder} exists with other content; give another --name, or --overwrite to replace a "
             "converted data set"
         )
-    report = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    report = load_json(folder / REPORT_FILE)
+    check_form(report, Keys({"cases": NamesTo(OBJECT)}), str(folder / REPORT_FILE))
     return Converted(folder, False, split, report["cases"])
 
 
 def _check_split(paths: NnUNetPaths, full_name: str, split: Split) -> None:
     """Refuse to give a data set another split: what was trained on it would be compared wrongly."""
     file = split_file(paths, full_name)
-    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != json.loads(
-        json.dumps(split.to_json())
-    ):
+    if file.exists() and load_json(file) != json.loads(json.dumps(split.to_json())):
         raise SparseError(
             f"{full_name} has another split in {file}, which never changes, so that results stay "
             "comparable; give another --name"
@@ -285,10 +286,11 @@ def _convert_case(
     file = folder / _RECORDS / f"{case.case_id}.json"
     state = _state_of(case)
     if file.exists():
-        done = json.loads(file.read_text(encoding="utf-8"))
+        done = read_json(file)
+        record = done.get("record") if isinstance(done, dict) else None
         # earlier versions cut off what they interpolated, and did not tell of lost spacings
-        if done["sources"] == state and "spacing_from" in done["record"]:
-            return dict(done["record"])
+        if isinstance(record, dict) and done["sources"] == state and "spacing_from" in record:
+            return record
     task = PUBLISHED_TASKS[key]
     volume = task.read(case)
     grid = _grid(volume, voxels)

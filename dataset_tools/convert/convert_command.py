@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option
@@ -20,6 +20,7 @@ from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
 from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
 from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases
 from nnunet_sparse.dataset_tools.convert.spacing_table import read_spacings
+from nnunet_sparse.dataset_tools.convert.target_grid import check_size
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
@@ -29,6 +30,8 @@ from nnunet_sparse.system.options import (
     add_seed_option,
 )
 from nnunet_sparse.system.paths import configured_or_default_paths
+
+_LEAST_MM, _MOST_MM = 1e-3, 1e3
 
 
 def main_lits17(argv: Sequence[str] | None = None) -> int:
@@ -129,23 +132,31 @@ def _text(values: Sequence[float]) -> str:
 
 
 def _run_lits17(args: argparse.Namespace) -> None:
-    spacings = None if args.spacings is None else read_spacings(args.spacings)
-    found = find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude, spacings)
-    _convert_or_show(args, ["lits17"], found)
+    def find() -> FoundCases:
+        spacings = None if args.spacings is None else read_spacings(args.spacings)
+        return find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude, spacings)
+
+    _convert_or_show(args, ["lits17"], find)
 
 
 def _run_atlas(args: argparse.Namespace) -> None:
-    found = find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
-    _convert_or_show(args, ["atlas"], found)
+    def find() -> FoundCases:
+        return find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
+
+    _convert_or_show(args, ["atlas"], find)
 
 
 def _run_dbc(args: argparse.Namespace) -> None:
     if args.task == "both" and (args.name is not None or args.dataset_id is not None):
         raise SparseError("--name and --id are for one data set; choose it with --task")
-    masks = None if args.masks is None else _folder(args.masks)
-    found = find_dbc(_folder(args.folder), args.skip_incomplete, masks, args.mapping, args.exclude)
+
+    def find() -> FoundCases:
+        masks = None if args.masks is None else _folder(args.masks)
+        folder = _folder(args.folder)
+        return find_dbc(folder, args.skip_incomplete, masks, args.mapping, args.exclude)
+
     keys = ["breast", "fgt"] if args.task == "both" else [args.task]
-    _convert_or_show(args, [f"dbc_{key}" for key in keys], found)
+    _convert_or_show(args, [f"dbc_{key}" for key in keys], find)
 
 
 def _folder(path: Path) -> Path:
@@ -162,12 +173,20 @@ def _voxels(args: argparse.Namespace, task: PublishedTask) -> Voxels | None:
     z, y, x = args.spacing or task.spacing_mm
     if not all(math.isfinite(mm) and mm > 0 for mm in (z, y, x)):
         raise SparseError(f"spacing must be above 0 mm, got {z:g} x {y:g} x {x:g}")
+    if not all(_LEAST_MM <= mm <= _MOST_MM for mm in (z, y, x)):
+        raise SparseError(
+            f"spacing must lie between {_LEAST_MM:g} and {_MOST_MM:g} mm, got {z:g} x {y:g} x {x:g}"
+        )
     depth, height, width = args.size or task.size
+    check_size((depth, height, width))
     return Voxels((z, y, x), (depth, height, width))
 
 
-def _convert_or_show(args: argparse.Namespace, keys: Sequence[str], found: FoundCases) -> None:
+def _convert_or_show(
+    args: argparse.Namespace, keys: Sequence[str], find: Callable[[], FoundCases]
+) -> None:
     wanted = {key: _voxels(args, PUBLISHED_TASKS[key]) for key in keys}
+    found = find()
     if args.dry_run:
         _show(args, keys, found)
         return

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import brief
+
 Triple = tuple[float, float, float]
 Size = tuple[int, int, int]
 
+_MOST_VOXELS = 2**31
 # share of a target voxel by which the source may be larger than the full grid
 _TOLERANCE = 1e-3
 
@@ -99,6 +103,7 @@ def target_grid(source: sitk.Image, keep: np.ndarray, spacing_mm: Triple, size: 
         for axis in range(3)
     ]
     z, y, x = axes
+    check_size((z.size, y.size, x.size))
     return TargetGrid(
         size=(z.size, y.size, x.size),
         spacing_mm=spacing_mm,
@@ -107,6 +112,22 @@ def target_grid(source: sitk.Image, keep: np.ndarray, spacing_mm: Triple, size: 
         shift=(z.shift, y.shift, x.shift),
         enlarged=(z.enlarged, y.enlarged, x.enlarged),
     )
+
+
+def check_size(size: Size) -> None:
+    """Refuse more voxels than a volume can have.
+
+    Raises
+    ------
+    SparseError
+        With the size.
+    """
+    if math.prod(size) > _MOST_VOXELS:
+        text = " x ".join(map(brief, size))
+        raise SparseError(
+            f"volumes would have {text} voxels (z, y, x), more than {_MOST_VOXELS}: "
+            "choose a larger --spacing or a smaller --size"
+        )
 
 
 def native_grid(source: sitk.Image) -> TargetGrid:

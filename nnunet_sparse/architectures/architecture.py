@@ -28,6 +28,11 @@ ARCHITECTURES: dict[str, str] = {
 }
 """Names of the networks, and the modules that hold them."""
 
+LIBRARIES: dict[str, str] = dict.fromkeys(
+    ("segresnet", "unetr", "attention_unet3d"), "monai.networks.nets"
+)
+"""What networks import when they are built, because it takes long."""
+
 
 def architecture_dimensions(name: str) -> int:
     """Number of spatial dimensions, 2 or 3.

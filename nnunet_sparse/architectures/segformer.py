@@ -8,7 +8,6 @@ Differences: any number of channels (see ``rgb``) and any size of images (padded
 loss, too.
 """
 
-import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +21,7 @@ from nnunet_sparse.architectures.padding import check_dimensions, crop_to_size, 
 from nnunet_sparse.architectures.rgb import RGBAdapter
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained, in_one_line
+from nnunet_sparse.system.json_files import load_json
 
 DIMENSIONS = 2
 MULTIPLE = 32
@@ -146,7 +146,7 @@ class SegFormer(nn.Module):
     def _check_config(self, folder: Path, transformers: Any) -> None:
         file = folder / "config.json"
         try:
-            kind = json.loads(file.read_text("utf-8"))["model_type"]
+            kind = load_json(file)["model_type"]
             config = transformers.SegformerConfig.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -24,7 +24,13 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
-from nnunet_sparse.campaign.annotation_names import AnnotationNames, Kind, Match, visible_files
+from nnunet_sparse.campaign.annotation_names import (
+    AnnotationNames,
+    Kind,
+    Match,
+    documents,
+    visible_files,
+)
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.dicom_segmentation import read_dicom_segmentation
 from nnunet_sparse.campaign.label_volume import is_untouched, read_label_volume, voxel_files
@@ -89,7 +95,8 @@ class FoundAnnotations:
 def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnnotations:
     """Find the files that annotate the cases of a campaign.
 
-    Hidden files, texts and tables are skipped. Files are told by their names; opened are only DICOM
+    Hidden files are skipped, and texts and tables, but for those that are called after a case
+    without annotation. Files are told by their names; opened are only DICOM
     segmentations with other names, headers with separate voxels, and labels of cases with another
     annotation.
 
@@ -120,9 +127,16 @@ def find_annotations(campaign: Campaign, folder: Path | None = None) -> FoundAnn
             matches.setdefault(match.case_id, []).append(match)
         if not of_path:
             found.unknown.append(path)
-    for case_id in sorted(matches):
+    texts: dict[str, Match] = {}
+    for path in documents(folder):
+        if (text := names.called_after_case(path)) is not None:
+            texts.setdefault(text.case_id, text)
+    for case_id in sorted(matches.keys() | texts.keys()):
         try:
-            found.cases[case_id] = _one_annotation(_without_untouched(matches[case_id], campaign))
+            of_case = _without_untouched(matches.get(case_id, []), campaign)
+            if case_id in texts and not _is_annotated(of_case, campaign):
+                raise SparseError(texts[case_id].problem)
+            found.cases[case_id] = _one_annotation(of_case)
         except SparseError as error:
             found.problems[case_id] = str(error)
     return found
@@ -164,8 +178,16 @@ def _without_untouched(matches: list[Match], campaign: Campaign) -> list[Match]:
     if len(labels) != 1 or len(matches) == 1:
         return matches
     (label,) = labels
-    untouched = is_untouched(AnnotatedCase(campaign, label.case_id), label.file)
-    return [match for match in matches if match is not label] if untouched else matches
+    return matches if _is_annotated(labels, campaign) else [m for m in matches if m is not label]
+
+
+def _is_annotated(matches: list[Match], campaign: Campaign) -> bool:
+    """Whether there is any file but a prefilled label that nobody has changed."""
+    return any(
+        not match.is_handed_out
+        or not is_untouched(AnnotatedCase(campaign, match.case_id), match.file)
+        for match in matches
+    )
 
 
 def _one_annotation(matches: list[Match]) -> AnnotationFiles:

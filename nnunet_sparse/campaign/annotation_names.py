@@ -2,7 +2,8 @@
 
 A file that is called after a case and cannot be taken, because of its ending or because its name
 differs by capital letters, blanks or the number of a channel, is that case's problem: it may hold
-the annotation that is taken for missing.
+the annotation that is taken for missing. So is a text or table (which may hold outlines) unless the
+case has an annotation beside it.
 """
 
 import re
@@ -116,6 +117,10 @@ class AnnotationNames:
         match = self._match(path)
         return [match] if match else []
 
+    def called_after_case(self, document: Path) -> Match | None:
+        """Match of a text, table or the like that has the name of a case; it cannot be taken."""
+        return self._problem(document)
+
     def _in_folder(self, folder: Path) -> list[Match]:
         case_id, files = self._similar_case(folder.name), visible_files(folder)
         if case_id is None:
@@ -178,6 +183,12 @@ def visible_files(folder: Path) -> list[Path]:
     named = {voxels for header in headers for voxels in voxel_files(header)}
     stems = {header.stem for header in headers}
     return [path for path in content if path not in named and not _passed_over(path, stems)]
+
+
+def documents(folder: Path) -> list[Path]:
+    """Sorted texts, tables and the like, which are no annotation in any format that is read."""
+    content = (path for path in sorted(folder.iterdir()) if path.name[0] != ".")
+    return [path for path in content if path.suffix.lower() in _NO_ANNOTATION and path.is_file()]
 
 
 def _passed_over(path: Path, stems_of_headers: set[str]) -> bool:

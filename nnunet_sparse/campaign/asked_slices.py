@@ -20,7 +20,7 @@ from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import Pool
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
-from nnunet_sparse.system.spreadsheet_cells import decimal_number, may_be
+from nnunet_sparse.system.spreadsheet_cells import ChangedNames, decimal_number
 
 
 def check_variant(variant: Variant, weights: Mapping[str, float]) -> None:
@@ -121,9 +121,10 @@ def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
         raise SparseError(f"{file} must be a table with the columns case and weight")
     weights = dict.fromkeys(cases, 1.0)
     seen = set()
+    names = ChangedNames(cases, {row["case"].strip() for _, row in table.rows})
     for number, row in table.rows:
         where = f"{file}, line {number}"
-        case_id = _case_of(row["case"].strip(), cases, where)
+        case_id = _case_of(row["case"].strip(), names, where)
         if case_id in seen:
             raise SparseError(f"{where}: case {case_id} is there twice")
         seen.add(case_id)
@@ -174,9 +175,9 @@ def weighted_counts(
     return parts
 
 
-def _case_of(text: str, cases: Mapping[str, object], where: str) -> str:
-    """Case of that ID, or the only one of which a spreadsheet may have made the text."""
-    similar = [text] if text in cases else [case for case in cases if may_be(case, text)]
+def _case_of(text: str, names: ChangedNames, where: str) -> str:
+    """The only case for which a text may stand."""
+    similar = names.meant(text)
     if len(similar) != 1:
         which = (
             f"{text!r} may be {' or '.join(similar)}" if similar else f"there is no case {text!r}"

@@ -16,7 +16,6 @@ A *round* is one request for slices; the first makes the campaign, others extend
 *asked for*; what a label holds on them says whether they are annotated.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,12 +23,32 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.data.declared_labels import ignore_label_for, label_names
+from nnunet_sparse.data.declared_labels import declared_labels, ignore_label_for, label_names
+from nnunet_sparse.data.geometry import PLANES
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_file_name
+from nnunet_sparse.system.foreign_code import explained, in_one_line
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import (
+    ANYTHING,
+    AXIS,
+    COUNT,
+    NOT_NEGATIVE,
+    OBJECT,
+    SWITCH,
+    TEXT,
+    Keys,
+    ListOf,
+    NamesTo,
+    Value,
+    check_form,
+    or_none,
+)
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.wording import brief
 
 CAMPAIGN_FILE = "campaign.json"
 FILE_ENDING = ".nii.gz"
@@ -38,6 +57,26 @@ UNFINISHED_PREFIX = ".nnsparse_campaign_"
 
 _VERSION = 1
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
+_ROUND = Keys(
+    {
+        "variant": OBJECT,
+        "slices": NamesTo(ListOf(COUNT), check_file_name),
+        "parameters": OBJECT,
+        "features": or_none(TEXT),
+        "complete": SWITCH,
+    }
+)
+_VOLUME = Keys({"num_slices": COUNT, "sources": ListOf(TEXT), "weight": NOT_NEGATIVE})
+_FORM = Keys(
+    {
+        "dataset": Keys({"channel_names": NamesTo(TEXT), "labels": OBJECT}),
+        "axis": AXIS,
+        "plane": Value(lambda plane: plane in tuple(PLANES), f"one of {', '.join(PLANES)}"),
+        "volumes": NamesTo(_VOLUME, check_file_name),
+        "rounds": ListOf(_ROUND),
+        "request": OBJECT,
+    }
+)
 
 
 def image_path(case_id: str, channel: int) -> Path:
@@ -247,29 +286,39 @@ class Campaign:
         """
         file = folder / CAMPAIGN_FILE
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            if content["version"] != _VERSION:
-                raise SparseError(
-                    f"{file} is of version {content['version']}, this is version {_VERSION}: was "
-                    "it made by another version of nnunet_sparse?"
-                )
-            volumes = {
-                case_id: CampaignVolume(v["num_slices"], tuple(v["sources"]), v["weight"])
-                for case_id, v in content["volumes"].items()
-            }
-            return cls(
-                folder,
-                content["dataset"],
-                content["axis"],
-                content["plane"],
-                volumes,
-                tuple(Round.from_json(asking) for asking in content["rounds"]),
-                content["request"],
-            )
+            content = load_json(file)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise SparseError(
                 f"{folder} is no campaign: it has no {CAMPAIGN_FILE} (nnsparse_worklist make "
                 "makes one)"
             ) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SparseError(f"{file} is damaged: {error!r}") from error
+        damaged = f"{file} is damaged"
+        check_form(content, Keys({"version": ANYTHING}), damaged)
+        if content["version"] != _VERSION:
+            raise SparseError(
+                f"{file} is of version {brief(content['version'])}, this is version {_VERSION}: "
+                "was it made by another version of nnunet_sparse?"
+            )
+        check_form(content, _FORM, damaged)
+        volumes = {
+            case_id: CampaignVolume(v["num_slices"], tuple(v["sources"]), v["weight"])
+            for case_id, v in content["volumes"].items()
+        }
+        with explained(lambda error: f"{damaged}: {in_one_line(error)}"):
+            rounds = tuple(Round.from_json(asking) for asking in content["rounds"])
+            declared_labels(content["dataset"], may_have_gaps=True)
+        for asking in rounds:
+            for case_id, slices in asking.slices.items():
+                if case_id not in volumes:
+                    raise SparseError(f"{damaged}: it has no volume {case_id}")
+                if not all(i < volumes[case_id].num_slices for i in slices):
+                    raise SparseError(f"{damaged}: {case_id} has no slice {max(slices)}")
+        return cls(
+            folder,
+            content["dataset"],
+            content["axis"],
+            content["plane"],
+            volumes,
+            rounds,
+            content["request"],
+        )

@@ -9,6 +9,7 @@ from pathlib import Path
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE
 from nnunet_sparse.campaign.dicom_volumes import LeftOut, Remarks, dicom_volumes, summary
 from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
+from nnunet_sparse.data.claimed_size import check_text
 from nnunet_sparse.data.dicom_header import (
     HIDDEN_BY_MACOS,
     dicom_files,
@@ -87,6 +88,8 @@ def find_volumes(
                 "series"
             )
         )
+    for _, path in named:
+        check_text(path)
     volumes = without(_grouped(named, num_channels), exclude)
     remarks.check_complete({volume.case_id: volume.channels for volume in volumes})
     remarks.tell()

@@ -37,9 +37,10 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     remove_unfinished,
 )
 from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
-from nnunet_sparse.system.atomic import as_json, atomic_path, read_json, write_json
+from nnunet_sparse.system.atomic import as_json, atomic_path, write_json
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths

@@ -24,6 +24,7 @@ from nnunet_sparse.data.declared_labels import (
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import configured_paths
+from nnunet_sparse.system.wording import command_line
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _refuse_swallowed(option: str, names: Sequence[str] | None) -> None:
     if names and Path(names[-1]).exists():
         raise SparseError(
             f"{option} takes all that follows, {names[-1]} as well: volumes come first, as in "
-            f"nnsparse_worklist make {names[-1]} -o FOLDER {option} ..."
+            f"{command_line('nnsparse_worklist', 'make', names[-1])} -o FOLDER {option} ..."
         )
 
 

@@ -5,7 +5,6 @@ is not validated on by the next: the parts of imports with equal folds, the numb
 validates a volume for each number of folds, and the groups of volumes that belong together.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +20,25 @@ from nnunet_sparse.data.groups import (
     take_groups,
 )
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_file_name
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import COUNT, FILE_NAME, Keys, ListOf, NamesTo, check_form
 from nnunet_sparse.system.randomness import generator, shuffled
+from nnunet_sparse.system.wording import brief
 
 SPLIT_FILE = "split.json"
 _PARTS = ("train", "val")
+
+
+def _check_number(text: str, what: str) -> None:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise SparseError(f"{what} must be a number of folds, got {brief(text)}")
+
+
+_FORM = Keys(
+    dict.fromkeys(_PARTS, ListOf(FILE_NAME)),
+    {"folds": NamesTo(NamesTo(COUNT, check_file_name), _check_number)},
+)
 
 
 @dataclass(frozen=True)
@@ -56,16 +70,12 @@ class KeptSplit:
         """
         file = folder / SPLIT_FILE
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            parts = {part: [str(case_id) for case_id in content[part]] for part in _PARTS}
-            folds = {
-                int(number): {str(c): int(fold) for c, fold in of_case.items()}
-                for number, of_case in content.get("folds", {}).items()
-            }
+            content = load_json(file)
         except FileNotFoundError:
             return cls()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SparseError(f"{file} is damaged: {error!r}") from error
+        check_form(content, _FORM, f"{file} is damaged")
+        parts = {part: content[part] for part in _PARTS}
+        folds = {int(number): of_case for number, of_case in content.get("folds", {}).items()}
         for number, of_case in folds.items():
             if any(not 0 <= fold < number for fold in of_case.values()):
                 raise SparseError(f"{file} is damaged: it has {number} folds, numbered from 0")

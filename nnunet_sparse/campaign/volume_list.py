@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import decoded, read_bytes, read_spreadsheet
+from nnunet_sparse.system.spreadsheet_cells import is_missing
 
 LIST_ENDINGS = (".txt", ".csv")
 
@@ -42,7 +43,11 @@ def _of_table(file: Path) -> list[tuple[str, str]]:
     table = read_spreadsheet(file, "image", ("image", "case"))
     if not table.rows or "image" not in table.names:
         raise SparseError(f"{file} must be a table with the column image, and may have case")
-    return [(row.get("case", "").strip(), row["image"].strip()) for _, row in table.rows]
+    return [(_case(row.get("case", "")), row["image"].strip()) for _, row in table.rows]
+
+
+def _case(text: str) -> str:
+    return "" if is_missing(text) else text.strip()
 
 
 def _of_text(file: Path) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +20,12 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator, shuffled
 from nnunet_sparse.system.spreadsheet import parse_spreadsheet, read_bytes
 from nnunet_sparse.system.spreadsheet_cells import (
+    ChangedNames,
     decimal_number,
     is_missing,
     may_be,
+    plain_cell,
+    safe_cell,
     truth_value,
     whole_number,
 )
@@ -200,7 +203,7 @@ def _table(
 ) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
-    writer.writerow([*_OURS, *answers.names])
+    writer.writerow([*_OURS, *map(safe_cell, answers.names)])
     positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
     for order, line in enumerate(work_order(campaign), 1):
         case_id, i = line.case_id, line.slice_index
@@ -219,7 +222,8 @@ def _table(
             status,
         )
         texts = answers.columns.get((case_id, i), {})
-        writer.writerow([*ours, *(texts.get(name, "") for name in answers.names)])
+        row = (*ours, *(texts.get(name, "") for name in answers.names))
+        writer.writerow([*map(safe_cell, row)])
     return stream.getvalue()
 
 
@@ -259,22 +263,26 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
     order = enumerate(work_order(campaign), 1)
     lines = {number: (line.case_id, line.slice_index) for number, line in order}
     asked = set(lines.values())
-    theirs = tuple(name for name in table.names if name not in _OURS)
+    theirs = {name: plain_cell(name) for name in table.names if name not in _OURS}
     columns: dict[SliceKey, dict[str, str]] = {}
+    cases = ChangedNames(
+        campaign.volumes, {plain_cell(row["case"].strip()) for _, row in table.rows}
+    )
     for number, row in table.rows:
         where = f"{file}, line {number}"
-        key = _key(row, lines, campaign.volumes, where)
+        key = _key(row, lines, cases, where)
         if key not in asked:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
         if key in columns:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
-        columns[key] = {name: row.get(name, "") for name in theirs}
+        columns[key] = {plain: plain_cell(row.get(n, "")) for n, plain in theirs.items()}
         _check_answer(columns[key], table.delimiter, where)
-    return Answers(columns, tuple(dict.fromkeys((*theirs, *_THEIRS))), table.delimiter)
+    names = tuple(dict.fromkeys((*theirs.values(), *_THEIRS)))
+    return Answers(columns, names, table.delimiter)
 
 
 def _key(
-    row: Mapping[str, str], lines: Mapping[int, SliceKey], cases: Iterable[str], where: str
+    row: Mapping[str, str], lines: Mapping[int, SliceKey], names: ChangedNames, where: str
 ) -> SliceKey:
     """Case and slice of a row.
 
@@ -282,7 +290,7 @@ def _key(
     restored from the line with the same order and slice, unless the text is, or may have been,
     another case; or from the only case that it may have been.
     """
-    text = row["case"].strip()
+    text = plain_cell(row["case"].strip())
     i = whole_number(row["slice"])
     if i is None:
         raise SparseError(f"{where}: slice must be a whole number, got {row['slice'].strip()!r}")
@@ -291,10 +299,12 @@ def _key(
         of_order = None
     if of_order is not None and may_be(of_order[0], text):
         return of_order
-    similar = [text] if text in cases else [case for case in cases if may_be(case, text)]
+    similar = names.meant(text)
     if len(similar) == 1:
         return similar[0], i
-    return of_order if of_order is not None and not similar else (text, i)
+    if similar:
+        raise SparseError(f"{where}: {text!r} may be case {' or '.join(similar)}")
+    return of_order if of_order is not None else (text, i)
 
 
 def _check_answer(texts: Mapping[str, str], delimiter: str, where: str) -> None:

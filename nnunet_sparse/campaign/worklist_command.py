@@ -37,6 +37,7 @@ from nnunet_sparse.system.options import (
     add_num_processes_option,
     add_seed_option,
 )
+from nnunet_sparse.system.wording import command_line
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +174,8 @@ def _make(args: argparse.Namespace) -> None:
     print(_asked(campaign))
     print(titled("made" if created else "exists", args.output))
     guide = args.output / "README.html"
-    print(titled("next", f"open {guide}; nnsparse_worklist status {args.output}"))
+    status = command_line("nnsparse_worklist", "status", args.output)
+    print(titled("next", f"{command_line('open', guide)}; {status}"))
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -202,7 +204,7 @@ def _extend(args: argparse.Namespace) -> None:
         print(_slices_of_last_round(campaign))
         print("dry run: nothing was asked for")
     else:
-        print(titled("next", f"nnsparse_worklist status {args.campaign}"))
+        print(titled("next", command_line("nnsparse_worklist", "status", args.campaign)))
 
 
 def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) -> Campaign:

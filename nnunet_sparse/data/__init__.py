@@ -9,10 +9,10 @@ files lie on each other, and ``slice_axis`` which axis slices are stacked along.
 ``normalised_slices`` what networks are shown. ``volume_endings`` lists formats of volumes,
 ``itk_files`` opens their files and says whether they are whole; ``itk_volumes``, ``nifti``,
 ``dicom_series`` (by what ``dicom_header`` finds in files, with the values of ``dicom_pixels``) and
-``slicer_segments`` are what conversions and campaigns read; ``damaged_files`` says what is wrong
-with them. ``split`` and ``folds`` say which cases train, ``groups`` which of them belong together,
-``training_images`` which images, ``annotation`` what of a label is annotated,
-``preprocessing_record`` what has been preprocessed. Pictures of slices are made of
-``sliced_volume``, ``slice_drawing`` and ``label_colors``. ``dataset_options`` are the options of
-commands.
+``slicer_segments`` are what conversions and campaigns read; ``claimed_size`` refuses files that
+claim to hold more than they can, ``damaged_files`` says what is wrong with others. ``split`` and
+``folds`` say which cases train, ``groups`` which of them belong together, ``training_images`` which
+images, ``annotation`` what of a label is annotated, ``preprocessing_record`` what has been
+preprocessed. Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and
+``label_colors``. ``dataset_options`` are the options of commands.
 """

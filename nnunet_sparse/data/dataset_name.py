@@ -9,7 +9,9 @@ import re
 from pathlib import Path
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_file_name
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.wording import brief
 
 MAX_ID = 999
 FIRST_FREE_ID = 500
@@ -42,8 +44,9 @@ def check_suffix(name: str) -> None:
     """
     if not _SUFFIX.fullmatch(name) or re.match(r"Dataset\d{3}_", name):
         raise SparseError(
-            f"name must be letters, digits, _ . + or -, without DatasetXXX_, got {name!r}"
+            f"name must be letters, digits, _ . + or -, without DatasetXXX_, got {brief(name)}"
         )
+    check_file_name(name, "name")
 
 
 def dataset_names(folder: Path) -> list[str]:

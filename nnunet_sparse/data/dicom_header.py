@@ -31,6 +31,7 @@ _BARE_START = re.compile(rb"[\2\10]\0[\0\1\5\10\22\24\26\30]\0(?:[A-Z]{2}|.\0\0\
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_OF_COMPRESSED = 2**16  # bytes of pixels of a byte of the file, blank ones of the best methods
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # pixels, or what is stored as such, that are no intensities of a scan
 _NO_SCANS = frozenset(
@@ -272,6 +273,9 @@ def _check_pixels(file: Path, data: Dataset, raw: BinaryIO, count: int) -> None:
 
     ``raw`` is read up to the pixels.
     """
+    expected = count * whole_of(data, "BitsAllocated", 16) // 8
+    if expected > _OF_COMPRESSED * file.stat().st_size:
+        raise SparseError(f"{file} is damaged: it cannot hold the {expected} bytes of its header")
     if data.file_meta.get("TransferSyntaxUID") == _DEFLATED:
         return
     is_implicit, is_little = data.original_encoding
@@ -283,7 +287,6 @@ def _check_pixels(file: Path, data: Dataset, raw: BinaryIO, count: int) -> None:
     length = int.from_bytes(head[at : at + 4], "little" if is_little else "big")
     if length == _UNDEFINED_LENGTH:
         return
-    expected = count * whole_of(data, "BitsAllocated", 16) // 8
     size = raw.seek(0, 2) - start - at - 4
     if length < expected or size < length:
         raise SparseError(

@@ -5,6 +5,7 @@ the pixels alone: of whole files it inverts those in which 0 is white (MONOCHROM
 matter of display, and applies slopes only to those kinds of files that it knows.
 """
 
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +23,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from nnunet_sparse.data.claimed_size import check_text
 from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_header import DicomHeader
 from nnunet_sparse.system.errors import SparseError
@@ -63,7 +65,12 @@ def read_values(header: DicomHeader) -> np.ndarray:
     SparseError
         If pixels cannot be read.
     """
-    with explained(lambda error: f"{header.file} is damaged: {first_line(error)}"):
+    check_text(header.file)
+    with (
+        explained(lambda error: f"{header.file} is damaged: {first_line(error)}"),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # pydicom's, about lengths that fit all the same
         data = pydicom.dcmread(header.file, force=True, specific_tags=[*_PIXEL_TAGS, _TABLE])
         stored = _stored_numbers(header, data)
         if data.get(_TABLE):

@@ -5,13 +5,14 @@ training, or those of a *cross-validation*, in which each case is validated in o
 on in all others.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.groups import Grouping, members
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import is_file_name
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.randomness import generator, shuffled
 
 Fold = dict[str, list[str]]
@@ -30,7 +31,7 @@ def read_splits(file: Path) -> list[dict[str, set[str]]]:
     SparseError
         If the file does not have nnU-Net's form.
     """
-    return [{part: set(map(str, split[part])) for part in _PARTS} for split in read_folds(file)]
+    return [{part: set(split[part]) for part in _PARTS} for split in read_folds(file)]
 
 
 def read_folds(file: Path) -> list[dict[str, Any]]:
@@ -41,10 +42,7 @@ def read_folds(file: Path) -> list[dict[str, Any]]:
     SparseError
         If the file does not have nnU-Net's form.
     """
-    try:
-        splits = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SparseError(f"{file} is not valid JSON: {error}") from None
+    splits = load_json(file)
     if not isinstance(splits, list) or not splits or not all(map(_is_fold, splits)):
         raise SparseError(
             f'{file} must be a list of {{"train": [cases], "val": [cases]}}, one for each fold'
@@ -148,4 +146,6 @@ def folds_text(folds: Sequence[Mapping[str, Iterable[str]]]) -> str:
 
 
 def _is_fold(split: Any) -> bool:
-    return isinstance(split, dict) and all(isinstance(split.get(part), list) for part in _PARTS)
+    return isinstance(split, dict) and all(
+        isinstance(split.get(part), list) and all(map(is_file_name, split[part])) for part in _PARTS
+    )

@@ -6,7 +6,6 @@ in mm, in the LPS frame of ITK and DICOM (x to the left, y to posterior, z to su
 """
 
 import itertools
-import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,10 +20,12 @@ from nnunet_sparse.data.affines import (
     reverse_columns,
     straightened,
 )
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER, is_nifti, spacing_file
 from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, NiftiReadings, read_readings
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -118,6 +119,7 @@ def read_geometry(path: Path, reader: str) -> Geometry:
     SparseError
         If the file cannot be read or does not hold one volume.
     """
+    check_claim(path)
     with reading(f"{path} cannot be read as an image"):
         geometry = _read_header(path, reader)
         affine = geometry.affine
@@ -158,7 +160,9 @@ def spacing_of(geometry: Geometry, beside: Path) -> tuple[float, float, float]:
     if not beside.is_file():
         return 1.0, 1.0, 1.0
     try:
-        z, y, x = (float(mm) for mm in json.loads(beside.read_text(encoding="utf-8"))["spacing"])
+        z, y, x = (float(mm) for mm in load_json(beside)["spacing"])
+        if not all(map(math.isfinite, (z, y, x))):
+            raise ValueError
     except (ValueError, KeyError, TypeError) as error:
         raise SparseError(f'{beside} must name the "spacing" along three axes') from error
     return z, y, x

@@ -12,6 +12,7 @@ from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
+from nnunet_sparse.system.spreadsheet_cells import ChangedNames, is_missing
 from nnunet_sparse.system.wording import first_of
 
 GROUP_COLUMNS = ("group", "patient", "subject")
@@ -202,16 +203,37 @@ def _is_file(path: Path) -> bool:
 
 def _read_table(file: Path, cases: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for line, case_id, group in _table_rows(file):
+    rows = _table_rows(file)
+    names = ChangedNames(cases, {text for _, text, _ in rows})
+    for line, text, group in rows:
+        similar = names.meant(text)  # none: the table has other cases, too
+        if len(similar) > 1:
+            raise SparseError(
+                f"{file}, line {line}: {text!r} may be case {' or '.join(similar)}; has a "
+                "spreadsheet changed it? Columns of the format text stay"
+            )
+        case_id = similar[0] if similar else text
         if found.setdefault(case_id, group) != group:
             raise SparseError(f"{file}, line {line}: case {case_id} is in two groups")
-        if not group:
+        if is_missing(group):
             raise SparseError(f"{file}, line {line}: case {case_id} has no group")
+    _check_distinct({found[case_id] for case_id in cases if case_id in found}, file)
     if missing := [case_id for case_id in cases if case_id not in found]:
         raise SparseError(
             f"{file} gives no group for {len(missing)} cases: {first_of(missing, _NUM_NAMED)}"
         )
     return {case_id: found[case_id] for case_id in cases}
+
+
+def _check_distinct(groups: set[str], file: Path) -> None:
+    """Refuse groups that may be one, written in two ways."""
+    names = ChangedNames(groups)
+    for group in sorted(groups):
+        if len(similar := sorted(names.alike(group))) > 1:
+            raise SparseError(
+                f"{file}: {' and '.join(map(repr, similar[:2]))} may be one group: write it in "
+                "one way, or call different groups differently"
+            )
 
 
 def _table_rows(file: Path) -> list[tuple[int, str, str]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.flat_pictures import check_readable
 from nnunet_sparse.data.itk_files import check_whole
@@ -34,6 +35,7 @@ def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.nd
         damaged or truncated, of which SimpleITK would read a part.
     """
     for file in images:
+        check_claim(file)
         if file.is_file() and is_nifti(file):
             check_complete(file)
         elif file.is_file():

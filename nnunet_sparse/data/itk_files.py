@@ -136,7 +136,7 @@ def check_size(file: Path, reader: sitk.ImageFileReader) -> None:
         With the file's name.
     """
     if ending_of(file) == ".gipl":
-        _check_length(file, file.stat().st_size, _GIPL_HEADER + _num_bytes(reader))
+        _check_length(file, file.stat().st_size, _GIPL_HEADER + num_bytes(reader))
         return
     found = _voxels_of_meta_image(file)
     if found is None:
@@ -146,7 +146,7 @@ def check_size(file: Path, reader: sitk.ImageFileReader) -> None:
         raise SparseError(f"{file} has its voxels in {voxels}, which does not exist")
     is_binary = header.fields.get("binarydata", "True").lower() == "true"
     if is_binary and not _is_compressed(header):
-        _check_length(voxels, voxels.stat().st_size, start + _num_bytes(reader))
+        _check_length(voxels, voxels.stat().st_size, start + num_bytes(reader))
 
 
 def check_content(file: Path, reader: sitk.ImageFileReader) -> None:
@@ -164,7 +164,7 @@ def check_content(file: Path, reader: sitk.ImageFileReader) -> None:
     SparseError
         With the file's name.
     """
-    expected = _num_bytes(reader)
+    expected = num_bytes(reader)
     if ending_of(file) == ".gipl.gz":
         with reading(f"{file} is damaged"), gzip.open(file) as stream:
             length = stream.seek(0, io.SEEK_END)
@@ -190,7 +190,7 @@ def _check_length(file: Path, length: int, expected: int) -> None:
         raise SparseError(f"{file} is truncated: {length} of {expected} bytes")
 
 
-def _num_bytes(reader: sitk.ImageFileReader) -> int:
+def num_bytes(reader: sitk.ImageFileReader) -> int:
     """Bytes of all voxels of a file, by its header."""
     pixel = sitk.Image([1] * 2, reader.GetPixelID(), reader.GetNumberOfComponents())
     return int(math.prod(reader.GetSize()) * sitk.GetArrayViewFromImage(pixel).nbytes)

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.data.affines import itk_affine
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, read_geometry
 from nnunet_sparse.data.itk_files import check_content, check_letters, check_size, itk_reader
@@ -58,6 +59,7 @@ def read_itk_volume(path: Path) -> sitk.Image:
 
 def _looked_at(path: Path) -> sitk.ImageFileReader:
     """Reader of a volume, which has read the header."""
+    check_claim(path)
     check_letters(path)
     if is_nifti(path):
         check_complete(path)  # ITK reads what is missing as zeros

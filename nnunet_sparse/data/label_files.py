@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.flat_pictures import check_grey
 from nnunet_sparse.data.volume_endings import NIFTI_ENDINGS
+from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
@@ -45,6 +47,7 @@ def read_label(path: Path, reader: str, may_be_flat: bool = False) -> np.ndarray
     SparseError
         If the file is damaged, not a volume, or holds values that are not whole numbers.
     """
+    check_claim(path)
     with reading(f"{path} cannot be read as a label"):
         if is_nifti(path):
             _check_scalar(path)
@@ -79,6 +82,37 @@ def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str)
     handler = find_reader(reader)()
     _, properties = handler.read_seg(str(template))
     handler.write_seg(label, str(path), properties)
+
+
+def place_label(
+    target: Path, label: np.ndarray, template: Path, reader: str, staging: Path
+) -> None:
+    """Write a label volume as :func:`write_label_like` does, complete or not at all.
+
+    A file of the spacing, which TIFF needs, is there before the label.
+
+    Parameters
+    ----------
+    target
+        File to be written.
+    label, template, reader
+        See :func:`write_label_like`.
+    staging
+        Folder for what is not complete, on the target's file system.
+
+    Raises
+    ------
+    SparseError
+        If it cannot be written.
+    """
+    try:
+        with atomic_path(target, staging) as temporary:
+            write_label_like(temporary, label, template, reader)
+            if reader == TIFF_READER:
+                label_spacing_file(temporary).replace(label_spacing_file(target))
+    except OSError as error:
+        reason = error.strerror or error
+        raise SparseError(f"cannot write {target.name} into {staging}: {reason}") from error
 
 
 def to_integers(label: np.ndarray, path: Path) -> np.ndarray:
@@ -136,14 +170,18 @@ def whole_numbers(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def is_stored_whole(path: Path, reader: str) -> bool:
     """Whether nnU-Net, which cuts fractions off, reads a label as :func:`read_label` does."""
-    if not keeps_header(path, reader):
-        return True
-    import nibabel
+    if keeps_header(path, reader):
+        import nibabel
 
-    image: Any = nibabel.load(path)
-    if image.get_data_dtype().kind in "iu" and image.dataobj.slope == 1:
+        image: Any = nibabel.load(path)
+        if image.get_data_dtype().kind in "iu" and image.dataobj.slope == 1:
+            return True
+        stored = np.asanyarray(image.dataobj)
+    else:
+        stored = find_reader(reader)().read_seg(str(path))[0]
+    if stored.dtype.kind in "iub":
         return True
-    stored = np.asanyarray(image.dataobj).astype(np.float32)
+    stored = stored.astype(np.float32, copy=False)
     return bool((stored == np.rint(stored)).all())
 
 
@@ -164,6 +202,7 @@ def check_complete(path: Path) -> None:
     """
     import nibabel
 
+    check_claim(path)
     with reading(f"{path} is damaged or not NIfTI"):
         image: Any = nibabel.load(path)
         _check_scalar(path)

@@ -96,11 +96,15 @@ def _read_by_itk(path: Path) -> np.ndarray | None:
 
 
 def _writers(header: Any) -> frozenset[str]:
-    """Readings of the program that wrote a header, by what ITK and nibabel never write."""
+    """Readings of the program that wrote a header: ITK is told by what it always writes."""
     q_code, s_code = int(header["qform_code"]), int(header["sform_code"])
     if q_code == 0:
         return frozenset({NIBABEL})  # ITK gives every file a qform
-    units = int(header["xyzt_units"])
-    by_itk = q_code == _SCANNER and s_code in _OF_ITK and units == _MM_AND_SECONDS
+    by_itk = (
+        (q_code == _SCANNER and s_code in _OF_ITK)
+        and int(header["xyzt_units"]) == _MM_AND_SECONDS
+        and header["regular"] == b"r"
+        and not header["pixdim"][4:].any()
+    )
     same = np.allclose(header.get_sform(), header.get_qform(), atol=1e-3)
-    return frozenset({ITK, QFORM}) if by_itk and same else frozenset(READINGS)
+    return frozenset({ITK, QFORM}) if by_itk and same else frozenset({NIBABEL, QFORM})

@@ -7,12 +7,12 @@ preprocessed stands there as well.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.atomic import canonical_json, write_json
+from nnunet_sparse.system.json_files import read_json
 
 FILE = "nnsparse_steps.json"
 
@@ -22,10 +22,9 @@ class StepRecord:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
-        try:
-            self._steps: dict[str, str] = dict(json.loads(self._file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            self._steps = {}
+        content = read_json(self._file)
+        steps = content.items() if isinstance(content, dict) else ()
+        self._steps = {step: digest for step, digest in steps if isinstance(digest, str)}
 
     def names(self, kind: str) -> set[str]:
         """Names of all steps ``KIND/NAME`` that were ever started."""

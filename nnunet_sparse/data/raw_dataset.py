@@ -1,6 +1,5 @@
 """An nnU-Net raw data set on disk, seen without modifying it."""
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -14,11 +13,16 @@ from nnunet_sparse.data.declared_labels import ignore_label_of, label_values
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_ending, check_file_name, is_text
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import TEXT, Keys, NamesTo, check_form
+from nnunet_sparse.system.wording import brief
 
 SELECTION_FILE = "selection.json"
 INTERPOLATION_FILE = "interpolation.json"
 """File of an interpolated data set: how it was made, with the hash of the network."""
 
+_MOST_LABELS = 2**31
 _NATURAL_ENDINGS = {".png", ".bmp", ".jpg", ".jpeg"}
 
 
@@ -61,7 +65,7 @@ class RawDataset:
         SparseError
             If ``dataset.json`` is missing or lacks what nnU-Net needs.
         """
-        content = _read_dataset_json(folder)
+        content = read_dataset_json(folder)
         ending = content["file_ending"]
         if "dataset" in content:
             training = _mapped_cases(folder, content["dataset"])
@@ -210,14 +214,19 @@ def dense_datasets(raw: Path) -> list[str]:
     return found
 
 
-def _read_dataset_json(folder: Path) -> dict[str, Any]:
+def read_dataset_json(folder: Path) -> dict[str, Any]:
+    """Content of ``dataset.json`` in a folder.
+
+    Raises
+    ------
+    SparseError
+        If it is missing or lacks what nnU-Net needs.
+    """
     file = folder / "dataset.json"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except FileNotFoundError as error:
         raise SparseError(f"{file} does not exist; nnU-Net needs it in every data set") from error
-    except ValueError as error:
-        raise SparseError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise SparseError(f"{file} must map keys to values")
     channels = "modality" if "modality" in content else "channel_names"
@@ -226,13 +235,15 @@ def _read_dataset_json(folder: Path) -> dict[str, Any]:
         raise SparseError(f"{file} lacks {', '.join(missing)}")
     for key, kind in kinds.items():
         if not isinstance(content[key], kind):
-            raise SparseError(f"{file}: {key} must be a {kind.__name__}, got {content[key]!r}")
+            raise SparseError(f"{file}: {key} must be a {kind.__name__}, got {brief(content[key])}")
+    check_form(content, Keys({channels: NamesTo(TEXT)}), str(file))
+    check_ending(content["file_ending"], f"{file}: file_ending")
     if not isinstance(content.get("dataset", {}), dict):
         raise SparseError(f"{file}: dataset must map case IDs to files")
     for name, value in content["labels"].items():
         values = value if isinstance(value, list) else [value]
-        if not values or not all(isinstance(v, int) and v >= 0 for v in values):
-            raise SparseError(f"{file}: label {name!r} must be a whole number, got {value!r}")
+        if not values or not all(isinstance(v, int) and 0 <= v < _MOST_LABELS for v in values):
+            raise SparseError(f"{file}: label {name!r} must be a whole number, got {brief(value)}")
     return dict(content)
 
 
@@ -243,16 +254,19 @@ def _mapped_cases(folder: Path, mapping: dict[str, Any]) -> dict[str, Case]:
         return Path(os.path.normpath(folder / os.path.expandvars(text)))
 
     cases = {}
+    file = folder / "dataset.json"
     for case_id, files in sorted(mapping.items()):
+        check_file_name(case_id, f"{file}: a case ID")
         try:
             images = tuple(resolve(image) for image in files["images"])
             label = resolve(files["label"]) if files.get("label") else None
             if not images or isinstance(files["images"], str):
                 raise TypeError
         except (KeyError, TypeError, AttributeError) as error:
-            raise SparseError(
-                f"{folder / 'dataset.json'}: case {case_id!r} needs images and label"
-            ) from error
+            raise SparseError(f"{file}: case {case_id!r} needs images and label") from error
+        for path in (*images, *([] if label is None else [label])):
+            if "\0" in str(path) or not is_text(str(path)):
+                raise SparseError(f"{file}: case {case_id!r} names a file that cannot be called so")
         cases[case_id] = Case(case_id, images, label)
     return cases
 
@@ -261,13 +275,14 @@ def _listed_cases(images: Path, labels: Path, ending: str) -> dict[str, Case]:
     """Cases of a folder whose files are named ``CASE_0000.ending``."""
     if not images.is_dir():
         return {}
-    pattern = re.compile(r"(.+)_(\d{4})" + re.escape(ending))
+    pattern = re.compile(r"(.+)_(\d{4})" + re.escape(ending), re.DOTALL)
     channels: dict[str, list[Path]] = {}
     for path in sorted(images.iterdir()):
         if match := pattern.fullmatch(path.name):
             channels.setdefault(match[1], []).append(path)
     cases = {}
     for case_id, files in sorted(channels.items()):
+        check_file_name(case_id, f"{images}: a case ID")
         label = labels / f"{case_id}{ending}"
         exists = label.exists() or label.is_symlink()  # a broken link is not a missing label
         cases[case_id] = Case(case_id, tuple(files), label if exists else None)

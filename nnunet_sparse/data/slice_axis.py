@@ -1,6 +1,5 @@
 """The slice axis of a raw data set, named by its ``selection.json`` or shown by its labels."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -10,6 +9,7 @@ from nnunet_sparse.data.annotation import infer_slice_axis, is_dense
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases
 
 # starting processes takes longer than reading less than this, compressed
@@ -38,7 +38,7 @@ def read_slice_axis(raw_dataset: Path) -> int | None:
     if not file.is_file():
         return None
     try:
-        axis = json.loads(file.read_text(encoding="utf-8"))["axis"]
+        axis = load_json(file)["axis"]
     except (ValueError, KeyError, TypeError):
         axis = None
     if axis not in (0, 1, 2):

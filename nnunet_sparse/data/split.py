@@ -6,7 +6,6 @@ Groups of cases that must not be on two sides (:mod:`nnunet_sparse.data.groups`)
 """
 
 import contextlib
-import json
 import logging
 import math
 from collections import Counter
@@ -25,6 +24,8 @@ from nnunet_sparse.data.groups import (
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.atomic import canonical_json, write_once, write_text
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import Keys, Value, check_form
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.randomness import generator, shuffled
 
@@ -35,6 +36,7 @@ DEFAULT_VAL = 0.1
 DEFAULT_TEST = 0.2
 _VERSION = 1
 _PARTS = ("train", "val", "test")
+_SEED = Value(lambda seed: type(seed) is int and seed >= 0, "a whole number from 0 on")
 
 
 @dataclass(frozen=True)
@@ -265,16 +267,15 @@ def _part_size(name: str, wanted: float | None, default: float, num_cases: int) 
 
 def _read_split(file: Path, dataset: RawDataset, allow_unlisted: bool) -> Split:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except FileNotFoundError as error:
         raise SparseError(f"split file {file} does not exist") from error
-    except ValueError as error:
-        raise SparseError(f"split file {file} is not valid JSON: {error}") from error
     lists = [*_PARTS, "unused"]
     if not isinstance(content, dict) or not all(_is_name_list(content.get(p, [])) for p in lists):
         raise SparseError(f"split file {file} must hold lists of case IDs: train, val and test")
     if missing := [part for part in _PARTS if part not in content]:
         raise SparseError(f"split file {file} lacks the list {missing[0]}")
+    check_form(content, Keys({}, {"seed": _SEED}), f"split file {file}")
     _check_members(file, content, dataset, allow_unlisted)
     parts = {part: tuple(sorted(content[part])) for part in _PARTS}
     groups = Grouping.from_json(content.get("groups"), file)

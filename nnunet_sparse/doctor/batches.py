@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import io
-import json
 import math
 import tempfile
 import warnings
@@ -16,6 +15,7 @@ import torch
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.raw_dataset import read_dataset_json
 from nnunet_sparse.doctor.batch_recorder import (
     BatchRecorder,
     NoBatchesError,
@@ -180,8 +180,8 @@ def _make_trainer(subject: Subject, configuration: str, trainer_class: Any) -> A
     plans = copy.deepcopy(subject.plans)
     assert plans is not None
     plans["continue_training"] = False
-    file = subject.preprocessed / "dataset.json"
-    content = json.loads(file.read_text("utf-8")) if file.is_file() else subject.raw.dataset_json
+    exists = (subject.preprocessed / "dataset.json").is_file()
+    content = read_dataset_json(subject.preprocessed) if exists else subject.raw.dataset_json
     return trainer_class(plans, configuration, 0, content, torch.device("cpu"))
 
 

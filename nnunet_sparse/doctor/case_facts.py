@@ -7,7 +7,7 @@ import numpy as np
 from nnunet_sparse.data.annotation import infer_slice_axis
 from nnunet_sparse.data.geometry import FlatImageError, read_geometry
 from nnunet_sparse.data.image_files import read_image
-from nnunet_sparse.data.label_files import read_label
+from nnunet_sparse.data.label_files import is_stored_whole, read_label
 from nnunet_sparse.data.placement import disagreement
 from nnunet_sparse.data.raw_dataset import Case
 from nnunet_sparse.data.same_voxels import check_same_voxels
@@ -67,6 +67,8 @@ class CaseFacts:
         Likewise of the voxels that nnU-Net's fingerprint takes for foreground, ignored ones too.
     undeclared
         Label values that are neither declared nor ignore, ascending.
+    is_cut
+        Whether nnU-Net reads other values, since it cuts fractions off.
     num_ignored_outside
         Ignored voxels outside the non-zero mask of the image, within its box.
     num_in_box
@@ -86,6 +88,7 @@ class CaseFacts:
     intensities: np.ndarray
     stock_intensities: np.ndarray
     undeclared: tuple[int, ...]
+    is_cut: bool
     num_ignored_outside: int
     num_in_box: int
     elsewhere: str = ""
@@ -155,6 +158,7 @@ def read_case_facts(job: CaseJob) -> CaseFacts:
         intensities=_sample(box_images, foreground & annotated[inside], job.num_samples, rng),
         stock_intensities=_sample(box_images, foreground, job.num_samples, rng),
         undeclared=_undeclared(label, job),
+        is_cut=not is_stored_whole(job.case.label, job.reader),
         num_ignored_outside=int((outside & ~annotated[inside]).sum()),
         num_in_box=int(outside.size),
         elsewhere=elsewhere,

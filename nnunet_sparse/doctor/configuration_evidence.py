@@ -18,9 +18,11 @@ from nnunet_sparse.doctor.preprocessed_case import (
     read_preprocessed_facts,
 )
 from nnunet_sparse.doctor.preprocessed_checks import FileTimes
+from nnunet_sparse.doctor.properties_file import strange_properties
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.trainers.repeats import check_preprocessed
 from nnunet_sparse.trainers.trainer_classes import STOCK_TRAINER
 
@@ -79,6 +81,8 @@ class ConfigurationEvidence:
     @cached_property
     def preprocessed_facts(self) -> Mapping[str, PreprocessedFacts]:
         """What became of the annotated slices of sparse cases, or would become without data."""
+        if self._strange is not None:
+            raise UnavailableError(self._strange)
         subject = self.dataset.subject
         cases = set(self._cases)
         jobs = {
@@ -182,6 +186,11 @@ class ConfigurationEvidence:
         """Weight of each of its outputs in the loss."""
         return self._drawn_batches().stock_level_weights
 
+    @cached_property
+    def _strange(self) -> Finding | None:
+        """Properties that are not read, and that nnU-Net must not read either."""
+        return strange_properties(self._folder, self._cases, self._configuration)
+
     def _check_preprocessed(self) -> None:
         if not self._cases:
             # the batches say so
@@ -197,12 +206,15 @@ class ConfigurationEvidence:
         """Batches of the trainer and of nnU-Net's, of which a picture is drawn; or why not."""
         subject, folds = self.dataset.subject, self.dataset.folds
         if not self._cases:
+            options = ("-d", subject.raw.name, "-c", self._configuration)
+            makes = command_line("nnsparse_plan_and_preprocess", *options)
             return Skipped(
                 "batches",
-                f"{self._folder} holds no preprocessed case; nnsparse_plan_and_preprocess -d "
-                f"{subject.raw.name} -c {self._configuration} makes them",
+                f"{self._folder} holds no preprocessed case; {makes} makes them",
                 self._configuration,
             )
+        if self._strange is not None:
+            return self._strange
         cases = [case for case in self._cases if not folds or case in folds[0].train]
         if not cases:
             return Skipped(

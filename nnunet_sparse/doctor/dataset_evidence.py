@@ -1,6 +1,5 @@
 """What checks of a data set may ask for: each property is read when the first check asks for it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,9 @@ from nnunet_sparse.doctor.raw_checks import common_slice_axis
 from nnunet_sparse.doctor.subject import Fold, Subject, read_folds
 from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases
+from nnunet_sparse.system.wording import command_line
 
 Intensities = Mapping[str, Mapping[str, float]]
 
@@ -182,7 +183,8 @@ class DatasetEvidence:
                 Skipped(
                     "fingerprint",
                     f"there are neither plans nor a fingerprint in {self.subject.preprocessed}; "
-                    f"nnsparse_plan_and_preprocess -d {self.subject.raw.name} makes both",
+                    f"{command_line('nnsparse_plan_and_preprocess', '-d', self.subject.raw.name)} "
+                    "makes both",
                 )
             )
         return self._intensities
@@ -202,7 +204,7 @@ def _held_intensities(subject: Subject) -> _HeldIntensities | None:
         held, source = plans[INTENSITIES], f"plans {plans['plans_name']}"
     elif file.is_file():
         try:
-            held, source = json.loads(file.read_text(encoding="utf-8"))[INTENSITIES], file.name
+            held, source = load_json(file, float)[INTENSITIES], file.name
         except (ValueError, KeyError, TypeError) as error:
             raise SparseError(f"{file} is no fingerprint of nnU-Net; plan again") from error
     else:

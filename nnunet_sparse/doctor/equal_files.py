@@ -1,13 +1,13 @@
 """Test cases that train: named by a split, or whose files are training files."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.data.split import SPLIT_FILE
 from nnunet_sparse.doctor.subject import Subject
+from nnunet_sparse.system.json_files import load_json
 
 _CHUNK = 2**20
 
@@ -48,7 +48,7 @@ def declared_test_cases(subject: Subject) -> dict[str, list[str]]:
 
 def _read(file: Path) -> dict[str, object]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

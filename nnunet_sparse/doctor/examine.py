@@ -15,6 +15,7 @@ from nnunet_sparse.doctor.configuration_evidence import ConfigurationEvidence
 from nnunet_sparse.doctor.dataset_evidence import DatasetEvidence
 from nnunet_sparse.doctor.finding import Diagnosis, Finding, Skipped
 from nnunet_sparse.doctor.subject import Subject
+from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.trainers.trainer_classes import OURS, find_trainer
 
 # in this order their checks stand in the report
@@ -54,11 +55,11 @@ def examine(
     checks = [c for module in CHECK_MODULES for c in checks_of(module, per_configuration=False)]
     outcomes: list[Outcome] = run_checks(checks, dataset)
     if subject.plans is None:
+        makes = command_line("nnsparse_plan_and_preprocess", "-d", subject.raw.name)
         outcomes.append(
             Skipped(
                 "preprocessed data and batches",
-                f"{subject.preprocessed} has no plans; nnsparse_plan_and_preprocess -d "
-                f"{subject.raw.name} makes them",
+                f"{subject.preprocessed} has no plans; {makes} makes them",
             )
         )
     checks = [c for module in CHECK_MODULES for c in checks_of(module, per_configuration=True)]

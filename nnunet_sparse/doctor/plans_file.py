@@ -1,12 +1,14 @@
 """nnU-Net's plans as the doctor reads them: found by name, and complete enough to be examined."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.planners.plans import InheritanceError, Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_file_name
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.wording import brief
 
 _PREFERRED = ("nnsparsePlans", "nnUNetPlans")
 _WORDS: dict[type, str] = {str: "a text", list: "a list", dict: "a mapping"}
@@ -47,9 +49,9 @@ def choose_plans(folder: Path, name: str | None) -> Plans | None:
     damaged: dict[str, str] = {}
     for file in sorted(folder.glob("*.json")):
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            damaged[file.stem] = f"{file} is not valid JSON: {error}"
+            content = load_json(file, float)
+        except SparseError as error:
+            damaged[file.stem] = str(error)
             continue
         if isinstance(content, dict) and {"plans_name", "configurations"} <= content.keys():
             found[file.stem] = content
@@ -90,6 +92,7 @@ def _check(plans: Plans, file: Path) -> None:
     names = plans["configurations"]
     if not names:
         raise SparseError(f"{file} holds no configuration; plan again")
+    check_file_name(plans["plans_name"], f"{file}: plans_name")
     if sorted(map(str, plans["transpose_forward"])) != ["0", "1", "2"]:
         raise SparseError(
             f"{file}: transpose_forward must order the axes 0, 1 and 2, got "
@@ -106,10 +109,15 @@ def _check(plans: Plans, file: Path) -> None:
                 f"{file}: configuration {error.heir} inherits from {error.parent!r}, which must be "
                 "another of its configurations"
             ) from error
-        _check_kinds(configuration, _CONFIGURATION_KEYS, f"{file}: configuration {name}")
+        where = f"{file}: configuration {name}"
+        check_file_name(name, f"{file}: a configuration")
+        _check_kinds(configuration, _CONFIGURATION_KEYS, where)
+        check_file_name(configuration["data_identifier"], f"{where}: data_identifier")
 
 
 def _check_kinds(content: Mapping[str, Any], kinds: Mapping[str, type], where: str) -> None:
     for key, kind in kinds.items():
         if not isinstance(content.get(key), kind):
-            raise SparseError(f"{where}: {key} must be {_WORDS[kind]}, got {content.get(key)!r}")
+            raise SparseError(
+                f"{where}: {key} must be {_WORDS[kind]}, got {brief(content.get(key))}"
+            )

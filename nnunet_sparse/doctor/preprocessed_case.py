@@ -10,6 +10,7 @@ import numpy as np
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.doctor.plane_survival import lost_slices, stock_planes, stray_planes
+from nnunet_sparse.doctor.properties_file import read_properties
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
 
@@ -153,12 +154,13 @@ def _stock_lost(
 def _load(folder: Path, case_id: str) -> tuple[np.ndarray, dict[str, Any]]:
     from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
+    properties = read_properties(folder / f"{case_id}.pkl")
     with explained(
         lambda error: (
             f"{case_id} in {folder} cannot be read ({first_line(error)}): preprocess again"
         )
     ):
         data = infer_dataset_class(str(folder))(str(folder), [case_id])
-        _, seg, _, properties = data.load_case(case_id)
+        seg = data.load_case(case_id)[1]
         label = np.asarray(seg[0])
     return label, properties

@@ -28,7 +28,7 @@ def common_slice_axis(facts: Facts, declared: int | None) -> int:
 
 @check
 def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: int) -> Finding:
-    """Label values that ``dataset.json`` does not declare, and cases without a label.
+    """Label values that are not declared or not whole, and cases without a label.
 
     Parameters
     ----------
@@ -41,7 +41,17 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
     """
     undeclared = {c: case.undeclared for c, case in facts.items() if case.undeclared}
     values = sorted({value for found in undeclared.values() for value in found})
+    cut = sorted(c for c, case in facts.items() if case.is_cut)
     texts, advice = [], []
+    if cut:
+        texts.append(
+            f"labels of {len(cut)} of {len(facts)} cases hold fractions, which nnU-Net cuts off, "
+            f"so that 0.9999999 becomes 0 ({named(cut)})"
+        )
+        advice.append(
+            "write whole numbers into these files; nnsparse_make_dataset and "
+            "nnsparse_plan_and_preprocess round them"
+        )
     if undeclared:
         texts.append(
             f"{len(undeclared)} cases hold values that dataset.json does not declare: "
@@ -57,11 +67,11 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
         advice.append("nnU-Net wants a label for every case in imagesTr: move the images away")
     return Finding(
         check="label values",
-        verdict="broken" if undeclared else "warning" if unlabelled else "ok",
-        number=len(undeclared) + len(unlabelled),
+        verdict="broken" if undeclared or cut else "warning" if unlabelled else "ok",
+        number=len(undeclared.keys() | set(cut)) + len(unlabelled),
         found="; ".join(texts) or f"{len(facts)} cases hold declared values only",
         advice="; ".join(advice),
-        details={"undeclared": undeclared, "unlabelled": list(unlabelled)},
+        details={"undeclared": undeclared, "cut": cut, "unlabelled": list(unlabelled)},
     )
 
 

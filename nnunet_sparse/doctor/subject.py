@@ -87,7 +87,7 @@ class Subject:
     @property
     def classes(self) -> dict[str, tuple[int, ...]]:
         """Label values of every foreground class or region, by name."""
-        return declared_labels(self.raw.dataset_json).foreground
+        return declared_labels(self.raw.dataset_json, may_have_gaps=True).foreground
 
     @property
     def labelled(self) -> list[str]:

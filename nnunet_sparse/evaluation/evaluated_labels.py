@@ -2,18 +2,25 @@
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.declared_labels import declared_labels
 from nnunet_sparse.data.label_files import IMAGE_READER
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.volume_endings import VOLUME_ENDINGS, ending_of
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_ending
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import OBJECT, TEXT, Keys, check_form
+from nnunet_sparse.system.wording import brief
+
+_MOST = 2**31 - 1
+_FORM = Keys({"file_ending": TEXT, "labels": OBJECT})
 
 
 @dataclass(frozen=True)
@@ -107,23 +114,24 @@ def labels_from_dataset_json(
     SparseError
         If the file is not what nnU-Net needs, or does not declare one of ``labels``.
     """
-    from nnunetv2.utilities.label_handling.label_handling import LabelManager
-
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        ending = str(content["file_ending"])
-        manager = LabelManager(content["labels"], content.get("regions_class_order"))
-        chosen = manager.foreground_regions if manager.has_regions else manager.foreground_labels
-        declared = frozenset(int(v) for v in manager.all_labels)
+        content = load_json(file)
+        check_form(content, _FORM, str(file))
+        ending = content["file_ending"]
+        check_ending(ending, f"{file}: file_ending")
+        found = declared_labels(content, may_have_gaps=True)
+        declared = frozenset(found.values)
+        regions = [_as_label(content["labels"][name]) for name in found.foreground]
+        chosen = regions if found.has_regions else [value for value in found.values if value]
         named = {_as_label(v): str(name) for name, v in content["labels"].items()}
     except OSError as error:
         raise SparseError(f"{file}: {error.strerror}") from error
-    except KeyError as error:
-        raise SparseError(f"{file} lacks {error}") from error
-    except (ValueError, TypeError, AttributeError, RuntimeError, AssertionError) as error:
+    except SparseError:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:
         raise SparseError(f"{file} is no dataset.json of nnU-Net: {first_line(error)}") from error
-    ignore = manager.ignore_label if ignore_label is None else ignore_label
-    evaluated = tuple(map(_as_label, chosen)) if labels is None else _checked(labels, ignore)
+    ignore = found.ignore if ignore_label is None else ignore_label
+    evaluated = tuple(chosen) if labels is None else _checked(labels, ignore)
     unknown = set() if labels is None else set(labels) - declared
     if unknown:
         raise SparseError(f"{file} declares the labels {sorted(declared)}, not {sorted(unknown)}")
@@ -144,12 +152,13 @@ def labels_from_list(
     SparseError
         If there are no files that nnU-Net reads, or files of several kinds.
     """
+    chosen = _checked(labels, ignore_label)
     files = [path for path in gt_folder.iterdir() if path.is_file()]
     endings = sorted({e for f in files if (e := ending_of(f)) and f.name.endswith(e)})
     if len(endings) != 1:
         found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
         raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(VOLUME_ENDINGS)})")
-    return EvaluationLabels(_checked(labels, ignore_label), ignore_label, {}, None, endings[0], {})
+    return EvaluationLabels(chosen, ignore_label, {}, None, endings[0], {})
 
 
 def _values(label: Label) -> tuple[int, ...]:
@@ -161,8 +170,8 @@ def _as_label(value: Any) -> Label:
 
 
 def _checked(labels: Sequence[int], ignore_label: int | None) -> tuple[int, ...]:
-    if not labels or min(labels) < 0:
-        raise SparseError(f"labels must be whole numbers from 0 on, got {list(labels)}")
+    if not labels or min(labels) < 0 or max(labels) > _MOST:
+        raise SparseError(f"labels must be whole numbers from 0 to {_MOST}, got {brief([*labels])}")
     if ignore_label in labels:
         raise SparseError(f"{ignore_label} is the ignore label, which cannot be evaluated")
     return tuple(sorted(set(labels)))

@@ -19,6 +19,7 @@ from nnunet_sparse.system.devices import best_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.model_folder import ModelFolder
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.wording import command_line
 
 if TYPE_CHECKING:
     import torch
@@ -113,10 +114,10 @@ class ImageNetworkRequest(ABC, Generic[NetworkT, DataT]):
 
     def command_line(self, base: str, axis: int) -> str:
         """Command line that trains it."""
-        line = f"{self.command} -d {base} --axis {axis}"
+        words: list[object] = [self.command, "-d", base, "--axis", axis]
         if self.preset != self.default_preset:
-            line += f" {self.preset_option} {self.preset}"
-        return line + (f" {self.seed_option} {self.seed}" if self.seed else "")
+            words += [self.preset_option, self.preset]
+        return command_line(*words, *([self.seed_option, self.seed] if self.seed else []))
 
     def model(self, paths: NnUNetPaths, base: str, axis: int) -> ModelFolder:
         """Where the network of a base is kept."""

@@ -9,6 +9,7 @@ from nnunet_sparse.interpolation.interpolator_presets import InterpolatorPreset
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selectors import get_selector
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import is_text
 from nnunet_sparse.system.schema import Rule, mapping, subset
 
 LARGEST = 2**31 - 1
@@ -84,8 +85,8 @@ def number_or(word: str) -> Rule:
 
 
 def text(valid: str) -> Rule:
-    """Text that is not empty."""
-    return Rule(str, lambda value: value != "", valid)
+    """Text that is not empty, and that a file can be called."""
+    return Rule(str, lambda value: value != "" and "\0" not in value and is_text(value), valid)
 
 
 def name(valid: str) -> Rule:

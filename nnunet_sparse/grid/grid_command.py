@@ -25,6 +25,7 @@ from nnunet_sparse.system.command import (
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import add_output_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
+from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.training.roles import target_names
 
 logger = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ def _init(args: argparse.Namespace) -> None:
                 )
     write_text(args.output, template(args.preset, bases, _scored(bases)))
     print(f"written: {args.output}")
-    print(f"next:    nnsparse_grid plan {args.output}")
+    print(f"next:    {command_line('nnsparse_grid', 'plan', args.output)}")
 
 
 def _scored(bases: Sequence[str]) -> dict[str, Scored]:
@@ -190,7 +191,7 @@ def _run(args: argparse.Namespace) -> int:
     if not args.grid.is_file() and files:
         raise SparseError(
             "the experiment file comes first, then options of Snakemake: "
-            f"nnsparse_grid run {files[-1]} ..., got {args.grid} first"
+            f"{command_line('nnsparse_grid', 'run', files[-1])} ..., got {args.grid} first"
         )
     grid = open_grid(args.grid)
     check_experiment(grid)
@@ -200,14 +201,15 @@ def _run(args: argparse.Namespace) -> int:
         return ended
     status = grid_status(grid)
     if ended and status.of(FAILED, STOPPED):
-        raise SparseError(f"not everything is done: nnsparse_grid status {args.grid} shows why")
+        shows = command_line("nnsparse_grid", "status", args.grid)
+        raise SparseError(f"not everything is done: {shows} shows why")
     if ended:
         raise SparseError(
             "Snakemake ended with an error; --verbose shows more of it, and --latency-wait 300 "
             "waits longer where files of other machines appear late"
         )
     if len(status.of(DONE)) == len(status.states):
-        print(f"everything is done; next: nnsparse_report {args.grid}")
+        print(f"everything is done; next: {command_line('nnsparse_report', args.grid)}")
     return 0
 
 

@@ -4,7 +4,6 @@
 ``done/STEP/KEY.json`` is what Snakemake looks at; it deletes these files as it likes.
 """
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class GridFolder:
         """Record of a job; None if it is not done, or its record is damaged."""
         file = self.record(job)
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = load_json(file)
             content.pop("version")
             record = Record(**content)
             maps = (record.asked, record.inputs, record.facts)
@@ -98,7 +98,7 @@ class GridFolder:
                 raise ValueError
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             _tell_damaged(file)
             return None
         return record
@@ -141,10 +141,10 @@ class GridFolder:
         """
         file = self.path / kind / f"{key}.json"
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = load_json(file)
             if content["run"] == run:
                 return read(content[kind])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             logger.debug("%s is not there or damaged: measured anew", file)
         value = measure()
         file.parent.mkdir(exist_ok=True)

@@ -1,6 +1,5 @@
 """The steps ``predict`` and ``score``: the test cases of a training."""
 
-import json
 from pathlib import Path
 
 from nnunet_sparse.data.label_files import read_label
@@ -9,6 +8,7 @@ from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE, evaluate_folder
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.jobs import PredictJob, ScoreJob
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work, dataset_name
+from nnunet_sparse.grid.stored_scores import read_scores
 from nnunet_sparse.grid.train_work import model_folder
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.publication import publication
@@ -42,6 +42,8 @@ class PredictWork(StepWork[PredictJob]):
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+        from nnunet_sparse.trainers.few_cases import are_few
+
         device = torch.device(work.device)
         predictor = nnUNetPredictor(
             device=device, perform_everything_on_device=device.type == "cuda", allow_tqdm=False
@@ -49,14 +51,17 @@ class PredictWork(StepWork[PredictJob]):
         predictor.initialize_from_trained_model_folder(
             str(model_folder(work.grid, job.subject)), (job.subject.repeat,), "checkpoint_final.pth"
         )
-        images = _raw_folder(work, job.subject) / "imagesTs"
+        raw = _raw_folder(work, job.subject)
+        num_cases = len(RawDataset.open(raw).test)
+        few = are_few(num_cases, predictor.plans_manager, predictor.label_manager)
+        images = raw / "imagesTs"
         target = work.folder.predictions(job.key)
         partial = target.with_name(f".nnsparse_{target.name}")
         with (
             publication(target, partial, {"training": job.key}, resume=False) as new,
             new.making() as folder,
         ):
-            if work.num_processes < _PARALLEL_PREDICTION:
+            if few or work.num_processes < _PARALLEL_PREDICTION:
                 predictor.predict_from_files_sequential(str(images), str(folder))
             else:
                 half = work.num_processes // 2
@@ -82,8 +87,8 @@ class ScoreWork(StepWork[ScoreJob]):
         """Whether there are scores that can be read."""
         file = work.folder.predictions(job.key) / SUMMARY_FILE
         try:
-            json.loads(file.read_text(encoding="utf-8"))["nnsparse"]["per_label"].items()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            read_scores(file)
+        except (OSError, SparseError):
             return False
         return True
 

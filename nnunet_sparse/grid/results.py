@@ -1,7 +1,6 @@
 """The results of an experiment: one tidy table, and the counts behind it."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
-from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
 from nnunet_sparse.grid.cells import Base, Training
 from nnunet_sparse.grid.job_records import GridFolder
@@ -20,10 +18,12 @@ from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import is_asked_for
 from nnunet_sparse.grid.scored_labels import counted_labels
 from nnunet_sparse.grid.step_work import Work
+from nnunet_sparse.grid.stored_scores import BATCHED, MEANS, read_scores
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Value, Variant, table_factors
 from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.spreadsheet_cells import safe_cell
 
 MEAN = "mean"
 """Name of the mean over the labels of a task that count, where there are several."""
@@ -116,9 +116,7 @@ class Result:
         return bool(true_positive == 0 and false_negative > 0)
 
 
-_BATCHED = ("batched_IoU", "batched_Dice")
-_MEANS = tuple(metric.name for metric in CASE_METRICS)
-METRICS = (*_BATCHED, *_MEANS)
+METRICS = (*BATCHED, *MEANS)
 
 
 def read_results(grid: Grid) -> list[Result]:
@@ -163,12 +161,12 @@ def _of_training(
 ) -> Iterator[Result]:
     file = folder.predictions(training.key) / SUMMARY_FILE
     try:
-        scores = json.loads(file.read_text(encoding="utf-8"))["nnsparse"]
-        rows = {row["name"]: (key, row) for key, row in scores["per_label"].items()}
+        scores = read_scores(file)
     except FileNotFoundError:
         return  # deleted; the next run makes it again
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SparseError(f"{file} is damaged; run the experiment again") from error
+    except SparseError as error:
+        raise SparseError(f"{error}: it is damaged; run the experiment again") from error
+    rows = {row["name"]: (key, row) for key, row in scores["per_label"].items()}
     record = folder.read(f"train/{training.key}")
     facts = record.facts if record else {}
     made = folder.read(f"dataset/{training.of.suffix}")
@@ -212,8 +210,8 @@ def _of_training(
 
 
 def _scores(row: Mapping[str, Any]) -> dict[str, Any]:
-    means = {metric: row[metric]["mean"] for metric in _MEANS}
-    return {**{metric: row[metric] for metric in _BATCHED}, **means}
+    means = {metric: row[metric]["mean"] for metric in MEANS}
+    return {**{metric: row[metric] for metric in BATCHED}, **means}
 
 
 def _counts(scores: Mapping[str, Any], key: str) -> np.ndarray:
@@ -283,7 +281,7 @@ def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     # whole numbers stay whole beside others
     table = pd.DataFrame(rows, dtype=object)
     files = [folder / "results.csv"]
-    write_text(files[0], table.to_csv(index=False, lineterminator="\n"))
+    write_text(files[0], table.map(safe_cell).to_csv(index=False, lineterminator="\n"))
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

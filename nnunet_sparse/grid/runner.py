@@ -140,12 +140,18 @@ def _is_there(work: Work, job: Job) -> bool:
         return False
 
 
-def _set_environment(work: Work, job: Job) -> None:
-    """Set what nnU-Net reads when it is imported."""
-    threads, experiment = str(work.num_processes), work.grid.experiment
+def set_shared_environment(work: Work) -> None:
+    """Set what torch and nnU-Net read when they are imported, for jobs with as many threads."""
+    threads = str(work.num_processes)
     os.environ.update(training_environment(work.grid.paths))
     os.environ["nnUNet_def_n_proc"] = threads
     os.environ.setdefault("OMP_NUM_THREADS", threads)
+
+
+def _set_environment(work: Work, job: Job) -> None:
+    """Set what nnU-Net reads for a job."""
+    experiment = work.grid.experiment
+    set_shared_environment(work)
     # a process of its own for batches pays with a GPU only
     has_gpu = job.on_device and work.device == "cuda"
     workers = str(work.num_processes - 1 if has_gpu else 0)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.grid.experiment import AUTO, PAPER_RHO, PAPER_S, PAPER_SELECTORS
 from nnunet_sparse.grid.scored_labels import mean_in_words
+from nnunet_sparse.grid.yaml_lines import yaml_text
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.methods import DEFAULT_METHOD
 from nnunet_sparse.training.paper_recipes import PAPER
@@ -224,7 +225,7 @@ def _task(preset: GridPreset, base: str, scored: Scored | None) -> str:
     task = None if preset.phantom else _paper_task(base)
     weight = f"positive_weight: {_PAPER_WEIGHT}"
     keys = {
-        f"# labels: [{scored.labels[-1] if scored and scored.labels else 'tumour'}]": (
+        f"# labels: [{yaml_text(scored.labels[-1] if scored and scored.labels else 'tumour')}]": (
             "scored on these instead; all: on the mean of all labels"
         ),
         "# val: 0.1": "share or number of validation cases; the split is made once",
@@ -234,8 +235,9 @@ def _task(preset: GridPreset, base: str, scored: Scored | None) -> str:
             "where labels are interpolated: slices with foreground count more"
         ),
     }
-    lines = [f"  - base: {base:<20} # name or ID of a dense data set in nnUNet_raw"]
-    lines.append(f"    # scored on {scored.text if scored is not None else _ROLES_DECIDE}")
+    lines = [f"  - base: {yaml_text(base):<20} # name or ID of a dense data set in nnUNet_raw"]
+    names = scored.text if scored is not None else _ROLES_DECIDE
+    lines.append(f"    # scored on {''.join(c if c.isprintable() else ' ' for c in names)}")
     if task is not None and scored is not None and scored.is_mean:
         lines.append("    # (the paper scores each of its tasks on one label)")
     lines += [f"    {key:<26} # {comment}" for key, comment in keys.items()]

@@ -1,6 +1,5 @@
 """The step ``train``: through nnU-Net's own function."""
 
-import json
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +11,7 @@ from nnunet_sparse.grid.step_work import Facts, StepWork, Work, dataset_name
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.devices import VISIBLE
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
 from nnunet_sparse.system.software import software
@@ -92,8 +92,8 @@ def _facts_of(file: Path) -> Facts:
     """How a network was trained, by whatever experiment; empty if nobody has told."""
     if not file.is_file():
         return {}
-    content: Facts = json.loads(file.read_text(encoding="utf-8"))
-    return content
+    content = read_json(file)
+    return content if isinstance(content, dict) else {}
 
 
 def check_same_plans(work: Work, training: Training, model: Path) -> None:

@@ -8,13 +8,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from tqdm import tqdm
 
 from nnunet_sparse.grid.job_records import GridFolder
+from nnunet_sparse.grid.job_servers import JobServers
 from nnunet_sparse.grid.job_threads import (
     JobThreads,
     default_cores,
@@ -27,6 +28,7 @@ from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
 from nnunet_sparse.grid.termination import EXIT_TERMINATED, Termination
 from nnunet_sparse.system.devices import usable_gpus
+from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.locks import try_lock, unlock
 
@@ -101,7 +103,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     limited = on_cluster or not _given(options).isdisjoint(_LIMITS)
     try:
         forget_outdated(grid)
-        with Termination(on_cluster) as termination:
+        with _servers(grid, threads, on_cluster), Termination(on_cluster) as termination:
             if not _TALKATIVE.isdisjoint(options):
                 ended = _snakemake(arguments, limited)
             else:
@@ -110,6 +112,15 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
         return EXIT_TERMINATED if ended and termination.asked else ended
     finally:
         unlock(lock)
+
+
+@contextlib.contextmanager
+def _servers(grid: Grid, threads: JobThreads, on_cluster: bool) -> Iterator[None]:
+    """Processes that the jobs of this machine share; a cluster starts its jobs elsewhere."""
+    numbers = set() if on_cluster else {threads.on_gpu, threads.others}
+    log = grid.folder / "logs" / "servers.txt"
+    with JobServers(grid.file, log, numbers) as servers, environment(servers.variables()):
+        yield
 
 
 def check_options(arguments: Sequence[str]) -> Any:

@@ -7,6 +7,7 @@ mapping may have a ``check`` in its metadata, which is called for each of its ke
 
 import difflib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -23,6 +24,7 @@ _Schema = TypeVar("_Schema")
 _MAX_VALUES = 100_000
 # YAML 1.1 takes 1e-3 for text
 _ZEROS = re.compile(r"0\d+")
+_WORD = re.compile(r"[A-Za-z][\w.+-]*")
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -125,6 +127,14 @@ def read_yaml(file: Path) -> Node:
         raise SparseError(f"{file} refers to itself, or is nested too deeply") from error
     finally:
         loader.dispose()
+
+
+def yaml_text(text: str) -> str:
+    """A text as YAML has it, quoted unless it is a word that YAML takes for nothing else."""
+    if _WORD.fullmatch(text) and yaml.safe_load(text) == text:
+        return text
+    quoted: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)
+    return quoted.strip()
 
 
 def _node(loader: Any, node: Any, file: Path, counter: Iterator[int]) -> Node:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.system.atomic import read_json, write_json
+from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.links import copy_file
 from nnunet_sparse.system.locks import held_if_free
 from nnunet_sparse.system.publication import MARKER as UNFINISHED

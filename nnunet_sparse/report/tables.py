@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nnunet_sparse.system.spreadsheet_cells import safe_cell
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -77,7 +79,7 @@ class Table:
 
     def to_markdown(self) -> str:
         """The table, with its title above it."""
-        lines = [f"**{self.title}**", ""]
+        lines = [f"**{markdown_text(self.title)}**", ""]
         lines.append(_pipes(self.header))
         lines.append("|" + "---|" * len(self.header))
         lines += [_pipes(row) for row in self.rows]
@@ -87,8 +89,7 @@ class Table:
         """The table without its title."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.header)
-        writer.writerows(self.rows)
+        writer.writerows([*map(safe_cell, row)] for row in (self.header, *self.rows))
         return text.getvalue()
 
     def to_latex(self) -> str:
@@ -121,8 +122,15 @@ class Table:
         )
 
 
+def markdown_text(text: str) -> str:
+    """Text for Markdown in which names are neither HTML nor links, on one line."""
+    plain = re.sub(r"&(?=[#\w]+;)", "&amp;", " ".join(text.splitlines()))
+    return plain.replace("<", "&lt;").replace("](", "]\\(")
+
+
 def _pipes(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") or _MISSING for cell in cells) + " |"
+    texts = (markdown_text(cell).replace("|", "\\|") or _MISSING for cell in cells)
+    return f"| {' | '.join(texts)} |"
 
 
 def _ampersands(cells: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Which slices of which volumes are annotated, and the file that says so (``selection.json``)."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -8,12 +7,36 @@ from typing import Any
 
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.file_names import check_file_name
+from nnunet_sparse.system.foreign_code import explained, in_one_line
+from nnunet_sparse.system.json_files import load_json
+from nnunet_sparse.system.json_form import (
+    AXIS,
+    COUNT,
+    OBJECT,
+    TEXT,
+    Keys,
+    ListOf,
+    NamesTo,
+    check_form,
+    or_none,
+)
 
 CAMPAIGN_PREFIX = "campaign:"
 """What precedes the name of a campaign in ``base`` of a data set imported from one."""
 
 _VERSION = 1
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
+_CASE = Keys({"num_slices": COUNT, "slices": ListOf(COUNT)})
+_FORM = Keys(
+    {
+        "base": TEXT,
+        "variant": OBJECT,
+        "axis": AXIS,
+        "cases": NamesTo(_CASE, check_file_name),
+        "selector": Keys({"parameters": OBJECT}, {"features": or_none(TEXT)}),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -98,20 +121,23 @@ class Selection:
             If the file is missing or is not a selection.
         """
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            cases = {
-                case_id: CaseSelection(case["num_slices"], tuple(case["slices"]))
-                for case_id, case in content["cases"].items()
-            }
-            return cls(
-                base=content["base"],
-                variant=Variant.from_json(content["variant"]),
-                axis=content["axis"],
-                cases=cases,
-                parameters=content["selector"]["parameters"],
-                features=content["selector"].get("features"),
-            )
+            content = load_json(file)
         except FileNotFoundError as error:
             raise SparseError(f"{file} does not exist") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise SparseError(f"{file} is not a selection of this version: {error!r}") from error
+        wrong = f"{file} is not a selection of this version"
+        check_form(content, _FORM, wrong)
+        check_file_name(content["base"].removeprefix(CAMPAIGN_PREFIX), f"{wrong}: base")
+        cases = {
+            case_id: CaseSelection(case["num_slices"], tuple(case["slices"]))
+            for case_id, case in content["cases"].items()
+        }
+        with explained(lambda error: f"{wrong}: {in_one_line(error)}"):
+            variant = Variant.from_json(content["variant"])
+        return cls(
+            base=content["base"],
+            variant=variant,
+            axis=content["axis"],
+            cases=cases,
+            parameters=content["selector"]["parameters"],
+            features=content["selector"].get("features"),
+        )

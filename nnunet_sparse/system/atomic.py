@@ -20,6 +20,7 @@ from nnunet_sparse.system.errors import naming
 from nnunet_sparse.system.locks import held_if_free, held_without_locks, lock_descriptor
 
 _INDENT = 2
+_MOST_ATTEMPTS = 1000
 _NEW, _ONCE, _LOCK = ".nnsparse_new_", ".nnsparse_once_", ".nnsparse_lock_"
 # what earlier versions wrote to, as tempfile names it
 _EARLIER = re.compile(r"\.nnsparse_[a-z0-9_]{8}")
@@ -116,6 +117,7 @@ def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
 
 def _claim(temporary: Path) -> ExitStack:
     """Create a temporary file, or wait until nobody else writes it; it is held until it closes."""
+    attempts = 0
     while True:
         _make_folder(temporary.parent)
         with ExitStack() as claim:
@@ -126,6 +128,9 @@ def _claim(temporary: Path) -> ExitStack:
                     claim.enter_context(held_without_locks(_lock_file(temporary)))
             # filelock finds the folder, and then does not
             except (FileNotFoundError, FileExistsError):
+                attempts += 1
+                if attempts > _MOST_ATTEMPTS:  # the folder holds no files of this name, as /proc
+                    raise
                 continue  # the folder was removed by the writer before
             if _is_file_of(descriptor, temporary):
                 if os.fstat(descriptor).st_size:  # left by a writer that was killed
@@ -193,14 +198,6 @@ def _remove_unclaimed(leftover: Path) -> None:
 def as_json(content: Any) -> Any:
     """What comes back when it is written as JSON and read: lists for tuples, names for keys."""
     return json.loads(json.dumps(content))
-
-
-def read_json(file: Path) -> Any:
-    """Content of a JSON file; None if it is missing or damaged."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import select
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from functools import partial
 from typing import NoReturn
 
 from nnunet_sparse.system.errors import SparseError, os_error_message
+from nnunet_sparse.system.file_names import is_text
 
 CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
@@ -125,6 +127,7 @@ def run_command(
         Ctrl-C, 141 if nobody reads the output any more (``| head``). Everything else is a bug of
         ours and keeps its traceback.
     """
+    _check_words(parser, sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
         sys.stdout.reconfigure(errors="replace")
@@ -147,6 +150,18 @@ def run_command(
     return status or 0
 
 
+def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Refuse words that name nothing, and bytes that are no text, with which ITK ends the process.
+
+    An empty path would be the folder that the user is in.
+    """
+    for word in words:
+        if not word:
+            parser.error("an argument is empty")
+        if "\0" in word or not is_text(word):
+            parser.error(f"the argument {word!r} is no text in UTF-8")
+
+
 def _has_no_reader() -> bool:
     """Whether standard output is a pipe whose other end is closed, and no other pipe is broken."""
     try:
@@ -158,5 +173,6 @@ def _has_no_reader() -> bool:
 
 
 def _fail(message: str) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    # spaces in names stay as they are
+    print("error: " + re.sub(r"\s*[\n\r]\s*", " ", message.strip()), file=sys.stderr)
     return EXIT_ERROR

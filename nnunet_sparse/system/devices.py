@@ -35,7 +35,7 @@ def best_device(name: str | None = None) -> "torch.device":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # which devices without numbers do not have
     except _NO_DEVICE as error:
         reason = "there is no GPU here" if name.startswith("cuda") else "choose cpu or cuda"
         raise SparseError(f"device {name!r} cannot be used: {reason}") from error

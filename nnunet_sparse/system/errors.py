@@ -1,5 +1,7 @@
 """Errors that are meant for the person at the keyboard."""
 
+import errno
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,5 +27,11 @@ def naming(path: Path) -> Iterator[None]:
 
 def os_error_message(error: OSError) -> str:
     """What an error of the file system says, with the files that it names."""
+    if error.filename is None and error.errno in {errno.EMFILE, errno.ENFILE}:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            f"too many files are open at once, this process may open {most} (ulimit -n): raise "
+            "that, or try a smaller --num_processes"
+        )
     files = [str(file) for file in (error.filename, error.filename2) if file is not None]
     return f"{' -> '.join(files) or 'file system'}: {error.strerror or error}"

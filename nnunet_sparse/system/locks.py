@@ -12,6 +12,8 @@ import errno
 import fcntl
 import logging
 import os
+import pwd
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ from nnunet_sparse.system.errors import naming
 
 logger = logging.getLogger(__name__)
 
+_POLL_S = 0.2
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 
 
@@ -41,8 +44,7 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
     OSError
         If there can be no such file.
     """
-    lock = _lock_of(path)
-    _acquire(lock, waiting)
+    lock = _taken(path, waiting)
     try:
         yield
     finally:
@@ -51,10 +53,14 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
 
 def try_lock(path: Path) -> BaseFileLock | None:
     """Take a lock that nobody holds, or return None; :func:`unlock` gives it back."""
-    lock = _lock_of(path)
     try:
+        lock = _lock_of(path)
         lock.acquire(timeout=0)
     except Timeout:
+        return None
+    except PermissionError:
+        if _owner(path) is None:
+            raise
         return None
     return lock
 
@@ -113,6 +119,64 @@ def lock_descriptor(descriptor: int, path: Path, how: int = fcntl.LOCK_EX) -> bo
             raise
         return False
     return True
+
+
+def _taken(path: Path, waiting: str | None) -> BaseFileLock:
+    """Lock that is held, after those of others whose files this user may not write."""
+    while True:
+        try:
+            lock = _lock_of(path)
+            _acquire(lock, waiting)
+        except PermissionError:
+            if (owner := _owner(path)) is None:
+                raise
+            _wait_for(path, owner, waiting)
+        else:
+            return lock
+
+
+def _owner(path: Path) -> str | None:
+    """Who else a lock's file belongs to; None if it is this user's, or there is none."""
+    try:
+        user = path.stat().st_uid
+    except OSError:
+        return None
+    if user == os.geteuid():
+        return None
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
+
+
+def _wait_for(path: Path, owner: str, waiting: str | None) -> None:
+    """Wait until the lock of another user is gone; one whose process was killed is removed.
+
+    Raises
+    ------
+    PermissionError
+        If it was left by a process that was killed, and only its owner may remove it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        logger.info("%s belongs to %s: waiting until it is gone", path, owner)
+        while path.exists():
+            time.sleep(_POLL_S)
+        return
+    try:
+        try:
+            lock_descriptor(descriptor, path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("%s (%s belongs to %s)", waiting or "waiting for a lock", path, owner)
+            lock_descriptor(descriptor, path)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                path.unlink()
+    finally:
+        os.close(descriptor)
 
 
 def _acquire(lock: BaseFileLock, waiting: str | None = None) -> None:

@@ -18,11 +18,11 @@ from nnunet_sparse.system.atomic import (
     as_json,
     atomic_path,
     canonical_json,
-    read_json,
     remove_leftovers,
 )
 from nnunet_sparse.system.checkpoint import saving_checkpoint
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.locks import held_if_free, locked
 
 

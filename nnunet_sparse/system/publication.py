@@ -37,8 +37,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.system.atomic import as_json, canonical_json, read_json, remove_leftovers
+from nnunet_sparse.system.atomic import as_json, canonical_json, remove_leftovers
 from nnunet_sparse.system.errors import SparseError, naming
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.locks import locked
 
 MARKER = ".nnsparse_staged.json"

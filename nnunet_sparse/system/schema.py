@@ -1,13 +1,13 @@
 """Dataclasses whose fields say which values they take, for settings that users write by hand."""
 
 import difflib
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import parse_json
 from nnunet_sparse.system.wording import brief
 
 if TYPE_CHECKING:
@@ -185,10 +185,10 @@ def parse_value(name: str, text: str, rule: Rule) -> Any:
         If it is not what the rule says.
     """
     as_json = rule.kind in (bool, dict, tuple)
-    read = rule.read or (json.loads if as_json else rule.kind)
+    read = rule.read or (parse_json if as_json else rule.kind)
     try:
         parsed = read(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         if rule.kind is not tuple:
             raise _bad(name, text, rule) from None
         parsed = [part for part in text.split(",") if part]

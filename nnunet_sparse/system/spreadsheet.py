@@ -173,7 +173,14 @@ def _utf_16(content: bytes) -> str | None:
 
 def _delimiter(header: str) -> str:
     """What separates the most cells of the first line."""
-    return max(_DELIMITERS, key=lambda sign: len(next(csv.reader([header], delimiter=sign), [])))
+    return max(_DELIMITERS, key=lambda sign: _num_cells(header, sign))
+
+
+def _num_cells(line: str, delimiter: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:  # a cell longer than any, which is refused with its line
+        return 0
 
 
 def _lines(
@@ -199,12 +206,12 @@ def _lines(
 def _unique_names(header: Sequence[str], columns: Sequence[str]) -> list[str]:
     known = {name.casefold(): name for name in columns}
     present = {cell.strip() for cell in header}
-    names: list[str] = []
+    names: dict[str, None] = {}
     for number, cell in enumerate(header, 1):
         name = cell.strip() or f"unnamed_{number}"
         if (wanted := known.get(name.casefold(), name)) not in present:
             name = wanted
         while name in names:
             name = f"{name}_{number}"
-        names.append(name)
-    return names
+        names[name] = None
+    return list(names)

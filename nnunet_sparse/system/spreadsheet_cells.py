@@ -8,6 +8,7 @@ them.
 
 import math
 import re
+from collections.abc import Collection, Hashable, Iterable
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 
 _MISSING = frozenset({"", "-", "na", "n/a", "#n/a", "#nv", "nan", "<na>", "none", "null"})
@@ -32,6 +33,11 @@ _WHOLE = re.compile(r"([+-]?\d+)(?:[.,](?!000$)0*)?")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d{1,3})?")
 # 1.5 thousand or one and a half, where commas also separate columns
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+# zeros that no spreadsheet shows; pandas writes one behind the point of whole numbers
+_AS_WRITTEN = re.compile(r"\+|-?0\d|-?\d*[.,]\d*[1-9]0+$|-?\d*[.,]00+$")
+_FORMULAS = ("=", "+", "-", "@")
+# a number with its deviation or unit, or a dash for what is missing
+_SIGNED = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?( ± [\d.]+)?[ %]*|-+")
 _EXCEL_DIGITS = 15
 
 
@@ -88,6 +94,79 @@ def may_be(name: str, text: str) -> bool:
         return False
     exact, shown = (Decimal(number.replace(",", ".")) for number in (one, other))
     return exact == shown or any(_shortened(exact, n, how) == shown for n, how in _lengths(other))
+
+
+class ChangedNames:
+    """Names, and which of them a spreadsheet may have made a text of.
+
+    Parameters
+    ----------
+    names
+        The names.
+    written
+        Texts of the table.
+    """
+
+    def __init__(self, names: Iterable[str], written: Collection[str] = ()) -> None:
+        self._names = dict.fromkeys(names)
+        self._written = {text for text in written if text in self._names}
+        self._alike: dict[Hashable, list[str]] = {}
+        for name in self._names:
+            self._alike.setdefault(_key(name), []).append(name)
+
+    def meant(self, text: str) -> list[str]:
+        """Names that a text may stand for, itself first if it is one.
+
+        A name that no spreadsheet shows, as ``007``, stands for itself, and so does any other
+        beside which the table has all those that are shown like it.
+        """
+        if text not in self._names:
+            return self.alike(text)
+        if not _may_be_changed(text):
+            return [text]
+        return [text, *(n for n in self.alike(text) if n != text and n not in self._written)]
+
+    def alike(self, text: str) -> list[str]:
+        """Names that a spreadsheet may have made a text of, or that are the text; sorted as given.
+
+        See :func:`may_be`.
+        """
+        if _lengths(text.strip().casefold()):
+            return [name for name in self._names if may_be(name, text)]
+        return list(self._alike.get(_key(text), ()))
+
+
+def _may_be_changed(text: str) -> bool:
+    """Whether a text is what a spreadsheet makes of others: a number it shows, a truth value."""
+    word = text.strip().casefold()
+    if word in _TRUE | _FALSE:
+        return True
+    return bool(_NUMBER.fullmatch(word)) and not _AS_WRITTEN.match(word)
+
+
+def _key(text: str) -> Hashable:
+    """What texts share of which one may be the other, but for rounded numbers."""
+    word = text.strip().casefold()
+    for words in (_TRUE, _FALSE):
+        if word in words:
+            return words
+    return Decimal(word.replace(",", ".")) if _NUMBER.fullmatch(word) else word
+
+
+def safe_cell(value: object) -> object:
+    """What is written into a cell: a text that a spreadsheet would compute gets an apostrophe.
+
+    Numbers with a sign stay.
+    """
+    if not isinstance(value, str) or not value.lstrip().startswith(_FORMULAS):
+        return value
+    return value if _SIGNED.fullmatch(value.strip()) else f"'{value}"
+
+
+def plain_cell(text: str) -> str:
+    """The inverse of :func:`safe_cell` for texts."""
+    inner = text.removeprefix("'")
+    return inner if inner != text and safe_cell(inner) == text else text
 
 
 def _lengths(text: str) -> list[tuple[int, str]]:

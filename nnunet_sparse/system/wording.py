@@ -1,6 +1,8 @@
 """Words for messages."""
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 _MOST_LETTERS = 120
 
@@ -16,6 +18,18 @@ def first_of(items: Sequence[object], most: int) -> str:
         How many are named.
     """
     return ", ".join(map(str, items[:most])) + (", ..." if len(items) > most else "")
+
+
+def command_line(*words: object) -> str:
+    """A command for the shell, whatever its words hold.
+
+    Parameters
+    ----------
+    words
+        The command, and its arguments; paths may begin with a hyphen.
+    """
+    texts = (f"./{w}" if isinstance(w, Path) and str(w).startswith("-") else str(w) for w in words)
+    return shlex.join(texts)
 
 
 def brief(value: object) -> str:

@@ -182,7 +182,7 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, Any]:
     """
     assignments = Assignments(_rule, "a setting is given as key=value (num_epochs=100)")
     settings: dict[str, Any] = {}
-    for key, value in assignments.read(texts):
+    for key, value in assignments.read_once(texts).items():
         outer, dot, inner = key.partition(".")
         if dot:
             settings.setdefault(outer, {})[inner] = value

@@ -21,6 +21,7 @@ from campaign.annotation_fixtures import (
     write_dicom_series,
 )
 
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.annotation_files import (
     AnnotationFiles,
     FoundAnnotations,
@@ -112,6 +113,22 @@ def test_file_of_another_kind_beside_an_annotation_is_a_problem(campaign: Campai
     save(campaign, "a.nii.gz", placed(annotated()))
     (file,) = touch(campaign, "a.zip")
     assert str(file) in find_annotations(campaign).problems["a"]
+
+
+@pytest.mark.parametrize("name", ["a.json", "A.CSV", "a_slice2.txt", "a.nii.gz.json", "a.docx"])
+def test_text_called_after_a_case_is_a_problem_unless_it_is_annotated(
+    campaign: Campaign, name: str
+) -> None:
+    (file,) = touch(campaign, name)
+    assert str(file) in find_annotations(campaign).problems["a"]
+    label = campaign.label_folder / "a.nii.gz"
+    save(campaign, label.name, placed(AnnotatedCase(campaign, "a").prefilled()))
+    found = find_annotations(campaign)
+    assert str(file) in found.problems["a"]
+    assert not found.cases
+    save(campaign, label.name, placed(annotated()))
+    found = find_annotations(campaign)
+    assert (found.cases["a"].files, found.problems) == ((label,), {})
 
 
 def test_other_files_in_a_folder_of_a_case_are_a_problem(campaign: Campaign) -> None:

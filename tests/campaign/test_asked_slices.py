@@ -145,6 +145,7 @@ def test_weights_that_a_spreadsheet_has_saved(
         ("7,1", "line 2: '7' may be 007 or 07; has a spreadsheet changed it"),
         ("03. Apr,1", "line 2: there is no case '03. Apr'; has a spreadsheet changed it"),
         ("007,1\n7.0,2", "line 3: '7.0' may be 007 or 07"),
+        ("1.1,1", "line 2: '1.1' may be 1.1 or 1.10"),
         ('007,"1,500"', "line 2: weight must be a number from 0 on, got '1,500'"),
         ("007,NA", "line 2: weight must be a number from 0 on, got 'NA'"),
     ],
@@ -152,7 +153,7 @@ def test_weights_that_a_spreadsheet_has_saved(
 def test_weights_of_which_the_case_is_unknown(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "w.csv").write_text(f"case,weight\n{text}\n")
     with pytest.raises(SparseError, match=message):
-        read_weights(tmp_path / "w.csv", {"007": 0, "07": 0, "3-4": 0})
+        read_weights(tmp_path / "w.csv", {"007": 0, "07": 0, "3-4": 0, "1.1": 0, "1.10": 0})
 
 
 def test_weights_that_are_not_given(tmp_path: Path) -> None:

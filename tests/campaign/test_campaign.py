@@ -41,5 +41,5 @@ def test_no_campaign(tmp_path: Path) -> None:
     with pytest.raises(SparseError, match=r"is no campaign: it has no campaign\.json"):
         Campaign.read(tmp_path)
     (tmp_path / "campaign.json").write_text('{"volumes": {}}')
-    with pytest.raises(SparseError, match=r"campaign\.json is damaged: KeyError"):
+    with pytest.raises(SparseError, match=r"campaign\.json is damaged: it lacks version"):
         Campaign.read(tmp_path)

@@ -39,6 +39,15 @@ def test_groups_by_a_table(tmp_path: Path, text: str) -> None:
         grouping.covering(["P3_a"])
 
 
+def test_cases_that_a_spreadsheet_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "patients.csv"
+    file.write_text("case,patient\n1,a\n2,a\n10,b\n", "utf-8")
+    cases = ["001", "002", "010"]
+    assert members(cases, read_grouping(str(file), cases)) == {"a": ["001", "002"], "b": ["010"]}
+    with pytest.raises(SparseError, match="line 2: '1' may be case 001 or 01; has a spreadsheet"):
+        read_grouping(str(file), [*cases, "01"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -50,6 +59,10 @@ def test_groups_by_a_table(tmp_path: Path, text: str) -> None:
         ("case,patient\nP1_a,x\nP1_a,y\n", r"line 3: case P1_a is in two groups"),
         ("case,patient\nP1_a,\n", r"line 2: case P1_a has no group"),
         ("case,patient\nP1_a,x\n", r"no group for 3 cases: P10_a, P1_b, P2_a"),
+        ("case,patient\nP1_a,NA\n", r"line 2: case P1_a has no group"),
+        ("case,patient\nP1_a,007\nP1_b,7\nP2_a,1\nP10_a,2\n", "'007' and '7' may be one group"),
+        ("case,patient\nP1_a,7.0\nP1_b,7\nP2_a,1\nP10_a,2\n", "'7' and '7.0' may be one group"),
+        ("case,patient\nP1_a,P1\nP1_b,p1\nP2_a,1\nP10_a,2\n", "'P1' and 'p1' may be one group"),
         ("case,age\nP1_a,x\n", "columns case and one of"),
         ("case,patient,group\n", "columns case and one of"),
         ("", "columns case and one of"),

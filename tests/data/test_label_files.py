@@ -20,6 +20,7 @@ from nnunet_sparse.data.label_files import (
     is_stored_whole,
     label_dtype,
     label_spacing_file,
+    place_label,
     read_label,
     spacing_file,
     whole_numbers,
@@ -121,14 +122,19 @@ def test_fractions_are_no_whole_numbers(value: float) -> None:
     assert whole_numbers(np.array([0, value, 3]))[1].tolist() == [False, True, False]
 
 
-def test_what_nnunet_would_cut_off_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd", ".gipl", ".tif"])
+def test_what_nnunet_would_cut_off_is_told(tmp_path: Path, ending: str) -> None:
+    reader = "Tiff3DIO" if ending == ".tif" else "SimpleITKIO"
     label = LABEL.astype(np.float32)
-    write_volume(tmp_path / "whole.nii.gz", label)
+    whole, below, placed = (tmp_path / f"{name}{ending}" for name in ("whole", "below", "placed"))
+    write_volume(whole, label)
     label[label == 1] = np.nextafter(np.float32(1), np.float32(0))
-    write_volume(tmp_path / "below.nii.gz", label)
-    assert is_stored_whole(tmp_path / "whole.nii.gz", "SimpleITKIO")
-    assert not is_stored_whole(tmp_path / "below.nii.gz", "SimpleITKIO")
-    np.testing.assert_array_equal(read_label(tmp_path / "below.nii.gz", "SimpleITKIO"), LABEL)
+    write_volume(below, label)
+    assert is_stored_whole(whole, reader)
+    assert not is_stored_whole(below, reader)
+    np.testing.assert_array_equal(read_label(below, reader), LABEL)
+    place_label(placed, read_label(below, reader), below, reader, tmp_path)
+    np.testing.assert_array_equal(find_reader(reader)().read_seg(str(placed))[0][0], LABEL)
 
 
 RGB, RGBA = ([(channel, "u1") for channel in names] for names in ("RGB", "RGBA"))

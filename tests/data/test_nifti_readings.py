@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from nifti_forms import OTHER_PLACES, PLACE, SHAPE, save_forms
 
 from nnunet_sparse.data.affines import RAS_TO_LPS, itk_affine, reverse_columns
-from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, QFORM, READINGS, read_readings
+from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, QFORM, read_readings
 
 VOXELS = np.zeros(SHAPE, np.uint8)
 
@@ -38,7 +38,11 @@ def test_the_program_that_wrote_a_file_is_told_by_its_codes(tmp_path: Path) -> N
     nibabel.save(nibabel.Nifti1Image(VOXELS, PLACE), tmp_path / "nibabel.nii")
     assert read_readings(tmp_path / "nibabel.nii").written_by == {NIBABEL}
     file = save_forms(tmp_path / "any.nii", VOXELS, PLACE, PLACE, (1, 1))
-    assert read_readings(file).written_by == set(READINGS)
+    assert read_readings(file).written_by == {NIBABEL, QFORM}
+    image = nibabel.load(file)
+    image.header.set_xyzt_units("mm", "sec")
+    nibabel.save(image, tmp_path / "units.nii")
+    assert read_readings(tmp_path / "units.nii").written_by == {NIBABEL, QFORM}
 
 
 def test_what_itk_does_not_open_has_no_reading_of_it(tmp_path: Path) -> None:

@@ -11,6 +11,15 @@ def test_values_that_are_not_declared(toy):
     assert finding.details["undeclared"] == {"case_0": (255,), "case_4": (-2,)}
 
 
+def test_fractions_are_cut_off_by_nnunet(toy):
+    toy.labels["case_2"] = toy.labels["case_2"].astype(np.float32)
+    below = np.nextafter(np.float32(1), np.float32(0))
+    toy.labels["case_2"][toy.labels["case_2"] == 1] = below
+    finding = toy.write_raw().finding("label values")
+    assert (finding.verdict, finding.number) == ("broken", 1)
+    assert finding.details["cut"] == ["case_2"]
+
+
 def test_a_case_without_a_label(toy):
     toy.write_raw()
     (toy.raw / "labelsTr" / "case_0.nii.gz").unlink()

@@ -1,6 +1,7 @@
 import json
 import math
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -294,6 +295,25 @@ def break_link(path):
     path.symlink_to("nowhere")
 
 
+def test_scoring_imports_neither_torch_nor_monai(folders):
+    """Importing them takes longer than scoring."""
+    program = (
+        "import sys\n"
+        "from nnunet_sparse.evaluation.evaluate import main\n"
+        "ended = main(sys.argv[1:])\n"
+        "sys.exit(ended or ', '.join({'torch', 'monai'} & sys.modules.keys()) or None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, folders), "-np", "1"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((folders[1] / SUMMARY_FILE).read_text("utf-8"))["nnsparse"]
+    assert summary["per_label"]["1"]["HD95_mm"]["num"] == 2  # there were surfaces to compare
+
+
 BAD_INPUT = {
     "truncated prediction": (lambda root: truncate(first_prediction(root)), "pred/case_0.nii.gz"),
     "truncated ground truth": (lambda root: truncate(first_truth(root)), "labelsTs/case_0.nii.gz"),
@@ -334,7 +354,7 @@ BAD_INPUT = {
     "no dataset.json": (lambda root: (root / "dataset.json").unlink(), "--dataset_json"),
     "empty dataset.json": (lambda root: (root / "dataset.json").write_text("{}"), "lacks"),
     "bad dataset.json": (lambda root: (root / "dataset.json").write_text("{"), "dataset.json"),
-    "no background": (lambda root: write_dataset_json(root, {"a": 1}), "Background"),
+    "no background": (lambda root: write_dataset_json(root, {"a": 1}), "background must be 0"),
     "only background": (lambda root: write_dataset_json(root, {"background": 0}), "no label"),
     "region order": (
         lambda root: write_dataset_json(root, {"background": 0, "a": [1, 2]}),

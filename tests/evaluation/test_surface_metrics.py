@@ -108,6 +108,25 @@ def test_agrees_with_monai(reference, prediction, spacing):
     assert ours.nsd == pytest.approx(nsd.item(), rel=1e-5)
 
 
+@settings(max_examples=40)
+@given(masks, masks, spacings, masks)
+def test_distances_beside_ignored_voxels_agree_with_monai(reference, prediction, spacing, ignore):
+    from monai.metrics.utils import get_edge_surface_distance
+
+    assume((reference & ~ignore).any() and (prediction & ~ignore).any())
+    filled = [torch.from_numpy(mask | ignore) for mask in (prediction, reference)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, distances, _ = get_edge_surface_distance(
+            *filled, spacing=list(spacing), symmetric=True, mask=torch.from_numpy(~ignore)
+        )
+    assume(all(len(d) and np.isfinite(d).all() for d in distances))
+    ours = surface_metrics(reference, prediction, spacing, tolerance_mm=1.5, ignore=ignore)
+    assert ours.hd95_mm == max(np.quantile(d.double().numpy(), 0.95) for d in distances)
+    near = sum(int((d <= 1.5).sum()) for d in distances)
+    assert ours.nsd == near / sum(len(d) for d in distances)
+
+
 @given(masks, masks, spacings, masks)
 def test_symmetric(reference, prediction, spacing, ignore):
     there = surface_metrics(reference, prediction, spacing, ignore=ignore)

@@ -1,9 +1,11 @@
+import shlex
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from conftest import BaseMaker
 from grid_fixtures import write_grid
+from hostile.hostile_names import STRANGE
 
 from nnunet_sparse.grid.cells import bases, configurations, left_out_variants, variants
 from nnunet_sparse.grid.experiment import PAPER_RHO, PAPER_S, Experiment
@@ -12,6 +14,7 @@ from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.overview import overview
 from nnunet_sparse.grid.preflight import check_experiment
 from nnunet_sparse.grid.template import PRESETS, Scored, template
+from nnunet_sparse.grid.yaml_lines import read_yaml
 from nnunet_sparse.system.paths import NnUNetPaths
 
 
@@ -200,3 +203,16 @@ def test_one_or_two_slices_per_volume(tmp_path: Path, make_base: BaseMaker) -> N
         ["0.500", "4", "8"],
         ["1.000", "8", "16"],
     ]
+
+
+@pytest.mark.parametrize("name", STRANGE.values(), ids=STRANGE)
+def test_init_writes_names_as_they_are(
+    make_base: BaseMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder, file = f"Dataset004_{name}", tmp_path / "grid.yaml"
+    make_base(folder, labels={"background": 0, f"{name}\nversion: 2": 1}, shapes=[(3, 3, 3)])
+    assert main(["init", "-d", "4", "--preset", "quick", "-o", str(file)]) == 0
+    (task,) = read_yaml(file).plain["tasks"]
+    assert task == {"base": folder}
+    printed = capsys.readouterr().out
+    assert shlex.split(printed.splitlines()[-1])[1:] == ["nnsparse_grid", "plan", str(file)]

@@ -86,16 +86,34 @@ def parent_of(process: int) -> int:
         return 0
 
 
+def step_of(process: int) -> str:
+    """Step of a job whose process is a fork of the server; of others something else."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text("utf-8").partition(" ")[0]
+    except OSError:
+        return ""
+
+
 def victims(grid: Grid, kind: str) -> list[int]:
-    """Processes of a kind that are running: the workflow, a training, or a worker of prepare."""
+    """Processes of a kind that are running.
+
+    The workflow, its server, a training, what stands for one, or a worker of prepare.
+    """
     commands = processes_of(grid)
     if kind == "worker":
         workers = [process for process, command in commands.items() if "spawn_main" in command]
-        return [worker for worker in workers if " prepare " in commands.get(parent_of(worker), "")]
-    word = {"workflow": "grid_command run ", "training": " train "}[kind]
+        return [worker for worker in workers if step_of(parent_of(worker)) == "prepare"]
+    if kind == "training":
+        return [process for process in commands if step_of(process) == "train"]
+    word = {
+        "workflow": "grid_command run ",
+        "server": "grid.job_process ",
+        "client": " train ",
+    }[kind]
     # not the shell that has started it
     ours = {p: command for p, command in commands.items() if command.startswith(sys.executable)}
-    return [process for process, command in ours.items() if word in command]
+    found = [process for process, command in ours.items() if word in command]
+    return [process for process in found if parent_of(process) not in found]
 
 
 def is_left(grid: Grid, step: str) -> bool:
@@ -120,7 +138,7 @@ def kill_one(grid: Grid, kind: str, workflow: "subprocess.Popen[bytes]", delay: 
 @pytest.mark.slow
 @pytest.mark.skipif(NUM_KILLS == 0, reason="takes minutes: set NNSPARSE_KILLS to their number")
 def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> None:
-    """A worker that preprocesses, the workflow, a training is killed, then the workflow."""
+    """One process of those that take part is killed, then the workflow."""
     # enough trainings for all kills, and two jobs at a time, each with workers
     text = FILLED.replace("repeats: 1", f"repeats: {1 + NUM_KILLS // 4}\ndense: false")
     text = text.replace("threads: 1", "threads: 2").replace("s: [1/2, 1]", "s: [1]")
@@ -131,13 +149,13 @@ def test_killed_at_random_moments_it_ends_as_if_it_were_not(tmp_path: Path) -> N
     wild = write_grid(tmp_path / "wild", text)
     run(calm.file, *cores)
     rng = random.Random(0)
-    kinds = ["worker", "workflow", "training"]
+    kinds = ["worker", "workflow", "training", "server", "client"]
     finished: dict[str, int] = {}
     killed = Counter[str]()
     while killed.total() < NUM_KILLS:
         kind = kinds[killed.total() % len(kinds)]
-        # workers live a second, trainings ten and more
-        delay = rng.uniform(0, 0.3 if kind == "worker" else 15)
+        # workers live a second, trainings several
+        delay = rng.uniform(0, 0.3 if kind == "worker" else 6)
         with subprocess.Popen(
             command(wild.file, *cores), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as workflow:
@@ -276,10 +294,12 @@ def test_cores_that_snakemake_may_use_are_shared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], threads: str
 ) -> None:
     monkeypatch.setenv("NNSPARSE_GRID_THREADS", "")
-    limits = []
+    limits: list[bool] = []
+    shared: list[bool] = []
 
     def snakemake(_: object, limited: bool = True) -> int:
         limits.append(limited)
+        shared.append(bool(os.environ["NNSPARSE_GRID_SERVERS"]))
         return 0
 
     monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", snakemake)
@@ -290,6 +310,7 @@ def test_cores_that_snakemake_may_use_are_shared(
     assert run_workflow(write_grid(tmp_path, text), options) == 0
     assert os.environ["NNSPARSE_GRID_THREADS"] == threads
     assert limits == ["--executor" in options]  # jobs per second; of this machine there is none
+    assert shared == ["--executor" not in options]  # processes
 
 
 def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

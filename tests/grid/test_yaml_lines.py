@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile.hostile_names import STRANGE
 
-from nnunet_sparse.grid.yaml_lines import key_lines, load, part, parts, read_yaml
+from nnunet_sparse.grid.yaml_lines import key_lines, load, part, parts, read_yaml, yaml_text
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import Rule, mapping, positive, setting, whole
 
@@ -113,3 +114,29 @@ def test_files_that_are_no_yaml(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(SparseError, match="no text in UTF-8"):
         read_yaml(file)
+
+
+NAMES = (
+    *STRANGE.values(),
+    "No",
+    "null",
+    "1e5",
+    "007",
+    "0o7",
+    "1_000",
+    "2020-01-01",
+    "a: b",
+    "x" * 300,
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_are_read_as_they_were_written(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "names.yaml"
+    text = yaml_text(name)
+    file.write_text(f"block: {text} # comment\nflow: [{text}, {text}]\n", encoding="utf-8")
+    assert read_yaml(file).plain == {"block": name, "flow": [name, name]}
+
+
+def test_words_are_written_without_quotation_marks() -> None:
+    assert yaml_text("Dataset004_Hippocampus") == "Dataset004_Hippocampus"

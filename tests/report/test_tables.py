@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from nnunet_sparse.report.tables import Table, mean_and_deviation
+from nnunet_sparse.report.tables import Table, markdown_text, mean_and_deviation
 
 TABLE = Table("my_table", "IoU of A & B", ("task", "x|y"), (("a_b", "0.5 ± 0.1"), ("50 %", "")))
 
@@ -57,3 +57,15 @@ def test_mean_and_deviation() -> None:
     assert mean_and_deviation([]) == ""
     assert mean_and_deviation([0.5]) == "0.500"
     assert mean_and_deviation([1.0, 2.0, 3.0], 1) == "2.0 ± 1.0"
+
+
+def test_names_are_neither_html_nor_links_nor_formulas() -> None:
+    names = ("<img src=x>", "[a](http://b)")
+    table = Table("t", "<b>\n# title", names, (("=1+1", "&lt;|"),))
+    assert table.to_markdown() == (
+        "**&lt;b> # title**\n\n| &lt;img src=x> | [a]\\(http://b) |\n|---|---|\n"
+        "| =1+1 | &amp;lt;\\| |\n"
+    )
+    rows = list(csv.reader(io.StringIO(table.to_csv())))
+    assert rows == [list(names), ["'=1+1", "&lt;|"]]
+    assert markdown_text("p < 0.05 & more") == "p &lt; 0.05 & more"

@@ -43,7 +43,7 @@ def test_devices_that_are_not_there():
         check_device("quantum")
 
 
-@pytest.mark.parametrize("name", ["vulkan", "xla", "hpu", "mps:3", "cuda:977", "", "cpu0"])
+@pytest.mark.parametrize("name", ["vulkan", "xla", "hpu", "mps:3", "cuda:977", "", "cpu0", "meta"])
 def test_names_of_devices_that_this_machine_has_not(name):
     with pytest.raises(SparseError, match="cannot be used"):
         best_device(name)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plain_file_systems import failing
@@ -83,3 +84,54 @@ def test_other_errors_of_locks_name_the_file(
     with pytest.raises(OSError, match="lock") as caught, locked(tmp_path / "lock"):
         pass
     assert caught.value.filename == str(tmp_path / "lock")
+
+
+@pytest.fixture
+def of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lock of another user in a folder of both: it may be read and removed, not written."""
+    path = tmp_path / "lock"
+    path.touch()
+    theirs = path.stat()
+    plain_open = os.open
+
+    def opened(file: Any, flags: int, *mode: int) -> int:
+        is_theirs = Path(file) == path and path.exists() and path.samefile(path)
+        if is_theirs and path.stat().st_ino == theirs.st_ino and flags & os.O_RDWR:
+            if flags & os.O_EXCL:
+                raise FileExistsError(errno.EEXIST, "File exists", str(path))
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain_open(file, flags, *mode)
+
+    monkeypatch.setattr(os, "open", opened)
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own if not path.exists() else own + 1)
+    return path
+
+
+def test_a_lock_of_another_user_is_waited_for(of_another: Path) -> None:
+    holder = os.fdopen(_descriptor_of(of_another), "rb")
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    messages = []
+
+    def give_back() -> None:
+        messages.append("waiting")
+        of_another.unlink()
+        holder.close()
+
+    assert try_lock(of_another) is None
+    with held_if_free(of_another) as held:
+        assert not held
+    with calling_on_message("belongs to", give_back), locked(of_another, "Somebody is at work"):
+        assert of_another.exists()
+    assert messages == ["waiting"]
+    assert not of_another.exists()
+
+
+def test_a_lock_that_a_killed_process_of_another_user_has_left_is_removed(of_another: Path) -> None:
+    with locked(of_another):
+        assert of_another.exists()
+    assert not of_another.exists()
+
+
+def _descriptor_of(path: Path) -> int:
+    return os.open(path, os.O_RDONLY)

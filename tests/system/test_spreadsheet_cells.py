@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunet_sparse.system.spreadsheet_cells import (
+    ChangedNames,
     decimal_number,
     is_missing,
     may_be,
+    plain_cell,
+    safe_cell,
     truth_value,
     whole_number,
 )
@@ -105,3 +108,45 @@ def test_names_that_a_spreadsheet_has_changed(name: str, text: str) -> None:
 )  # fmt: skip
 def test_other_names(name: str, text: str) -> None:
     assert not may_be(name, text)
+
+
+NAMES = ["1.1", "1.10", "01.1", "7", "007", "7.0", "12E4", "TRUE", "WAHR", "Case_1", "case_1", "",
+         "123456789012345678", "123456789012345679"]  # fmt: skip
+AS_WRITTEN = {"1.10", "01.1", "007", "Case_1", "case_1", ""}
+TEXTS = [*NAMES, "1,1", "120000", "1.20E+05", "1.23456789012346E+17", "123456789012345000", "x"]
+
+
+@given(st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(TEXTS)), st.sampled_from(TEXTS))
+def test_names_that_a_text_may_mean(names: set[str], written: set[str], text: str) -> None:
+    alike = {name for name in names if may_be(name, text)}
+    changed = ChangedNames(sorted(names), written)
+    assert changed.alike(text) == sorted(alike)
+    found = changed.meant(text)
+    if text not in names:
+        assert found == sorted(alike)
+    else:
+        assert found[0] == text
+        assert set(found[1:]) == (set() if text in AS_WRITTEN else alike - written - {text})
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1-cmd|' /C calc'!A0", "'+1-cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(1)", "'@SUM(1)"),
+        (" =1", "' =1"),
+        ("\t=1", "'\t=1"),
+        ("'=1", "'=1"),
+        ("-rf", "'-rf"),
+        *((text, text) for text in ("", "a=1", "'a", "-1.5", "+2", "-0.1 ± 0.2", "-1e-05", "-")),
+    ],
+)
+def test_no_text_is_computed(text: str, cell: str) -> None:
+    assert safe_cell(text) == cell
+    assert plain_cell(cell) == text.removeprefix("'" if text == "'=1" else "")
+
+
+def test_numbers_are_no_texts() -> None:
+    assert [safe_cell(value) for value in (-1, -0.5, None, True)] == [-1, -0.5, None, True]

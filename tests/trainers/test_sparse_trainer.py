@@ -339,6 +339,31 @@ def test_a_resumed_run_goes_on_with_the_batches(trainable, place):
     assert same(first_batches(trainer, count=2)[:2], batches[2:])
 
 
+@pytest.mark.parametrize(("seconds", "epochs"), [(1e9, [3]), (0, [0, 1, 2, 3])])
+def test_the_figure_is_drawn_at_the_end_and_not_after_short_epochs(
+    trainable, monkeypatch, seconds, epochs
+):
+    trainer = make_trainer(trainable, num_epochs=4)
+    drawn = []
+
+    def end_epoch(trainer):
+        trainer.logger.log("val_losses", 0, trainer.current_epoch)
+        trainer.logger.plot_progress_png(trainer.output_folder)
+        trainer.current_epoch += 1
+
+    monkeypatch.setattr(nnUNetTrainer, "on_epoch_end", end_epoch)
+    monkeypatch.setattr(sparse_trainer, "_SECONDS_BETWEEN_FIGURES", seconds)
+    monkeypatch.setattr(
+        trainer.logger, "plot_progress_png", lambda _: drawn.append(trainer.current_epoch)
+    )
+    logger = trainer.logger
+    for _ in range(4):
+        trainer.on_epoch_end()
+        assert trainer.logger is logger
+    assert drawn == epochs
+    assert logger.get_value("val_losses", step=None) == [0] * 4
+
+
 def test_a_killed_save_leaves_the_old_checkpoint(trainable, monkeypatch):
     trainer = make_trainer(trainable)
     trainer.initialize()

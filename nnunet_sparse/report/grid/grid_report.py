@@ -49,11 +49,12 @@ from nnunet_sparse.report.grid.paper_figures import (
 )
 from nnunet_sparse.report.grid.slice_viewer import viewed_volumes
 from nnunet_sparse.report.report_folder import DEFAULT, PAGE, new_report
-from nnunet_sparse.report.tables import Table
+from nnunet_sparse.report.tables import Table, markdown_text
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.figures import save_figure
 from nnunet_sparse.system.software import software
+from nnunet_sparse.system.wording import command_line
 
 DOCUMENT = "report.md"
 
@@ -131,7 +132,8 @@ def write_report(
     results, asked = read_results(grid), asked_trainings(grid)
     if not results:
         raise SparseError(
-            f"no training of {grid.file} has been scored: nnsparse_grid run {grid.file}"
+            f"no training of {grid.file} has been scored: "
+            f"{command_line('nnsparse_grid', 'run', grid.file)}"
         )
     folder = (folder or grid.folder / DEFAULT).resolve()
     facts = {"newest_result": _newest_result(grid), "software": software()}
@@ -339,12 +341,13 @@ def _document(
     formats: Sequence[str],
 ) -> str:
     """The report in Markdown, with links to the figures."""
-    lines = [f"# {_title(grid)}", "", _summary(report), ""]
-    lines += [*(f"- {sentence}" for sentence in report.sentences), ""]
+    lines = [f"# {markdown_text(_title(grid))}", "", markdown_text(_summary(report)), ""]
+    lines += [*(f"- {markdown_text(sentence)}" for sentence in report.sentences), ""]
     form = next((form for form in ("svg", "png", "pdf") if form in formats), None)
     for shown in figures:
         if form is not None:
-            lines += [f"![{shown.title}](figures/{shown.name}.{form})", "", f"*{shown.title}*", ""]
+            title = markdown_text(shown.title)
+            lines += [f"![{title}](figures/{shown.name}.{form})", "", f"*{title}*", ""]
     lines += [table.to_markdown() for table in tables]
-    lines.append(origin)
+    lines.append(markdown_text(origin))
     return "\n".join(lines) + "\n"

@@ -1,6 +1,5 @@
 """Measurements of interpolated labels case by case, each kept in a file."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from nnunet_sparse.report.interpolation.interpolation_quality import (
 )
 from nnunet_sparse.system.atomic import as_json, write_json
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _asked(
 
 def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = load_json(file)
         if content["asked"] != asked:
             return None
         # in the order of the data set, as they are measured; the file has them sorted
@@ -259,5 +259,5 @@ def _read(file: Path, asked: Mapping[str, Any]) -> list[CaseQuality] | None:
             )
             for quality in from_json(content["found"])
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

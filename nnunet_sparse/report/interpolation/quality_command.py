@@ -1,7 +1,6 @@
 """The command ``nnsparse_interpolation_quality``."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,10 +33,17 @@ from nnunet_sparse.report.interpolation.case_measurements import (
 from nnunet_sparse.selection.selection_options import add_positive_weight_option
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
-from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json, write_text
+from nnunet_sparse.system.atomic import (
+    as_json,
+    check_writable,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.options import (
     add_device_option,
     add_num_processes_option,
@@ -140,6 +146,7 @@ def _run(args: argparse.Namespace) -> None:
         }
         for selector in selectors
     }
+    _check_writable(args.output or Path())
     images = find_training_images(args)
     output = args.output or Path(f"{images.raw.name}_interpolation")
     asked = {
@@ -195,16 +202,15 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
     if overwrite:
         return
     if not file.exists():
-        taken = [name for name in _REPORT_FILES if (output / name).exists()]
+        taken = [name for name in _REPORT_FILES if _is_taken(output / name)]
         if taken:
             raise SparseError(
                 f"{output / taken[0]} is there already: choose another folder with -o, or replace "
                 "it with --overwrite"
             )
         return
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+    found = read_json(file)
+    if not isinstance(found, dict):
         found = {}
     # what is not written is the default
     found, wanted = ({"positive_weight": 1, **dict(what)} for what in (found, as_json(asked)))
@@ -214,6 +220,19 @@ def _check_output(output: Path, asked: Mapping[str, Any], overwrite: bool) -> No
             f"{output} holds a report with another {key.replace('_', ' ')} ({found.get(key)}): "
             "choose another folder with -o, or replace the report with --overwrite"
         )
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether something is there; an empty folder is what a killed call has left."""
+    return any(path.iterdir()) if path.is_dir() else path.exists()
+
+
+def _check_writable(output: Path) -> None:
+    """Find out before minutes of work whether the report can be written."""
+    nearest = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise SparseError(f"{nearest} is no folder")
+    check_writable(nearest / _OPTIONS_FILE)
 
 
 def _chosen_slices(

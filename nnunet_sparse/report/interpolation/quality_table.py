@@ -8,6 +8,8 @@ import pandas as pd
 
 from nnunet_sparse.evaluation.metrics import pool
 from nnunet_sparse.report.interpolation.interpolation_quality import CaseQuality
+from nnunet_sparse.report.tables import markdown_text
+from nnunet_sparse.system.spreadsheet_cells import safe_cell
 
 # Zhang et al. 2026, table 5: batched IoU of mixed annotation
 PUBLISHED = {
@@ -101,8 +103,8 @@ def quality_markdown(rows: pd.DataFrame) -> str:
     for row in rows.to_dict("records"):
         first = f"| {row['selector']} " if selector else ""
         lines.append(
-            f"{first}| {row['rho']:g} | {row['method']} | {row['label']} | {_text(row['mixed'])} "
-            f"| {_text(row['propagated'])} | {row['seconds']:.2f} |"
+            f"{first}| {row['rho']:g} | {row['method']} | {markdown_text(row['label'])} "
+            f"| {_text(row['mixed'])} | {_text(row['propagated'])} | {row['seconds']:.2f} |"
         )
     densities = sorted({rho for values in PUBLISHED.values() for rho in values})
     lines += [
@@ -120,7 +122,7 @@ def quality_markdown(rows: pd.DataFrame) -> str:
 
 def quality_csv(rows: pd.DataFrame) -> str:
     """The rows as comma-separated values; empty where there is no number."""
-    return rows.to_csv(index=False, lineterminator="\n")
+    return rows.map(safe_cell).to_csv(index=False, lineterminator="\n")
 
 
 def _text(value: float, digits: int = 3) -> str:

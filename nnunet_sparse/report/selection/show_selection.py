@@ -20,6 +20,7 @@ from nnunet_sparse.selection.choose_slices import choose_volumes
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selectors import selector_class, selector_names
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
+from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
     add_device_option,
@@ -66,6 +67,7 @@ def _run(args: argparse.Namespace) -> None:
         draw_strips,
     )
 
+    check_device(args.device)
     paths = configured_paths()
     dataset = RawDataset.open(paths.raw / find_dataset(paths, args.dataset))
     file = dataset.folder / SELECTION_FILE

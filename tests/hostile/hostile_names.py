@@ -1,0 +1,45 @@
+"""Names as strangers may choose them."""
+
+# no name of a file that is put into a folder of ours
+UNUSABLE = {
+    "absolute": "/tmp/nnsparse_hostile",
+    "above": "..",
+    "above its folder": "../outside",
+    "folder in folder": "a/../../b",
+    "the folder itself": ".",
+    "empty": "",
+    "NUL": "a\0b",
+    "newline": "a\nb",
+    "return": "a\rb",
+    "escape": "a\x1b[2Jb",
+    "line separator": "a\u2028b",
+    "300 letters": "a" * 300,
+    "300 bytes": "\u00fc" * 150,
+    "no UTF-8": "a\udcffb",
+    "Windows path": "C:\\Users\\a",
+}
+# strange, and names all the same
+STRANGE = {
+    "option": "-rf",
+    "formula": "=1+1",
+    "formula of a sum": "+1+1",
+    "formula of a minus": "-2+3",
+    "formula of an at": "@SUM(1)",
+    "braces": "{x}",
+    "shell": "$(touch outside)",
+    "backticks": "`touch outside`",
+    "quotes": "a'b\"c",
+    "spaces": " a b ",
+    "semicolon": "a;b",
+    "stars": "*?[a]",
+    "percent": "%s%n",
+    "HTML": "<script>alert(1)<br>",
+    "YAML": "yes",
+    "number": "0x1F",
+    "tilde": "~root",
+    "variable": "$HOME",
+    "hash": "a #b",
+    "umlauts": "\u00fc\u0301\u4e2d\U0001f600",
+    "Windows drive": "C:",
+    "right to left": "a\u202eb",
+}
