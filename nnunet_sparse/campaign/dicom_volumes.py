@@ -97,7 +97,7 @@ class Remarks:
         if self.damaged:
             raise SparseError("; ".join([*self.damaged, *faulty.values()]))
         if faulty:
-            count = f"{len(faulty)} of {len(cases)} volumes are damaged or incomplete: "
+            count = f"{len(faulty)} of {len(cases)} volumes cannot be taken: "
             raise SparseError(
                 f"{count if len(faulty) > 1 else ''}{'; '.join(faulty.values())} (set right what "
                 f"is wrong, or go on without: --exclude {' '.join(faulty)})"

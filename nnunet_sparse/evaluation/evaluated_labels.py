@@ -9,9 +9,9 @@ from typing import Any
 
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.declared_labels import declared_labels
-from nnunet_sparse.data.label_files import IMAGE_READER
+from nnunet_sparse.data.label_files import IMAGE_READER, find_reader
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.data.volume_endings import VOLUME_ENDINGS, ending_of
+from nnunet_sparse.data.volume_endings import IMAGE_IO, VOLUME_ENDINGS, ending_of
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_ending
@@ -20,6 +20,7 @@ from nnunet_sparse.system.json_form import OBJECT, TEXT, Keys, check_form
 from nnunet_sparse.system.wording import brief
 
 _MOST = 2**31 - 1
+_ITK = "SimpleITKIO"
 _FORM = Keys({"file_ending": TEXT, "labels": OBJECT})
 
 
@@ -70,6 +71,10 @@ class EvaluationLabels:
                     content, str(example), verbose=False
                 ).__name__
         except RuntimeError as error:
+            # which nnU-Net does not list, and ITK reads all the same
+            listed = find_reader(_ITK).supported_file_endings
+            if self.file_ending in IMAGE_IO and self.file_ending not in listed:
+                return _ITK
             raise SparseError(
                 f"{example} cannot be read by nnU-Net: damaged or no image"
             ) from error

@@ -227,7 +227,7 @@ def test_all_incomplete_series_are_told_and_can_be_left_out(tmp_path: Path) -> N
     with pytest.raises(SparseError) as caught:
         find_volumes([tmp_path], 1)
     message = str(caught.value)
-    assert message.startswith("2 of 4 volumes are damaged or incomplete: ")
+    assert message.startswith("2 of 4 volumes cannot be taken: ")
     for part in (f"{tmp_path}/one: distances", f"the series of {tmp_path}/two/a0.dcm: distances"):
         assert part in message
     assert message.endswith("(set right what is wrong, or go on without: --exclude one two_5)")
