@@ -7,13 +7,14 @@ from pathlib import Path
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import LabelError, declared_labels
+from nnunet_sparse.data.itk_files import check_whole
 from nnunet_sparse.data.label_files import check_complete, is_nifti, spacing_file
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
+from nnunet_sparse.data.volume_endings import is_tiff
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
 _NUM_NAMED = 5
-_TIFF_ENDINGS = (".tif", ".tiff")
 
 
 def open_for_training(paths: NnUNetPaths, name_or_id: str) -> RawDataset:
@@ -70,6 +71,8 @@ def check_files_complete(raw: RawDataset, cases: Iterable[str]) -> None:
             check_claim(file)
             if is_nifti(file):
                 check_complete(file)  # SimpleITK fills what is missing with zeros, silently
+            else:
+                check_whole(file, content=False)
 
 
 def label_files(raw: RawDataset) -> dict[str, Path]:
@@ -79,7 +82,7 @@ def label_files(raw: RawDataset) -> dict[str, Path]:
 
 def image_files(case: Case) -> list[Path]:
     """Files that make the image of a case: its channels, and the spacing of TIFF files."""
-    beside = (spacing_file(image) for image in case.images if image.suffix in _TIFF_ENDINGS)
+    beside = (spacing_file(image) for image in case.images if is_tiff(image))
     return [*case.images, *dict.fromkeys(file for file in beside if file.is_file())]
 
 

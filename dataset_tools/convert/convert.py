@@ -62,6 +62,7 @@ FILE_ENDING = ".nii.gz"
 _RECORDS = ".records"
 _VERSION = 1
 _NUM_NAMED = 20
+_SIGNED = {1: sitk.sitkInt8, 2: sitk.sitkInt16, 4: sitk.sitkInt32}  # by their bytes
 
 
 @dataclass(frozen=True)
@@ -298,7 +299,8 @@ def _convert_case(
         raise SparseError(
             f"{case.image}: {lost} foreground voxels would lie outside the converted volume"
         )
-    image = resample_image(volume.image, grid, _padding(task, volume.image))
+    source = volume.image if voxels is None else _holding(volume.image, task.padding)
+    image = resample_image(source, grid, task.padding)
     label, restored = resample_label(volume.label, grid)
     record = case_record(case, root, volume, grid, label, task.labels)
     record |= {"restored_objects": restored, "foreground_lost": lost}
@@ -316,10 +318,14 @@ def _grid(volume: LabelledVolume, voxels: Voxels | None) -> TargetGrid:
     return target_grid(volume.image, keep, voxels.spacing_mm, voxels.size)
 
 
-def _padding(task: PublishedTask, image: sitk.Image) -> float:
-    """Intensity outside the source; at least the smallest one that the image's type can hold."""
+def _holding(image: sitk.Image, value: float) -> sitk.Image:
+    """The image in the smallest type for its own values and another one, such as that of air."""
     dtype = sitk.GetArrayViewFromImage(image).dtype
-    return max(task.padding, float(np.iinfo(dtype).min)) if dtype.kind in "iu" else task.padding
+    if dtype.kind not in "iu" or np.iinfo(dtype).min <= value:
+        return image
+    wanted = np.result_type(dtype, np.min_scalar_type(int(value)))
+    is_long = wanted.itemsize > np.dtype(np.int32).itemsize
+    return sitk.Cast(image, sitk.sitkFloat32 if is_long else _SIGNED[wanted.itemsize])
 
 
 def _check_labels(case: SourceCase, record: Record) -> None:

@@ -92,21 +92,19 @@ class AnnotatedCase:
         found = equal or similar
         return found[0] if len(found) == 1 else None
 
-    def value_of(self, segment: str, file: Path) -> int:
+    def value_of(self, segment: str, file: Path) -> int | SparseError:
         """Value of the label that a segment is called after.
 
-        Raises
-        ------
-        SparseError
-            If no label, or more than one, is called so.
+        Where no label, or more than one, is called so, the error that says it: a segment without
+        voxels may be called anything.
         """
         value = self.find_value(segment)
-        if value is None:
-            raise SparseError(
-                f"{file}: segment {segment!r} is none of the labels; they are called "
-                f"{', '.join(map(repr, self.names.values()))}"
-            )
-        return value
+        if value is not None:
+            return value
+        return SparseError(
+            f"{file}: segment {segment!r} is none of the labels; they are called "
+            f"{', '.join(map(repr, self.names.values()))}"
+        )
 
     def without_white(self, mask: np.ndarray) -> np.ndarray:
         """In black and white pictures, replace white by the only label, unless 255 is a label."""

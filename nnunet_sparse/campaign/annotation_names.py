@@ -15,10 +15,11 @@ from typing import Literal
 
 from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
 from nnunet_sparse.campaign.dicom_segmentation import find_case
-from nnunet_sparse.campaign.label_volume import VOLUME_ENDINGS, voxel_files
+from nnunet_sparse.campaign.label_volume import voxel_files
 from nnunet_sparse.campaign.slicer_segmentation import SLICER_ENDING
 from nnunet_sparse.campaign.stored_pictures import PICTURE_ENDINGS
 from nnunet_sparse.data.dicom_header import DICOM_ENDING
+from nnunet_sparse.data.volume_endings import VOLUME_ENDINGS
 
 Kind = Literal["volume", "slices", "slicer", "dicom"]
 

@@ -39,8 +39,8 @@ def read_dicom_segmentation(case: AnnotatedCase, file: Path) -> np.ndarray:
     Raises
     ------
     SparseError
-        If the file cannot be read or lies elsewhere than its image, or a segment is called like no
-        label or overlaps one of another label.
+        If the file cannot be read or lies elsewhere than its image, or a segment with
+        voxels is called like no label or overlaps one of another label.
     """
     segmentation = _open_dicom(file)
     values = {
@@ -78,7 +78,7 @@ def find_case(file: Path, campaign: Campaign) -> str:
     )
 
 
-def _dicom_value(case: AnnotatedCase, number: int, name: str, file: Path) -> int:
+def _dicom_value(case: AnnotatedCase, number: int, name: str, file: Path) -> int | SparseError:
     """Label of a segment's name, or its number if the name says no more than that."""
     generic = _GENERIC_NAME.fullmatch(name.strip())
     numbered = generic and int(generic[1]) == number and number in case.foreground

@@ -1,11 +1,12 @@
 """Which DICOM files of a folder are volumes, and what is said of the others."""
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunet_sparse.data.dicom_series import ImageSeries, read_content
+from nnunet_sparse.system.errors import SparseError
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +35,15 @@ class DicomVolume:
         What its name needs beside the folder's; empty if the folder holds no other volume.
     uid
         What all slices of it share, wherever they lie.
+    problem
+        Why it is damaged or incomplete; empty if it is neither.
     """
 
     source: Path
     files: frozenset[Path]
     suffix: str
     uid: str
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,52 @@ class Remarks:
         Files that are no volume.
     sources
         Folders and files of series, by their UID.
+    problems
+        Why series are no complete volumes, by their folders and files.
+    damaged
+        What is said of files that cannot be read.
     """
 
     left_out: list[LeftOut] = field(default_factory=list)
     sources: dict[str, list[Path]] = field(default_factory=dict)
+    problems: dict[Path, str] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
 
     def add(self, volumes: Iterable[DicomVolume], left_out: Iterable[LeftOut]) -> None:
         """Remember what a folder holds."""
         self.left_out.extend(left_out)
         for volume in volumes:
             self.sources.setdefault(volume.uid, []).append(volume.source)
+            if volume.problem:
+                self.problems[volume.source] = volume.problem
+
+    def check_complete(self, cases: Mapping[str, Sequence[Path]]) -> None:
+        """Refuse files that are damaged and series that are no complete volumes, all at once.
+
+        Parameters
+        ----------
+        cases
+            Folders and files that cases come from, by case ID.
+
+        Raises
+        ------
+        SparseError
+            With the reason of each.
+        """
+        faulty = {
+            case_id: self.problems[source]
+            for case_id, sources in cases.items()
+            for source in sources
+            if source in self.problems
+        }
+        if self.damaged:
+            raise SparseError("; ".join([*self.damaged, *faulty.values()]))
+        if faulty:
+            count = f"{len(faulty)} of {len(cases)} volumes cannot be taken: "
+            raise SparseError(
+                f"{count if len(faulty) > 1 else ''}{'; '.join(faulty.values())} (set right what "
+                f"is wrong, or go on without: --exclude {' '.join(faulty)})"
+            )
 
     def tell(self) -> None:
         """Say what is left out, in a line for each reason, and which series lie in two places."""
@@ -89,8 +129,7 @@ def dicom_volumes(folder: Path, files: Sequence[Path]) -> tuple[list[DicomVolume
     Returns
     -------
     volumes : list of DicomVolume
-        In the order of their first files. What is damaged or incomplete is found when they are
-        looked at.
+        In the order of their first files.
     left_out : list of LeftOut
         Localizers, reports, segmentations and the like.
 
@@ -115,6 +154,7 @@ def dicom_volumes(folder: Path, files: Sequence[Path]) -> tuple[list[DicomVolume
             frozenset(header.file for header in one.headers),
             suffix,
             one.uid,
+            _problem(one, folder if alone else one.file),
         )
         for one, suffix in zip(series, suffixes, strict=True)
     ]
@@ -136,6 +176,15 @@ def _by_reason(left_out: Iterable[LeftOut]) -> list[str]:
         f"{reason}: {named[0]}" + (f" and {len(named) - 1} more" if len(named) > 1 else "")
         for reason, named in sorted(files.items())
     ]
+
+
+def _problem(series: ImageSeries, source: Path) -> str:
+    """Why a series is no complete volume; empty if it is one."""
+    try:
+        replace(series, name=str(source) if source.is_dir() else series.name).stack  # noqa: B018
+    except SparseError as error:
+        return str(error)
+    return ""
 
 
 def _suffixes(series: Sequence[ImageSeries]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +11,17 @@ from nnunet_sparse.campaign.dicom_volumes import LeftOut, Remarks, dicom_volumes
 from nnunet_sparse.campaign.volume_list import LIST_ENDINGS, read_list
 from nnunet_sparse.data.claimed_size import check_text
 from nnunet_sparse.data.dicom_header import (
-    DICOM_ENDING,
     HIDDEN_BY_MACOS,
     dicom_files,
     is_dicom_file,
 )
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.volume_endings import PLACED_ENDINGS, VOLUME_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import first_of
 
-_NIFTI = (".nii.gz", ".nii")
-_OTHERS = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")
-_ENDINGS = (*_NIFTI, *_OTHERS)
-TIFF_ENDINGS = (".tif", ".tiff")
-"""Endings of images of data sets only, in which nnU-Net keeps their spacing beside them."""
 # segmentations of 3D Slicer
+_NUM_NAMED = 5
 _NO_IMAGES = (".seg.nrrd",)
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -41,7 +38,9 @@ class SourceVolume:
     channels: tuple[Path, ...]
 
 
-def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolume]:
+def find_volumes(
+    sources: Sequence[Path], num_channels: int, exclude: Collection[str] = ()
+) -> list[SourceVolume]:
     """Volumes of files, folders and lists.
 
     A folder is searched with all folders below it, links to folders followed and campaigns left
@@ -59,6 +58,8 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
         What the user names.
     num_channels
         Number of channels that each volume must have.
+    exclude
+        IDs of cases to leave out.
 
     Returns
     -------
@@ -68,27 +69,51 @@ def find_volumes(sources: Sequence[Path], num_channels: int) -> list[SourceVolum
     Raises
     ------
     SparseError
-        If nothing is found, a source is missing, a DICOM file is damaged, two volumes would have
-        the same case ID, or channels are missing.
+        If nothing is found, a source is missing, a DICOM file is damaged, series are no complete
+        volumes (all of them are named), two volumes would have the same case ID, channels are
+        missing, or there is no case that is to be left out.
     """
     named: list[tuple[str, Path]] = []
     remarks = Remarks()
     for source in sources:
         named += _volumes_of(source, remarks)
     if not named:
+        remarks.check_complete({})
         raise SparseError(
             f"no volumes in {', '.join(map(str, sources))}: "
             + (
                 f"left out, {summary(remarks.left_out)}"
                 if remarks.left_out
-                else f"neither files ending in {', '.join(_ENDINGS)} nor folders of DICOM series"
+                else f"neither files ending in {', '.join(PLACED_ENDINGS)} nor folders of DICOM "
+                "series"
             )
         )
     for _, path in named:
         check_text(path)
-    volumes = _grouped(named, num_channels)
+    volumes = without(_grouped(named, num_channels), exclude)
+    remarks.check_complete({volume.case_id: volume.channels for volume in volumes})
     remarks.tell()
     return volumes
+
+
+def without(volumes: Sequence[SourceVolume], exclude: Collection[str]) -> list[SourceVolume]:
+    """Leave out cases.
+
+    Raises
+    ------
+    SparseError
+        If there is no such case, or none is left.
+    """
+    unknown = sorted(set(exclude) - {volume.case_id for volume in volumes})
+    if unknown:
+        raise SparseError(
+            f"--exclude names {', '.join(unknown)}, there is no such case; cases are called "
+            f"{first_of([volume.case_id for volume in volumes], _NUM_NAMED)}"
+        )
+    left = [volume for volume in volumes if volume.case_id not in exclude]
+    if not left:
+        raise SparseError("--exclude leaves no volume")
+    return left
 
 
 def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
@@ -113,9 +138,9 @@ def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
                 f"dataset.json declares {dataset.num_channels} channels"
             )
         for file in volume.channels:
-            if not is_image(file) and not file.name.lower().endswith(TIFF_ENDINGS):
+            if not is_image(file) and not is_tiff(file):
                 raise SparseError(
-                    f"{file} is no volume: campaigns read {', '.join((*_ENDINGS, *TIFF_ENDINGS))}"
+                    f"{file} is no volume: campaigns read {', '.join(VOLUME_ENDINGS)}"
                 )
     return sorted(found, key=lambda volume: volume.case_id)
 
@@ -123,7 +148,7 @@ def volumes_of_dataset(dataset: RawDataset) -> list[SourceVolume]:
 def is_image(path: Path) -> bool:
     """Whether a file's name is that of an image that can be read."""
     name = path.name.lower()
-    return name.endswith(_ENDINGS) and not name.endswith(_NO_IMAGES) and name[0] != "."
+    return name.endswith(PLACED_ENDINGS) and not name.endswith(_NO_IMAGES) and name[0] != "."
 
 
 def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
@@ -135,12 +160,12 @@ def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     if is_image(source):
         return [(_stem(source), source)]
     if source.suffix.lower() in LIST_ENDINGS:
-        return _listed(source)
+        return _listed(source, remarks)
     if is_dicom_file(source):
-        return _of_dicom(source, f"{source} is no volume")
+        return _of_dicom(source, f"{source} is no volume", remarks)
     raise SparseError(
-        f"{source} is no volume: expected a file ending in {', '.join(_ENDINGS)}, a folder, or a "
-        f"list of them ({', '.join(LIST_ENDINGS)})"
+        f"{source} is no volume: expected a file ending in {', '.join(PLACED_ENDINGS)}, a folder, "
+        f"or a list of them ({', '.join(LIST_ENDINGS)})"
     )
 
 
@@ -170,11 +195,11 @@ def _in_one_folder(
     others = []
     if hidden := tuple(here / file for file in files if file.startswith(HIDDEN_BY_MACOS)):
         others.append(LeftOut(hidden, "hidden file of macOS"))
-    if images and dicom and not any(file.suffix.lower() == DICOM_ENDING for file in dicom):
-        reason = f"DICOM without {DICOM_ENDING} in a folder of other images"
-        others.append(LeftOut(tuple(dicom), reason))
-        dicom = []
-    volumes, left_out = dicom_volumes(here, dicom)
+    try:
+        volumes, left_out = dicom_volumes(here, dicom)
+    except SparseError as error:
+        remarks.damaged.append(str(error))
+        return []
     if volumes and images:
         others.append(LeftOut(tuple(images), "image file in the folder of a series"))
     remarks.add(volumes, [*others, *left_out])
@@ -183,7 +208,7 @@ def _in_one_folder(
     return [(_joined(name, volume.suffix), volume.source) for volume in volumes]
 
 
-def _of_dicom(path: Path, problem: str) -> list[tuple[str, Path]]:
+def _of_dicom(path: Path, problem: str, remarks: Remarks) -> list[tuple[str, Path]]:
     """Series of a folder itself, or of a file; ``problem`` begins the message if there is none."""
     folder = path if path.is_dir() else path.parent
     volumes, left_out = dicom_volumes(folder, dicom_files(folder))
@@ -194,6 +219,7 @@ def _of_dicom(path: Path, problem: str) -> list[tuple[str, Path]]:
         why = [one for one in left_out if path in one.files]
     if not found:
         raise SparseError(f"{problem}: {summary(why)}" if why else problem)
+    remarks.problems.update({one.source: one.problem for one in found if one.problem})
     name = folder.name or folder.resolve().name
     return [(_joined(name, volume.suffix), volume.source) for volume in found]
 
@@ -210,16 +236,16 @@ def _is_new(folder: Path, seen: set[str]) -> bool:
     return is_new
 
 
-def _listed(file: Path) -> list[tuple[str, Path]]:
+def _listed(file: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     found = []
     for case_id, text, path in read_list(file):
         if is_image(path) and not path.is_dir():
             volumes = [(_stem(path), path)]
         elif path.is_dir():
             problem = f"{file} lists the folder {text!r}, which holds no DICOM series"
-            volumes = _of_dicom(path, problem)
+            volumes = _of_dicom(path, problem, remarks)
         elif is_dicom_file(path):
-            volumes = _of_dicom(path, f"{file} lists {text!r}, which is no volume")
+            volumes = _of_dicom(path, f"{file} lists {text!r}, which is no volume", remarks)
         else:
             raise SparseError(f"{file} lists {text!r}, which is no volume")
         if case_id and len(volumes) > 1:
@@ -278,10 +304,7 @@ def _check_ids(named: Iterable[tuple[str, Path]]) -> None:
 
 
 def _stem(path: Path) -> str:
-    ending = next(
-        e for e in sorted(_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(e)
-    )
-    return path.name[: -len(ending)]
+    return path.name[: -len(ending_of(path))]
 
 
 def _safe(name: str) -> str:

@@ -12,14 +12,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.find_volumes import TIFF_ENDINGS, is_image
+from nnunet_sparse.campaign.find_volumes import is_image
 from nnunet_sparse.campaign.nifti1 import is_convertible, nifti1_header, write_as_nifti1
 from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_series import read_dicom, series_geometry
 from nnunet_sparse.data.geometry import Geometry, read_geometry, read_spacing
+from nnunet_sparse.data.itk_files import check_letters
 from nnunet_sparse.data.itk_volumes import check_file, plain_type, read_itk_image
 from nnunet_sparse.data.label_files import TIFF_READER, check_complete, is_nifti, spacing_file
-from nnunet_sparse.data.nifti import write_nifti
+from nnunet_sparse.data.nifti import nifti_header, write_nifti
+from nnunet_sparse.data.volume_endings import is_tiff
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.links import link_file
@@ -54,14 +56,16 @@ def look_at(source: Path) -> tuple[Geometry, str]:
         raise SparseError(_missing(source))
     if _is_dicom(source):
         return series_geometry(source), _ITK
+    check_letters(source)
     if is_nifti(source):
         return _nifti_geometry(source)
-    if _is_tiff(source):
+    if is_tiff(source):
         shape = read_geometry(source, TIFF_READER).shape
         z, y, x = _tiff_spacing(source)
         return Geometry(shape, np.diag([x, y, z, 1])[:, [2, 1, 0, 3]]), _ITK
     check_file(source)
-    return read_geometry(source, _ITK), _ITK
+    geometry = read_geometry(source, _ITK)
+    return _geometry_by_header(nifti_header(geometry)) if geometry.is_sheared else (geometry, _ITK)
 
 
 def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometry, str]:
@@ -69,8 +73,9 @@ def bring_image(source: Path, target: Path, copy: bool = False) -> tuple[Geometr
 
     NIfTI files keep every byte of their header, but for those of version 2, which ITK-based
     programs do not open: they become version 1, if they fit. Of other formats the voxels and their
-    order, origin, spacing and directions are kept. TIFF files, which have neither origin nor
-    directions, get 0 and the identity. An image that is there already is left as it is.
+    order, origin, spacing and directions are kept, also directions that are not at right angles.
+    TIFF files, which have neither origin nor directions, get 0 and the identity. An image that is
+    there already is left as it is.
 
     Parameters
     ----------
@@ -126,20 +131,13 @@ def _missing(file: Path) -> str:
 
 
 def _is_dicom(source: Path) -> bool:
-    return source.is_dir() or not (is_image(source) or _is_tiff(source))
-
-
-def _is_tiff(source: Path) -> bool:
-    return source.name.lower().endswith(TIFF_ENDINGS)
+    return source.is_dir() or not (is_image(source) or is_tiff(source))
 
 
 def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
     check_complete(source)
     if is_convertible(source):
-        with TemporaryDirectory() as folder:
-            header = Path(folder) / "header.nii"
-            header.write_bytes(nifti1_header(source))
-            geometry, reader = _readable_geometry(header)
+        geometry, reader = _geometry_by_header(nifti1_header(source))
     else:
         geometry, reader = _readable_geometry(source)
     if geometry.num_channels != 1:
@@ -148,6 +146,13 @@ def _nifti_geometry(source: Path) -> tuple[Geometry, str]:
             "channel (CASE_0000.nii.gz, CASE_0001.nii.gz)"
         )
     return geometry, reader
+
+
+def _geometry_by_header(header: bytes) -> tuple[Geometry, str]:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "header.nii"
+        file.write_bytes(header)
+        return _readable_geometry(file)
 
 
 def _readable_geometry(file: Path) -> tuple[Geometry, str]:
@@ -170,7 +175,7 @@ def _tiff_spacing(source: Path) -> tuple[float, float, float]:
 def _read(source: Path) -> sitk.Image:
     if _is_dicom(source):
         return read_dicom(source)
-    if _is_tiff(source):
+    if is_tiff(source):
         return _read_tiff(source)
     try:
         return read_itk_image(source)

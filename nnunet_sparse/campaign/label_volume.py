@@ -1,9 +1,5 @@
 """Labels of whole volumes, ``CASE.nii.gz`` and the like, on the voxels of their images."""
 
-import gzip
-import io
-import itertools
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +8,7 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.same_grid import whole_of
-from nnunet_sparse.campaign.stored_pictures import TIFF_ENDINGS, read_tiff_stack
-from nnunet_sparse.data.claimed_size import check_claim
-from nnunet_sparse.data.damaged_files import first_line, reading
+from nnunet_sparse.campaign.stored_pictures import read_tiff_stack
 from nnunet_sparse.data.geometry import Geometry, geometry_of, read_geometry
 from nnunet_sparse.data.label_files import (
     check_complete,
@@ -23,29 +17,11 @@ from nnunet_sparse.data.label_files import (
     read_label,
     to_integers,
 )
+from nnunet_sparse.data.volume_endings import ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-_IMAGE_IO = {
-    ".nrrd": "NrrdImageIO",
-    ".nhdr": "NrrdImageIO",
-    ".mha": "MetaImageIO",
-    ".mhd": "MetaImageIO",
-    ".gipl": "GiplImageIO",
-    ".gipl.gz": "GiplImageIO",
-}
-VOLUME_ENDINGS = (".nii.gz", ".nii", *_IMAGE_IO, *TIFF_ENDINGS)
-_GIPL_HEADER = 256
-_VOXELS_OF_META_IMAGE = re.compile(r"ElementDataFile\s*[=:]\s*(.*?)\s*")
-_VOXELS_OF_NRRD = re.compile(r"data ?file:\s*(.*?)\s*", re.IGNORECASE)
-_VOXELS = {
-    ".mha": _VOXELS_OF_META_IMAGE,
-    ".mhd": _VOXELS_OF_META_IMAGE,
-    ".nrrd": _VOXELS_OF_NRRD,
-    ".nhdr": _VOXELS_OF_NRRD,
-}
 
 
 def read_label_volume(case: AnnotatedCase, file: Path) -> np.ndarray:
@@ -61,7 +37,7 @@ def read_label_volume(case: AnnotatedCase, file: Path) -> np.ndarray:
     SparseError
         If the file cannot be read, lies elsewhere than its image, or holds unknown values.
     """
-    if file.suffix.lower() in TIFF_ENDINGS:
+    if is_tiff(file):
         return _read_tiff_label(case, file)
     array, geometry = read_volume_file(file, case.reader)
     if sorted(array.shape) != sorted(case.shape):
@@ -72,7 +48,9 @@ def read_label_volume(case: AnnotatedCase, file: Path) -> np.ndarray:
     try:
         label = whole_of(array, geometry, case.geometry)
     except SparseError as error:
-        raise case.elsewhere(file, str(error)) from error
+        has_none = ending_of(file) in {".gipl", ".gipl.gz"}
+        hint = "; GIPL keeps no directions: save it as NIfTI or NRRD" if has_none else ""
+        raise case.elsewhere(file, f"{error}{hint}") from error
     return np.ascontiguousarray(label, np.min_scalar_type(case.ignore))
 
 
@@ -115,7 +93,8 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
     Parameters
     ----------
     file
-        A file with one of :data:`VOLUME_ENDINGS` but TIFF, in small or capital letters.
+        A file with one of :data:`~nnunet_sparse.data.volume_endings.PLACED_ENDINGS`, in small or
+        capital letters.
     reader
         Class name of nnU-Net's reader, for NIfTI.
 
@@ -124,26 +103,26 @@ def read_volume_file(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
     SparseError
         If the file is damaged, not a volume, or holds several values or fractions.
     """
+    from nnunet_sparse.data.itk_files import check_in_one_file, check_letters
+    from nnunet_sparse.data.itk_volumes import read_itk_volume
+
+    check_letters(file)
     if is_nifti(file):
-        _check_letters(file)
         check_complete(file)
         return _read_nifti(file, reader)
-    name = _name_of_voxels(file)
-    if name.startswith("LIST") or "%" in name:
-        raise SparseError(f"{file} keeps its voxels in several files; save them in one")
-    image = _read_image(file)
+    check_in_one_file(file)
+    image = read_itk_volume(file)
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise SparseError(f"{file} holds several values per voxel, a label has one")
-    array = voxels_of(image)
-    if _ending(file).startswith(".gipl") and _size(file) < _GIPL_HEADER + array.nbytes:
-        raise SparseError(f"{file} is truncated")  # ITK reads it all the same
-    return to_integers(array, file), geometry_of(image)
+    return to_integers(voxels_of(image), file), geometry_of(image)
 
 
 def voxel_files(file: Path) -> tuple[Path, ...]:
     """Find the separate file with the voxels that a header names; most volumes have none."""
+    from nnunet_sparse.data.itk_files import voxels_name
+
     try:
-        name = _name_of_voxels(file)
+        name = voxels_name(file)
     except SparseError:  # is told where it is read
         return ()
     return (file.parent / name,) if name and (file.parent / name).is_file() else ()
@@ -168,64 +147,3 @@ def _read_nifti(file: Path, reader: str) -> tuple[np.ndarray, Geometry]:
         if not keeps_header(file, reader):
             raise
         return label, read_geometry(file, "NibabelIO")
-
-
-def _name_of_voxels(file: Path) -> str:
-    """File of voxels that a header names, ``LOCAL`` for the same file; empty if it names none."""
-    pattern = _VOXELS.get(_ending(file))
-    if pattern is None:
-        return ""
-    with (
-        reading(f"{file} cannot be read"),
-        file.open(encoding="utf-8", errors="surrogateescape") as stream,
-    ):
-        # a blank line ends the header of a NRRD file
-        is_nrrd = pattern is _VOXELS_OF_NRRD
-        header = itertools.takewhile(str.strip, stream) if is_nrrd else stream
-        found = (pattern.fullmatch(line) for line in header)
-        return next((match[1] for match in found if match), "")
-
-
-def _ending(file: Path) -> str:
-    """Ending in small letters, one of :data:`VOLUME_ENDINGS`."""
-    return next((ending for ending in VOLUME_ENDINGS if file.name.lower().endswith(ending)), "")
-
-
-def _size(file: Path) -> int:
-    """Bytes of a file, of a compressed one those of its content."""
-    if file.suffix.lower() != ".gz":
-        return file.stat().st_size
-    with reading(f"{file} cannot be read"), gzip.open(file) as stream:
-        return stream.seek(0, io.SEEK_END)
-
-
-def _check_letters(file: Path) -> None:
-    """Neither ITK nor nibabel opens files with endings such as ``.Nii.gz``, or ``.GIPL.GZ``."""
-    ending = "".join(file.suffixes[-2:]) if file.suffix.lower() == ".gz" else file.suffix
-    known = {ending.lower(), ending.upper()} if is_nifti(file) else {ending.lower()}
-    if ending not in known:
-        right = f"{file.name.removesuffix(ending)}{ending.lower()}"
-        raise SparseError(f"{file} cannot be read under this name; call it {right}")
-
-
-def _read_image(file: Path) -> "sitk.Image":
-    from nnunet_sparse.data.itk_volumes import read_itk_volume
-
-    ending = _ending(file)
-    if ending == ".gipl.gz":
-        _check_letters(file)
-    if file.name.endswith(ending):
-        return read_itk_volume(file)
-    import SimpleITK as sitk
-
-    check_claim(file)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(_IMAGE_IO[ending])  # ITK does not know all endings in capital letters
-    reader.SetFileName(str(file))
-    try:
-        image = reader.Execute()
-    except RuntimeError as error:
-        raise SparseError(f"{file} cannot be read: {first_line(error)}") from error
-    if image.GetDimension() != 3:
-        raise SparseError(f"{file} is a {image.GetDimension()}D image, not a volume")
-    return image

@@ -1,5 +1,6 @@
 """Putting the segments of a segmentation together to one label."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.system.errors import SparseError
+
+logger = logging.getLogger(__name__)
 
 
 class SegmentCanvas:
@@ -26,8 +29,11 @@ class SegmentCanvas:
         # 0: no segment, n + 1: label n
         self._codes = np.zeros(case.shape, np.min_scalar_type(case.ignore + 1))
         self._num_conflicts = 0
+        self._empty: set[str] = set()
 
-    def paint(self, segments: np.ndarray, values: Mapping[int, int], geometry: Geometry) -> None:
+    def paint(
+        self, segments: np.ndarray, values: Mapping[int, int | SparseError], geometry: Geometry
+    ) -> None:
         """Add an array of numbers of segments.
 
         Parameters
@@ -35,18 +41,24 @@ class SegmentCanvas:
         segments
             (z, y, x) integers, 0 where there is no segment.
         values
-            Label of each number.
+            Label of each number, or the error for a segment that is called like none, which does
+            not matter as long as it is empty.
         geometry
             Where the array's voxels lie.
 
         Raises
         ------
         SparseError
-            If a number has no label, or a voxel is none of the image.
+            If a voxel has a number without a label, or is none of the image.
         """
         codes = np.zeros(segments.shape, self._codes.dtype)
         for number, value in values.items():
-            codes[segments == number] = value + 1
+            if isinstance(value, SparseError):
+                if (segments == number).any():
+                    raise value
+                self._empty.add(str(value))
+            else:
+                codes[segments == number] = value + 1
         nameless = segments[(codes == 0) & (segments != 0)]
         if nameless.size:
             raise SparseError(f"{self._file} holds {nameless[0]}, a segment without a name")
@@ -70,6 +82,8 @@ class SegmentCanvas:
                 f"{self._file}: segments of different labels overlap on {self._num_conflicts} "
                 "voxels; a voxel has one label"
             )
+        for problem in sorted(self._empty):
+            logger.info("%s (it is empty, and changes nothing)", problem)
         other_axes = tuple(axis for axis in range(3) if axis != case.axis)
         foreground = np.isin(self._codes, [value + 1 for value in case.foreground])
         marked = np.asarray(foreground.any(axis=other_axes))

@@ -24,8 +24,8 @@ def read_slicer_segmentation(case: AnnotatedCase, file: Path) -> np.ndarray:
     Raises
     ------
     SparseError
-        If the file cannot be read or lies elsewhere than its image, or a segment is called like no
-        label or overlaps one of another label.
+        If the file cannot be read or lies elsewhere than its image, or a segment with
+        voxels is called like no label or overlaps one of another label.
     """
     from nnunet_sparse.data.geometry import geometry_of
     from nnunet_sparse.data.itk_volumes import read_itk_volume
@@ -33,7 +33,7 @@ def read_slicer_segmentation(case: AnnotatedCase, file: Path) -> np.ndarray:
 
     image = read_itk_volume(file)
     layers = voxels_of(image).reshape(*reversed(image.GetSize()), -1)  # [z, y, x, layer]
-    values: list[dict[int, int]] = [{} for _ in range(layers.shape[-1])]
+    values: list[dict[int, int | SparseError]] = [{} for _ in range(layers.shape[-1])]
     for segment in read_segments(image, file):
         value = case.value_of(segment.name, file)
         if not 0 <= segment.layer < len(values):

@@ -1,12 +1,17 @@
 """What a campaign is made of: its volumes, and the channels and labels it declares."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.campaign.annotated_case import composed
-from nnunet_sparse.campaign.find_volumes import SourceVolume, find_volumes, volumes_of_dataset
+from nnunet_sparse.campaign.find_volumes import (
+    SourceVolume,
+    find_volumes,
+    volumes_of_dataset,
+    without,
+)
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import (
     BACKGROUND,
@@ -31,6 +36,7 @@ def find_sources(
     dataset: str | None = None,
     labels: Sequence[str] | None = None,
     channels: Sequence[str] | None = None,
+    exclude: Collection[str] = (),
 ) -> tuple[dict[str, Any], list[SourceVolume]]:
     """Find the volumes of a campaign, and what is to be annotated in them.
 
@@ -44,6 +50,8 @@ def find_sources(
         Names of labels 1, 2, ...; None for those that the data set declares.
     channels
         Names of the image channels; None for those that the data set declares, else one.
+    exclude
+        IDs of cases to leave out.
 
     Returns
     -------
@@ -76,9 +84,9 @@ def find_sources(
         names = channels or [DEFAULT_CHANNEL]
         return (
             {"channel_names": _numbered(names), "labels": _labels(labels)},
-            find_volumes(images, len(names)),
+            find_volumes(images, len(names), exclude),
         )
-    return _declared(raw, labels, channels), volumes_of_dataset(raw)
+    return _declared(raw, labels, channels), without(volumes_of_dataset(raw), exclude)
 
 
 def _refuse_swallowed(option: str, names: Sequence[str] | None) -> None:

@@ -7,12 +7,13 @@ stored, and of a palette the indices; files of which that is not known are refus
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.label_files import to_integers
+from nnunet_sparse.data.volume_endings import TIFF_ENDINGS
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import tifffile
     from PIL.ImageFile import ImageFile
 
-TIFF_ENDINGS = (".tif", ".tiff")
 PICTURE_ENDINGS = (".png", *TIFF_ENDINGS, ".bmp")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION = 274  # tag of TIFF and of Exif
@@ -79,15 +79,20 @@ def read_tiff_stack(file: Path) -> np.ndarray:
         explained(lambda error: f"{file} cannot be read as TIFF: {first_line(error)}"),
         tifffile.TiffFile(file) as tiff,
     ):
-        return to_integers(_checked_series(tiff, file).asarray(), file)
+        _check_pages(tiff, file)
+        stack = _pages_together(tiff, file)
+        _check_white(tiff, stack, file)
+        return to_integers(stack, file)
 
 
 def _tiff_picture(file: Path) -> np.ndarray:
     import tifffile
 
     with tifffile.TiffFile(file) as tiff:
-        series = _checked_series(tiff, file)
-        pixels, axes = series.asarray(), series.axes
+        _check_count(len(tiff.series), file)
+        _check_pages(tiff, file)
+        pixels, axes = tiff.series[0].asarray(), tiff.series[0].axes
+        _check_white(tiff, pixels, file)
         opaque = not tiff.pages.first.extrasamples
     if "S" in axes:
         pixels = np.moveaxis(pixels, axes.index("S"), -1)
@@ -98,9 +103,22 @@ def _tiff_picture(file: Path) -> np.ndarray:
     return _grey(pixels, opaque, file) if samples else pixels
 
 
-def _checked_series(tiff: "tifffile.TiffFile", file: Path) -> Any:
-    """The only array of the file, of which it is known how it stores labels."""
-    _check_count(len(tiff.series), file)
+def _pages_together(tiff: "tifffile.TiffFile", file: Path) -> np.ndarray:
+    """All numbers of a file, also where its program wrote one page after the other."""
+    arrays = [series.asarray() for series in tiff.series]
+    if len(arrays) == 1:
+        return np.asarray(arrays[0])
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        raise SparseError(
+            f"{file} holds pictures of several sizes: {', '.join(map(str, shapes))}; a volume has "
+            "slices of one size"
+        )
+    return np.stack(arrays)
+
+
+def _check_pages(tiff: "tifffile.TiffFile", file: Path) -> None:
+    """Refuse pages of which it is not known how they store labels."""
     for page in (found.aspage() for found in tiff.pages):
         orientation = page.tags.get(_ORIENTATION)
         _check_upright(_UPRIGHT if orientation is None else int(orientation.value), file)
@@ -110,12 +128,23 @@ def _checked_series(tiff: "tifffile.TiffFile", file: Path) -> Any:
                 f"{file} has the photometric interpretation {kind}, its numbers are no labels: "
                 f"{_AS_A_LABEL}"
             )
-        is_inverted = page.photometric == _WHITE_IS_ZERO and page.bitspersample == 1
-        if is_inverted and not tiff.pages.first.software.startswith(_TIFFFILE):
-            raise _inverted(file, "its photometric interpretation is white is zero")
         if page.compression in _JPEG:
             raise SparseError(f"{file} is compressed as JPEG, which changes numbers: {_AS_A_LABEL}")
-    return tiff.series[0]
+
+
+def _check_white(tiff: "tifffile.TiffFile", pixels: np.ndarray, file: Path) -> None:
+    """Refuse pictures of two values in which 0 is white, where programs differ in what they mean.
+
+    ImageJ and tifffile store the numbers of the label; Pillow inverts them as it writes.
+    """
+    first = tiff.pages.first
+    if first.software.startswith(_TIFFFILE) or tiff.is_imagej:
+        return
+    if all(page.aspage().photometric != _WHITE_IS_ZERO for page in tiff.pages):
+        return
+    full = 2 ** int(first.bitspersample) - 1
+    if pixels.dtype.kind in "bu" and ((pixels == 0) | (pixels == full)).all():
+        raise _inverted(file, "its photometric interpretation is white is zero")
 
 
 def _plain_picture(file: Path) -> np.ndarray:

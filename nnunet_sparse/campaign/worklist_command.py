@@ -88,6 +88,7 @@ def _add_make(parser: CommandParser) -> None:
         help="names of the image channels, by which nnU-Net normalises: CT for CT, any other name "
         f"for other images (default: {DEFAULT_CHANNEL})",
     )
+    make.add_argument("--exclude", nargs="+", default=[], metavar="CASE", help="cases to leave out")
     _add_choice(make)
     add_axis_option(make)
     make.add_argument(
@@ -151,7 +152,9 @@ def _in_simulations_only(name: str) -> bool:
 
 
 def _make(args: argparse.Namespace) -> None:
-    dataset, volumes = find_sources(args.images, args.dataset, args.labels, args.channels)
+    dataset, volumes = find_sources(
+        args.images, args.dataset, args.labels, args.channels, args.exclude
+    )
     request = CampaignRequest(
         volumes,
         dataset,

@@ -5,12 +5,14 @@ its ``dataset.json`` declares, ``dataset_name`` finds IDs, ``check_base`` looks 
 a dense base. ``geometry`` says where voxels lie, by the conventions in ``affines``,
 ``nifti_readings`` what programs may take for that, ``placement`` and ``same_voxels`` whether two
 files lie on each other, and ``slice_axis`` which axis slices are stacked along. ``label_files`` and
-``image_files`` read and write what nnU-Net reads, as arrays, and ``normalised_slices`` what
-networks are shown; ``itk_volumes``, ``nifti``, ``dicom_series`` (by what ``dicom_header`` finds in
-files) and ``slicer_segments`` what conversions and campaigns read; ``claimed_size`` refuses files
-that claim to hold more than they can, ``damaged_files`` says what is wrong with others. ``split``
-and ``folds`` say which cases train, ``groups`` which of them belong together, ``training_images``
-which images, ``annotation`` what of a label is annotated, ``preprocessing_record`` what has been
+``image_files`` read and write what nnU-Net reads, as arrays (pictures by ``flat_pictures``), and
+``normalised_slices`` what networks are shown. ``volume_endings`` lists formats of volumes,
+``itk_files`` opens their files and says whether they are whole; ``itk_volumes``, ``nifti``,
+``dicom_series`` (by what ``dicom_header`` finds in files, with the values of ``dicom_pixels``) and
+``slicer_segments`` are what conversions and campaigns read; ``claimed_size`` refuses files that
+claim to hold more than they can, ``damaged_files`` says what is wrong with others. ``split`` and
+``folds`` say which cases train, ``groups`` which of them belong together, ``training_images`` which
+images, ``annotation`` what of a label is annotated, ``preprocessing_record`` what has been
 preprocessed. Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and
 ``label_colors``. ``dataset_options`` are the options of commands.
 """

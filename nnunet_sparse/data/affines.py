@@ -30,6 +30,15 @@ def reverse_columns(affine: np.ndarray) -> np.ndarray:
     return affine[:, [2, 1, 0, 3]]
 
 
+def straightened(affine: np.ndarray) -> np.ndarray:
+    """The nearest matrix whose axes are at right angles, with the same spacings and origin."""
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    left, _, right = np.linalg.svd(affine[:3, :3] / spacing_mm)
+    result = affine.copy()
+    result[:3, :3] = left @ right * spacing_mm
+    return result
+
+
 def is_valid(affine: np.ndarray) -> bool:
     """Whether the matrix is finite and no axis is lost."""
     return bool(np.isfinite(affine).all() and np.linalg.det(affine))

@@ -12,18 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.damaged_files import damaged_file_errors
+from nnunet_sparse.data.volume_endings import IMAGE_IO, NIFTI_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import is_text
 
 _OF_GZIP = 1032
 _OF_OTHERS = 4096  # LZW, PackBits, JPEG
-_NIFTI = (".nii", ".nii.gz")
-_TIFF = (".tif", ".tiff")
-_OF_ITK = (".nrrd", ".nhdr", ".mha", ".mhd", ".gipl", ".gipl.gz")
 _FLAT = (".png", ".bmp", ".jpg", ".jpeg")
 _DETACHED = (".nhdr", ".mhd")
 _DATA_FILE = re.compile(rb"^(?:data ?file:|ElementDataFile\s*=)[ \t]*(.*?)\s*$", re.I | re.M)
-_BITS = re.compile(r"(\d+)-bit")
 _HEADER_BYTES = 2**16
 
 
@@ -53,13 +50,13 @@ def check_claim(path: Path) -> None:
 def _claimed_and_held(path: Path, name: str) -> tuple[float, float]:
     """Bytes of voxels that the header claims, and those that the file can hold."""
     size = path.stat().st_size
-    if name.endswith(_NIFTI):
+    if name.endswith(NIFTI_ENDINGS):
         return _claim_of_nifti(path), _OF_GZIP * size
-    if name.endswith(_TIFF):
+    if is_tiff(path):
         return _claim_of_tiff(path), _OF_OTHERS * size
     if name.endswith(_FLAT):
         return _claim_of_itk(path), _OF_OTHERS * size
-    if name.endswith(_OF_ITK):
+    if ending_of(path) in IMAGE_IO:
         return _claim_of_itk(path), _OF_GZIP * _size_of_voxels(path)
     return 0, math.inf
 
@@ -94,14 +91,12 @@ def _claim_of_tiff(path: Path) -> int:
 def _claim_of_itk(path: Path) -> int:
     import SimpleITK as sitk
 
+    from nnunet_sparse.data.itk_files import itk_reader, num_bytes
+
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader = itk_reader(path)
     reader.ReadImageInformation()
-    bits = _BITS.search(sitk.GetPixelIDValueAsString(reader.GetPixelID()))
-    num_bytes = int(bits[1]) // 8 if bits else 1
-    size: tuple[int, ...] = reader.GetSize()
-    return math.prod(size) * int(reader.GetNumberOfComponents()) * num_bytes
+    return num_bytes(reader)
 
 
 def _size_of_voxels(path: Path) -> float:

@@ -31,7 +31,7 @@ def reading(problem: str) -> Iterator[None]:
 
 
 def damaged_file_errors() -> tuple[type[Exception], ...]:
-    """Errors by which SimpleITK, nibabel, tifffile and nnU-Net refuse a file."""
+    """Errors by which SimpleITK, nibabel, tifffile, Pillow and nnU-Net refuse a file."""
     from nibabel.filebasedimages import ImageFileError
     from nibabel.orientations import OrientationError
     from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError
@@ -45,6 +45,7 @@ def damaged_file_errors() -> tuple[type[Exception], ...]:
         MemoryError,
         OSError,
         RuntimeError,  # SimpleITK
+        SyntaxError,  # Pillow
         ValueError,
         struct.error,
         zlib.error,

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,6 +122,8 @@ class DicomHeader:
         Name of the kind of object (SOP class), as in ``CT Image Storage``.
     modality, description, number
         Modality, SeriesDescription and SeriesNumber; empty if there are none.
+    image_type
+        ImageType, as in ``ORIGINAL``, ``PRIMARY``, ``AXIAL``.
     series_uid
         SeriesInstanceUID.
     stack_uid
@@ -139,11 +142,17 @@ class DicomHeader:
     modality: str
     description: str
     number: str
+    image_type: tuple[str, ...]
     series_uid: str
     stack_uid: str
     size: tuple[int, int] | None
     slices: tuple[Slice, ...]
     no_slices: str
+
+    @property
+    def has_position(self) -> bool:
+        """Whether any of its slices has a place."""
+        return any(one.position and one.orientation for one in self.slices)
 
 
 def dicom_files(folder: Path, names: Iterable[str] | None = None) -> list[Path]:
@@ -177,7 +186,9 @@ def is_dicom_file(path: Path) -> bool:
 
 
 def read_header(file: Path) -> DicomHeader:
-    """Read what a DICOM file says about its slices; pixels are not read.
+    """Read what a DICOM file says about its slices, once while it stays the same.
+
+    Pixels are not read.
 
     Raises
     ------
@@ -185,7 +196,15 @@ def read_header(file: Path) -> DicomHeader:
         If the file cannot be opened, or is damaged: no DICOM file, or one that ends before its last
         pixel.
     """
-    with explained(lambda error: _unreadable(file, error)), file.open("rb") as raw:
+    with explained(lambda error: _unreadable(file, error)):
+        found = file.stat()
+        return _read_header(file, (found.st_size, found.st_mtime_ns, found.st_ino))
+
+
+@lru_cache(maxsize=2**16)
+def _read_header(file: Path, _state: tuple[int, ...]) -> DicomHeader:
+    """Header of a file in a state, which stands for its content."""
+    with file.open("rb") as raw:
         start = raw.read(_MAGIC_AT + len(_MAGIC))
         if not _begins_like_dicom(start):
             raise SparseError(f"{file} is damaged: it is not recognised as a DICOM image")
@@ -224,6 +243,7 @@ def _header_of(file: Path, data: Dataset, raw: BinaryIO) -> DicomHeader:
         text_of(data, "Modality"),
         text_of(data, "SeriesDescription"),
         " ".join(texts_of(data, "SeriesNumber")),
+        tuple(texts_of(data, "ImageType")),
         text_of(data, "SeriesInstanceUID"),
         ""
         if frames == 1 and "ConcatenationUID" not in data

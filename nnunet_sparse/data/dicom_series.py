@@ -1,26 +1,25 @@
 """DICOM series as volumes, and those of a folder that are none.
 
-A series is named by its folder, if the folder holds no other one, or by any of its files. Headers
-are read with pydicom, pixels with ITK, which knows all ways of compression.
+A series is named by its folder, if the folder holds no other one, or by any of its files.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 
-from nnunet_sparse.data.claimed_size import check_text
-from nnunet_sparse.data.damaged_files import first_line, reading
 from nnunet_sparse.data.dicom_header import DicomHeader, Slice, dicom_files, read_header
+from nnunet_sparse.data.dicom_pixels import read_values
 from nnunet_sparse.data.dicom_stack import Stack, stacked, why_no_volume
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.data.itk_volumes import plain_type
 from nnunet_sparse.system.errors import SparseError
-from nnunet_sparse.system.foreign_code import explained
+
+_Key = tuple[str, str, str]
+_MOST_DAMAGED = 3
 
 
 @dataclass(frozen=True)
@@ -122,23 +121,37 @@ class DicomContent:
 def read_content(files: Iterable[Path]) -> DicomContent:
     """Sort DICOM files by their series, and by what they are: screenshots lie beside slices.
 
+    A file of another ImageType without a position is no slice of a series whose slices have one.
+
     Raises
     ------
     SparseError
-        If one is damaged.
+        If some are damaged; the first of them are named.
     """
-    series: dict[tuple[str, str, str], list[DicomHeader]] = {}
+    series: dict[_Key, list[DicomHeader]] = {}
     others = []
-    for header in map(read_header, sorted(files)):
+    damaged: list[str] = []
+    for file in sorted(files):
+        try:
+            header = read_header(file)
+        except SparseError as error:
+            damaged.append(str(error))
+            continue
         if header.no_slices:
             others.append(header)
         else:
-            key = header.series_uid, header.kind, header.stack_uid
-            series.setdefault(key, []).append(header)
-    return DicomContent(
-        tuple(ImageSeries(_name(headers), tuple(headers)) for headers in series.values()),
-        tuple(others),
-    )
+            series.setdefault(_key(header), []).append(header)
+    if damaged:
+        more = len(damaged) - _MOST_DAMAGED
+        raise SparseError(
+            "; ".join(damaged[:_MOST_DAMAGED]) + (f"; {more} more files" if more > 0 else "")
+        )
+    found = []
+    for headers in series.values():
+        placed, pages = _without_pages(headers)
+        found.append(ImageSeries(_name(placed), tuple(placed)))
+        others += pages
+    return DicomContent(tuple(found), tuple(others))
 
 
 def open_series(source: Path) -> ImageSeries:
@@ -228,14 +241,51 @@ def _name(headers: list[DicomHeader]) -> str:
     return str(file) if len(headers) == 1 else f"the series of {file}"
 
 
+def _key(header: DicomHeader) -> _Key:
+    """What the files of one series share."""
+    return header.series_uid, header.kind, header.stack_uid
+
+
+def _without_pages(
+    headers: list[DicomHeader],
+) -> tuple[list[DicomHeader], list[DicomHeader]]:
+    """Headers of a series without pictures that were made of it, and those, with the reason."""
+    kinds = {header.image_type for header in headers if header.has_position}
+    if not kinds:
+        return headers, []
+    is_page = [not h.has_position and h.image_type not in kinds for h in headers]
+    placed = [h for h, page in zip(headers, is_page, strict=True) if not page]
+    why = f"no position, in a series of {len(placed)} files that have one"
+    pages = [
+        replace(h, slices=(), no_slices=why)
+        for h, page in zip(headers, is_page, strict=True)
+        if page
+    ]
+    return placed, pages
+
+
 def _series_of(file: Path) -> ImageSeries:
     header = read_header(file)
     if header.no_slices:
         raise SparseError(f"{file} is no volume: {header.no_slices}")
-    for series in read_content(dicom_files(file.parent)).series:
+    files = _files_by_series(file.parent, file.parent.stat().st_mtime_ns).get(_key(header), ())
+    content = read_content(files if file in files else dicom_files(file.parent))
+    for series in content.series:
         if any(header.file == file for header in series.headers):
             return series
-    raise SparseError(f"{file} is hidden")
+    reasons = [header.no_slices for header in content.others if header.file == file]
+    raise SparseError(f"{file} is {'no volume: ' + reasons[0] if reasons else 'hidden'}")
+
+
+@lru_cache(maxsize=4)
+def _files_by_series(folder: Path, _changed_ns: int) -> dict[_Key, tuple[Path, ...]]:
+    """Files of each series of a folder, in which there may be hundreds of series."""
+    found: dict[_Key, list[Path]] = {}
+    for file in dicom_files(folder):
+        header = read_header(file)
+        if not header.no_slices:
+            found.setdefault(_key(header), []).append(file)
+    return {key: tuple(files) for key, files in found.items()}
 
 
 def _voxels(series: ImageSeries, slices: tuple[Slice, ...]) -> np.ndarray:
@@ -243,36 +293,7 @@ def _voxels(series: ImageSeries, slices: tuple[Slice, ...]) -> np.ndarray:
     varies = len({one.rescale for one in slices}) > 1
     if varies and any(one.rescale[0] == 0 for one in slices):
         raise SparseError(f"{series.name} cannot be read: it has slices of RescaleSlope 0")
-    read = _rescaled if varies and series.is_multi_frame else _pixels
-    frames = {header.file: read(header) for header in series.headers}
+    frames = {header.file: read_values(header) for header in series.headers}
     # not the type of the first slice, which may be too small for others
     voxels = np.stack([frames[one.file][one.frame] for one in slices])
     return voxels.astype(np.float32) if varies else voxels
-
-
-def _pixels(header: DicomHeader) -> np.ndarray:
-    """Values of a file (frame, row, column), with the slope and intercept of its first frame."""
-    check_text(header.file)
-    try:
-        image = sitk.ReadImage(str(header.file), imageIO="GDCMImageIO")
-    except RuntimeError as error:
-        raise SparseError(f"{header.file} cannot be read: {first_line(error)}") from error
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise SparseError(f"{header.file} holds several values per voxel")
-    with reading(f"{header.file} is damaged"):
-        voxels: np.ndarray = sitk.GetArrayFromImage(image)
-        return voxels.reshape(len(header.slices), *(header.size or ()))
-
-
-def _rescaled(header: DicomHeader) -> np.ndarray:
-    """Values of a file (frame, row, column), each frame with its own slope and intercept."""
-    with explained(
-        lambda error: (
-            f"{header.file} holds frames of several slopes, and cannot be read: "
-            f"{first_line(error)}; decompress it first, or convert it with dcm2niix"
-        )
-    ):
-        stored = pydicom.dcmread(header.file).pixel_array
-        stored = stored.reshape(len(header.slices), *(header.size or ()))
-    slopes, intercepts = np.array([one.rescale for one in header.slices]).T[:, :, None, None]
-    return np.asarray(stored * slopes + intercepts)

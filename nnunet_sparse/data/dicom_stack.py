@@ -27,6 +27,8 @@ _PARALLEL = 0.05
 _ROUNDED_DIGITS = 3
 # a series of which no direction has such a share of the slices is no damaged volume
 _MAIN_SHARE = 0.75
+# a larger distance by which a slice may be missing, as a share of the others
+_LEAST_GAP = 1.5
 _CONVERTER = "dcm2niix"
 
 
@@ -71,11 +73,16 @@ def why_no_volume(kind: str, slices: Sequence[Slice]) -> str:
     directions = _count_directions(slices)
     if max(directions) < _MAIN_SHARE * len(slices):
         return f"{what}slices in {len(directions)} directions (localizer?)"
-    counts = set(Counter(np.round(s.position, 3).tobytes() for s in slices).values())
-    if len(counts) == 1 and (count := counts.pop()) > 1:
-        why = "time points, echoes, a doubled series?"
-        return f"{what}{count} slices at each position ({why}); {_CONVERTER} sorts them"
-    return ""
+    counts = list(_count_positions(slices).values())
+    if sum(count > 1 for count in counts) < _MAIN_SHARE * len(counts):
+        return ""
+    least, most = min(counts), max(counts)
+    if least == most:
+        many, why = f"{most} slices at each position", "time points, echoes, a doubled series?"
+    else:
+        many = f"{len(slices)} slices at {len(counts)} positions, {least} to {most} at each"
+        why = "time points or echoes, of which one is not complete?"
+    return f"{what}{many} ({why}); {_CONVERTER} sorts them"
 
 
 def stacked(name: str, slices: Sequence[Slice], size: tuple[int, int]) -> Stack:
@@ -126,6 +133,11 @@ def _count_directions(slices: Sequence[Slice]) -> list[int]:
     return counts
 
 
+def _count_positions(slices: Sequence[Slice]) -> Counter[tuple[float, ...]]:
+    """Numbers of slices at each position."""
+    return Counter(tuple((np.round(s.position, 3) + 0.0).tolist()) for s in slices)
+
+
 def _directions(name: str, slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors along a row and along a column, at right angles."""
     for s in slices:
@@ -165,11 +177,7 @@ def _step(name: str, slices: Sequence[Slice], along: np.ndarray, digit: float) -
     steps = np.diff(along)
     mean = float(along[-1] - along[0]) / len(steps)
     if steps.min() <= _MAX_UNEVENNESS * mean:
-        k = int(steps.argmin())
-        raise SparseError(
-            f"{name}: two slices lie at the same position, {_called(slices[k])} and "
-            f"{_called(slices[k + 1])}; is a series doubled?"
-        )
+        raise SparseError(f"{name}: {_doubled(slices, int(steps.argmin()))}")
     rounding = min(digit, _MAX_ROUNDING * mean)
     beside = np.abs(along - along[0] - np.arange(len(along)) * mean).max()
     if (
@@ -178,9 +186,52 @@ def _step(name: str, slices: Sequence[Slice], along: np.ndarray, digit: float) -
     ):
         raise SparseError(
             f"{name}: distances between slices vary from {steps.min():.4g} to {steps.max():.4g} "
-            "mm; is a slice missing?"
+            f"mm{_where_they_vary(slices, steps, _MAX_UNEVENNESS * mean + 2 * rounding)}"
         )
     return mean
+
+
+def _doubled(slices: Sequence[Slice], k: int) -> str:
+    """Say how many slices share positions, as slices k and k + 1 do."""
+    counts = list(_count_positions(slices).values())
+    several = [count for count in counts if count > 1]
+    example = f"{_called(slices[k])} and {_called(slices[k + 1])}"
+    if len(several) <= 1:
+        return f"two slices lie at the same position, {example}; is a file there twice?"
+    return (
+        f"{len(slices)} slices lie at {len(counts)} positions, several at the same position at "
+        f"{len(several)} of them, as {example}; was a time point broken off, or are files there "
+        "twice?"
+    )
+
+
+def _where_they_vary(slices: Sequence[Slice], steps: np.ndarray, allowed_mm: float) -> str:
+    """Say where distances between slices are others than most, and what that may mean."""
+    near = np.abs(steps[:, None] - steps) <= allowed_mm
+    # of equally frequent distances the smallest one
+    usual = min(range(len(steps)), key=lambda k: (-int(near[k].sum()), steps[k]))
+    odd = np.flatnonzero(~near[usual])
+    if not len(odd):
+        return ", and add up to a shift"
+    step = float(np.median(steps[near[usual]]))
+    shares = steps[odd] / step
+    whole = np.rint(shares)
+    beside = np.abs(steps[odd] - whole * step)
+    are_whole = bool((beside <= max(2 * allowed_mm, _MAX_ROUNDING * step)).all())
+    k = int(odd[steps[odd].argmax()])
+    if shares.min() >= _LEAST_GAP and (are_whole or len(odd) <= len(steps) / 4):
+        lost = f" (by {int((whole - 1).sum())} steps in all)" if are_whole else ""
+        return (
+            f": {len(odd)} of {len(steps)} are larger than {step:.4g} mm{lost}, as between "
+            f"{_called(slices[k])} and {_called(slices[k + 1])}; is a slice missing, or are these "
+            "several stacks?"
+        )
+    first, others = int(odd[0]), f"{steps[odd].min():.4g} to {steps[odd].max():.4g} mm"
+    return (
+        f": {len(steps) - len(odd)} of {len(steps)} are {step:.4g} mm, others {others}, as between "
+        f"{_called(slices[first])} and {_called(slices[first + 1])}; does the distance change "
+        "within the series?"
+    )
 
 
 def _check_shifts(

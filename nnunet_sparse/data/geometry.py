@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
+from nnunet_sparse.data.affines import (
+    RAS_TO_LPS,
+    is_valid,
+    itk_affine,
+    reverse_columns,
+    straightened,
+)
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER, is_nifti, spacing_file
@@ -61,6 +67,14 @@ class Geometry:
             return None
         z, y, x = (float(mm) for mm in np.linalg.norm(self.affine[:3, :3], axis=0))
         return z, y, x
+
+    @property
+    def is_sheared(self) -> bool:
+        """Whether axes are not at right angles, by more than a tenth of a voxel at a corner."""
+        if self.affine is None:
+            return False
+        straight = replace(self, affine=straightened(self.affine))
+        return self.shift_voxels(straight) > MAX_SHIFT_VOXELS
 
     def as_read_by(self, reading: str) -> "Geometry":
         """The same voxels where a program with another reading of NIfTI headers sees them."""
@@ -180,9 +194,10 @@ def _with_readings(geometry: Geometry, path: Path, reader: str) -> Geometry:
 def _itk_geometry(path: Path, reorient: bool) -> Geometry:
     import SimpleITK as sitk
 
+    from nnunet_sparse.data.itk_files import itk_reader
+
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
+    header = itk_reader(path)
     header.ReadImageInformation()
     dim = header.GetDimension()
     if dim < 3:

@@ -6,7 +6,9 @@ import numpy as np
 
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
-from nnunet_sparse.data.label_files import check_complete, find_reader, is_nifti
+from nnunet_sparse.data.flat_pictures import check_readable
+from nnunet_sparse.data.itk_files import check_whole
+from nnunet_sparse.data.label_files import IMAGE_READER, check_complete, find_reader, is_nifti
 
 
 def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.ndarray]:
@@ -29,12 +31,17 @@ def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.nd
     Raises
     ------
     SparseError
-        If the files cannot be read or are truncated, which SimpleITK would read as zeros.
+        If the files cannot be read hold several values that nnU-Net does not read, or are
+        damaged or truncated, of which SimpleITK would read a part.
     """
     for file in images:
         check_claim(file)
         if file.is_file() and is_nifti(file):
             check_complete(file)
+        elif file.is_file():
+            check_whole(file)
+        if reader == IMAGE_READER and file.is_file():
+            check_readable(file)
     with reading(f"nnU-Net cannot read {', '.join(map(str, images))}"):
         volume, properties = find_reader(reader)().read_images([str(file) for file in images])
     return np.asarray(volume, np.float32), np.asarray(properties["spacing"], float)

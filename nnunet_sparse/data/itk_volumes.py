@@ -14,6 +14,7 @@ from nnunet_sparse.data.affines import itk_affine
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, geometry_of, read_geometry
+from nnunet_sparse.data.itk_files import check_content, check_letters, check_size, itk_reader
 from nnunet_sparse.data.label_files import check_complete, is_nifti, whole_numbers
 from nnunet_sparse.data.placement import AmbiguousPlacementError, place
 from nnunet_sparse.system.errors import SparseError
@@ -26,6 +27,8 @@ _READER = "SimpleITKIO"
 def check_file(path: Path) -> None:
     """Refuse a file that is missing, truncated or not a 3D volume, without reading its voxels.
 
+    Of compressed files of other formats than NIfTI it is not seen whether they are truncated.
+
     Raises
     ------
     SparseError
@@ -33,17 +36,7 @@ def check_file(path: Path) -> None:
     """
     if not path.is_file():
         raise SparseError(f"{path} does not exist")
-    check_claim(path)
-    if is_nifti(path):
-        check_complete(path)  # ITK reads what is missing as zeros
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise SparseError(f"{path} cannot be read: {first_line(error)}") from error
-    if reader.GetDimension() != 3:
-        raise SparseError(f"{path} is a {reader.GetDimension()}D image, not a volume")
+    _looked_at(path)
 
 
 def read_itk_volume(path: Path) -> sitk.Image:
@@ -52,13 +45,33 @@ def read_itk_volume(path: Path) -> sitk.Image:
     Raises
     ------
     SparseError
-        As :func:`check_file`.
+        As :func:`check_file`, and if compressed voxels are damaged or too few.
     """
-    check_file(path)
+    if not path.is_file():
+        raise SparseError(f"{path} does not exist")
+    reader = _looked_at(path)
+    check_content(path, reader)
     try:
-        return sitk.ReadImage(str(path))
+        return reader.Execute()
     except RuntimeError as error:
         raise SparseError(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def _looked_at(path: Path) -> sitk.ImageFileReader:
+    """Reader of a volume, which has read the header."""
+    check_claim(path)
+    check_letters(path)
+    if is_nifti(path):
+        check_complete(path)  # ITK reads what is missing as zeros
+    reader = itk_reader(path)
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise SparseError(f"{path} cannot be read: {first_line(error)}") from error
+    if reader.GetDimension() != 3:
+        raise SparseError(f"{path} is a {reader.GetDimension()}D image, not a volume")
+    check_size(path, reader)
+    return reader
 
 
 def read_itk_image(path: Path) -> sitk.Image:

@@ -13,12 +13,13 @@ import numpy as np
 
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
+from nnunet_sparse.data.flat_pictures import check_grey
+from nnunet_sparse.data.volume_endings import NIFTI_ENDINGS
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 
 TIFF_READER = "Tiff3DIO"
 IMAGE_READER = "NaturalImage2DIO"  # of PNG and the like
-_NIFTI_ENDINGS = (".nii", ".nii.gz")
 # a factor, an offset, their product and their sum are rounded
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
@@ -235,7 +236,7 @@ def _check_scalar(path: Path) -> None:
 
 def is_nifti(path: Path) -> bool:
     """Whether the file's name has an ending of NIfTI, in small or capital letters."""
-    return path.name.lower().endswith(_NIFTI_ENDINGS)
+    return path.name.lower().endswith(NIFTI_ENDINGS)
 
 
 def spacing_file(image: Path) -> Path:
@@ -271,6 +272,11 @@ def _read(path: Path, reader: str, may_be_flat: bool) -> np.ndarray:
         if voxels.ndim < 3 or any(n != 1 for n in voxels.shape[3:]):
             raise SparseError(f"{path} has shape {voxels.shape}, not that of one label volume")
         return np.asarray(voxels.reshape(voxels.shape[:3]).T)
+    if reader == IMAGE_READER:
+        check_grey(path)
+    from nnunet_sparse.data.itk_files import check_whole
+
+    check_whole(path)
     voxels = find_reader(reader)().read_seg(str(path))[0]
     if len(voxels) != 1:
         raise SparseError(f"{path} holds {len(voxels)} volumes, a label is one")

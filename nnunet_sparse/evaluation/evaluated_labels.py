@@ -9,8 +9,9 @@ from typing import Any
 
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.declared_labels import declared_labels
-from nnunet_sparse.data.label_files import IMAGE_READER
+from nnunet_sparse.data.label_files import IMAGE_READER, find_reader
 from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.volume_endings import IMAGE_IO, VOLUME_ENDINGS, ending_of
 from nnunet_sparse.evaluation.metrics import Label
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_ending
@@ -19,8 +20,8 @@ from nnunet_sparse.system.json_form import OBJECT, TEXT, Keys, check_form
 from nnunet_sparse.system.wording import brief
 
 _MOST = 2**31 - 1
+_ITK = "SimpleITKIO"
 _FORM = Keys({"file_ending": TEXT, "labels": OBJECT})
-_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class EvaluationLabels:
                     content, str(example), verbose=False
                 ).__name__
         except RuntimeError as error:
+            # which nnU-Net does not list, and ITK reads all the same
+            listed = find_reader(_ITK).supported_file_endings
+            if self.file_ending in IMAGE_IO and self.file_ending not in listed:
+                return _ITK
             raise SparseError(
                 f"{example} cannot be read by nnU-Net: damaged or no image"
             ) from error
@@ -153,11 +158,11 @@ def labels_from_list(
         If there are no files that nnU-Net reads, or files of several kinds.
     """
     chosen = _checked(labels, ignore_label)
-    names = [path.name for path in gt_folder.iterdir() if path.is_file()]
-    endings = sorted({e for e in _ENDINGS for name in names if name.endswith(e)})
+    files = [path for path in gt_folder.iterdir() if path.is_file()]
+    endings = sorted({e for f in files if (e := ending_of(f)) and f.name.endswith(e)})
     if len(endings) != 1:
         found = f"files of several kinds: {', '.join(endings)}" if endings else "no segmentations"
-        raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(_ENDINGS)})")
+        raise SparseError(f"{gt_folder} holds {found} (read are {', '.join(VOLUME_ENDINGS)})")
     return EvaluationLabels(chosen, ignore_label, {}, None, endings[0], {})
 
 

@@ -64,7 +64,7 @@ def test_numbers_of_generic_names_are_labels(dicom: tuple[Campaign, list[Any]]) 
 
 @pytest.mark.parametrize(
     "names",
-    [["organ", "Segment 1"], ["organ", "vessel"], ["organ", "big lesion", "Segment 3"]],
+    [["organ", "Segment 1"], ["organ", "vessel"]],
 )
 def test_unknown_names_of_dicom_segments_are_refused(
     dicom: tuple[Campaign, list[Any]], names: list[str]
@@ -72,6 +72,13 @@ def test_unknown_names_of_dicom_segments_are_refused(
     campaign, series = dicom
     write_dicom_segmentation(campaign.folder / "labels" / "a.dcm", series, BOTH_ASKED, names)
     refused(campaign, f"a.dcm: segment '{names[-1]}' is none of the labels")
+
+
+def test_empty_dicom_segments_may_be_called_anything(dicom: tuple[Campaign, list[Any]]) -> None:
+    campaign, series = dicom
+    names = ["organ", "big lesion", "Segment 3", "vessel"]
+    write_dicom_segmentation(campaign.folder / "labels" / "a.dcm", series, BOTH_ASKED, names)
+    check(campaign, label_of(s4=MASK, s3=BOTH_ASKED[3]))
 
 
 def test_names_come_before_numbers(dicom: tuple[Campaign, list[Any]]) -> None:

@@ -149,6 +149,21 @@ def test_a_screenshot_in_the_series_of_a_scan(tmp_path: Path) -> None:
     assert left_out.reason == "Secondary Capture Image: no position"
 
 
+def test_a_page_without_position_in_a_series(tmp_path: Path) -> None:
+    shared = {"SeriesInstanceUID": "1.2.9", "ImageType": ["ORIGINAL", "PRIMARY", "M"]}
+    files = write_slices(tmp_path, PLANES, positions_along(4, 2), sop_class=MR, **shared)
+    page = picture(MR, PLANES[0], **shared)
+    page.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    save(page, tmp_path / "a page.dcm")
+    (volume,), (left_out,) = dicom_volumes(tmp_path, dicom_files(tmp_path))
+    assert volume.files == frozenset(files)
+    assert not volume.problem
+    assert left_out.reason == "no position, in a series of 4 files that have one"
+    save(picture(MR, PLANES[0], **shared), tmp_path / "slice.dcm")
+    (volume,), _ = dicom_volumes(tmp_path, dicom_files(tmp_path))
+    assert "slice.dcm has no valid DICOM tag (0020,0032)" in volume.problem
+
+
 def test_several_series_go_by_number_and_description(tmp_path: Path) -> None:
     for number, text, step in ((2, "T1 ax", 1), (3, "T2 ax", 2), (4, "", 3), (4, "", 4)):
         write_slices(

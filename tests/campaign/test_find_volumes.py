@@ -207,8 +207,62 @@ def test_image_files_beside_a_series(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert f"image file in the folder of a series: {tmp_path}/p/mask.nii.gz" in caplog.text
     for file in (*files, tmp_path / "p" / "RS.dcm"):
         file.rename(file.with_suffix(""))
-    assert found(tmp_path) == {"mask": ["mask.nii.gz"]}
-    assert f"DICOM without .dcm in a folder of other images: {tmp_path}/p/000 and 4" in caplog.text
+    caplog.clear()
+    assert found(tmp_path) == {"p": ["p"]}
+    assert f"image file in the folder of a series: {tmp_path}/p/mask.nii.gz" in caplog.text
+
+
+def incomplete(folder: Path, gone: int, **elements: str) -> None:
+    positions = np.delete(positions_along(8, 3), gone, axis=0)
+    write_slices(folder, np.zeros((7, 5, 6)), positions, **elements)
+
+
+def test_all_incomplete_series_are_told_and_can_be_left_out(tmp_path: Path) -> None:
+    write_slices(tmp_path / "good", np.zeros((4, 5, 6)), positions_along(4, 2))
+    incomplete(tmp_path / "one", 3)
+    incomplete(tmp_path / "two", 4, SeriesNumber="5", name="a{}.dcm")
+    write_slices(
+        tmp_path / "two", np.zeros((4, 5, 6)), positions_along(4, 2), name="b{}.dcm", SeriesNumber=6
+    )
+    with pytest.raises(SparseError) as caught:
+        find_volumes([tmp_path], 1)
+    message = str(caught.value)
+    assert message.startswith("2 of 4 volumes cannot be taken: ")
+    for part in (f"{tmp_path}/one: distances", f"the series of {tmp_path}/two/a0.dcm: distances"):
+        assert part in message
+    assert message.endswith("(set right what is wrong, or go on without: --exclude one two_5)")
+    left = find_volumes([tmp_path], 1, exclude=["one", "two_5"])
+    assert [volume.case_id for volume in left] == ["good", "two_6"]
+    with pytest.raises(SparseError, match=r"^/.*one: distances .*--exclude one\)$"):
+        find_volumes([tmp_path], 1, exclude=["two_5"])
+
+
+def test_all_damaged_files_are_told(tmp_path: Path) -> None:
+    for name, count in (("a", 1), ("b", 5)):
+        files = write_slices(tmp_path / name, np.zeros((6, 5, 6)), positions_along(6, 2))
+        for file in files[:count]:
+            file.write_bytes(file.read_bytes()[:-10])
+    incomplete(tmp_path / "c", 3)
+    with pytest.raises(SparseError) as caught:
+        find_volumes([tmp_path], 1)
+    message = str(caught.value)
+    assert message.count("is damaged") == 4
+    assert f"{tmp_path}/b/002.dcm is damaged" in message
+    assert "; 2 more files; " in message
+    assert f"{tmp_path}/c: distances" in message
+
+
+@pytest.mark.parametrize(
+    ("exclude", "message"),
+    [
+        (["x", "a"], "--exclude names x, there is no such case; cases are called a, b"),
+        (["a", "b"], "--exclude leaves no volume"),
+    ],
+)
+def test_exclusions_that_make_no_sense(tmp_path: Path, exclude: list[str], message: str) -> None:
+    touch(tmp_path, "a.nii.gz", "b.nii.gz")
+    with pytest.raises(SparseError, match=message):
+        find_volumes([tmp_path], 1, exclude)
 
 
 def test_a_series_in_two_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

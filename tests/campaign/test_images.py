@@ -13,7 +13,7 @@ from published_trees import write_series
 from tiny import write_volume
 
 from nnunet_sparse.campaign.images import bring_image, check_images, look_at
-from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.data.geometry import geometry_of, read_geometry
 from nnunet_sparse.system.errors import SparseError
 
 TURNED = np.array([[0, -1, 0], [0.8, 0, 0.6], [-0.6, 0, 0.8]])
@@ -82,6 +82,45 @@ def test_other_formats_keep_their_geometry(tmp_path: Path, target: Path, ending:
     np.testing.assert_allclose(found.GetSpacing(), (0.7, 1.5, 4.0), rtol=1e-6)
     np.testing.assert_allclose(found.GetOrigin(), (-20.5, 3.25, 100), atol=1e-4)
     np.testing.assert_allclose(found.GetDirection(), TURNED.ravel(), atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", [".mhd", ".NRRD", ".MHD", ".MHA", ".NHDR", ".GIPL"])
+def test_endings_in_any_letters(tmp_path: Path, target: Path, ending: str) -> None:
+    array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / f"a{ending.lower()}"))
+    (tmp_path / f"a{ending.lower()}").rename(tmp_path / f"a{ending}")
+    geometry, _ = bring_image(tmp_path / f"a{ending}", target)
+    assert geometry.shape == array.shape
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(target))), array)
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha", ".mhd"])
+def test_sheared_volumes_stay_so_and_are_for_nibabel(
+    tmp_path: Path, target: Path, ending: str
+) -> None:
+    image = oblique()
+    image.SetDirection((TURNED @ [[1, 0, 0], [0, 1, 0.6], [0, 0, 0.8]]).ravel().tolist())
+    file = tmp_path / f"a{ending}"
+    sitk.WriteImage(image, str(file))
+    told, reader = look_at(file)
+    assert reader == "NibabelIO"
+    assert bring_image(file, target)[1] == reader
+    found = read_geometry(target, reader)
+    assert found.shift_voxels(geometry_of(image)) < 1e-4
+    assert told.shift_voxels(found) < 1e-4
+    with pytest.raises(SparseError, match="orthonormal"):
+        read_geometry(target, "SimpleITKIO")
+
+
+@pytest.mark.parametrize("ending", [".gipl", ".gipl.gz", ".mha"])
+def test_short_files_are_refused(tmp_path: Path, target: Path, ending: str) -> None:
+    """ITK fills up what is missing of GIPL."""
+    file = tmp_path / f"a{ending}"
+    sitk.WriteImage(oblique(), str(file))
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(SparseError, match=rf"a{ending} is (truncated|damaged)"):
+        bring_image(file, target)
+    assert not target.exists()
 
 
 def test_dicom_without_endings(tmp_path: Path, target: Path) -> None:

@@ -55,7 +55,7 @@ def test_endings_in_capital_letters(campaign: Campaign, ending: str) -> None:
     [
         (".nii.gz", "is damaged"),
         (".nii", "is truncated: 732 of 832 bytes"),
-        (".mha", "cannot be read"),
+        (".mha", "is truncated"),
         (".gipl", "is truncated"),
     ],
 )
@@ -80,6 +80,20 @@ def test_four_dimensions_are_refused(campaign: Campaign) -> None:
         campaign.folder / "labels" / "a.MHA"
     )
     refused(campaign, "a.MHA is a 4D image, not a volume")
+
+
+@pytest.mark.parametrize("ending", [".gipl", ".gipl.gz"])
+def test_gipl_has_no_directions(tmp_path: Path, ending: str) -> None:
+    """Its voxels cannot be told from those of a flipped label."""
+    campaign = make_campaign(tmp_path / "c", {"a": placed(np.zeros(SHAPE), turn=TURN)})
+    save(campaign, f"a{ending}", placed(annotated(), turn=TURN))
+    refused(campaign, "lies elsewhere .*GIPL keeps no directions: save it as NIfTI or NRRD")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIF", "a.ome.tif", "a.ome.tiff"])
+def test_stacks_under_all_their_endings(campaign: Campaign, name: str) -> None:
+    tifffile.imwrite(campaign.folder / "labels" / name, annotated(), ome=".ome" in name)
+    check(campaign, annotated())
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
@@ -259,9 +273,9 @@ def test_white_in_a_stack_is_the_only_label(tmp_path: Path) -> None:
         (".nii.gz", 9, "is damaged"),
         (".nii", 100, "is truncated: 732 of 832 bytes"),
         (".nrrd", 9, "cannot be read"),
-        (".mha", 9, "cannot be read"),
+        (".mha", 9, "is truncated"),
         (".gipl", 1, "is truncated"),
-        (".gipl.gz", 9, "cannot be read"),
+        (".gipl.gz", 9, "is damaged"),
     ],
 )
 def test_truncated_volume_is_refused(

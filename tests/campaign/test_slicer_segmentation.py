@@ -81,6 +81,23 @@ def test_empty_segments_leave_asked_slices_background(campaign: Campaign) -> Non
     check(campaign, label_of())
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_empty_segments_may_be_called_anything(
+    campaign: Campaign, layer: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    array = np.zeros((*SHAPE, layer + 1), np.uint8)
+    array[4, ..., 0] = MASK
+    named = [("organ", 1, 0), ("big_lesion", 2, 0)]
+    segment(campaign, array.squeeze(), [*named, ("Segment_3", 3, layer)])
+    check(campaign, label_of(s4=MASK))
+    assert "segment 'Segment_3' is none of the labels" in caplog.text
+    assert "(it is empty, and changes nothing)" in caplog.text
+    array[2, 0, 0, layer] = 3
+    segment(campaign, array.squeeze(), [*named, ("Segment_3", 3, layer)])
+    refused(campaign, "segment 'Segment_3' is none of the labels")
+
+
 def of_version_4_10(file: Path) -> None:
     """As 3D Slicer wrote it until then: without label values and layers."""
     header, data = file.read_bytes().split(b"\n\n", 1)
@@ -162,4 +179,4 @@ def test_segmentation_elsewhere_is_refused(campaign: Campaign) -> None:
 def test_truncated_segmentation_is_refused(campaign: Campaign) -> None:
     file = segment(campaign, annotated())
     file.write_bytes(file.read_bytes()[:-20])
-    refused(campaign, "a.seg.nrrd cannot be read")
+    refused(campaign, "a.seg.nrrd is damaged")

@@ -166,6 +166,14 @@ def test_bits(tmp_path: Path, content: bytes) -> None:
     ("content", "why"),
     [
         (tiff(BINARY.astype(bool), software="scan"), "interpretation is white is zero"),
+        (
+            tiff(BINARY * 255, software="scan", photometric="miniswhite"),
+            "interpretation is white is zero",
+        ),
+        (
+            tiff(BINARY * 65535.0, "u2", software="", photometric="miniswhite"),
+            "interpretation is white is zero",
+        ),
         (png(BINARY, 1, 3, (b"PLTE", LIGHT_FIRST)), "palette has white first"),
         (bmp(BINARY, 1, LIGHT_FIRST), "palette has white first"),
     ],
@@ -174,6 +182,22 @@ def test_black_and_white_in_which_0_is_white_is_refused(
     tmp_path: Path, content: bytes, why: str
 ) -> None:
     refused(written(tmp_path, content), f"mask.png is black and white, and 0 is white .*{why}")
+
+
+def test_pillow_inverts_what_it_writes(tmp_path: Path) -> None:
+    for numbers in (BINARY * 255, BINARY * 0, BINARY * 0 + 255):
+        stream = io.BytesIO()
+        Image.fromarray(numbers).save(stream, "TIFF", tiffinfo={262: 0})
+        refused(written(tmp_path, stream.getvalue()), "white is zero")
+
+
+def test_programs_that_store_the_numbers_of_labels(tmp_path: Path) -> None:
+    """ImageJ with its inverting LUT, and tifffile."""
+    for options in ({}, {"software": "", "description": "ImageJ=1.54f\n"}):
+        content = tiff(BINARY * 255, photometric="miniswhite", **options)
+        np.testing.assert_array_equal(read_picture(written(tmp_path, content)), BINARY * 255)
+    content = tiff(NUMBERS, photometric="miniswhite", software="scan")
+    np.testing.assert_array_equal(read_picture(written(tmp_path, content)), NUMBERS)
 
 
 def refused(file: Path, message: str) -> None:
@@ -229,6 +253,23 @@ def test_stacks(tmp_path: Path, name: str) -> None:
     stack = np.stack([NUMBERS, NUMBERS * 2 % 3, NUMBERS * 0, NUMBERS])
     file = written(tmp_path, tiff(stack, photometric=name, **options))
     np.testing.assert_array_equal(read_tiff_stack(file), stack)
+
+
+@pytest.mark.parametrize("metadata", [None, {}])
+def test_stacks_that_were_written_page_by_page(tmp_path: Path, metadata: Any) -> None:
+    stack = np.stack([NUMBERS, NUMBERS * 2 % 3, NUMBERS * 0, NUMBERS])
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for plane in stack:
+            writer.write(plane, metadata=metadata)
+    np.testing.assert_array_equal(read_tiff_stack(tmp_path / "a.tif"), stack)
+    first, *others = [Image.fromarray(plane) for plane in stack]
+    first.save(tmp_path / "b.tif", save_all=True, append_images=others)
+    np.testing.assert_array_equal(read_tiff_stack(tmp_path / "b.tif"), stack)
+    with tifffile.TiffWriter(tmp_path / "c.tif") as writer:
+        writer.write(NUMBERS)
+        writer.write(NUMBERS[:2])
+    with pytest.raises(SparseError, match=r"pictures of several sizes: \(2, 5\), \(3, 5\)"):
+        read_tiff_stack(tmp_path / "c.tif")
 
 
 def test_bits_in_which_0_is_white_are_taken_from_programs_of_python_alone(tmp_path: Path) -> None:

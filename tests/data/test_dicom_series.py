@@ -98,6 +98,21 @@ def test_slopes_and_intercepts_of_each_slice(
         assert voxels.dtype == np.float32
 
 
+@pytest.mark.parametrize("is_white_zero", [(1, 1, 1, 1, 1), (0, 1, 0, 0, 1)])
+@pytest.mark.parametrize("dtype", ["u1", "i2"])
+def test_white_that_is_zero_is_a_matter_of_display(
+    tmp_path: Path, is_white_zero: tuple[int, ...], dtype: str
+) -> None:
+    stored = PLANES.astype(dtype)
+    files = write_slices(tmp_path, stored, positions_along(5, 3), rescale=[(1, -1024)] * 5)
+    for file, inverted in zip(files, is_white_zero, strict=True):
+        data = pydicom.dcmread(file)
+        data.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
+        save(data, file)
+    voxels = sitk.GetArrayFromImage(read_dicom(tmp_path))
+    np.testing.assert_array_equal(voxels, stored.astype(int) - 1024)
+
+
 def test_types_that_differ_do_not_wrap(tmp_path: Path) -> None:
     kinds = [np.array([[-5, 7]], np.int8), np.array([[300, 65535]], np.uint16)]
     for k, plane in enumerate(kinds):
@@ -192,6 +207,39 @@ def test_a_file_stands_for_its_series(tmp_path: Path) -> None:
         image = read_dicom(tmp_path / f"{k}_3.dcm")
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), PLANES + k)
         assert image.GetSpacing()[2] == k
+
+
+@pytest.mark.parametrize("name", ["{}.dcm", "{}"])
+def test_headers_of_a_folder_of_many_series_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for k in range(6):
+        write_slices(tmp_path, PLANES, positions_along(5, k + 1), name=f"{k}_{name}")
+    read, look = [], pydicom.dcmread
+
+    def dcmread(*args: Any, **options: Any) -> Any:
+        read.append(options.get("stop_before_pixels", False))
+        return look(*args, **options)
+
+    monkeypatch.setattr(pydicom, "dcmread", dcmread)
+    for k in range(6):
+        file = tmp_path / f"{k}_{name.format(2)}"
+        assert series_geometry(file).spacing_mm == (k + 1, 1, 1)
+        read_dicom(file)
+    assert (read.count(True), read.count(False)) == (30, 30)
+
+
+def test_a_folder_that_changes(tmp_path: Path) -> None:
+    for k in range(2):
+        write_slices(tmp_path, PLANES, positions_along(5, k + 1), name=f"{k}_{{}}.dcm")
+    assert series_geometry(tmp_path / "0_0.dcm").shape[0] == 5
+    data = pydicom.dcmread(tmp_path / "0_0.dcm")
+    data.ImagePositionPatient = [0, 0, 5]
+    save(data, tmp_path / "0_5.dcm")
+    assert series_geometry(tmp_path / "0_5.dcm").shape[0] == 6
+    data.SeriesInstanceUID = "1.2.77"
+    save(data, tmp_path / "0_5.dcm")
+    assert len(open_series(tmp_path / "0_5.dcm").headers) == 1
 
 
 @pytest.mark.parametrize("name", ["{}.dcm", "IM{:04d}"])

@@ -1,5 +1,6 @@
 """Stacks of slices, in any direction, order and rounding of what is stored."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -116,10 +117,59 @@ def test_doubled_slices(turn: np.ndarray, count: int, step_mm: float, data: st.D
     slices = slices_at(even(count, step_mm, turn), turn)
     twice = data.draw(st.integers(0, count - 1))
     again = replace(slices[twice], file=Path("again.dcm"))
-    with pytest.raises(SparseError, match=r"at the same position, .*is a series doubled"):
+    with pytest.raises(SparseError, match=r"two slices lie at the same position, .*again\.dcm"):
         stacked("s", [*slices, again], SIZE)
     assert why_no_volume("MR Image", [*slices, again]) == ""  # one that is damaged
     assert "2 slices at each position" in why_no_volume("MR Image", slices * 2)
+
+
+@pytest.mark.parametrize(
+    ("heights", "message"),
+    [
+        (
+            (0, 3, 6, 12, 15),
+            r"from 3 to 6 mm: 1 of 4 are larger than 3 mm \(by 1 steps in all\), as between 2\.dcm "
+            r"and 3\.dcm; is a slice missing, or are these several stacks",
+        ),
+        (
+            (0, 3, 6, 9, 12, 50, 53, 56),
+            r"1 of 7 are larger than 3 mm, as between 4\.dcm and 5\.dcm; is a slice missing",
+        ),
+        (
+            (0, 3, 6, 9, 14, 19, 24),
+            r"from 3 to 5 mm: 3 of 6 are 3 mm, others 5 to 5 mm, as between 3\.dcm and 4\.dcm; "
+            "does the distance change",
+        ),
+        (
+            (0, 0, 0, 3, 3, 6, 9, 12),
+            "8 slices lie at 5 positions, several at the same position at 2 of them, as "
+            r"0\.dcm and 1\.dcm; was a time point broken off",
+        ),
+    ],
+)
+def test_what_keeps_slices_from_being_a_stack(heights: tuple[float, ...], message: str) -> None:
+    positions = np.zeros((len(heights), 3))
+    positions[:, 2] = heights
+    slices = slices_at(positions, np.eye(3))
+    assert why_no_volume("CT Image", slices) == ""
+    with pytest.raises(SparseError, match=message):
+        stacked("s", slices, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("heights", "message"),
+    [
+        ((0, 3, 6) * 4 + (0, 3), "14 slices at 3 positions, 4 to 5 at each .time points or echoes"),
+        ((0, 3, 6, 9) * 2 + (0, -0.0), "10 slices at 4 positions, 2 to 4 at each"),
+        ((0, 3, 6, 9) * 2 + (12,), "9 slices at 5 positions, 1 to 2 at each"),
+    ],
+)
+def test_several_volumes_of_which_one_is_not_complete(
+    heights: tuple[float, ...], message: str
+) -> None:
+    positions = np.zeros((len(heights), 3))
+    positions[:, 2] = heights
+    assert re.match(message, why_no_volume("MR Image", slices_at(positions, np.eye(3))))
 
 
 # 0.625 mm as scanners store it: rounded, or cut off

@@ -227,7 +227,7 @@ def test_ignored_voxels_count_nowhere(tmp_path):
     assert ours["foreground_mean"]["batched_IoU"] == 1 / 2  # of label 1 alone
 
 
-@pytest.mark.parametrize("ending", [".nrrd", ".mha", ".nii"])
+@pytest.mark.parametrize("ending", [".nrrd", ".mha", ".mhd", ".nhdr", ".gipl.gz", ".nii"])
 def test_other_file_endings(tmp_path, ending):
     gt, pred = make_folders(tmp_path, ending)
     expected = score_folder(*make_folders(tmp_path / "nifti"))

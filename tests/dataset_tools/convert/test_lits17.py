@@ -58,6 +58,31 @@ def test_geometry_is_that_of_the_volume_in_lps(convert: Convert) -> None:
         assert array(file).dtype == np.uint8
 
 
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("u1", "i2"), ("u2", "i4"), ("i1", "i2"), ("i2", "i2"), ("i4", "i4"), ("f4", "f4")],
+)
+def test_types_without_room_for_air(
+    paths: NnUNetPaths, tmp_path: Path, dtype: str, expected: str
+) -> None:
+    """What is padded is air, -1024 HU, whatever the volume is stored as."""
+    image, label = lits_arrays()
+    stored = (image % 100).astype(dtype)
+    source = lits_tree(tmp_path / "source", draw=lambda _: (stored, label))
+    for options, first in (([*SIZE, "--spacing", "1", "1", "1"], -1024), (["--native"], None)):
+        name = "N" if first is None else "P"
+        assert main_lits17([str(source), "-np", "1", "--name", name, *options]) == 0
+        (folder,) = paths.raw.glob(f"Dataset*_{name}")
+        for file in folder.glob("images*/*"):
+            voxels = array(file)
+            if first is None:
+                assert voxels.dtype == dtype
+            else:
+                assert voxels.dtype == expected
+                assert (voxels[[0, 7]] == first).all()
+                np.testing.assert_array_equal(voxels[1:7], stored[:, :, 2:8])
+
+
 def test_resampling_to_another_spacing(convert: Convert) -> None:
     folder = convert("--spacing", "0.5", "2", "1", "--size", "12", "4", "10")
     (file,) = folder.glob("images*/lits_000_0000.nii.gz")
