@@ -1,12 +1,17 @@
 """Lists of volumes: a text file with a path per line, or a table with cases and images."""
 
+import re
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import decoded, read_bytes, read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import is_missing
 
-LIST_ENDINGS = (".txt", ".csv")
+LIST_ENDINGS = (".txt", ".csv", ".tsv")
+
+_QUOTED = re.compile(r"""(["'])(.+)\1""")
 
 
 def read_list(file: Path) -> list[tuple[str, str, Path]]:
@@ -15,25 +20,28 @@ def read_list(file: Path) -> list[tuple[str, str, Path]]:
     Parameters
     ----------
     file
-        A text file, whose lines that begin with ``#`` are left out, or a table (``.csv``) with the
-        column ``image`` and, if it likes, ``case``.
+        A text file with a path per line, perhaps in quotation marks; lines that begin with ``#``
+        are left out. Or a table (``.csv``, ``.tsv``) with the column ``image`` and, if it likes,
+        ``case``.
 
     Returns
     -------
     list of tuple of str, str and Path
         Case ID (empty if there is none), the path as it is written, and where it leads: paths are
-        relative to the list.
+        relative to the list, may have Windows' separators, and may write letters with accents in
+        another form than the file system.
 
     Raises
     ------
     SparseError
         If the file is no such list, or a path does not exist.
     """
-    entries = _of_table(file) if file.suffix.lower() == ".csv" else _of_text(file)
+    entries = _of_text(file) if file.suffix.lower() == ".txt" else _of_table(file)
     found = []
     for case_id, text in entries:
-        path = file.parent / _expanded(text)
-        if not text or not path.exists():
+        paths = (file.parent / _expanded(form) for form in _forms(text))
+        path = next((path for path in paths if text and path.exists()), None)
+        if path is None:
             raise SparseError(f"{file} lists {text!r}, which does not exist")
         found.append((case_id, text, path))
     return found
@@ -52,8 +60,16 @@ def _case(text: str) -> str:
 
 def _of_text(file: Path) -> list[tuple[str, str]]:
     lines = decoded(read_bytes(file), file).splitlines()
-    paths = [line.strip() for line in lines]
+    paths = [_QUOTED.sub(r"\2", line.strip()) for line in lines]
     return [("", path) for path in paths if path and path[0] != "#"]
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Ways in which a path may have been meant, as it is written first."""
+    for path in (text, text.replace("\\", "/")):
+        yield path
+        yield unicodedata.normalize("NFC", path)
+        yield unicodedata.normalize("NFD", path)
 
 
 def _expanded(text: str) -> Path:

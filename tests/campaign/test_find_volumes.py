@@ -1,5 +1,6 @@
 import shutil
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,15 @@ def test_lists(tmp_path: Path) -> None:
     assert found(tmp_path / "list.txt") == {"a": ["a.nii.gz"]}
     (tmp_path / "list.csv").write_text("case,image\nfirst,scans/b.nii.gz\n,scans/a.nii.gz\n")
     assert found(tmp_path / "list.csv") == {"a": ["a.nii.gz"], "first": ["b.nii.gz"]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_paths_of_other_systems(tmp_path: Path, encoding: str) -> None:
+    touch(tmp_path / "scans", unicodedata.normalize("NFD", "köpfe.nii.gz"))
+    path = unicodedata.normalize("NFC", "scans\\köpfe.nii.gz")
+    (tmp_path / "list.txt").write_text(f'"{path}"\n', encoding)
+    (tmp_path / "list.tsv").write_text(f"case\timage\nNA\t{path}\n", encoding)
+    assert list(found(tmp_path / "list.txt")) == list(found(tmp_path / "list.tsv")) == ["ko_pfe"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
