@@ -28,7 +28,7 @@ _LOCAL = "LOCAL"
 _META_IMAGE_FIELD = re.compile(r"\s*(\w+)\s*[=:]\s*(.*?)\s*")
 _NRRD_FIELD = re.compile(r"([^:#]+):=?\s*(.*?)\s*")
 _VOXELS_OF_META_IMAGE, _VOXELS_OF_NRRD = "elementdatafile", "datafile"
-_CHUNK = 2**20
+_CHUNK = 2**16  # becomes 64 MiB at most
 
 
 @dataclass(frozen=True)
