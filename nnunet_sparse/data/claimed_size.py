@@ -7,21 +7,23 @@ writes at least two bits for 258 bytes.
 
 import contextlib
 import math
-import re
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.damaged_files import damaged_file_errors
+from nnunet_sparse.data.itk_files import (
+    OF_GZIP,
+    check_header,
+    held_bytes,
+    itk_reader,
+    num_bytes,
+)
 from nnunet_sparse.data.volume_endings import IMAGE_IO, NIFTI_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import is_text
 
-_OF_GZIP = 1032
 _OF_OTHERS = 4096  # LZW, PackBits, JPEG
 _FLAT = (".png", ".bmp", ".jpg", ".jpeg")
-_DETACHED = (".nhdr", ".mhd")
-_DATA_FILE = re.compile(rb"^(?:data ?file:|ElementDataFile\s*=)[ \t]*(.*?)\s*$", re.I | re.M)
-_HEADER_BYTES = 2**16
 
 
 def check_claim(path: Path) -> None:
@@ -38,6 +40,8 @@ def check_claim(path: Path) -> None:
     name = path.name.lower()
     if not path.is_file():
         return
+    if ending_of(path) in IMAGE_IO:
+        check_header(path)
     problem = ""
     with contextlib.suppress(*damaged_file_errors(), TypeError):  # left to those who read it
         claimed, held = _claimed_and_held(path, name)
@@ -51,13 +55,13 @@ def _claimed_and_held(path: Path, name: str) -> tuple[float, float]:
     """Bytes of voxels that the header claims, and those that the file can hold."""
     size = path.stat().st_size
     if name.endswith(NIFTI_ENDINGS):
-        return _claim_of_nifti(path), _OF_GZIP * size
+        return _claim_of_nifti(path), OF_GZIP * size
     if is_tiff(path):
         return _claim_of_tiff(path), _OF_OTHERS * size
     if name.endswith(_FLAT):
         return _claim_of_itk(path), _OF_OTHERS * size
     if ending_of(path) in IMAGE_IO:
-        return _claim_of_itk(path), _OF_GZIP * _size_of_voxels(path)
+        return _claim_of_itk(path), held_bytes(path)
     return 0, math.inf
 
 
@@ -91,21 +95,7 @@ def _claim_of_tiff(path: Path) -> int:
 def _claim_of_itk(path: Path) -> int:
     import SimpleITK as sitk
 
-    from nnunet_sparse.data.itk_files import itk_reader, num_bytes
-
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     reader = itk_reader(path)
     reader.ReadImageInformation()
     return num_bytes(reader)
-
-
-def _size_of_voxels(path: Path) -> float:
-    """Size of the file that holds the voxels; infinite where there are several."""
-    if not path.name.lower().endswith(_DETACHED):
-        return path.stat().st_size
-    with path.open("rb") as file:
-        named = _DATA_FILE.search(file.read(_HEADER_BYTES))
-    if named is None:
-        return math.inf
-    data = path.parent / named[1].decode("utf-8", "surrogateescape")
-    return data.stat().st_size if data.is_file() else math.inf

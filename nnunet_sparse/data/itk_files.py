@@ -22,12 +22,19 @@ import SimpleITK as sitk
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.volume_endings import IMAGE_IO, NIFTI_ENDINGS, ending_of
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import brief
 
 _GIPL_HEADER = 256
 _LOCAL = "LOCAL"
 _META_IMAGE_FIELD = re.compile(r"\s*(\w+)\s*[=:]\s*(.*?)\s*")
 _NRRD_FIELD = re.compile(r"([^:#]+):=?\s*(.*?)\s*")
 _VOXELS_OF_META_IMAGE, _VOXELS_OF_NRRD = "elementdatafile", "datafile"
+_MAX_DIMENSIONS = 10  # of MetaImage
+OF_GZIP = 1032
+"""How many bytes a byte of gzip can become."""
+_OF_BZIP2 = 1_250_000  # runs are shortened first, 46 million equal bytes take about 40
+_OF_TEXT = 8  # a number of 8 bytes in a letter and a space
+_COMPRESSED = {"gz", "gzip", "bz2", "bzip2"}
 _CHUNK = 2**16  # becomes 64 MiB at most
 
 
@@ -93,6 +100,60 @@ def check_in_one_file(file: Path) -> None:
     header = _read_header(file)
     if header is not None and header.is_in_several_files:
         raise SparseError(f"{file} keeps its voxels in several files; save them in one")
+
+
+def check_header(file: Path) -> None:
+    """Refuse a header with which ITK would end the process, or wait: before ITK reads it.
+
+    Raises
+    ------
+    SparseError
+        If it claims more dimensions than there is room for, or voxels in what is no regular file.
+    """
+    header = _read_header(file)
+    if header is None:
+        return
+    given = header.fields.get("ndims", header.fields.get("dimension", "3"))
+    if not given.isdecimal() or len(given) > 2 or not 1 <= int(given) <= _MAX_DIMENSIONS:
+        raise SparseError(f"{file} is damaged: it claims {brief(given)} dimensions")
+    for part in _files_of_voxels(file, header):
+        if part.exists() and not part.is_file():
+            raise SparseError(f"{file} keeps its voxels in {part}, which is no file")
+
+
+def held_bytes(file: Path) -> float:
+    """Most bytes of voxels that a volume can hold, by its files and what compresses them.
+
+    Infinite where the only file of voxels is missing, as is told by who reads it.
+    """
+    header = _read_header(file)
+    parts = [file] if header is None else _files_of_voxels(file, header)
+    if len(parts) == 1 and not parts[0].exists():
+        return math.inf
+    fields = {} if header is None else header.fields
+    encoding = fields.get("encoding", "raw").lower()
+    is_compressed = (
+        file.suffix.lower() == ".gz"
+        or fields.get("compresseddata", "").lower() == "true"
+        or encoding in _COMPRESSED
+    )
+    ratio = _OF_BZIP2 if encoding in {"bz2", "bzip2"} else OF_GZIP if is_compressed else _OF_TEXT
+    return ratio * sum(part.stat().st_size for part in parts if part.is_file())
+
+
+def _files_of_voxels(file: Path, header: _Header) -> list[Path]:
+    """Files that hold the voxels, as far as they are there for a pattern of names."""
+    if not header.voxels or header.voxels.upper() == _LOCAL:
+        return [file]
+    if header.voxels.startswith("LIST"):
+        with file.open("rb") as stream:
+            stream.seek(header.end)
+            lines = stream.read().decode("utf-8", errors="surrogateescape").splitlines()
+        return [file.parent / line.strip() for line in lines if line.strip()]
+    if "%" in header.voxels:
+        pattern = file.parent / re.sub(r"%\d*d", "*", header.voxels.split()[0])
+        return sorted(pattern.parent.glob(pattern.name))
+    return [file.parent / header.voxels]
 
 
 def check_whole(file: Path, content: bool = True) -> None:
@@ -192,8 +253,10 @@ def _check_length(file: Path, length: int, expected: int) -> None:
 
 def num_bytes(reader: sitk.ImageFileReader) -> int:
     """Bytes of all voxels of a file, by its header."""
-    pixel = sitk.Image([1] * 2, reader.GetPixelID(), reader.GetNumberOfComponents())
-    return int(math.prod(reader.GetSize()) * sitk.GetArrayViewFromImage(pixel).nbytes)
+    num_components = reader.GetNumberOfComponents()
+    few = min(num_components, 2)  # of vectors; a header may claim any number
+    pixel = sitk.GetArrayViewFromImage(sitk.Image([1] * 2, reader.GetPixelID(), few))
+    return int(math.prod(reader.GetSize()) * num_components * pixel.nbytes // few)
 
 
 def _inflated_length(stream: BinaryIO) -> int:
@@ -265,6 +328,7 @@ def _read_header(file: Path) -> _Header | None:
             if match := pattern.fullmatch(text):
                 key = match[1].strip().replace(" ", "").lower()
                 fields[key] = match[2]
-                if not is_nrrd and key == last:
+                # names of files may follow in NRRD, and voxels in MetaImage
+                if key == last and (not is_nrrd or match[2].startswith("LIST")):
                     break
     return _Header(fields, fields.get(last, ""), end)

@@ -15,6 +15,7 @@ from nnunet_sparse.doctor.raw_checks import named
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.plain_pickle import read_plain_pickle
 
+_MAX_DIMENSIONS = 4
 _SHAPE, _BOX = "shape_before_cropping", "bbox_used_for_cropping"
 
 
@@ -34,13 +35,22 @@ def read_properties(file: Path) -> dict[str, Any]:
     if type(content) is not dict:
         raise SparseError(f"{never}: a {type(content).__name__}, not a dict")
     for key, num in {_SHAPE: 1, _BOX: 2}.items():
-        try:
-            numbers = np.array(content[key])
-        except (KeyError, ValueError, TypeError) as error:
-            raise SparseError(f"{never}: no {key} of numbers") from error
-        if numbers.dtype.kind not in "iu" or numbers.ndim != num or (numbers < 0).any():
-            raise SparseError(f"{never}: {key} are no whole numbers")
+        value: Any = content.get(key)
+        is_right = _are_counts(value, num) and (num == 1 or all(len(ends) == 2 for ends in value))
+        if not is_right:
+            raise SparseError(f"{never}: {key} are no whole numbers from 0 on")
     return content
+
+
+def _are_counts(value: Any, num_axes: int) -> bool:
+    if num_axes == 0:
+        return isinstance(value, int | np.integer) and bool(value >= 0)
+    is_list = isinstance(value, list | tuple | np.ndarray)
+    return (
+        is_list
+        and len(value) <= _MAX_DIMENSIONS
+        and all(_are_counts(inner, num_axes - 1) for inner in value)
+    )
 
 
 def strange_properties(folder: Path, cases: Iterable[str], configuration: str) -> Finding | None:

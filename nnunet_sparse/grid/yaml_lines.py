@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import yaml
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.regular_files import read_regular
 from nnunet_sparse.system.schema import Rule, check_value
 from nnunet_sparse.system.wording import brief
 
@@ -100,7 +101,7 @@ def read_yaml(file: Path) -> Node:
         If it cannot be read, is no YAML, or names a key twice.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file).decode("utf-8")
     except OSError as error:
         raise SparseError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.regular_files import read_regular
 
 _MAX_DIGITS = 300
 _MAX_DEPTH = 100  # what nnU-Net and this program write is nested less
@@ -34,7 +35,7 @@ def load_json(file: Path, constant: Callable[[str], Any] | None = None) -> Any:
     OSError
         If it cannot be read.
     """
-    content = file.read_bytes()
+    content = read_regular(file)
     try:
         return parse_json(content.decode("utf-8"), constant)
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.regular_files import read_regular
 
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?[;,\t]*\s*', re.IGNORECASE)
@@ -62,7 +63,7 @@ def read_bytes(file: Path) -> bytes:
         If there is none, or it cannot be read.
     """
     try:
-        return file.read_bytes()
+        return read_regular(file)
     except OSError as error:
         raise SparseError(f"{file} cannot be read: {error.strerror or error}") from error
 

@@ -1,6 +1,7 @@
 """Headers that claim more than their file holds, and files that hold as much as can be."""
 
 import gzip
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ import tifffile
 from nnunet_sparse.data.claimed_size import check_claim, check_text
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.image_files import read_image
+from nnunet_sparse.data.itk_files import held_bytes
 from nnunet_sparse.data.itk_volumes import read_itk_volume
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.system.errors import SparseError
@@ -110,8 +112,8 @@ def test_every_way_of_reading_looks_at_the_claim(written: Path) -> None:
 
 def test_voxels_beside_the_header_are_counted(tmp_path: Path) -> None:
     for name, text in {
-        "a.nhdr": NRRD.format("uchar", f"{SIDE} {SIDE} 10", "raw") + "data file: voxels.raw\n",
-        "a.mhd": META.format(SIDE, "MET_UCHAR") + "ElementDataFile = voxels.raw\n",
+        "a.nhdr": NRRD.format("uchar", f"{SIDE} {SIDE} 8", "raw") + "data file: voxels.raw\n",
+        "a.mhd": META.format(200, "MET_UCHAR") + "ElementDataFile = voxels.raw\n",
     }.items():
         file = tmp_path / name
         file.write_text(text)
@@ -163,3 +165,58 @@ def test_names_that_are_no_text_are_refused_before_itk_ends_the_process(tmp_path
     ):
         with pytest.raises(SparseError, match=r"a\\udcff\.nrrd' is no name in UTF-8"):
             way(file)
+
+
+NHDR = NRRD.format("uchar", "4 4 4", "raw") + "data file: {}\n"
+MHD = META.format(4, "MET_UCHAR") + "ElementDataFile = {}\n"
+
+
+@pytest.mark.parametrize(("name", "header"), [("a.nhdr", NHDR), ("a.mhd", MHD)])
+@pytest.mark.parametrize("voxels", ["pipe", "zeros", "/dev/zero", "LIST\na.raw\npipe", "folder"])
+def test_voxels_that_are_no_file_are_not_waited_for(
+    tmp_path: Path, name: str, header: str, voxels: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    (tmp_path / "a.raw").write_bytes(bytes(64))
+    (tmp_path / name).write_text(header.format(voxels))
+    with pytest.raises(SparseError, match=rf"{name} keeps its voxels in .*, which is no file"):
+        read_itk_volume(tmp_path / name)
+
+
+@pytest.mark.parametrize("given", ["11", "999999999", "0", "-1", "x", "9" * 400])
+def test_more_dimensions_than_itk_has_room_for(tmp_path: Path, given: str) -> None:
+    file = tmp_path / "a.mha"
+    file.write_text(META.format(4, "MET_UCHAR").replace("NDims = 3", f"NDims = {given}"))
+    with file.open("ab") as opened:
+        opened.write(b"ElementDataFile = LOCAL\n" + bytes(64))
+    with pytest.raises(SparseError, match=r"a\.mha is damaged: it claims '.* dimensions"):
+        read_itk_volume(file)
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "mha", "gipl"])
+def test_what_is_not_compressed_holds_what_it_claims(tmp_path: Path, ending: str) -> None:
+    heads = {
+        "nrrd": NRRD.format("double", "1000 1000 1000", "raw").encode() + b"\n",
+        "mha": (META + "ElementDataFile = LOCAL\n").format(SIDE, "MET_DOUBLE").encode(),
+        "gipl": gipl(),
+    }
+    file = tmp_path / f"a.{ending}"
+    file.write_bytes(heads[ending] + bytes(10**6))
+    with pytest.raises(SparseError, match="cannot hold"):
+        check_claim(file)
+
+
+def test_voxels_in_several_files_are_added_up(tmp_path: Path) -> None:
+    parts = [tmp_path / f"part{number}.raw" for number in range(4)]
+    for part in parts:
+        part.write_bytes(bytes(16))
+    names = "\n".join(part.name for part in parts)
+    for voxels in (f"LIST 2\n{names}", "part%d.raw 0 3 1 2"):
+        (tmp_path / "a.nhdr").write_text(NHDR.format(voxels))
+        check_claim(tmp_path / "a.nhdr")
+        assert held_bytes(tmp_path / "a.nhdr") >= 64
+        (tmp_path / "a.nhdr").write_text(NHDR.format(voxels).replace("4 4 4", "1000 1000 4"))
+        with pytest.raises(SparseError, match="cannot hold"):
+            check_claim(tmp_path / "a.nhdr")

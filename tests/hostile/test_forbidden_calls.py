@@ -11,18 +11,21 @@ ALLOWED = {
     ("grid/train_work.py", "torch.load"),
     ("recipe_trainer.py", "torch.load"),
     # the reader that admits data alone
-    ("system/plain_pickle.py", "pickle.Unpickler"),
+    ("system/plain_pickle.py", "pickle._Unpickler"),
     # the reader of JSON, and texts that are no files
     ("system/json_files.py", "json.loads"),
     ("system/atomic.py", "json.loads"),
+    ("grid/job_server.py", "json.loads"),
     ("convert/convert.py", "json.loads"),
 }
 UNSAFE = re.compile(
-    r"(.*\.)?(pickle\.(load|loads|Unpickler)|dill\.loads?|joblib\.load|marshal\.loads?|"
+    r"(.*\.)?(pickle\.(load|loads|_?Unpickler)|dill\.loads?|joblib\.load|marshal\.loads?|"
     r"shelve\.open|pandas\.read_pickle|pd\.read_pickle|load_pickle|read_pickle|"
     r"json\.loads?|yaml\.(load|load_all|full_load|unsafe_load|Loader|UnsafeLoader)|"
     r"os\.system|os\.popen|subprocess\.getoutput)|eval|exec"
 )
+
+MODULES = {"pickle", "dill", "joblib", "marshal", "shelve", "json", "yaml"}
 
 
 def calls(file: Path) -> set[str]:
@@ -31,6 +34,11 @@ def calls(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and UNSAFE.fullmatch(name := ast.unparse(node)):
             found.add(name)  # whether it is called here, or handed on
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names = {f"{module}{alias.name}" for alias in node.names}
+            hidden = {alias.name for alias in node.names if alias.asname} & MODULES
+            found |= {name for name in names if UNSAFE.fullmatch(name)} | hidden
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
@@ -69,6 +77,9 @@ def test_planted_calls_are_found(tmp_path: Path) -> None:
         "json.load(f)",
         "read = json.loads",
         "subprocess.run(c, shell=True)",
+        "from pickle import load",
+        "from json import loads as read",
+        "import pickle as p",
         "class A(pickle.Unpickler): pass",
     ):
         (tmp_path / "a.py").write_text(text)
