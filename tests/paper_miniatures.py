@@ -4,11 +4,15 @@ from pathlib import Path
 
 import numpy as np
 from published_trees import Draw, atlas_tree, dbc_tree, lits_arrays, lits_tree
+from scipy import ndimage
 
 from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main_dbc, main_lits17
 from nnunet_sparse.phantoms import make_case
 
 Shape = tuple[int, int, int]
+CLOSER = 2
+"""Livers and breasts are drawn this much larger than their image, and cut out of it: small
+networks learn in seconds what fills a third of a slice, not what fills a fiftieth."""
 
 
 def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> None:
@@ -46,24 +50,44 @@ def convert_all(folder: Path, shape: Shape) -> None:
 
 def _lesion(shape: Shape) -> Draw:
     def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
-        case = make_case("lesion", 0, number, shape, (1, 1, 1))
-        return case.image, case.label
+        case = make_case("lesion", 0, number, _larger(shape), (1, 1, 1))
+        window = _window(case.label, shape)
+        return case.image[window], case.label[window]
 
     return draw
 
 
 def _breast(shape: Shape) -> Draw:
-    """Breasts with branching tissue in them, brighter than the rest."""
+    """Breasts with brighter tissue in the middle of them, from which more of it branches."""
 
     def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
         spacing = (1, 0.7, 0.7)
-        organ, tissue = (make_case(task, 0, number, shape, spacing) for task in ("organ", "tree"))
-        label = organ.label.copy()
-        label[(organ.label == 1) & (tissue.label == 1)] = 3
-        brighter = np.where(label == 3, organ.image.std(), 0)
-        return (organ.image + brighter).astype(np.int16), label
+        organ, tissue = (
+            make_case(task, 0, number, _larger(shape), spacing) for task in ("organ", "tree")
+        )
+        window = _window(organ.label, shape)
+        image, label = organ.image[window], organ.label[window].copy()
+        depth = ndimage.distance_transform_edt(label == 1, spacing)
+        branches = ndimage.binary_dilation(tissue.label[window] == 1, iterations=CLOSER)
+        label[(label == 1) & (branches | (depth > 0.4 * depth.max()))] = 3
+        brighter = np.where(label == 3, 2 * organ.image.std(), 0)
+        return (image + brighter).astype(np.int16), label
 
     return draw
+
+
+def _larger(shape: Shape) -> Shape:
+    return (CLOSER * shape[0], CLOSER * shape[1], CLOSER * shape[2])
+
+
+def _window(label: np.ndarray, shape: Shape) -> tuple[slice, ...]:
+    """Where an image of ``shape`` has the labelled voxels in its middle."""
+    box = ndimage.find_objects((label > 0).astype(int))[0]
+    starts = [
+        int(np.clip((found.start + found.stop - size) // 2, 0, whole - size))
+        for found, size, whole in zip(box, shape, label.shape, strict=True)
+    ]
+    return tuple(slice(start, start + size) for start, size in zip(starts, shape, strict=True))
 
 
 def _stroke(shape: Shape) -> Draw:
