@@ -366,7 +366,7 @@ def test_failure_leaves_nothing(
     def no_space(*_: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
-    monkeypatch.setattr("nnunet_sparse.dataset_tools.sparse_folder.write_label_like", no_space)
+    monkeypatch.setattr("nnunet_sparse.data.label_files.write_label_like", no_space)
     with pytest.raises(SparseError, match=r"cannot write .*No space left"):
         make_dataset(paths, "4", rho=0.2)
     assert tree(paths.raw.parent) == before
