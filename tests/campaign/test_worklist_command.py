@@ -197,7 +197,7 @@ def test_folders_of_whole_patients(
     ("positions", "message"),
     [
         (positions_along(5, 2.5, tilt_degrees=15), "tilted by 15 degrees (gantry tilt?)"),
-        (positions_along(6, 2.5)[[0, 1, 2, 3, 5]], "is a slice missing, or are these several stacks?"),
+        (positions_along(6, 2.5)[[0, 1, 2, 3, 5]], "a slice missing, or are these several"),
         (positions_along(5, 0), "no volumes in scans: left out, 5 slices at each position"),
     ],
 )
