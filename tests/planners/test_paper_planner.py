@@ -205,7 +205,7 @@ def test_commands_and_memory_are_told(tmp_path):
     folder = tmp_path / "Dataset001_X"
     folder.mkdir()
     labels = {"background": 0, "x": 1, "ignore": 2}
-    dataset_json = {"channel_names": {"0": "CT"}, "labels": labels}
+    dataset_json = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
     (folder / "dataset.json").write_text(json.dumps(dataset_json))
     plan = {"patch_size": [64, 64], "batch_size": 4, "nnsparse": {}}
     plans = {"configurations": {"2d": plan}, "plans_name": "p"}
