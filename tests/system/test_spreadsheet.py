@@ -81,6 +81,7 @@ def test_a_disk_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(Path, "read_bytes", fail)
+    (tmp_path / "w.csv").touch()
     with pytest.raises(SparseError, match=r"w\.csv cannot be read: Input/output error"):
         read_spreadsheet(tmp_path / "w.csv")
 
