@@ -59,10 +59,15 @@ class Server:
 
 
 def start_client(address: str, job: str, **options: object) -> "subprocess.Popen[str]":
+    """Have a client ask for a job; it takes Ctrl-C also where the tests' shell ignores it."""
     words = [sys.executable, "-I", "-S", job_client.__file__, address, job]
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **options
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **options
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
