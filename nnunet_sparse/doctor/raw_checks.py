@@ -71,7 +71,11 @@ def check_label_values(facts: Facts, unlabelled: Sequence[str], ignore_label: in
         number=len(undeclared.keys() | set(cut)) + len(unlabelled),
         found="; ".join(texts) or f"{len(facts)} cases hold declared values only",
         advice="; ".join(advice),
-        details={"undeclared": undeclared, "cut": cut, "unlabelled": list(unlabelled)},
+        details={
+            "undeclared": undeclared,
+            "unlabelled": list(unlabelled),
+            **({"cut": cut} if cut else {}),
+        },
     )
 
 
