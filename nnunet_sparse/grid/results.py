@@ -279,9 +279,10 @@ def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     if collapsed:
         rows = [row | {"collapsed": row["key"] in collapsed} for row in rows]
     # whole numbers stay whole beside others
-    table = pd.DataFrame(rows, dtype=object)
+    safe = [{name: safe_cell(value) for name, value in row.items()} for row in rows]
+    table = pd.DataFrame(safe, dtype=object)
     files = [folder / "results.csv"]
-    write_text(files[0], table.map(safe_cell).to_csv(index=False, lineterminator="\n"))
+    write_text(files[0], table.to_csv(index=False, lineterminator="\n"))
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

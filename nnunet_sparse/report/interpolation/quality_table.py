@@ -122,7 +122,9 @@ def quality_markdown(rows: pd.DataFrame) -> str:
 
 def quality_csv(rows: pd.DataFrame) -> str:
     """The rows as comma-separated values; empty where there is no number."""
-    return rows.map(safe_cell).to_csv(index=False, lineterminator="\n")
+    # whole numbers stay whole beside what is missing
+    columns = {n: pd.Series([*map(safe_cell, rows[n])], dtype=rows[n].dtype) for n in rows}
+    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
 
 def _text(value: float, digits: int = 3) -> str:
