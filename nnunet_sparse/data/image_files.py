@@ -31,7 +31,7 @@ def read_image(images: tuple[Path, ...], reader: str) -> tuple[np.ndarray, np.nd
     Raises
     ------
     SparseError
-        If the files cannot be read hold several values that nnU-Net does not read, or are
+        If the files cannot be read, hold several values that nnU-Net does not read, or are
         damaged or truncated, of which SimpleITK would read a part.
     """
     for file in images:

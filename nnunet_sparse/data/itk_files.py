@@ -34,7 +34,7 @@ OF_GZIP = 1032
 """How many bytes a byte of gzip can become."""
 _OF_BZIP2 = 1_250_000  # runs are shortened first, 46 million equal bytes take about 40
 _OF_TEXT = 8  # a number of 8 bytes in a letter and a space
-_COMPRESSED = {"gz", "gzip", "bz2", "bzip2"}
+_NRRD_COMPRESSIONS = {"gz": "gz", "gzip": "gz", "bz2": "bz2", "bzip2": "bz2"}
 _CHUNK = 2**16  # becomes 64 MiB at most
 
 
@@ -130,14 +130,9 @@ def held_bytes(file: Path) -> float:
     parts = [file] if header is None else _files_of_voxels(file, header)
     if len(parts) == 1 and not parts[0].exists():
         return math.inf
-    fields = {} if header is None else header.fields
-    encoding = fields.get("encoding", "raw").lower()
-    is_compressed = (
-        file.suffix.lower() == ".gz"
-        or fields.get("compresseddata", "").lower() == "true"
-        or encoding in _COMPRESSED
-    )
-    ratio = _OF_BZIP2 if encoding in {"bz2", "bzip2"} else OF_GZIP if is_compressed else _OF_TEXT
+    encoding = None if header is None else _nrrd_compression(header)
+    is_compressed = file.suffix.lower() == ".gz" or (header is not None and _is_compressed(header))
+    ratio = _OF_BZIP2 if encoding == "bz2" else OF_GZIP if encoding or is_compressed else _OF_TEXT
     return ratio * sum(part.stat().st_size for part in parts if part.is_file())
 
 
@@ -277,6 +272,11 @@ def _is_compressed(header: _Header) -> bool:
     return header.fields.get("compresseddata", "").lower() == "true"
 
 
+def _nrrd_compression(header: _Header) -> str | None:
+    """What compresses the voxels of a NRRD file, ``gz`` or ``bz2``; None if nothing does."""
+    return _NRRD_COMPRESSIONS.get(header.fields.get("encoding", "").lower())
+
+
 def _voxels_of_meta_image(file: Path) -> tuple[_Header, Path, int] | None:
     """Header of a MetaImage file, the file of its voxels, and where they begin there."""
     if ending_of(file) not in {".mha", ".mhd"}:
@@ -297,10 +297,7 @@ def _compressed_nrrd(file: Path) -> tuple[Path, int, str] | None:
     header = _read_header(file)
     if header is None or header.is_in_several_files:
         return None
-    fields = header.fields
-    encoding = {"gz": "gz", "gzip": "gz", "bz2": "bz2", "bzip2": "bz2"}.get(
-        fields.get("encoding", "").lower()
-    )
+    fields, encoding = header.fields, _nrrd_compression(header)
     if encoding is None or any(fields.get(key, "0") != "0" for key in ("lineskip", "byteskip")):
         return None
     if not header.voxels or header.voxels == _LOCAL:
