@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.campaign.annotated_case import composed
+from nnunet_sparse.campaign.campaign_options import DEFAULT_CHANNEL
 from nnunet_sparse.campaign.find_volumes import SourceVolume, find_volumes, volumes_of_dataset
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import (
@@ -21,8 +22,6 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import configured_paths
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_CHANNEL = "image"
 
 
 def find_sources(

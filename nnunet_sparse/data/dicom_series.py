@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 
 from nnunet_sparse.data.damaged_files import first_line, reading
@@ -264,6 +263,8 @@ def _pixels(header: DicomHeader) -> np.ndarray:
 
 def _rescaled(header: DicomHeader) -> np.ndarray:
     """Values of a file (frame, row, column), each frame with its own slope and intercept."""
+    import pydicom
+
     with explained(
         lambda error: (
             f"{header.file} holds frames of several slopes, and cannot be read: "

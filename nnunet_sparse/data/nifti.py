@@ -1,14 +1,16 @@
 """Writing volumes as NIfTI files."""
 
 from pathlib import Path
-
-import SimpleITK as sitk
+from typing import TYPE_CHECKING
 
 from nnunet_sparse.data.affines import RAS_TO_LPS, itk_affine
 from nnunet_sparse.system.errors import SparseError
 
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
-def write_nifti(image: sitk.Image, path: Path) -> None:
+
+def write_nifti(image: "sitk.Image", path: Path) -> None:
     """Write a volume with nibabel: on a full disk ITK writes half a file and says so on its own.
 
     Parameters
@@ -24,6 +26,7 @@ def write_nifti(image: sitk.Image, path: Path) -> None:
         If the file cannot be written.
     """
     import nibabel
+    import SimpleITK as sitk
 
     affine = RAS_TO_LPS @ itk_affine(image)
     nifti = nibabel.Nifti1Image(sitk.GetArrayViewFromImage(image).T, affine)
