@@ -56,7 +56,7 @@ def _completion_command(words: Sequence[str]) -> int:
         f"nnsparse {_COMPLETION}",
         "Print what makes a shell complete commands, options and values; to be kept in a file "
         "that the shell reads when it starts.",
-        "nnsparse completion bash > ~/.local/share/bash-completion/completions/nnsparse",
+        "nnsparse completion bash > ~/.nnsparse_completion",
     )
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
     return run_command(parser, _print_completion, words)
