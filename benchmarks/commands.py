@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_sparse.data.split import SPLIT_FILE
 from nnunet_sparse.front.way_of_work import PREFIX, WAY_OF_WORK, is_ours
 
 _STOCK_ID, _STOCK = 900, "Dataset900_Stock"
@@ -140,7 +141,11 @@ def _work_rows(
     def forget(*names: str) -> Callable[[], None]:
         def remove() -> None:
             for name in names:
-                shutil.rmtree(folders["preprocessed"] / name, ignore_errors=True)
+                for path in (folders["preprocessed"] / name).glob("*"):
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    elif path.name != SPLIT_FILE:
+                        path.unlink()
 
         return remove
 
