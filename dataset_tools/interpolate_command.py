@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Sequence
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_dataset_option
-from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
-from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 from nnunet_sparse.interpolation.interpolation_options import (
     add_interpolation_options,
     interpolation_of,
@@ -50,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
+    from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
+
     interpolation = interpolation_of(args.method, args)
     check_device(args.device)
     result = interpolate_dataset(

@@ -4,6 +4,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nnunet_sparse.data.dataset_name import (
     FIRST_FREE_ID,
@@ -24,12 +25,6 @@ from nnunet_sparse.data.folds import folds_text
 from nnunet_sparse.data.geometry import check_axis
 from nnunet_sparse.data.groups import grouping_text
 from nnunet_sparse.data.raw_dataset import dense_datasets
-from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
-from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
-from nnunet_sparse.dataset_tools.make_dataset import (
-    SparseDataset,
-    make_dataset,
-)
 from nnunet_sparse.features.mae_options import add_mae_options
 from nnunet_sparse.interpolation.interpolation_options import (
     INTERPOLATION_OPTIONS,
@@ -57,6 +52,9 @@ from nnunet_sparse.system.options import (
     given_options,
 )
 from nnunet_sparse.system.paths import NnUNetPaths, configured_or_default_paths, configured_paths
+
+if TYPE_CHECKING:
+    from nnunet_sparse.dataset_tools.make_dataset import SparseDataset
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +111,10 @@ def _run(args: argparse.Namespace) -> None:
     if args.list_selectors:
         print("\n".join(_selector_lines()))
         return
+    from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
+    from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
+    from nnunet_sparse.dataset_tools.make_dataset import make_dataset
+
     # what is wrong whatever the base is, before a phantom is made
     variant = variant_of(args)
     check_axis(args.axis)
@@ -216,7 +218,9 @@ def _selector_lines() -> list[str]:
     return lines
 
 
-def _report(result: SparseDataset, args: argparse.Namespace) -> str:
+def _report(result: "SparseDataset", args: argparse.Namespace) -> str:
+    from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
+
     selection, split = result.selection, result.split
     lines = [
         titled(
@@ -264,7 +268,7 @@ def _report(result: SparseDataset, args: argparse.Namespace) -> str:
     )
 
 
-def _interpolated_name(result: SparseDataset, interpolation: Interpolation) -> str:
+def _interpolated_name(result: "SparseDataset", interpolation: Interpolation) -> str:
     """Name of the data set that would be made by interpolation."""
     variant = replace(result.selection.variant, interpolation=interpolation)
     suffix = parse_dataset_name(result.selection.base)[1]

@@ -8,10 +8,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 
 from nnunet_sparse.data.dataset_name import check_suffix, find_named
 from nnunet_sparse.data.dataset_options import add_dataset_id_option
@@ -43,6 +42,9 @@ from nnunet_sparse.system.options import (
 )
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths, configured_or_default_paths
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 logger = logging.getLogger(__name__)
 
@@ -264,13 +266,15 @@ def _write_case(folder: Path, parameters: Mapping[str, Any], job: tuple[str, str
             write_nifti(volume, temporary)
 
 
-def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list[sitk.Image]:
+def to_images(case: PhantomCase, orientation: str, oblique_deg: float) -> list["sitk.Image"]:
     """Image and label of a case, placed in the patient's coordinates.
 
     The centre of the volume is the origin of the coordinates, and the stack rises along the
     patient's superior-inferior axis (tilted by ``oblique_deg`` about the left-right axis)
     whatever the order of the stored axes.
     """
+    import SimpleITK as sitk
+
     angle = math.radians(oblique_deg)
     cos, sin = math.cos(angle), math.sin(angle)
     direction = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 
-from nnunet_sparse.system.parallel import end_with_parent
+from nnunet_sparse.system.workers import end_with_parent
 
 # nnU-Net's own number of batches that wait in memory
 _NUM_CACHED = 6

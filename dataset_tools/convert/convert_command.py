@@ -4,23 +4,10 @@ import argparse
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option
-from nnunet_sparse.dataset_tools.convert.atlas import find_atlas
-from nnunet_sparse.dataset_tools.convert.conversion_record import TABLE_FILE
-from nnunet_sparse.dataset_tools.convert.convert import (
-    Converted,
-    Voxels,
-    check_sources,
-    convert,
-    split_of,
-)
-from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
-from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
 from nnunet_sparse.dataset_tools.convert.published_tasks import PUBLISHED_TASKS, PublishedTask
-from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases
-from nnunet_sparse.dataset_tools.convert.spacing_table import read_spacings
-from nnunet_sparse.dataset_tools.convert.target_grid import check_size
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
@@ -32,6 +19,10 @@ from nnunet_sparse.system.options import (
 from nnunet_sparse.system.paths import configured_or_default_paths
 
 _LEAST_MM, _MOST_MM = 1e-3, 1e3
+
+if TYPE_CHECKING:
+    from nnunet_sparse.dataset_tools.convert.convert import Converted, Voxels
+    from nnunet_sparse.dataset_tools.convert.source_cases import FoundCases
 
 
 def main_lits17(argv: Sequence[str] | None = None) -> int:
@@ -132,7 +123,10 @@ def _text(values: Sequence[float]) -> str:
 
 
 def _run_lits17(args: argparse.Namespace) -> None:
-    def find() -> FoundCases:
+    from nnunet_sparse.dataset_tools.convert.lits17 import find_lits17
+    from nnunet_sparse.dataset_tools.convert.spacing_table import read_spacings
+
+    def find() -> "FoundCases":
         spacings = None if args.spacings is None else read_spacings(args.spacings)
         return find_lits17(_folder(args.folder), args.skip_incomplete, args.exclude, spacings)
 
@@ -140,17 +134,21 @@ def _run_lits17(args: argparse.Namespace) -> None:
 
 
 def _run_atlas(args: argparse.Namespace) -> None:
-    def find() -> FoundCases:
+    from nnunet_sparse.dataset_tools.convert.atlas import find_atlas
+
+    def find() -> "FoundCases":
         return find_atlas(_folder(args.folder), args.skip_incomplete, args.exclude)
 
     _convert_or_show(args, ["atlas"], find)
 
 
 def _run_dbc(args: argparse.Namespace) -> None:
+    from nnunet_sparse.dataset_tools.convert.dbc import find_dbc
+
     if args.task == "both" and (args.name is not None or args.dataset_id is not None):
         raise SparseError("--name and --id are for one data set; choose it with --task")
 
-    def find() -> FoundCases:
+    def find() -> "FoundCases":
         masks = None if args.masks is None else _folder(args.masks)
         folder = _folder(args.folder)
         return find_dbc(folder, args.skip_incomplete, masks, args.mapping, args.exclude)
@@ -165,7 +163,10 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _voxels(args: argparse.Namespace, task: PublishedTask) -> Voxels | None:
+def _voxels(args: argparse.Namespace, task: PublishedTask) -> "Voxels | None":
+    from nnunet_sparse.dataset_tools.convert.convert import Voxels
+    from nnunet_sparse.dataset_tools.convert.target_grid import check_size
+
     if args.native and (args.spacing or args.size):
         raise SparseError("--native keeps the voxels; leave out --spacing and --size")
     if args.native:
@@ -183,8 +184,10 @@ def _voxels(args: argparse.Namespace, task: PublishedTask) -> Voxels | None:
 
 
 def _convert_or_show(
-    args: argparse.Namespace, keys: Sequence[str], find: Callable[[], FoundCases]
+    args: argparse.Namespace, keys: Sequence[str], find: "Callable[[], FoundCases]"
 ) -> None:
+    from nnunet_sparse.dataset_tools.convert.convert import convert
+
     wanted = {key: _voxels(args, PUBLISHED_TASKS[key]) for key in keys}
     found = find()
     if args.dry_run:
@@ -207,8 +210,10 @@ def _convert_or_show(
         _print_result(made, found)
 
 
-def _show(args: argparse.Namespace, keys: Sequence[str], found: FoundCases) -> None:
+def _show(args: argparse.Namespace, keys: Sequence[str], found: "FoundCases") -> None:
     """Say what would be made, after checking the files."""
+    from nnunet_sparse.dataset_tools.convert.convert import check_sources, split_of
+
     for key in keys:
         split = split_of(PUBLISHED_TASKS[key], found, args.seed)
         check_sources(key, found, args.num_processes)
@@ -219,7 +224,9 @@ def _show(args: argparse.Namespace, keys: Sequence[str], found: FoundCases) -> N
     _print_left_out(found)
 
 
-def _print_result(made: Converted, found: FoundCases) -> None:
+def _print_result(made: "Converted", found: "FoundCases") -> None:
+    from nnunet_sparse.dataset_tools.convert.conversion_record import TABLE_FILE
+
     split, records = made.split, made.cases.values()
     print(f"{'made' if made.created else 'exists'}: {made.folder}")
     print(f"  cases: {len(split.train)} train, {len(split.val)} val, {len(split.test)} test")
@@ -240,6 +247,6 @@ def _print_result(made: Converted, found: FoundCases) -> None:
     _print_left_out(found)
 
 
-def _print_left_out(found: FoundCases) -> None:
+def _print_left_out(found: "FoundCases") -> None:
     for name, why in found.left_out.items():
         print(f"  left out: {name}: {why}")

@@ -7,13 +7,13 @@ paper does not say how volumes were resampled, cropped or padded, nor which case
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from nnunet_sparse.dataset_tools.convert.atlas import read_atlas
-from nnunet_sparse.dataset_tools.convert.dbc import check_dbc, read_dbc
-from nnunet_sparse.dataset_tools.convert.lits17 import check_lits17, read_lits17
 from nnunet_sparse.dataset_tools.convert.paper_split import SplitSizes
-from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase, check_files
-from nnunet_sparse.dataset_tools.convert.target_grid import Size, Triple
+
+if TYPE_CHECKING:
+    from nnunet_sparse.dataset_tools.convert.source_cases import LabelledVolume, SourceCase
+    from nnunet_sparse.dataset_tools.convert.target_grid import Size, Triple
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,54 @@ class PublishedTask:
     description: str
     licence: str
     reference: str
-    spacing_mm: Triple
-    size: Size
+    spacing_mm: "Triple"
+    size: "Size"
     split: SplitSizes
     channel_name: str
     labels: dict[str, int]
-    check: Callable[[SourceCase], str | None]
-    read: Callable[[SourceCase], LabelledVolume]
+    check: "Callable[[SourceCase], str | None]"
+    read: "Callable[[SourceCase], LabelledVolume]"
     context: tuple[str, ...] = ()
     padding: float = 0.0
+
+
+# what reads voxels is imported when it is called: the parsers of commands read this table as well
+
+
+def _check_lits17(case: "SourceCase") -> str | None:
+    from nnunet_sparse.dataset_tools.convert.lits17 import check_lits17
+
+    return check_lits17(case)
+
+
+def _read_lits17(case: "SourceCase") -> "LabelledVolume":
+    from nnunet_sparse.dataset_tools.convert.lits17 import read_lits17
+
+    return read_lits17(case)
+
+
+def _check_dbc(case: "SourceCase") -> None:
+    from nnunet_sparse.dataset_tools.convert.dbc import check_dbc
+
+    check_dbc(case)
+
+
+def _read_dbc(case: "SourceCase", *, tissue: bool) -> "LabelledVolume":
+    from nnunet_sparse.dataset_tools.convert.dbc import read_dbc
+
+    return read_dbc(case, tissue=tissue)
+
+
+def _check_atlas(case: "SourceCase") -> None:
+    from nnunet_sparse.dataset_tools.convert.source_cases import check_files
+
+    check_files(case)
+
+
+def _read_atlas(case: "SourceCase") -> "LabelledVolume":
+    from nnunet_sparse.dataset_tools.convert.atlas import read_atlas
+
+    return read_atlas(case)
 
 
 _DBC_BREAST = PublishedTask(
@@ -70,8 +109,8 @@ _DBC_BREAST = PublishedTask(
     split=SplitSizes(72, 8, 20),
     channel_name="T1",
     labels={"background": 0, "breast": 1},
-    check=check_dbc,
-    read=partial(read_dbc, tissue=False),
+    check=_check_dbc,
+    read=partial(_read_dbc, tissue=False),
 )
 
 PUBLISHED_TASKS = {
@@ -87,8 +126,8 @@ PUBLISHED_TASKS = {
         labels={"background": 0, "liver": 1, "tumour": 2},
         context=("liver",),
         padding=-1024.0,
-        check=check_lits17,
-        read=read_lits17,
+        check=_check_lits17,
+        read=_read_lits17,
     ),
     "dbc_breast": _DBC_BREAST,
     "dbc_fgt": replace(
@@ -96,7 +135,7 @@ PUBLISHED_TASKS = {
         name="DBC_FGT",
         description="Fibroglandular tissue in T1-weighted MRI before contrast",
         labels={"background": 0, "FGT": 1},
-        read=partial(read_dbc, tissue=True),
+        read=partial(_read_dbc, tissue=True),
     ),
     "atlas": PublishedTask(
         name="ATLAS",
@@ -108,8 +147,8 @@ PUBLISHED_TASKS = {
         split=SplitSizes(500, 55, 100),
         channel_name="T1",
         labels={"background": 0, "lesion": 1},
-        check=check_files,
-        read=read_atlas,
+        check=_check_atlas,
+        read=_read_atlas,
     ),
 }
 """By the name that commands and records use."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from nnunet_sparse.dataset_tools.convert.target_grid import TargetGrid
 
@@ -149,6 +148,8 @@ def _box(
     source: np.ndarray, maps: list[np.ndarray], grid: TargetGrid
 ) -> tuple[slice, slice, slice] | None:
     """Part of the grid in which there can be foreground; None if there is none."""
+    from scipy import ndimage
+
     found = ndimage.find_objects((source != 0).view(np.uint8))
     if not found:
         return None
@@ -182,6 +183,8 @@ def _most_likely(
 
 def _restore(source: np.ndarray, value: int, result: np.ndarray, maps: list[np.ndarray]) -> int:
     """Write the components of a label that the result has lost into it, and count them."""
+    from scipy import ndimage
+
     box = ndimage.find_objects((source == value).view(np.uint8))[0]
     components, count = ndimage.label(source[box] == value, _ALL_NEIGHBOURS)
     where = np.nonzero(components)

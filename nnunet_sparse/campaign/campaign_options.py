@@ -4,6 +4,8 @@ from pathlib import Path
 
 from nnunet_sparse.system.options import OptionHolder
 
+DEFAULT_CHANNEL = "image"
+
 
 def add_campaign_argument(parser: OptionHolder) -> None:
     """Add the folder of the campaign."""

@@ -4,15 +4,10 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
-from nnunet_sparse.campaign.import_campaign import Imported, import_campaign
 from nnunet_sparse.campaign.import_request import DEFAULT_VALIDATION, Extra, ImportRequest
-from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
-from nnunet_sparse.campaign.progress import find_progress
-from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
-from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.data.dataset_options import (
     add_dataset_id_option,
     add_folds_options,
@@ -30,6 +25,10 @@ from nnunet_sparse.system.options import (
     add_seed_option,
 )
 from nnunet_sparse.system.paths import configured_paths
+
+if TYPE_CHECKING:
+    from nnunet_sparse.campaign.campaign import Campaign
+    from nnunet_sparse.campaign.import_campaign import Imported
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _PROVENANCE = ("annotator", "tool", "date")
@@ -85,6 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.import_campaign import import_campaign
+    from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
+    from nnunet_sparse.campaign.progress import find_progress
+    from nnunet_sparse.campaign.worklist import write_worklist
+
     paths = configured_paths()
     with campaign_lock(args.campaign):
         campaign = open_campaign(args.campaign, args.num_processes)
@@ -105,7 +109,7 @@ def _run(args: argparse.Namespace) -> None:
     print(_report(imported, progress.unknown, args.val))
 
 
-def _request(args: argparse.Namespace, campaign: Campaign) -> ImportRequest:
+def _request(args: argparse.Namespace, campaign: "Campaign") -> ImportRequest:
     name = args.name or _UNSAFE.sub("_", campaign.name).strip("_-")
     if not name:
         raise SparseError(f"{campaign.name!r} cannot be the name of a data set; give a --name")
@@ -126,7 +130,7 @@ def _request(args: argparse.Namespace, campaign: Campaign) -> ImportRequest:
     )
 
 
-def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float | None) -> str:
+def _report(imported: "Imported", unknown: Sequence[Path], wanted_val: float | None) -> str:
     cases = imported.cases.values()
     empty, extra = (sum(len(getattr(c, name)) for c in cases) for name in ("empty", "extra"))
     lines = [
@@ -149,7 +153,9 @@ def _report(imported: Imported, unknown: Sequence[Path], wanted_val: float | Non
     return "\n".join(lines)
 
 
-def _split_text(imported: Imported, wanted_val: float | None) -> str:
+def _split_text(imported: "Imported", wanted_val: float | None) -> str:
+    from nnunet_sparse.campaign.validation_share import SPLIT_FILE, num_validation
+
     if is_cross_validation(imported.folds):
         sizes = ", ".join(str(len(fold["val"])) for fold in imported.folds)
         return f"{len(imported.folds)} folds that validate {sizes} volumes"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.campaign.annotated_case import composed
+from nnunet_sparse.campaign.campaign_options import DEFAULT_CHANNEL
 from nnunet_sparse.campaign.find_volumes import (
     SourceVolume,
     find_volumes,
@@ -27,8 +28,6 @@ from nnunet_sparse.system.paths import configured_paths
 from nnunet_sparse.system.wording import command_line
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_CHANNEL = "image"
 
 
 def find_sources(

@@ -4,21 +4,13 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.campaign_options import add_annotation_options, add_campaign_argument
-from nnunet_sparse.campaign.make_campaign import (
-    CampaignRequest,
-    extend_campaign,
-    make_campaign,
-    preview_campaign,
+from nnunet_sparse.campaign.campaign_options import (
+    DEFAULT_CHANNEL,
+    add_annotation_options,
+    add_campaign_argument,
 )
-from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
-from nnunet_sparse.campaign.prefill import check_extendable
-from nnunet_sparse.campaign.progress import CampaignProgress, find_progress
-from nnunet_sparse.campaign.progress_table import progress_table
-from nnunet_sparse.campaign.sources import DEFAULT_CHANNEL, find_sources
-from nnunet_sparse.campaign.worklist import write_worklist
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
 from nnunet_sparse.features.mae_options import add_mae_options
 from nnunet_sparse.selection.selection_options import (
@@ -38,6 +30,10 @@ from nnunet_sparse.system.options import (
     add_seed_option,
 )
 from nnunet_sparse.system.wording import command_line
+
+if TYPE_CHECKING:
+    from nnunet_sparse.campaign.campaign import Campaign
+    from nnunet_sparse.campaign.progress import CampaignProgress
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +148,13 @@ def _in_simulations_only(name: str) -> bool:
 
 
 def _make(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.make_campaign import (
+        CampaignRequest,
+        make_campaign,
+        preview_campaign,
+    )
+    from nnunet_sparse.campaign.sources import find_sources
+
     dataset, volumes = find_sources(
         args.images, args.dataset, args.labels, args.channels, args.exclude
     )
@@ -179,6 +182,11 @@ def _make(args: argparse.Namespace) -> None:
 
 
 def _status(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
+    from nnunet_sparse.campaign.progress import find_progress
+    from nnunet_sparse.campaign.progress_table import progress_table
+    from nnunet_sparse.campaign.worklist import write_worklist
+
     with campaign_lock(args.campaign):
         campaign = open_campaign(args.campaign, args.num_processes)
         answers, progress = find_progress(
@@ -189,6 +197,9 @@ def _status(args: argparse.Namespace) -> None:
 
 
 def _extend(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.campaign import Campaign
+    from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
+
     check_device(args.device)
     with campaign_lock(args.campaign):
         before = Campaign.read(args.campaign)
@@ -207,15 +218,19 @@ def _extend(args: argparse.Namespace) -> None:
         print(titled("next", command_line("nnsparse_worklist", "status", args.campaign)))
 
 
-def _extended(campaign: Campaign, variant: Variant, args: argparse.Namespace) -> Campaign:
+def _extended(campaign: "Campaign", variant: Variant, args: argparse.Namespace) -> "Campaign":
     """The campaign with another round, which is to be finished."""
+    from nnunet_sparse.campaign.make_campaign import extend_campaign
+    from nnunet_sparse.campaign.prefill import check_extendable
+    from nnunet_sparse.campaign.progress import find_progress
+
     check_extendable(campaign)
     _, progress = find_progress(campaign, None, None, args.num_processes)
     _refuse_unreadable(progress)
     return extend_campaign(campaign, variant, progress.states, args.device, args.num_processes)
 
 
-def _refuse_unreadable(progress: CampaignProgress) -> None:
+def _refuse_unreadable(progress: "CampaignProgress") -> None:
     """More slices can only be asked for where it is known what is annotated."""
     unreadable = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
     unreadable += progress.unusable.values()
@@ -225,7 +240,7 @@ def _refuse_unreadable(progress: CampaignProgress) -> None:
         logger.warning("%s belongs to no case: what it holds does not count", file)
 
 
-def _asked(campaign: Campaign) -> str:
+def _asked(campaign: "Campaign") -> str:
     """Lines that say what the last round asks for."""
     asking = campaign.rounds[-1]
     count = sum(len(slices) for slices in asking.slices.values())
@@ -246,7 +261,7 @@ def _asked(campaign: Campaign) -> str:
     return "\n".join(lines)
 
 
-def _slices_of_last_round(campaign: Campaign) -> str:
+def _slices_of_last_round(campaign: "Campaign") -> str:
     return "\n".join(
         f"  {case_id}: {len(slices)} of {campaign.volumes[case_id].num_slices}: "
         + " ".join(map(str, slices))

@@ -3,20 +3,21 @@
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
-
-import pydicom
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.system.errors import SparseError
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
-def texts_of(data: Dataset, name: str) -> list[str]:
+
+def texts_of(data: "Dataset", name: str) -> list[str]:
     """Values of an element as they are stored, without judging them; empty if there are none.
 
     pydicom refuses numbers that are none as soon as they are looked at, and forgets their digits.
     """
+    from pydicom.dataelem import RawDataElement
+
     element: Any = data.get_item(name)
     value = None if element is None else element.value
     if isinstance(element, RawDataElement) and isinstance(value, bytes):
@@ -28,13 +29,13 @@ def texts_of(data: Dataset, name: str) -> list[str]:
     return [str(getattr(v, "original_string", v)).strip() for v in values]
 
 
-def text_of(data: Dataset, name: str) -> str:
+def text_of(data: "Dataset", name: str) -> str:
     """Value of an element with one text, stripped; empty if there is none."""
     value = data.get(name)
     return "" if value is None else str(value).strip(" \0")
 
 
-def whole_of(data: Dataset, name: str, default: int) -> int:
+def whole_of(data: "Dataset", name: str, default: int) -> int:
     """Value of an element with one whole number, or the default."""
     value = data.get(name)
     return default if value in (None, "") else int(value)
@@ -55,7 +56,9 @@ def numbers_of(file: Path, texts: list[str], name: str, count: int) -> tuple[flo
     except ValueError:
         values = ()
     if len(values) != count or not all(abs(value) < float("inf") for value in values):
-        tag = pydicom.tag.Tag(name)
+        from pydicom.tag import Tag
+
+        tag = Tag(name)
         raise SparseError(f"{file} has no valid DICOM tag ({tag.group:04x},{tag.element:04x})")
     return values
 

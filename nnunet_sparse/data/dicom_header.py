@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
-
-import pydicom
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING, BinaryIO
 
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.dicom_elements import digits_of, numbers_of, text_of, texts_of, whole_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.foreign_code import explained
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 DICOM_ENDING = ".dcm"
 HIDDEN_BY_MACOS = "._"
@@ -204,6 +204,8 @@ def read_header(file: Path) -> DicomHeader:
 @lru_cache(maxsize=2**16)
 def _read_header(file: Path, _state: tuple[int, ...]) -> DicomHeader:
     """Header of a file in a state, which stands for its content."""
+    import pydicom
+
     with file.open("rb") as raw:
         start = raw.read(_MAGIC_AT + len(_MAGIC))
         if not _begins_like_dicom(start):
@@ -225,7 +227,9 @@ def _begins_like_dicom(start: bytes) -> bool:
     return start[_MAGIC_AT:] == _MAGIC or _BARE_START.match(start) is not None
 
 
-def _header_of(file: Path, data: Dataset, raw: BinaryIO) -> DicomHeader:
+def _header_of(file: Path, data: "Dataset", raw: BinaryIO) -> DicomHeader:
+    import pydicom
+
     sop_class = text_of(data, "SOPClassUID") or str(
         data.file_meta.get("MediaStorageSOPClassUID", "")  # a DICOMDIR has it here alone
     )
@@ -254,7 +258,7 @@ def _header_of(file: Path, data: Dataset, raw: BinaryIO) -> DicomHeader:
     )
 
 
-def _no_slices(data: Dataset, kind: str, has_size: bool) -> str:
+def _no_slices(data: "Dataset", kind: str, has_size: bool) -> str:
     """Why an object holds no slices of a scan; empty if it may."""
     if kind in _NO_SCANS or not (has_size or kind.endswith("Image Storage")):
         return kind.removesuffix(" Storage")
@@ -268,7 +272,7 @@ def _no_slices(data: Dataset, kind: str, has_size: bool) -> str:
     return "mosaic of slices; dcm2niix takes it apart" if "MOSAIC" in image_type else ""
 
 
-def _check_pixels(file: Path, data: Dataset, raw: BinaryIO, count: int) -> None:
+def _check_pixels(file: Path, data: "Dataset", raw: BinaryIO, count: int) -> None:
     """Refuse a file that ends before the last of its pixels; those of compressed ones may differ.
 
     ``raw`` is read up to the pixels.
@@ -294,7 +298,7 @@ def _check_pixels(file: Path, data: Dataset, raw: BinaryIO, count: int) -> None:
         )
 
 
-def _slice(file: Path, data: Dataset, frame: int) -> Slice:
+def _slice(file: Path, data: "Dataset", frame: int) -> Slice:
     position, orientation, spacing, slope, intercept = (
         texts_of(_group(data, name, frame), name) for name in _GROUPS
     )
@@ -313,7 +317,7 @@ def _slice(file: Path, data: Dataset, frame: int) -> Slice:
     )
 
 
-def _group(data: Dataset, name: str, frame: int) -> Dataset:
+def _group(data: "Dataset", name: str, frame: int) -> "Dataset":
     """The part of a header that says something about a frame; the top where no group does."""
     for groups, item in (
         ("SharedFunctionalGroupsSequence", 0),

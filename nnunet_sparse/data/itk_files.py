@@ -15,14 +15,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-
-import SimpleITK as sitk
+from typing import TYPE_CHECKING, BinaryIO
 
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.volume_endings import IMAGE_IO, NIFTI_ENDINGS, ending_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.wording import brief
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 _GIPL_HEADER = 256
 _LOCAL = "LOCAL"
@@ -73,8 +74,10 @@ def check_letters(file: Path) -> None:
         raise SparseError(f"{file} cannot be read under this name; call it {right}")
 
 
-def itk_reader(file: Path) -> sitk.ImageFileReader:
+def itk_reader(file: Path) -> "sitk.ImageFileReader":
     """ITK's reader of a file, whatever the letters of its ending."""
+    import SimpleITK as sitk
+
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     ending = ending_of(file)
@@ -176,7 +179,7 @@ def check_whole(file: Path, content: bool = True) -> None:
         check_content(file, reader)
 
 
-def check_size(file: Path, reader: sitk.ImageFileReader) -> None:
+def check_size(file: Path, reader: "sitk.ImageFileReader") -> None:
     """Refuse a file that is too short for its voxels, where ITK does not, or not in plain words.
 
     Parameters
@@ -205,7 +208,7 @@ def check_size(file: Path, reader: sitk.ImageFileReader) -> None:
         _check_length(voxels, voxels.stat().st_size, start + num_bytes(reader))
 
 
-def check_content(file: Path, reader: sitk.ImageFileReader) -> None:
+def check_content(file: Path, reader: "sitk.ImageFileReader") -> None:
     """Refuse compressed voxels that are damaged or too few, by their checksums.
 
     Parameters
@@ -246,8 +249,10 @@ def _check_length(file: Path, length: int, expected: int) -> None:
         raise SparseError(f"{file} is truncated: {length} of {expected} bytes")
 
 
-def num_bytes(reader: sitk.ImageFileReader) -> int:
+def num_bytes(reader: "sitk.ImageFileReader") -> int:
     """Bytes of all voxels of a file, by its header."""
+    import SimpleITK as sitk
+
     num_components = reader.GetNumberOfComponents()
     few = min(num_components, 2)  # of vectors; a header may claim any number
     pixel = sitk.GetArrayViewFromImage(sitk.Image([1] * 2, reader.GetPixelID(), few))

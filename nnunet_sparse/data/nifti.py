@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from nnunet_sparse.data.affines import RAS_TO_LPS, reverse_columns
 from nnunet_sparse.data.geometry import Geometry, geometry_of
 from nnunet_sparse.system.errors import SparseError
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
     from nibabel import Nifti1Header
 
 _DATA_BEGINS = 352  # header, and four bytes that say that no extension follows
 
 
-def write_nifti(image: sitk.Image, path: Path) -> None:
+def write_nifti(image: "sitk.Image", path: Path) -> None:
     """Write a volume with nibabel: on a full disk ITK writes half a file and says so on its own.
 
     Parameters
@@ -33,6 +33,7 @@ def write_nifti(image: sitk.Image, path: Path) -> None:
         If the file cannot be written.
     """
     import nibabel
+    import SimpleITK as sitk
 
     voxels = sitk.GetArrayViewFromImage(image).T
     affine, header = _place(geometry_of(image))

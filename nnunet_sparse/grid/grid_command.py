@@ -11,8 +11,7 @@ from typing import NoReturn
 from nnunet_sparse.data.dataset_name import find_dataset, parse_dataset_name
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.grid.grid_options import add_grid_argument
-from nnunet_sparse.grid.jobs import STEPS, job_graph
-from nnunet_sparse.grid.open_grid import open_grid
+from nnunet_sparse.grid.jobs import STEPS
 from nnunet_sparse.grid.scored_labels import scorable_labels
 from nnunet_sparse.grid.template import PRESETS, Scored, template
 from nnunet_sparse.system.atomic import write_text
@@ -156,6 +155,7 @@ def _scored(bases: Sequence[str]) -> dict[str, Scored]:
 
 
 def _plan(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.grid.overview import overview
     from nnunet_sparse.grid.preflight import check_experiment
 
@@ -166,11 +166,14 @@ def _plan(args: argparse.Namespace) -> None:
 
 def _status(args: argparse.Namespace) -> None:
     from nnunet_sparse.grid.job_states import grid_status, status_report
+    from nnunet_sparse.grid.open_grid import open_grid
 
     print(status_report(grid_status(open_grid(args.grid))))
 
 
 def _step(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.jobs import job_graph
+    from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.grid.runner import run_job
 
     grid = open_grid(args.grid)
@@ -183,6 +186,7 @@ def _step(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from nnunet_sparse.grid.job_states import DONE, FAILED, STOPPED, grid_status
+    from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.grid.preflight import check_experiment
     from nnunet_sparse.grid.termination import EXIT_TERMINATED
     from nnunet_sparse.grid.workflow import run_workflow

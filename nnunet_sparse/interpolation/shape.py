@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel, nearest_annotated
 from nnunet_sparse.interpolation.method import InterpolationMethod
@@ -93,6 +92,8 @@ def signed_distance(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray
     spacing_mm
         Spacing along y and x.
     """
+    from scipy.ndimage import distance_transform_edt
+
     inside: np.ndarray = distance_transform_edt(mask, sampling=spacing_mm)
     outside: np.ndarray = distance_transform_edt(~mask, sampling=spacing_mm)
     distance: np.ndarray = inside - outside
@@ -142,6 +143,8 @@ def _confidence(foreground: np.ndarray, each: np.ndarray, pixel_mm: float) -> np
 
 def _distance_to_other_labels(label: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """Distance in mm from every pixel to the nearest one with another label."""
+    from scipy.ndimage import distance_transform_edt
+
     result = np.full(label.shape, np.inf)
     values = np.unique(label)
     if len(values) > 1:

@@ -1,7 +1,6 @@
 """What the scanner adds to the anatomy: blur, bias field, noise, arbitrary units."""
 
 import numpy as np
-from scipy import ndimage
 
 from nnunet_sparse.phantoms.shapes import smooth_field
 
@@ -13,6 +12,8 @@ def texture(rng: np.random.Generator, shape: tuple[int, ...], voxels_per_cell: f
 
 def blur(image: np.ndarray, sigma: tuple[float, float, float]) -> np.ndarray:
     """Gaussian point spread, sigma in voxels."""
+    from scipy import ndimage
+
     blurred: np.ndarray = ndimage.gaussian_filter(image, sigma, truncate=3)
     return blurred
 
@@ -21,6 +22,8 @@ def correlated_noise(
     rng: np.random.Generator, shape: tuple[int, ...], sigma: float, grain: float
 ) -> np.ndarray:
     """Noise of deviation ``sigma``, correlated in plane over ``grain`` voxels, as in CT."""
+    from scipy import ndimage
+
     noise = rng.standard_normal(shape, dtype=np.float32)
     if grain > 0:
         noise = ndimage.gaussian_filter(noise, (0, grain, grain), truncate=3)

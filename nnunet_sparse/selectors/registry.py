@@ -11,8 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -20,6 +19,9 @@ from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.selectors.weights import strata
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import Assignments, Rule
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "nnunet_sparse.selectors"
 SCOPES = ("volume", "dataset")
@@ -280,5 +282,7 @@ def _check_class(name: str, cls: object) -> None:
         raise ValueError(f"selector {name!r} has scopes {cls.scopes}, there are {SCOPES}")
 
 
-def _entry_points() -> dict[str, EntryPoint]:
+def _entry_points() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

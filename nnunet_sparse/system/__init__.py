@@ -9,7 +9,7 @@ ends them in one line, ``wording`` and ``foreign_code`` how it is put. Files: ``
 it holds, ``file_names`` names in it; ``exact_json`` is JSON that keeps arrays, ``plain_pickle``
 reads pickles without running them, ``spreadsheet`` and ``spreadsheet_cells`` read tables of people.
 Processes and the machine:
-``parallel``, ``devices``, ``env``, ``paths`` (nnU-Net's folders), ``nnunet_model``
+``parallel`` and ``workers``, ``devices``, ``env``, ``paths`` (nnU-Net's folders), ``nnunet_model``
 (nnU-Net's model folders), ``pipeline`` (commands one after the other), ``software``,
 ``randomness``. Settings that people write: ``schema``. Networks of ours that are trained once:
 ``model_folder``, ``resumable``. Pictures as equal files: ``figures``.

@@ -23,6 +23,8 @@ from nnunet_sparse.system.file_names import is_text
 CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
 
+_handed_over: list[argparse.ArgumentParser] | None = None
+
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141  # as shells call a program that SIGPIPE has ended
@@ -127,6 +129,9 @@ def run_command(
         Ctrl-C, 141 if nobody reads the output any more (``| head``). Everything else is a bug of
         ours and keeps its traceback.
     """
+    if _handed_over is not None:
+        _handed_over.append(parser)
+        return 0
     _check_words(parser, sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
@@ -160,6 +165,18 @@ def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
             parser.error("an argument is empty")
         if "\0" in word or not is_text(word):
             parser.error(f"the argument {word!r} is no text in UTF-8")
+
+
+def parser_of(main: Callable[..., int]) -> argparse.ArgumentParser:
+    """What a command hands to :func:`run_command`, without its work."""
+    global _handed_over  # noqa: PLW0603 - commands make their parsers themselves
+    found: list[argparse.ArgumentParser] = []
+    _handed_over = found
+    try:
+        main([])
+    finally:
+        _handed_over = None
+    return found[0]
 
 
 def _has_no_reader() -> bool:

@@ -1,67 +1,15 @@
 """Running one function over many cases, in parallel and with a progress bar."""
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import (
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    as_completed,
-)
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.workers import WorkerDiedError, Workers
 
-_SECONDS_BETWEEN_LOOKS = 0.5
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-def end_with_parent() -> None:
-    """Let a worker process end when its parent is killed, instead of living on with its files open.
-
-    To be called in the worker; what it has inherited includes the locks of its parent.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid is not None:
-        threading.Thread(target=_watch, args=(parent.pid,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    # the sentinel of multiprocessing does not do: workers that are forked later keep it open
-    while os.getppid() == parent:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    os._exit(1)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Start processes that leave Ctrl-C to their parent."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _pool(count: int, threads: bool) -> Executor:
-    if threads:
-        return ThreadPoolExecutor(count)
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
 
 
 def map_cases(
@@ -97,22 +45,52 @@ def map_cases(
     SparseError
         If a process dies. Errors of the function are passed on; cases not yet begun are dropped.
     """
+    from tqdm import tqdm
+
     num_processes = min(num_processes, len(cases))
     results: dict[str, _Out] = {}
     # no bar where standard error is not a terminal; closed before an error is printed
     with tqdm(desc=description, total=len(cases), leave=False, disable=None) as bar:
         if num_processes <= 1:
-            for case_id, argument in cases.items():
-                results[case_id] = function(argument)
-                bar.update()
-            return results
-        with _working(num_processes, threads, description) as pool:
-            with _interrupts_ignored():
-                futures = {pool.submit(function, argument): c for c, argument in cases.items()}
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
+            found: Generator[tuple[str, _Out]] = ((c, function(cases[c])) for c in cases)
+        elif threads:
+            found = _in_threads(function, cases, num_processes)
+        else:
+            found = _in_processes(function, cases, num_processes, description)
+        with closing(found):
+            for case_id, result in found:
+                results[case_id] = result
                 bar.update()
     return {case_id: results[case_id] for case_id in cases}
+
+
+def _in_threads(
+    function: Callable[[_In], _Out], cases: Mapping[str, _In], count: int
+) -> Generator[tuple[str, _Out]]:
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            futures = {pool.submit(function, argument): c for c, argument in cases.items()}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _in_processes(
+    function: Callable[[_In], _Out], cases: Mapping[str, _In], count: int, description: str
+) -> Generator[tuple[str, _Out]]:
+    """Results as they come."""
+    with _working(function, count, description) as workers:
+        todo = deque(cases)
+        missing = len(cases)
+        while missing:
+            while todo and workers.give(todo[0], cases[todo[0]]):
+                todo.popleft()
+            for found in workers.next_results():
+                missing -= 1
+                yield found
 
 
 def iterate_cases(
@@ -127,7 +105,7 @@ def iterate_cases(
     Parameters
     ----------
     function, cases, num_processes, description
-        As for :func:`map_cases`.
+        As for :func:`map_cases`; arguments are small, as names of files are.
     at_once
         Results of each process that may wait.
 
@@ -141,6 +119,8 @@ def iterate_cases(
     SparseError
         If a process dies. Errors of the function are passed on.
     """
+    from tqdm import tqdm
+
     num_processes = min(num_processes, len(cases))
     with tqdm(desc=description, total=len(cases), leave=False, disable=None) as bar:
         if num_processes <= 1:
@@ -148,30 +128,32 @@ def iterate_cases(
                 yield case_id, function(argument)
                 bar.update()
             return
-        with _working(num_processes, False, description) as pool:
-            waiting: deque[tuple[str, Future[_Out]]] = deque()
-            for case_id, argument in cases.items():
-                with _interrupts_ignored():
-                    waiting.append((case_id, pool.submit(function, argument)))
-                if len(waiting) >= at_once * num_processes:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
+        with _working(function, num_processes, description) as workers:
+            todo, order = deque(cases), deque[str]()
+            done: dict[str, _Out] = {}
+            while todo or order:
+                while todo and len(order) < at_once * num_processes:
+                    if not workers.give(todo[0], cases[todo[0]], at_once):
+                        break
+                    order.append(todo.popleft())
+                if order[0] in done:
+                    first = order.popleft()
+                    yield first, done.pop(first)
                     bar.update()
-            for first, future in waiting:
-                yield first, future.result()
-                bar.update()
+                else:
+                    done |= dict(workers.next_results())
 
 
 @contextmanager
-def _working(count: int, threads: bool, description: str) -> Iterator[Executor]:
-    """A pool whose work is dropped on errors."""
-    with _pool(count, threads) as pool:
-        try:
-            yield pool
-        except BrokenProcessPool as error:
-            raise SparseError(
-                f"a worker process died during {description!r}, perhaps for lack of memory; "
-                "try a smaller --num_processes"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _working(
+    function: Callable[[_In], _Out], count: int, description: str
+) -> Iterator[Workers[_In, _Out]]:
+    """Workers whose death is explained."""
+    try:
+        with Workers(function, count) as workers:
+            yield workers
+    except WorkerDiedError as error:
+        raise SparseError(
+            f"a worker process died during {description!r}, perhaps for lack of memory; "
+            "try a smaller --num_processes"
+        ) from error

@@ -101,8 +101,7 @@ def victims(grid: Grid, kind: str) -> list[int]:
     """
     commands = processes_of(grid)
     if kind == "worker":
-        workers = [process for process, command in commands.items() if "spawn_main" in command]
-        return [worker for worker in workers if step_of(parent_of(worker)) == "prepare"]
+        return [process for process in commands if step_of(parent_of(process)) == "prepare"]
     if kind == "training":
         return [process for process in commands if step_of(process) == "train"]
     word = {

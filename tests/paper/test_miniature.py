@@ -157,7 +157,7 @@ def test_the_whole_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         phantom_trees(folder / "published_partial", NUM_VOLUMES, SHAPE)
         (folder / "published_partial").rename(trees)
     convert_all(trees, SHAPE)
-    bases = sorted(path.name for path in paths.raw.iterdir() if "_rho" not in path.name)
+    bases = sorted(path.name for path in paths.raw.glob("Dataset*") if "_rho" not in path.name)
     preset, file = folder / "paper_as_published.yaml", folder / "paper.yaml"
     run(grid_main, "init", "--preset", "paper", "-d", *bases, "-o", preset, "--overwrite")
     file.write_text(shortened(preset.read_text("utf-8")), "utf-8")

@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from waiting import GUARD_S, make_and_wait, wait_for
 
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import iterate_cases, map_cases
+from nnunet_sparse.system.workers import Workers
 
 
 @pytest.mark.parametrize(("num_processes", "threads"), [(1, False), (2, False), (2, True)])
@@ -62,28 +63,23 @@ def test_errors_are_passed_on_and_the_rest_is_dropped(
     begun = tmp_path / "begun"
     begun.mkdir()
 
-    pool = ThreadPoolExecutor if threads else ProcessPoolExecutor
-    shutdown, cancel = pool.shutdown, Future.cancel
+    shutdown, end = ThreadPoolExecutor.shutdown, Workers._end
 
-    def shut_down(self: Executor, *, cancel_futures: bool = False, **options: bool) -> None:
-        if threads:
-            shutdown(self, wait=False, cancel_futures=cancel_futures)
-        if threads or not cancel_futures:
-            dropped.touch()
-        shutdown(self, cancel_futures=cancel_futures, **options)
+    def shut_down(self: ThreadPoolExecutor, **options: bool) -> None:
+        shutdown(self, wait=False, cancel_futures=True)
+        dropped.touch()
+        shutdown(self, **options)
 
-    def cancelled(future: Future[None]) -> bool:
-        if not threads:  # a pool of processes does so later, in a thread of its own
-            dropped.touch()
-        return cancel(future)
+    def end_workers(self: Workers[object, object], *, kill: bool) -> None:
+        dropped.touch()
+        end(self, kill=kill)
 
-    monkeypatch.setattr(pool, "shutdown", shut_down)
-    monkeypatch.setattr(Future, "cancel", cancelled)
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", shut_down)
+    monkeypatch.setattr(Workers, "_end", end_workers)
     names = [tmp_path / "missing" / "a", *(begun / str(i) for i in range(40))]
     cases = {path.name: (path, dropped) for path in names}
     with pytest.raises(FileNotFoundError, match="missing"):
         map_cases(make_and_wait, cases, num_processes, "x", threads=threads)
-    # a pool of processes has some more in its queue, which cannot be dropped
     assert len(list(begun.iterdir())) < 10
 
 

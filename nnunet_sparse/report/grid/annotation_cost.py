@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, RawDataset
@@ -212,5 +211,7 @@ def effort_of(label: np.ndarray, indices: Sequence[int]) -> Effort:
 
 def count_objects(label: np.ndarray) -> int:
     """Objects of a slice (y, x): connected parts of each label, corners included."""
+    from scipy import ndimage
+
     values = np.unique(label[label > 0])
     return sum(int(ndimage.label(label == value, structure=_TOUCHING)[1]) for value in values)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from nnunet_sparse.grid.cell_kinds import DENSE, SPARSE
 from nnunet_sparse.selection.budget import AMOUNT
@@ -260,6 +259,8 @@ def _spread_of_runs(means: np.ndarray) -> list[tuple[float, int]]:
 
 def _half_width(parts: Sequence[tuple[float, int]]) -> float:
     """Half of the interval, from independent variances of the mean and their degrees of freedom."""
+    from scipy import stats
+
     total = sum(variance for variance, _ in parts)
     if total == 0:
         return 0.0
