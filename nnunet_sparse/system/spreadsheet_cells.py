@@ -36,8 +36,10 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 # zeros that no spreadsheet shows; pandas writes one behind the point of whole numbers
 _AS_WRITTEN = re.compile(r"\+|-?0\d|-?\d*[.,]\d*[1-9]0+$|-?\d*[.,]00+$")
 _FORMULAS = ("=", "+", "-", "@")
-# a number with its deviation or unit, or a dash for what is missing
-_SIGNED = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?( ± [\d.]+)?[ %]*|-+")
+# a number with its deviation or unit, an interval, or a dash for what is missing
+_SIGNED = re.compile(
+    r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?( ± [\d.]+)?[ %]*|-+|[+-]\d+\.\d+ to [+-]\d+\.\d+"
+)
 _EXCEL_DIGITS = 15
 
 

@@ -194,3 +194,7 @@ def test_the_whole_paper(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "collapsed" in document
     # finding 1 is paired: 0.4 of all volumes and 0.8 of half of them are equally many slices
     assert "no pair of cells" not in document
+    pairs = pd.read_csv(report / "tables" / "findings.csv").set_index(["finding", "task"])["cells"]
+    spread = pairs["fewer slices on more volumes are better than more on fewer (same budget)"]
+    assert len(spread) == 1 + 2 * len(bases)
+    assert (spread > 0).all()

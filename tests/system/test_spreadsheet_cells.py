@@ -141,6 +141,8 @@ def test_names_that_a_text_may_mean(names: set[str], written: set[str], text: st
         ("'=1", "'=1"),
         ("-rf", "'-rf"),
         *((text, text) for text in ("", "a=1", "'a", "-1.5", "+2", "-0.1 ± 0.2", "-1e-05", "-")),
+        ("-0.1 to +0.2", "-0.1 to +0.2"),
+        ("-0.1 to +A1", "'-0.1 to +A1"),
     ],
 )
 def test_no_text_is_computed(text: str, cell: str) -> None:

@@ -210,8 +210,8 @@ def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -
     half = _half_width([of_cases, *of_seeds, *of_repeats])
     return Difference(
         mean,
-        mean - half,
-        mean + half,
+        max(-1.0, mean - half),  # no difference of IoU lies outside
+        min(1.0, mean + half),
         len(pairs),
         len(of_cells),
         float((of_cells > 0).mean()),

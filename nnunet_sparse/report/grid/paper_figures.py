@@ -230,8 +230,9 @@ def _draw_interpolation(axes: Axes, panel: Panel, kind: str) -> None:
     axes.set(xscale="log", xlim=(min(rhos) / 1.3, max(rhos) * 1.3))
     axes.set_xticks(rhos, [f"{rho:g}" for rho in rhos])
     axes.minorticks_off()
-    axes.legend(fontsize=SMALL)
-    axes.set(xlabel=AMOUNT_TITLES[kind], ylabel="batched IoU (mean ± standard deviation)")
+    # names of methods are too long to stand beside the lines
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=SMALL)
+    axes.set(xlabel=AMOUNT_TITLES[kind], ylabel="batched IoU (mean ± SD)")
     axes.grid(alpha=0.3)
 
 
@@ -275,7 +276,14 @@ def selector_plots(shown: Sequence[Panel], *, of_trainings: bool = False) -> lis
         Panels.
     of_trainings
         Of single trainings instead of means; see :func:`selector_deviations`.
+
+    Returns
+    -------
+    list of Plot
+        Of panels with several selectors; of all, where none has them.
     """
+    asked = asking(shown, SPARSE)
+    compared = [panel for panel in asked if len(selector_deviations(panel)) > 1]
     return [
         Plot(
             panel.title,
@@ -283,7 +291,7 @@ def selector_plots(shown: Sequence[Panel], *, of_trainings: bool = False) -> lis
             panel.task,
             panel.configuration,
         )
-        for panel in asking(shown, SPARSE)
+        for panel in compared or asked
     ]
 
 

@@ -306,16 +306,20 @@ def _iou(quality: MaskQuality) -> str:
 def findings_table(shown: Sequence[Panel]) -> Table:
     """Verdicts: each finding for all tasks together and for each task and way of training.
 
-    Checks beside the comparison are no part of all tasks together.
+    Checks beside the comparison are no part of all tasks together. What an experiment cannot tell,
+    because nothing of it is missing and no two of its cells make a pair, has no row.
     """
     main = [panel for panel in shown if not panel.is_extra]
     everything = pd.concat([panel.trainings for panel in main or shown])
+    asked = [("all", everything, ("", ""))]
+    for panel in shown if len(shown) > 1 else ():
+        asked.append((panel.title, panel.trainings, (panel.task, panel.configuration)))
     rows: list[_Row] = []
     for claim, pairs_of in _claims(everything):
-        rows.append((_verdict(claim, "all", _difference(pairs_of, everything)), ("", "")))
-        for panel in shown if len(shown) > 1 else ():
-            texts = _verdict(claim, panel.title, _difference(pairs_of, panel.trainings))
-            rows.append((texts, (panel.task, panel.configuration)))
+        for task, trainings, group in asked:
+            found = _difference(pairs_of, trainings)
+            if found is not None or trainings["result"].isna().any():
+                rows.append((_verdict(claim, task, found), group))
     header = ("finding", "task", "verdict", "difference of IoU", "95 % interval", "cells", "won")
     title = (
         "Findings: mean paired difference of batched IoU, with its interval over test cases, "

@@ -124,6 +124,14 @@ def test_verdicts(gain: float, verdict: str) -> None:
     assert difference(paired(*pairs)) == found
 
 
+def test_interval_holds_possible_differences() -> None:
+    """Two cases that differ much: an unbounded interval would reach beyond 1."""
+    first = result(counts=np.array([[990, 10, 0], [10, 0, 90]]), selector="ual")
+    found = difference(paired((first, result(counts=np.array([[0, 0, 990], [100, 0, 0]])))))
+    assert found is not None
+    assert (found.low, found.high) == (-1, 1)
+
+
 def test_interval_has_the_width_of_the_cases_spread() -> None:
     """One repeat, a second side that is fixed: the standard error of a mean over cases."""
     rng = np.random.default_rng(1)

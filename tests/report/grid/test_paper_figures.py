@@ -242,6 +242,11 @@ def test_a_selector_alone() -> None:
     assert texts(drawn(plot)) == ["no other selector"]
 
 
+def test_figure_5_leaves_out_who_has_one_selector() -> None:
+    several = [result(task="A"), result(task="A", selector="random")]
+    assert [plot.task for plot in selector_plots(panels([*several, result(task="B")]))] == ["A"]
+
+
 def test_parts_of_a_figure_are_beside_each_other() -> None:
     plots = [Plot(name, lambda axes: axes.plot([1]), "task", "2d") for name in "abc"]
     axes = arranged(plots).axes

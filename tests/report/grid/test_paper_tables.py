@@ -105,6 +105,23 @@ def test_findings_of_all_and_of_each_task() -> None:
     assert table.groups[0] == ("", "")
 
 
+def test_what_an_experiment_cannot_tell_has_no_row() -> None:
+    results = [
+        result(0.5 + gain, task=task, rho=rho, s=s, num_slices=number, repeat=repeat)
+        for task, number in (("A", 100), ("B", 50))
+        for rho, s, gain in ((0.1, 1.0, 0.1), (0.2, 0.5, 0.0))
+        if number == 100 or s == 1
+        for repeat in range(2)
+    ]
+    results.append(result(0.4, task="A", rho=0.1, s=1.0, num_slices=100, selector="random"))
+    rows = grid_tables.findings_table(panels(results)).rows
+    assert [row[:2] for row in rows if "fewer slices" in row[0]] == [
+        (f"fewer slices on more volumes are better than more on fewer{rest}", task)
+        for rest in (" (same budget)", ", if chosen by fixed")
+        for task in ("all", "A, 2d")
+    ]
+
+
 def test_what_holds_for_one_selector_need_not_for_another() -> None:
     results = [
         result(0.5 + gain, selector=selector, rho=rho, s=s, num_slices=100, repeat=repeat)
