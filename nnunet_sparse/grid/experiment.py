@@ -54,6 +54,7 @@ PAPER_SELECTORS = ("fixed", "random", "ual")
 DEVICES = ("auto", "cpu", "cuda")
 OMIT, INCLUDE = "omit", "include"
 AUTO = "auto"
+MOST_PER_GPU = 16
 _LEAST = rules.numbers(f"different whole numbers from 0 to {rules.LARGEST}", 0)
 _SEED = whole(0, rules.LARGEST)
 # of a phantom: what a machine makes, and people draw, in hours
@@ -256,6 +257,8 @@ class Experiment:
         environment.
     threads
         Processor cores of each job; ``auto``: as many as feed the GPUs of the machine.
+    trainings_per_gpu
+        Networks that are trained at once on a GPU; ``auto``: as many as have room.
     device
         ``auto``: GPUs where there are any.
     lines
@@ -285,6 +288,7 @@ class Experiment:
     folder: str = setting("", rules.text("a folder"))
     nnunet: str = setting("", rules.text("a folder"))
     threads: str = converted("2", rules.number_or(AUTO), rules.as_text)
+    trainings_per_gpu: str = converted("1", rules.number_or(AUTO, MOST_PER_GPU), rules.as_text)
     device: str = setting("auto", choice(*DEVICES))
     lines: Mapping[str, int] = key_lines()
 

@@ -75,13 +75,16 @@ def some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:
     return {"rule": rule, "convert": listed, "choices": choices}
 
 
-def number_or(word: str) -> Rule:
+def number_or(word: str, most: int | None = None) -> Rule:
     """A whole number from 1 on, as text, or one word."""
 
     def accepts(value: str) -> bool:
-        return value == word or (value.isdecimal() and int(value) > 0)
+        if value == word:
+            return True
+        return value.isdecimal() and 0 < int(value) <= (most or int(value))
 
-    return Rule(str, accepts, f"a whole number of at least 1, or {word}")
+    numbers = "of at least 1" if most is None else f"from 1 to {most}"
+    return Rule(str, accepts, f"a whole number {numbers}, or {word}")
 
 
 def text(valid: str) -> Rule:

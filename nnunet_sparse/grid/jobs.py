@@ -177,6 +177,8 @@ _JOBS: tuple[type[Job], ...] = (
     *(TrainJob, PredictJob, ScoreJob),
 )
 STEPS = tuple(job.step for job in _JOBS)
+TRAIN_GROUP = "training"
+"""Trainings that ask a cluster for one GPU together, as Snakemake calls them."""
 _Kind = TypeVar("_Kind", bound=Job)
 
 

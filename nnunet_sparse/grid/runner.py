@@ -9,16 +9,18 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from nnunet_sparse.grid.experiment import AUTO
-from nnunet_sparse.grid.gpu_slot import gpu_slot
 from nnunet_sparse.grid.job_records import GridFolder, Record
 from nnunet_sparse.grid.job_threads import default_cores, job_threads, num_gpus
 from nnunet_sparse.grid.job_work import work_of
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.grid.step_work import Facts, Work
+from nnunet_sparse.grid.shared_gpu import done_on_gpu
+from nnunet_sparse.grid.step_work import Facts, StepWork, Work
 from nnunet_sparse.system.atomic import as_json, write_json
 from nnunet_sparse.system.env import training_environment
 from nnunet_sparse.system.errors import SparseError, os_error_message
@@ -72,14 +74,19 @@ def _run_locked(work: Work, job: Job) -> None:
         logger.info("%s was done before", job.name)
     else:
         step, needs_gpu = work_of(job), job.on_device and work.device == "cuda"
-        with step.held(work, job), gpu_slot() if needs_gpu else nullcontext():
-            start = time.monotonic()
-            facts = step.do(work, job)
+        do = partial(_timed, step, work, job)
+        with step.held(work, job):
+            start, facts = done_on_gpu(work, job, do) if needs_gpu else do()
         seconds = round(time.monotonic() - start, 2)
         record = Record(uuid.uuid4().hex, asked_for(work, job), inputs, seconds, facts)
         folder.write(job.name, record)
         logger.info("%s: done in %.0f s", job.name, seconds)
     write_json(folder.done(job.name), {"run": record.run})
+
+
+def _timed(step: StepWork[Any], work: Work, job: Job) -> tuple[float, Facts]:
+    """When the work began, and what is worth knowing of it."""
+    return time.monotonic(), step.do(work, job)
 
 
 def forget_outdated(grid: Grid) -> None:

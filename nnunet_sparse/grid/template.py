@@ -197,6 +197,7 @@ interpolation:
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)
 threads: {"1" if of.phantom else AUTO:<26} # cores of each job: a number, or auto: what a GPU needs
+# trainings_per_gpu: auto           # several small networks at once on a GPU, or a number (1)
 device: auto                        # cpu, cuda
 """
 

@@ -19,11 +19,14 @@ from nnunet_sparse.grid.job_servers import JobServers
 from nnunet_sparse.grid.job_threads import (
     JobThreads,
     default_cores,
+    hand_over_packing,
     job_threads,
     job_threads_on_cluster,
+    most_per_gpu,
     num_gpus,
+    packed_on_cluster,
 )
-from nnunet_sparse.grid.jobs import job_graph
+from nnunet_sparse.grid.jobs import TRAIN_GROUP, job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
 from nnunet_sparse.grid.termination import EXIT_TERMINATED, Termination
@@ -92,6 +95,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     parsed = check_options(arguments)
     on_cluster = getattr(parsed, "executor", None) not in (None, "local")
     threads = _threads(grid, parsed, on_cluster)
+    arguments += _shared_gpus(grid, parsed, on_cluster)
     grid.folder.mkdir(parents=True, exist_ok=True)
     grid.paths.make_folders()
     lock = try_lock(grid.folder / _LOCK)
@@ -100,6 +104,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     # as an option Snakemake would read the path as YAML
     os.environ["NNSPARSE_GRID"] = str(grid.file)
     threads.hand_over()
+    hand_over_packing(grid.experiment, on_cluster)
     limited = on_cluster or not _given(options).isdisjoint(_LIMITS)
     try:
         forget_outdated(grid)
@@ -168,6 +173,23 @@ def _threads(grid: Grid, parsed: Any, on_cluster: bool) -> JobThreads:
     limit = (getattr(parsed, "resources", None) or {}).get("gpu")
     gpus = num_gpus(experiment) if limit is None else min(num_gpus(experiment), limit.value)
     return job_threads(experiment, cores if isinstance(cores, int) else default_cores(), gpus)
+
+
+def _shared_gpus(grid: Grid, parsed: Any, on_cluster: bool) -> list[str]:
+    """Options by which Snakemake starts as many jobs as have room on the GPUs."""
+    if on_cluster:
+        packed = packed_on_cluster(grid.experiment)
+        return ["--group-components", f"{TRAIN_GROUP}={packed}"] if packed > 1 else []
+    limits = getattr(parsed, "resources", None) or {}
+    if "gpu" not in limits or limits["gpu"].value == _NO_LIMIT:
+        return []
+    gpus = int(limits["gpu"].value)
+    cores = getattr(parsed, "cores", None)
+    most = most_per_gpu(grid.experiment, gpus, cores if isinstance(cores, int) else None)
+    if most == 1:
+        return []
+    several = {name: limit.value for name, limit in limits.items()} | {"gpu": gpus * most}
+    return ["--resources", *(f"{name}={value}" for name, value in several.items())]
 
 
 def _is_number(text: object) -> bool:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,44 @@ def _usable(visible: str | None) -> tuple[str, ...]:
     named = itertools.takewhile(lambda name: name not in _IMPOSSIBLE, (n.strip() for n in names))
     found = tuple(named)
     return found[: _count_usable()] if found else ()
+
+
+@dataclass(frozen=True)
+class GpuState:
+    """How much of a GPU is used.
+
+    Attributes
+    ----------
+    model
+        What it is called.
+    total, used
+        Its memory, and what all processes have of it, MiB.
+    busy
+        Share of the last second or so in which it computed, from 0 to 1.
+    """
+
+    model: str
+    total: int
+    used: int
+    busy: float
+
+
+def gpu_state(gpu: str) -> GpuState | None:
+    """How much of a GPU is used now; None where it does not tell, as parts of GPUs (MIG) do not.
+
+    Parameters
+    ----------
+    gpu
+        As ``CUDA_VISIBLE_DEVICES`` names it.
+    """
+    fields = "--query-gpu=name,memory.total,memory.used,utilization.gpu"
+    said = _output_of("nvidia-smi", "-i", gpu, fields, "--format=csv,noheader,nounits")
+    try:
+        model, *numbers = (part.strip() for part in said.strip().rsplit(",", 3))
+        total, used, busy = map(int, numbers)
+    except ValueError:
+        return None
+    return GpuState(model, total, used, busy / 100) if total > 0 else None
 
 
 def _listed() -> Sequence[str]:

@@ -1,16 +1,21 @@
 import multiprocessing
 import os
+import signal
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from waiting import GUARD_S, calling_on_message
 
 from nnunet_sparse.grid import gpu_slot as module
-from nnunet_sparse.grid.gpu_slot import gpu_slot
+from nnunet_sparse.grid.experiment import MOST_PER_GPU
+from nnunet_sparse.grid.gpu_slot import ALONE, GpuShare, fit_together, gpu_slot
 from nnunet_sparse.system import devices
 from nnunet_sparse.system.devices import VISIBLE
+from nnunet_sparse.system.locks import unlock
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +83,82 @@ def test_slurm_calls_the_gpus_of_every_job_alike(monkeypatch: pytest.MonkeyPatch
             assert queue.get(timeout=GUARD_S) == "waiting"
     assert queue.get(timeout=GUARD_S) == "0"
     process.join()
+
+
+_SHARE = st.builds(GpuShare, st.floats(0, 1), st.floats(0, 1), st.integers(1, MOST_PER_GPU))
+
+
+@given(shares=st.lists(_SHARE, min_size=2, max_size=6))
+def test_who_has_room_together_has_room_in_any_order_and_without_some(
+    shares: list[GpuShare],
+) -> None:
+    if not fit_together(shares):
+        return
+    assert fit_together(shares[::-1])
+    assert fit_together(shares[1:])
+    assert len(shares) <= min(share.most for share in shares)
+    assert sum(share.memory for share in shares) < 0.91
+
+
+@given(share=_SHARE)
+def test_number_of_those_that_are_alike(share: GpuShare) -> None:
+    assert fit_together([share] * share.num_fitting)
+    assert share.num_fitting == share.most or not fit_together([share] * (share.num_fitting + 1))
+
+
+@pytest.mark.parametrize("number", range(1, MOST_PER_GPU + 1))
+def test_as_many_as_were_asked_for_have_room(number: int) -> None:
+    assert GpuShare.one_of(number).num_fitting == number
+
+
+def test_several_share_a_gpu_and_the_emptier_one_is_taken() -> None:
+    shares, folder = dict.fromkeys(("3", "5"), GpuShare(0.3, 0.1, 4)), module._lock_folder()
+    folder.mkdir()
+    claims = [module._taken(shares, folder, None) for _ in range(7)]
+    assert [claim and claim.gpu for claim in claims] == [*["3", "5"] * 3, None]
+    assert claims[0] is not None
+    claims[0].change(GpuShare(0.01, 0.1, 4))
+    assert module._taken(shares, folder, None) is None
+    claims.append(module._taken({"3": GpuShare(0.2, 0.1, 4)}, folder, None))
+    assert claims[-1] is not None
+    for claim in claims:
+        if claim is not None:
+            claim._leave()
+
+
+def test_nobody_joins_where_somebody_waits_to_be_alone() -> None:
+    folder = module._lock_folder()
+    with gpu_slot(lambda _: GpuShare(0.1, 0.1, 4)):
+        reserved = module._reserved(["3"], folder)
+        assert reserved is not None
+        assert module._reserved(["3"], folder) is None
+        shares = {"3": GpuShare(0.1, 0.1, 4)}
+        assert module._taken(shares, folder, None) is None
+        # not even who waits, before the others have left
+        assert module._taken({"3": ALONE}, folder, "3") is None
+        unlock(reserved[1])
+        claim = module._taken(shares, folder, None)
+        assert claim is not None
+        claim._leave()
+
+
+def _hold_for_ever(queue: "Queue[str]") -> None:
+    with gpu_slot(lambda _: GpuShare(0.6, 0.1, 4)) as claim:
+        assert claim is not None
+        queue.put(claim.gpu)
+        signal.pause()  # is killed here
+
+
+def test_a_place_ends_with_its_process() -> None:
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=_hold_for_ever, args=(queue,))
+    process.start()
+    assert queue.get(timeout=GUARD_S) == "3"
+    folder, shares = module._lock_folder(), {"3": GpuShare(0.6, 0.1, 4)}
+    assert module._taken(shares, folder, None) is None
+    process.kill()
+    process.join()
+    claim = module._taken(shares, folder, None)
+    assert claim is not None
+    claim._leave()

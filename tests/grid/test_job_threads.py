@@ -10,6 +10,8 @@ from nnunet_sparse.grid.job_threads import (
     handed_threads,
     job_threads,
     job_threads_on_cluster,
+    most_per_gpu,
+    packed_on_cluster,
     thread_lines,
 )
 from nnunet_sparse.grid.jobs import job_graph
@@ -19,7 +21,7 @@ from nnunet_sparse.system.errors import SparseError
 @pytest.fixture(autouse=True)
 def twelve(monkeypatch: pytest.MonkeyPatch) -> None:
     """nnU-Net's number on a large machine."""
-    monkeypatch.setattr(module, "_num_loading", lambda: 12)
+    monkeypatch.setattr(module, "num_loading", lambda: 12)
 
 
 def experiment(folder: Path, threads: str, device: str = "auto") -> Experiment:
@@ -64,6 +66,48 @@ def test_a_cluster_gives_each_job_cores_of_its_own(tmp_path: Path) -> None:
     assert job_threads_on_cluster(experiment(tmp_path, "auto", "cpu")) == JobThreads(2, 2)
 
 
+@pytest.mark.parametrize(
+    ("asked", "cores", "gpus", "most", "on_gpu", "others"),
+    [
+        ("1", 16, 1, 1, 13, 3),
+        ("2", 16, 1, 2, 7, 2),
+        ("4", 16, 1, 4, 3, 3),
+        ("auto", 16, 1, 4, 3, 3),
+        ("auto", 64, 4, 4, 3, 3),
+        ("auto", 128, 1, 8, 13, 13),
+        ("auto", 6, 1, 1, 5, 1),
+        ("auto", 2, 1, 1, 2, 1),
+        ("16", 2, 1, 16, 1, 1),
+    ],
+)
+def test_cores_of_trainings_that_share_a_gpu(
+    tmp_path: Path, asked: str, cores: int, gpus: int, most: int, on_gpu: int, others: int
+) -> None:
+    shared = experiment(tmp_path, f"auto\ntrainings_per_gpu: {asked}")
+    assert most_per_gpu(shared, gpus, cores) == most
+    chosen = job_threads(shared, cores, gpus)
+    assert (chosen.on_gpu, chosen.others) == (on_gpu, others)
+
+
+@pytest.mark.parametrize(
+    ("asked", "packed", "on_gpu"), [("1", 1, 13), ("2", 2, 7), ("auto", 4, 4), ("9", 9, 2)]
+)
+def test_cores_of_trainings_that_ask_a_cluster_together(
+    tmp_path: Path, asked: str, packed: int, on_gpu: int
+) -> None:
+    shared = experiment(tmp_path, f"auto\ntrainings_per_gpu: {asked}")
+    assert packed_on_cluster(shared) == packed
+    assert job_threads_on_cluster(shared) == JobThreads(on_gpu, 2)
+    on_cpu = experiment(tmp_path, f"auto\ntrainings_per_gpu: {asked}", "cpu")
+    assert packed_on_cluster(on_cpu) == 1
+
+
+@pytest.mark.parametrize("asked", ["0", "17", "-1", "1.5", "many", "[2]"])
+def test_numbers_of_trainings_that_are_none(tmp_path: Path, asked: str) -> None:
+    with pytest.raises(SparseError, match=r"trainings_per_gpu.* whole number from 1 to 16"):
+        experiment(tmp_path, f"auto\ntrainings_per_gpu: {asked}")
+
+
 def test_trainings_use_the_gpu_and_data_sets_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,3 +143,11 @@ def test_what_is_no_number_of_cores(tmp_path: Path, threads: str) -> None:
         SparseError, match="line 13: threads must be a whole number of at least 1, "
     ):
         experiment(tmp_path, threads)
+
+
+def test_plan_says_how_many_share_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "default_cores", lambda: 16)
+    monkeypatch.setattr(module, "usable_gpus", lambda: ("0",))
+    for asked, said in (("auto", "up to 4"), ("3", "3")):
+        (line,) = thread_lines(experiment(tmp_path, f"auto\ntrainings_per_gpu: {asked}"))
+        assert line.endswith(f"of 16 cores and 1 GPU, on which {said} train at once")

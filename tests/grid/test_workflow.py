@@ -304,12 +304,38 @@ def test_cores_that_snakemake_may_use_are_shared(
     monkeypatch.setattr("nnunet_sparse.grid.workflow._snakemake", snakemake)
     for module in ("job_threads", "workflow"):
         monkeypatch.setattr(f"nnunet_sparse.grid.{module}.usable_gpus", lambda: ("0", "1"))
-    monkeypatch.setattr("nnunet_sparse.grid.job_threads._num_loading", lambda: 12)
+    monkeypatch.setattr("nnunet_sparse.grid.job_threads.num_loading", lambda: 12)
     text = TINY.replace("threads: 1", "threads: auto").replace("device: cpu", "device: auto")
     assert run_workflow(write_grid(tmp_path, text), options) == 0
     assert os.environ["NNSPARSE_GRID_THREADS"] == threads
     assert limits == ["--executor" in options]  # jobs per second; of this machine there is none
     assert shared == ["--executor" not in options]  # processes
+
+
+@pytest.mark.parametrize(
+    ("options", "handed"),
+    [
+        ([], ["--resources", "gpu=6"]),
+        (["--resources", "gpu=1", "mem_mb=100"], ["--resources", "gpu=3", "mem_mb=100"]),
+        (["--executor", "slurm", "--jobs", "9"], ["--group-components", "training=3"]),
+    ],
+)
+def test_snakemake_starts_as_many_as_share_the_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], handed: list[str]
+) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setenv("NNSPARSE_GRID_THREADS", "")
+    monkeypatch.setattr(
+        "nnunet_sparse.grid.workflow._snakemake", lambda words, _: given.append(words) or 0
+    )
+    for module in ("job_threads", "workflow"):
+        monkeypatch.setattr(f"nnunet_sparse.grid.{module}.usable_gpus", lambda: ("0", "1"))
+    text = TINY.replace("device: cpu", "device: auto\ntrainings_per_gpu: 3")
+    assert run_workflow(write_grid(tmp_path, text), options) == 0
+    assert given[0][-len(handed) :] == handed
+    assert os.environ["NNSPARSE_GRID_PACKED"] == str(int("--executor" in options))
+    assert run_workflow(write_grid(tmp_path, TINY.replace("cpu", "auto"), "one.yaml"), []) == 0
+    assert not {"--group-components", "gpu=6"} & set(given[1])
 
 
 def test_one_run_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,3 +126,24 @@ def test_a_job_that_reaches_its_time_limit_continues(
     again.wait()
     after = epochs(grid)
     assert after["0"] == 1, "it began anew"
+
+
+def test_trainings_ask_for_one_gpu_together(tmp_path: Path, environment: dict[str, str]) -> None:
+    text = ONE.replace("repeats: 1", "repeats: 4").replace(
+        "device: cpu", "device: auto\ntrainings_per_gpu: 2"
+    )
+    grid = write_grid(tmp_path, text)
+    finish(grid, environment)
+    said = subprocess.run(
+        ["scontrol", "show", "job"],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    of_trainings = [job for job in said.split("\n\n") if "training" in job and "gres" in job]
+    print(said)
+    assert len(of_trainings) == 2
+    for job in of_trainings:
+        assert "NumCPUs=2" in job
+        assert re.search(r"TresPerNode=gres/gpu:1\b|gres/gpu=1\b", job)

@@ -7,8 +7,10 @@ import torch
 from nnunet_sparse.system import devices
 from nnunet_sparse.system.devices import (
     VISIBLE,
+    GpuState,
     best_device,
     check_device,
+    gpu_state,
     half_precision,
     usable_gpus,
 )
@@ -98,3 +100,24 @@ def test_without_gpu_pytorch_is_not_asked(monkeypatch):
     monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.setattr(devices, "_count_usable", lambda: pytest.fail("PyTorch was asked"))
     assert usable_gpus() == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("NVIDIA H200, 143771, 1024, 35\n", GpuState("NVIDIA H200", 143771, 1024, 0.35)),
+        ("A card, with a comma, 8192, 0, 100", GpuState("A card, with a comma", 8192, 0, 1.0)),
+        ("NVIDIA A100 MIG, [N/A], [N/A], [N/A]", None),
+        ("a, 0, 0, 0", None),
+        ("No devices were found", None),
+        ("", None),
+    ],
+)
+def test_what_a_gpu_says_of_itself(programs, said, state):
+    programs["nvidia-smi"] = said
+    assert gpu_state("0") == state
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_gpu_without_its_program():
+    assert gpu_state("0") is None
