@@ -210,13 +210,21 @@ def _class_planes(
     return planes
 
 
+def nonzero_mask(images: np.ndarray) -> np.ndarray:
+    """Non-zero voxels of any channel (channel, z, y, x), and holes in them.
+
+    As nnU-Net's ``create_nonzero_mask`` has it, whose module takes seconds to import (torch).
+    """
+    from scipy.ndimage import binary_fill_holes
+
+    return np.asarray(binary_fill_holes((images != 0).any(axis=0)))
+
+
 def _nonzero(images: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
     """Box of the non-zero mask as nnU-Net crops, and the voxels in it that are outside the mask."""
-    from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
-
     if (images != 0).all():
         return tuple(slice(0, n) for n in images.shape[1:]), np.zeros(images.shape[1:], bool)
-    mask = create_nonzero_mask(images)
+    mask = nonzero_mask(images)
     box = []
     for axis in range(3):
         hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))

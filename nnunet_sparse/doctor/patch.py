@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 IGNORED = -1
 
@@ -39,6 +37,9 @@ class Patch:
         target = self.targets[level]
         outside = self.is_outside
         if target.shape != outside.shape:
+            import torch
+            import torch.nn.functional as F
+
             shrunk = F.interpolate(
                 torch.from_numpy(outside)[None, None].float(), target.shape, mode="nearest-exact"
             )

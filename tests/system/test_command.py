@@ -169,3 +169,12 @@ def test_help_waits_for_no_heavy_package() -> None:
     assert sorted(imported) == ours
     assert len(ours) > 20
     assert {command: found & HEAVY for command, found in imported.items() if found & HEAVY} == {}
+
+
+@pytest.mark.slow
+def test_commands_that_need_no_network_import_none(tmp_path: Path) -> None:
+    """Nor do their workers: torch and MONAI take longer than what they do."""
+    script = Path(__file__).with_name("light_commands.py")
+    command = [sys.executable, str(script), str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
