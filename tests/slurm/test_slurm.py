@@ -141,9 +141,9 @@ def test_trainings_ask_for_one_gpu_together(tmp_path: Path, environment: dict[st
         encoding="utf-8",
         check=True,
     ).stdout
-    of_trainings = [job for job in said.split("\n\n") if "training" in job and "gres" in job]
-    print(said)
+    jobs = [job for job in said.split("\n\n") if f"WorkDir={grid.folder}" in job]
+    of_trainings = [job for job in jobs if "Comment=rule_training" in job]
     assert len(of_trainings) == 2
     for job in of_trainings:
         assert "NumCPUs=2" in job
-        assert re.search(r"TresPerNode=gres/gpu:1\b|gres/gpu=1\b", job)
+        assert re.search(r"TresPer\w+=gres[:/]gpu:1\b", job)
