@@ -21,6 +21,7 @@ from nnunet_sparse.selection.choose_slices import (
 )
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selectors import refuse_without_network
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -118,6 +119,7 @@ def make_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
+    refuse_without_network(variant.selector)
     mae = variant.mae_request(device)
     check_axis(axis)
     dataset = RawDataset.open(paths.raw / find_dataset(paths, base))

@@ -10,7 +10,7 @@ from nnunet_sparse.features.feature_store import SliceFeatures
 from nnunet_sparse.selection.budget import num_annotated_volumes
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import Pool, Selector
+from nnunet_sparse.selectors import Pool, Selector, refuse_without_network
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator, shuffled
 
@@ -87,9 +87,10 @@ def choose_slices(
     Raises
     ------
     SparseError
-        If the selector is unknown, the budget exceeds what there is, or a least number per volume
-        exceeds the budget.
+        If the selector is unknown or asks a trained network, the budget exceeds what there is, or a
+        least number per volume exceeds the budget.
     """
+    refuse_without_network(variant.selector)
     selector = variant.make_selector()
     values = {} if features is None else features.standardised()
     pools = {

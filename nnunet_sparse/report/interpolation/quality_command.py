@@ -32,7 +32,7 @@ from nnunet_sparse.report.interpolation.case_measurements import (
 )
 from nnunet_sparse.selection.selection_options import add_positive_weight_option
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class
+from nnunet_sparse.selectors import refuse_without_network, selector_class
 from nnunet_sparse.system.atomic import (
     as_json,
     check_writable,
@@ -139,6 +139,8 @@ def _run(args: argparse.Namespace) -> None:
         for method in dict.fromkeys(args.methods)
     ]
     densities, selectors = sorted(set(args.rho)), list(dict.fromkeys(args.selector))
+    for selector in selectors:
+        refuse_without_network(selector)
     variants = {
         selector: {
             rho: Variant(rho, 1.0, selector, positive_weight=args.positive_weight, seed=args.seed)
