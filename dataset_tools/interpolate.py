@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
 from nnunet_sparse.data.geometry import read_geometry, read_spacing
@@ -19,7 +18,6 @@ from nnunet_sparse.data.label_files import (
 )
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.same_voxels import check_same_voxels
-from nnunet_sparse.data.split import SplitRequest, find_split
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import (
@@ -28,6 +26,7 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     label_sources,
     link_cases,
 )
+from nnunet_sparse.dataset_tools.sparse_source import open_sparse_source
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.request import Interpolation
@@ -101,28 +100,10 @@ def interpolate_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
-    source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
-    selection = _selection_of(source)
-    if selection.campaign is not None:
-        raise SparseError(
-            f"{source.name} was imported from the campaign {selection.campaign}; labels are "
-            "interpolated in data sets of nnsparse_make_dataset"
-        )
-    if not (paths.raw / selection.base).is_dir():
-        raise SparseError(
-            f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
-        )
-    base = RawDataset.open(paths.raw / selection.base)
-    split, is_new = find_split(base, paths, SplitRequest())
-    if is_new:
-        raise SparseError(
-            f"there is no split of {base.name}, from which {source.name} was made, in "
-            f"{paths.preprocessed}: is nnUNet_preprocessed the folder that it was made with?"
-        )
-    if not set(selection.cases) <= set(split.train):
-        raise SparseError(
-            f"{source.name} does not belong to the split of {base.name}: it was made with another"
-        )
+    opened = open_sparse_source(
+        paths, sparse, "labels are interpolated in data sets of nnsparse_make_dataset", ""
+    )
+    source, selection, base, split = opened.raw, opened.selection, opened.base, opened.split
     variant = replace(selection.variant, interpolation=interpolation)
     filled = replace(selection, variant=variant)
     documents = {
@@ -131,7 +112,7 @@ def interpolate_dataset(
         SELECTION_FILE: filled.to_json(),
         SOURCES_FILE: label_sources(source, selection.cases),
     }
-    suffix = variant.dataset_suffix(base.suffix)
+    suffix = filled.dataset_suffix(base.suffix)
     # what can be refused, before minutes of work
     check_device(device)
     existing = check_available(paths, suffix, documents, dataset_id, overwrite)
@@ -192,22 +173,6 @@ def read_provenance(folder: Path, case_id: str) -> dict[str, np.ndarray]:
             "hops": content["hops"],
             "confidence": confidence,
         }
-
-
-def _selection_of(source: RawDataset) -> Selection:
-    file = source.folder / SELECTION_FILE
-    if not file.is_file():
-        raise SparseError(
-            f"{source.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
-        )
-    selection = Selection.read(file)
-    if selection.variant.interpolation is not None:
-        raise SparseError(f"{source.name} is interpolated already")
-    if missing := selection.cases.keys() - source.training.keys():
-        raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")
-    if not source.has_ignore_label:
-        raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
-    return selection
 
 
 def _splits_of(source: RawDataset) -> Any:

@@ -148,9 +148,8 @@ def make_dataset(
             # features belong to the training cases, so the split must not change any more
             keep_split(base_split, paths, dataset.name)
             split_is_new = False
-        features = _features(
-            paths, dataset, base_split, array_axis, mae, num_processes, train=not dry_run
-        )
+        images = TrainingImages(paths, dataset, base_split.train, array_axis)
+        features = features_of(images, mae, num_processes, train=not dry_run)
     selection = choose_slices(
         dataset.name,
         variant,
@@ -202,17 +201,16 @@ def make_dataset(
     )
 
 
-def _features(
-    paths: NnUNetPaths,
-    dataset: RawDataset,
-    split: Split,
-    axis: int,
-    mae: MaeRequest,
-    num_processes: int,
-    train: bool,
+def features_of(
+    images: TrainingImages, mae: MaeRequest, num_processes: int, train: bool
 ) -> SliceFeatures:
-    """Features of all training slices; what is missing is made if it may be."""
-    images = TrainingImages(paths, dataset, split.train, axis)
+    """Features of all training slices; what is missing is made if it may be (``train``).
+
+    Raises
+    ------
+    SparseError
+        If the network is missing and must not be trained.
+    """
     model = mae.model_of(images)
     if train:
         mae.train(images, num_processes)

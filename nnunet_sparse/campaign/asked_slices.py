@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.choose_slices import (
     choose_from_pools,
     choose_volumes,
-    slices_of_volumes,
+    slices_to_add,
 )
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import Pool
@@ -206,15 +205,8 @@ def _counts(
     campaign: Campaign, variant: Variant, given: Mapping[str, np.ndarray]
 ) -> dict[str, int]:
     """Number of slices to be chosen in each volume; with scope dataset only the sum counts."""
+    counts = slices_to_add(variant, given, "asked for")
     free = {case_id: int((~chosen).sum()) for case_id, chosen in given.items()}
-    if not any(free.values()):
-        raise SparseError("every slice of these volumes is asked for already")
-    lengths = {case_id: len(chosen) for case_id, chosen in given.items()}
-    # rho and a number per volume refer to whole volumes, a budget to the slices that are left;
-    # the least number per volume includes what is asked for already, so that it comes later
-    plain = replace(variant, min_per_volume=0)
-    counts = slices_of_volumes(plain, lengths if variant.budget is None else free)
-    counts = {case_id: min(count, free[case_id]) for case_id, count in counts.items()}
     weights = {case_id: campaign.volumes[case_id].weight for case_id in counts}
     if variant.scope == "volume" and len(set(weights.values())) > 1:
         demands = {
