@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 _LONGEST_REASON = 160
-_ASKED = re.compile(r"GLOBAL (\S+) was not an allowed global")
+_ASKED = re.compile(r"GLOBAL (\S+\.\S+) ")
+_REFUSED = "Weights only load failed"
 
 
 @dataclass(frozen=True)
@@ -81,4 +82,6 @@ def _reason(error: Exception) -> str:
     text = in_one_line(error)
     if asked := _ASKED.search(text):
         return f"it asks for {asked[1]}, which nnU-Net never writes"
+    if text.startswith(_REFUSED):
+        return "it holds what nnU-Net never writes"
     return text[:_LONGEST_REASON]

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnunet_sparse.data.geometry import read_spacing
+from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.prediction.network_scores import ScoredVolume, network_scores
+from nnunet_sparse.prediction.network_scores import network_scores
 from nnunet_sparse.prediction.pooling import Pooling
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.selectors import NetworkSelector, SeenByNetwork, Selector
@@ -78,13 +80,14 @@ class AskedNetwork:
         reader = raw.reader()
         pooling = Pooling(selector.pooling if isinstance(selector, NetworkSelector) else "mean")
         cache = folder / f"scores_{self.network.digest}_axis{axis}_{pooling.name}"
-        volumes = {c: ScoredVolume(raw.case(c).images, axis) for c in cases}
+        images = {c: raw.case(c).images for c in cases}
+        read = partial(read_image, reader=reader)
         found = network_scores(
-            self.network, volumes, reader, cache, pooling=pooling, device=self.device
+            self.network, images, axis, read, cache, pooling=pooling, device=self.device
         )
         seen = {}
         for case_id, said in found.items():
-            spacing_mm = float(read_spacing(volumes[case_id].images[0], reader)[axis])
+            spacing_mm = float(read_spacing(images[case_id][0], reader)[axis])
             seen[case_id] = SeenByNetwork(
                 said.entropy,
                 said.bald,

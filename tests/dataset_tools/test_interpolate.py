@@ -14,9 +14,10 @@ from tiny import array, made, read_json, tree
 
 from nnunet_sparse.data.label_files import find_reader
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.dataset_tools import interpolate as module
-from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset, read_provenance
+from nnunet_sparse.dataset_tools import interpolated_labels as module
+from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.interpolate_command import main
+from nnunet_sparse.dataset_tools.interpolated_labels import read_provenance
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset_command
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.methods import method_names
