@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_dataset_option
 from nnunet_sparse.data.folds import folds_text
 from nnunet_sparse.features.mae_options import add_mae_options
-from nnunet_sparse.prediction.model_options import add_model_options, network_of
+from nnunet_sparse.prediction.model_options import add_model_options, open_model
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_positive_weight_option,
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_selector_options(parser, "", selector_names(), unset=_FIRST)
     add_positive_weight_option(parser)
     add_seed_option(parser, "slices", unset=_FIRST)
-    add_model_options(parser)
+    add_model_options(parser, "network that selectors ask")
     add_mae_options(parser)
     add_dataset_id_option(parser)
     add_dry_run_option(parser, "tell which slices would be added, and stop")
@@ -63,7 +63,7 @@ def _run(args: argparse.Namespace) -> None:
     source = open_extendable(paths, args.dataset)
     variant = variant_of(args, source.selection.variant)
     check_asked(variant.make_selector(), args.model is not None)
-    network = network_of(args)
+    network = open_model(args)
     asked = None if network is None else AskedNetwork(network, args.device)
     result = extend_dataset(
         paths,

@@ -1,7 +1,7 @@
 """What a trained network predicts on slices that it has asked for, kept in the campaign.
 
-``predictions/round2/CASE.npz`` is written before the round is, so that a call that was killed can be
-finished without the network, and what a prefilled label held is known for ever.
+``predictions/round2/CASE.npz`` is written before the round is, so that a call that was killed can
+be finished without the network, and what a prefilled label held is known for ever.
 """
 
 import zipfile
@@ -81,10 +81,7 @@ class PredictedSlices:
                 raise ValueError("its parts differ in length")
             if found["label"].ndim != 3 or found["label"].shape != found["uncertainty"].shape:
                 raise ValueError(f"its label has shape {found['label'].shape}")
-            if (
-                count
-                and not 0 <= int(found["slices"].min()) <= int(found["slices"].max()) < num_slices
-            ):
+            if not np.isin(found["slices"], np.arange(num_slices)).all():
                 raise ValueError(f"the volume has {num_slices} slices")
             return cls(**{**found, "num_ranked": int(found["num_ranked"])})
         except _UNREADABLE as error:
