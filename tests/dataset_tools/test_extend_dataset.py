@@ -59,7 +59,7 @@ def check_labels(paths: NnUNetPaths, result: ExtendedDataset) -> None:
 @pytest.fixture
 def model(paths: NnUNetPaths) -> Path:
     """A network of two folds with random weights."""
-    return write_model(paths.results, plans(patch=(8, 8)), dataset_json(), folds=(0, 1))
+    return write_model(paths.results, plans(patch=(16, 16)), dataset_json(), folds=(0, 1))
 
 
 @pytest.mark.usefixtures("short")
@@ -272,7 +272,7 @@ def test_another_network_is_refused(
 ) -> None:
     make_base(num_train=6)
     make_dataset(paths, "4", rho=0.2)
-    model = write_model(paths.results, plans(patch=(8, 8)), dataset_json(labels, channels))
+    model = write_model(paths.results, plans(patch=(16, 16)), dataset_json(labels, channels))
     before = tree(paths.raw.parent)
     with pytest.raises(SparseError, match=message):
         extend(paths, "500", model, budget=3, selector="entropy")
