@@ -1,7 +1,7 @@
 """Making a dense data set from a slice-sparse one by interpolating its labels."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
 from nnunet_sparse.data.geometry import read_geometry
-from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
+from nnunet_sparse.data.image_files import read_image
+from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.same_voxels import check_same_voxels
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.dataset_tools.interpolated_labels import (
+    AskNetwork,
     LabelJob,
     sparse_label_of,
     write_labels,
@@ -26,9 +28,13 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     link_cases,
 )
 from nnunet_sparse.dataset_tools.sparse_source import open_sparse_source
+from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.interpolation.slice_stack import read_slice_stack
+from nnunet_sparse.prediction.predicted_volume import predict_volume
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.system.devices import best_device, check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -60,6 +66,7 @@ def interpolate_dataset(
     sparse: str,
     interpolation: Interpolation,
     *,
+    model: TrainedNetwork | None = None,
     device: str | None = None,
     dataset_id: int | None = None,
     num_processes: int = 1,
@@ -77,6 +84,8 @@ def interpolate_dataset(
         Name or ID of a data set that :func:`make_dataset` has made.
     interpolation
         How it is done; a network that is needed is trained if it has not been.
+    model
+        The trained network that the interpolation names, for the method that predicts with one.
     device
         Where the network runs; None for a GPU if there is one.
     dataset_id
@@ -91,10 +100,16 @@ def interpolate_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
+    if interpolation.model != ("" if model is None else model.digest):
+        raise ValueError("the interpolation is of another model")
+    if interpolation.uses_model and model is None:
+        raise SparseError(f"{interpolation.method} needs a trained network: give --model FOLDER")
     opened = open_sparse_source(
         paths, sparse, "labels are interpolated in data sets of nnsparse_make_dataset", ""
     )
     source, selection, base, split = opened.raw, opened.selection, opened.base, opened.split
+    if model is not None:
+        model.check_fits(source)
     variant = replace(selection.variant, interpolation=interpolation)
     filled = replace(selection, variant=variant)
     documents = {
@@ -109,24 +124,29 @@ def interpolate_dataset(
     existing = check_available(paths, suffix, documents, dataset_id, overwrite)
     if existing is None or overwrite:
         _check_cases(source, selection, num_processes)
-    network, digest = None, None
+    digest, ask_network = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
         images = TrainingImages(paths, base, split.train, selection.axis)
-        model = request.model_of(images)
-        if existing is not None and not overwrite and not model.checkpoint.is_file():
+        trained_before = request.model_of(images).checkpoint.is_file()
+        if existing is not None and not overwrite and not trained_before:
             # the network is not needed any more
             return InterpolatedDataset(existing, False, filled)
         trained = request.restore(request.train(images, num_processes))
-        network, digest = trained.network, trained.digest
+        digest = trained.digest
+        ask_network = _warp_of(interpolation, trained.network, source, selection.axis)
     documents[INTERPOLATION_FILE] = {
         "version": _VERSION,
         "interpolation": interpolation.to_json(),
         "network": digest,
     }
+    if model is not None:
+        documents[INTERPOLATION_FILE] |= {"network": model.digest, "model": model.provenance()}
+        model.warn_of_test_cases(paths, (base.case(case_id) for case_id in split.test))
+        ask_network = _prediction_of(model, source, selection.axis, device)
 
     def fill(folder: Path) -> None:
-        write_labels(folder, source, selection, interpolation, network, num_processes)
+        write_labels(folder, source, selection, interpolation, ask_network, num_processes)
         link_cases(folder, base, split)
 
     publication = publish(
@@ -138,6 +158,38 @@ def interpolate_dataset(
         overwrite=overwrite,
     )
     return InterpolatedDataset(publication.folder, publication.created, filled)
+
+
+def _warp_of(
+    interpolation: Interpolation, network: Any, source: RawDataset, axis: int
+) -> AskNetwork:
+    """What gives a case its warp."""
+
+    def warp(case: Case, _: Path) -> FromNetwork:
+        stack = read_slice_stack(case.images, source.reader(), axis)
+        return interpolation.warp(network, stack)
+
+    return warp
+
+
+def _prediction_of(
+    model: TrainedNetwork, source: RawDataset, axis: int, device: str | None
+) -> AskNetwork:
+    """What predicts a case; the network is loaded for the first one."""
+    read = partial(read_image, reader=source.reader())
+
+    @cache
+    def loaded() -> Any:
+        from nnunet_sparse.prediction.loaded_network import LoadedNetwork
+
+        return LoadedNetwork(model, best_device(device))
+
+    def predict(case: Case, scratch: Path) -> FromNetwork:
+        network = loaded()
+        image = network.prepare(case.images, read)
+        return predict_volume(network, image, axis, case.case_id, scratch)
+
+    return predict
 
 
 def _splits_of(source: RawDataset) -> Any:

@@ -1,10 +1,10 @@
 """The labels of an interpolated data set, case by case, and where each of them came from."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -14,9 +14,8 @@ from nnunet_sparse.data.geometry import read_spacing
 from nnunet_sparse.data.label_files import place_label, read_label
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.interpolation.slice_stack import read_slice_stack
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
@@ -26,6 +25,9 @@ FOLDER = "interpolation"
 """Folder of an interpolated data set that tells where its labels came from."""
 
 _LEVELS = 255
+
+AskNetwork = Callable[[Case, Path], FromNetwork]
+"""What a network says of a case; the folder is for temporary files."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,31 @@ def write_labels(
     source: RawDataset,
     selection: Selection,
     interpolation: Interpolation,
-    network: Any,
+    ask_network: AskNetwork | None,
     num_processes: int,
 ) -> None:
-    """Write the labels that are not there yet."""
+    """Write the labels that are not there yet.
+
+    Parameters
+    ----------
+    folder
+        Folder of the data set, under whatever name.
+    source
+        The sparse data set.
+    selection
+        Its annotated slices.
+    interpolation
+        How the others are filled.
+    ask_network
+        What gets from its network what the method needs; None where it needs none.
+    num_processes
+        Number of processes where there is no network.
+
+    Raises
+    ------
+    SparseError
+        If a label does not fit the selection, or cannot be read or written.
+    """
     staging = folder / ".staging"
     for subfolder in (folder / "labelsTr", folder / FOLDER, staging):
         subfolder.mkdir(exist_ok=True)
@@ -110,7 +133,7 @@ def write_labels(
         ignore_label=ignore_label_for(source.dataset_json["labels"]),
         staging=staging,
     )
-    if network is None:
+    if ask_network is None:
         map_cases(write, todo, num_processes, "Interpolating labels")
     else:
         # the network uses all cores, or the GPU, for one volume
@@ -124,7 +147,7 @@ def write_labels(
             disable=None,
         )
         for job in bar:
-            write(job, network=network)
+            write(job, ask_network=ask_network)
     shutil.rmtree(staging)
 
 
@@ -135,16 +158,14 @@ def _write_label(
     interpolation: Interpolation,
     ignore_label: int,
     staging: Path,
-    network: Any = None,
+    ask_network: AskNetwork | None = None,
 ) -> None:
     case_id, template = job.case.case_id, job.case.label
     assert template is not None
     sparse, annotated = sparse_label_of(job, reader, axis, ignore_label)
-    warp: Warp | None = None
-    if network is not None:
-        warp = interpolation.warp(network, read_slice_stack(job.case.images, reader, axis))
+    said = None if ask_network is None else ask_network(job.case, staging)
     spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
-    found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
+    found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), said)
     label = found.with_ignore(interpolation.min_confidence, ignore_label)
     _write_provenance(staging.parent / FOLDER / f"{case_id}.npz", found, axis, staging)
     dense = np.ascontiguousarray(np.moveaxis(label, 0, axis))

@@ -95,10 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     add_mae_options(parser)
     parser.add_argument(
         "--interpolate",
-        choices=method_names(),
+        choices=method_names(with_model=False),
         metavar="METHOD",
         help="then fill the slices that are not annotated, as nnsparse_interpolate does, in a data "
-        f"set of its own: {', '.join(method_names())}",
+        f"set of its own: {', '.join(method_names(with_model=False))}",
     )
     add_interpolation_options(parser)
     add_dataset_id_option(

@@ -102,6 +102,9 @@ class Phantom:
         return self.name or f"Phantom{self.task.capitalize()}"
 
 
+_METHODS = method_names(with_model=False)
+
+
 @dataclass(frozen=True)
 class Filling:
     """Cells whose labels are interpolated, beside the same ones without.
@@ -119,7 +122,9 @@ class Filling:
         network, that of ``published`` too.
     """
 
-    methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **rules.some(method_names()))
+    methods: tuple[str, ...] = converted(
+        (DEFAULT_METHOD,), **rules.some(method_names(with_model=False))
+    )
     rho: tuple[float, ...] = converted((), rules.shares("densities", empty=True), rules.fractions)
     slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)

@@ -1,6 +1,7 @@
 """A folder of nnU-Net's results: which network it holds, and what it was trained on."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,12 +17,16 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.json_form import FILE_NAME, OBJECT, TEXT, WHOLE, Keys, ListOf, check_form
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.wording import first_of
 
 FINAL_CHECKPOINT = "checkpoint_final.pth"
 ALL_CASES = "all"
 """Fold that is trained on all cases."""
 
+logger = logging.getLogger(__name__)
+
 _FOLD = "fold_"
+_MOST_NAMED = 20
 _PLANS = Keys(
     {
         "dataset_name": FILE_NAME,
@@ -198,6 +203,22 @@ class TrainedNetwork:
         known = {identity for file in self._training_images(paths) if (identity := _identity(file))}
         found = (c.case_id for c in cases if any(_identity(file) in known for file in c.images))
         return tuple(sorted(found))
+
+    def warn_of_test_cases(self, paths: NnUNetPaths, cases: Iterable[Case]) -> None:
+        """Warn if it was trained on any of the cases that are kept for testing.
+
+        Parameters
+        ----------
+        paths, cases
+            As for :meth:`trained_on`.
+        """
+        if seen := self.trained_on(paths, cases):
+            logger.warning(
+                "%s was trained on test cases: %s; scores on them of what learns from it will be "
+                "too high",
+                self.folder,
+                first_of(seen, _MOST_NAMED),
+            )
 
     def _training_images(self, paths: NnUNetPaths) -> list[Path]:
         """Image files of its training cases; none if its data set is not there."""

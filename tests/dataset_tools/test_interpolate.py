@@ -25,7 +25,8 @@ from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
-WAYS = [*(Interpolation(method) for method in method_names()), Interpolation(one_way=True)]
+METHODS = method_names(with_model=False)
+WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(one_way=True)]
 
 
 def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: Any) -> Path:
@@ -33,7 +34,7 @@ def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: An
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("has_spacing", [True, False])
 def test_tiff_keeps_its_spacing(
     paths: NnUNetPaths, make_base: BaseMaker, method: str, has_spacing: bool
