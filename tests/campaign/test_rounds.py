@@ -44,10 +44,14 @@ def annotated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def there(annotated_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, in which commands run."""
-    for name in ("scans", "campaign", "truth", "results"):
-        shutil.copytree(annotated_once / name, tmp_path / name, symlinks=True)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(copied(annotated_once, tmp_path))
     return tmp_path
+
+
+def copied(once: Path, folder: Path) -> Path:
+    for name in ("scans", "campaign", "truth", "results"):
+        shutil.copytree(once / name, folder / name, symlinks=True)
+    return folder
 
 
 def model(folder: Path = Path()) -> str:
@@ -72,6 +76,7 @@ def planes(case_id: str) -> np.ndarray:
     return np.moveaxis(load(Path(f"campaign/labels/{case_id}.nii.gz")), 2 - campaign().axis, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize(
     ("selector", "scope"),
@@ -116,11 +121,24 @@ def test_labels_are_blank_without_prefilling() -> None:
     assert "confirmed" not in read_rows(Path("campaign"))[0]
 
 
+@pytest.fixture(scope="module")
+def prefilled_once(annotated_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a second round, whose prefilled labels hold predictions."""
+    folder = copied(annotated_once, tmp_path_factory.mktemp("prefilled"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        options = ("--model", model(), "-f", "0", "--prefill_prediction")
+        assert extend(*options, budget=12, selector="entropy") == 0
+    return folder
+
+
 @pytest.fixture
-def prefilled(there: Path) -> tuple[Path, str, int]:
-    """A round with predictions, and a slice on which an object is predicted."""
-    options = ("--model", model(), "-f", "0", "--prefill_prediction")
-    assert extend(*options, budget=12, selector="entropy") == 0
+def prefilled(
+    prefilled_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, str, int]:
+    """A copy of it, and a slice on which an object is predicted."""
+    there = copied(prefilled_once, tmp_path)
+    monkeypatch.chdir(there)
     for case_id, found in handed_out_slices().items():
         for i, plane in found.items():
             np.testing.assert_array_equal(planes(case_id)[i].T, plane)
@@ -277,6 +295,7 @@ def test_the_same_call_after_a_kill_adds_nothing_twice(monkeypatch: pytest.Monke
     assert campaign().rounds[1].slices == asked
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("there")
 def test_labels_of_the_annotators_are_not_read_by_the_network() -> None:
     assert extend("--model", model(), "-f", "0", "--dry_run") == 0
@@ -330,10 +349,8 @@ def test_another_network_and_images_that_are_gone_are_refused(capsys: Capture) -
     assert tree(Path("campaign")) == before
 
 
-@pytest.mark.usefixtures("there")
-def test_damaged_predictions_are_named(capsys: Capture) -> None:
-    assert extend("--model", model(), "-f", "0", "--prefill_prediction") == 0
-    case_id = min(new_slices())
+def test_damaged_predictions_are_named(prefilled: tuple[Path, str, int], capsys: Capture) -> None:
+    _, case_id, _ = prefilled
     file = predictions_file(campaign(), 1, case_id)
     file.write_bytes(file.read_bytes()[:100])
     assert worklist(["status", "campaign", *ONE]) == 0
