@@ -15,7 +15,9 @@ from nnunet_sparse.prediction.network_scores import network_scores
 from nnunet_sparse.prediction.pooling import Pooling
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.selectors import NetworkSelector, SeenByNetwork, Selector
+from nnunet_sparse.system.atomic import remove_leftovers
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.locks import held_if_free
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class AskedNetwork:
         found = network_scores(
             self.network, images, axis, read, cache, pooling=pooling, device=self.device
         )
+        _tidy(cache)
         seen = {}
         for case_id, said in found.items():
             spacing_mm = float(read_spacing(images[case_id][0], reader)[axis])
@@ -106,6 +109,15 @@ class AskedNetwork:
     def provenance(self) -> dict[str, Any]:
         """Which network it is, as JSON holds it."""
         return self.network.provenance()
+
+
+def _tidy(cache: Path) -> None:
+    """Remove what a process has left that was killed when all was predicted."""
+    lock = cache / ".lock"
+    if lock.exists() or any(cache.glob(".nnsparse_*")):
+        with held_if_free(lock) as held:
+            if held:
+                remove_leftovers(cache)
 
 
 def check_asked(selector: Selector, is_named: bool) -> None:
