@@ -24,7 +24,7 @@ from train_and_score import Experiment
 
 from nnunet_sparse.planners.planner_classes import default_plans_name
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class, selector_names
+from nnunet_sparse.selectors import first_selector_names, selector_class
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.pipeline import Runner
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", default="phantom:organ", help="raw data set, or phantom:TASK")
     parser.add_argument("--rho", type=float, nargs="+", default=[0.05, 0.1])
     parser.add_argument("--scopes", nargs="+", default=["volume", "dataset"])
-    parser.add_argument("--selectors", nargs="+", default=selector_names())
+    parser.add_argument("--selectors", nargs="+", default=first_selector_names())
     parser.add_argument("--seeds", type=positive_int, default=3)
     parser.add_argument("-c", "--configurations", nargs="+", default=["2d", "3d_fullres"])
     parser.add_argument("--test", default="40", help="test cases (default: %(default)s)")

@@ -24,7 +24,7 @@ from nnunet_sparse.features.feature_store import slice_features
 from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.report.selection.coverage import coverage_curves
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class, selector_names
+from nnunet_sparse.selectors import first_selector_names, selector_class
 from nnunet_sparse.system.atomic import write_text
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -71,7 +71,7 @@ def _rows(
     images = TrainingImages(paths, raw, cases, axis)
     request.train(images, args.num_processes)
     features = slice_features(images, request, args.num_processes)
-    names = [name for name in selector_names() if not selector_class(name).looks_at_labels()]
+    names = [name for name in first_selector_names() if not selector_class(name).looks_at_labels()]
     lines = []
     for scope in ("volume", "dataset"):
         of_seeds = [

@@ -1,26 +1,25 @@
 """Making a dense data set from a slice-sparse one by interpolating its labels."""
 
-import shutil
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
-from nnunet_sparse.data.geometry import read_geometry, read_spacing
-from nnunet_sparse.data.label_files import (
-    place_label,
-    read_label,
-)
+from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
 from nnunet_sparse.data.same_voxels import check_same_voxels
-from nnunet_sparse.data.split import SplitRequest, find_split
 from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.dataset_tools.interpolated_labels import (
+    AskNetwork,
+    LabelJob,
+    sparse_label_of,
+    write_labels,
+)
 from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import (
     DATASET_FILE,
@@ -28,22 +27,19 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     label_sources,
     link_cases,
 )
-from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.dataset_tools.sparse_source import open_sparse_source
+from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.interpolation.slice_stack import read_slice_stack
-from nnunet_sparse.selection.selection import CaseSelection, Selection
-from nnunet_sparse.system.atomic import atomic_path
-from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.prediction.predicted_volume import predict_volume
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
+from nnunet_sparse.selection.selection import Selection
+from nnunet_sparse.system.devices import best_device, check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
 
-FOLDER = "interpolation"
-"""Folder of an interpolated data set that tells where its labels came from."""
-
 _VERSION = 1
-_LEVELS = 255
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,7 @@ def interpolate_dataset(
     sparse: str,
     interpolation: Interpolation,
     *,
+    model: TrainedNetwork | None = None,
     device: str | None = None,
     dataset_id: int | None = None,
     num_processes: int = 1,
@@ -87,6 +84,8 @@ def interpolate_dataset(
         Name or ID of a data set that :func:`make_dataset` has made.
     interpolation
         How it is done; a network that is needed is trained if it has not been.
+    model
+        The trained network that the interpolation names, for the method that predicts with one.
     device
         Where the network runs; None for a GPU if there is one.
     dataset_id
@@ -101,28 +100,16 @@ def interpolate_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
-    source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
-    selection = _selection_of(source)
-    if selection.campaign is not None:
-        raise SparseError(
-            f"{source.name} was imported from the campaign {selection.campaign}; labels are "
-            "interpolated in data sets of nnsparse_make_dataset"
-        )
-    if not (paths.raw / selection.base).is_dir():
-        raise SparseError(
-            f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
-        )
-    base = RawDataset.open(paths.raw / selection.base)
-    split, is_new = find_split(base, paths, SplitRequest())
-    if is_new:
-        raise SparseError(
-            f"there is no split of {base.name}, from which {source.name} was made, in "
-            f"{paths.preprocessed}: is nnUNet_preprocessed the folder that it was made with?"
-        )
-    if not set(selection.cases) <= set(split.train):
-        raise SparseError(
-            f"{source.name} does not belong to the split of {base.name}: it was made with another"
-        )
+    if interpolation.model != ("" if model is None else model.digest):
+        raise ValueError("the interpolation is of another model")
+    if interpolation.uses_model and model is None:
+        raise SparseError(f"{interpolation.method} needs a trained network: give --model FOLDER")
+    opened = open_sparse_source(
+        paths, sparse, "labels are interpolated in data sets of nnsparse_make_dataset", ""
+    )
+    source, selection, base, split = opened.raw, opened.selection, opened.base, opened.split
+    if model is not None:
+        model.check_fits(source)
     variant = replace(selection.variant, interpolation=interpolation)
     filled = replace(selection, variant=variant)
     documents = {
@@ -131,30 +118,35 @@ def interpolate_dataset(
         SELECTION_FILE: filled.to_json(),
         SOURCES_FILE: label_sources(source, selection.cases),
     }
-    suffix = variant.dataset_suffix(base.suffix)
+    suffix = filled.dataset_suffix(base.suffix)
     # what can be refused, before minutes of work
     check_device(device)
     existing = check_available(paths, suffix, documents, dataset_id, overwrite)
     if existing is None or overwrite:
         _check_cases(source, selection, num_processes)
-    network, digest = None, None
+    digest, ask_network = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
         images = TrainingImages(paths, base, split.train, selection.axis)
-        model = request.model_of(images)
-        if existing is not None and not overwrite and not model.checkpoint.is_file():
+        trained_before = request.model_of(images).checkpoint.is_file()
+        if existing is not None and not overwrite and not trained_before:
             # the network is not needed any more
             return InterpolatedDataset(existing, False, filled)
         trained = request.restore(request.train(images, num_processes))
-        network, digest = trained.network, trained.digest
+        digest = trained.digest
+        ask_network = _warp_of(interpolation, trained.network, source, selection.axis)
     documents[INTERPOLATION_FILE] = {
         "version": _VERSION,
         "interpolation": interpolation.to_json(),
         "network": digest,
     }
+    if model is not None:
+        documents[INTERPOLATION_FILE] |= {"network": model.digest, "model": model.provenance()}
+        model.warn_of_test_cases(paths, (base.case(case_id) for case_id in split.test))
+        ask_network = _prediction_of(model, source, selection.axis, device)
 
     def fill(folder: Path) -> None:
-        _write_labels(folder, source, selection, interpolation, network, num_processes)
+        write_labels(folder, source, selection, interpolation, ask_network, num_processes)
         link_cases(folder, base, split)
 
     publication = publish(
@@ -168,46 +160,36 @@ def interpolate_dataset(
     return InterpolatedDataset(publication.folder, publication.created, filled)
 
 
-def read_provenance(folder: Path, case_id: str) -> dict[str, np.ndarray]:
-    """Where the label of a case of an interpolated data set came from.
+def _warp_of(
+    interpolation: Interpolation, network: Any, source: RawDataset, axis: int
+) -> AskNetwork:
+    """What gives a case its warp."""
 
-    Parameters
-    ----------
-    folder
-        Folder of the data set.
-    case_id
-        The case.
+    def warp(case: Case, _: Path) -> FromNetwork:
+        stack = read_slice_stack(case.images, source.reader(), axis)
+        return interpolation.warp(network, stack)
 
-    Returns
-    -------
-    dict of np.ndarray
-        ``source`` and ``hops``, (num_slices,) as in
-        :class:`nnunet_sparse.interpolation.dense_label.DenseLabel`, and ``confidence``, the shape
-        of the label array as read, float16.
-    """
-    with np.load(folder / FOLDER / f"{case_id}.npz", allow_pickle=False) as content:
-        confidence = content["confidence"].astype(np.float16) / _LEVELS
-        return {
-            "source": content["source"],
-            "hops": content["hops"],
-            "confidence": confidence,
-        }
+    return warp
 
 
-def _selection_of(source: RawDataset) -> Selection:
-    file = source.folder / SELECTION_FILE
-    if not file.is_file():
-        raise SparseError(
-            f"{source.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
-        )
-    selection = Selection.read(file)
-    if selection.variant.interpolation is not None:
-        raise SparseError(f"{source.name} is interpolated already")
-    if missing := selection.cases.keys() - source.training.keys():
-        raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")
-    if not source.has_ignore_label:
-        raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
-    return selection
+def _prediction_of(
+    model: TrainedNetwork, source: RawDataset, axis: int, device: str | None
+) -> AskNetwork:
+    """What predicts a case; the network is loaded for the first one."""
+    read = partial(read_image, reader=source.reader())
+
+    @cache
+    def loaded() -> Any:
+        from nnunet_sparse.prediction.loaded_network import LoadedNetwork
+
+        return LoadedNetwork(model, best_device(device))
+
+    def predict(case: Case, scratch: Path) -> FromNetwork:
+        network = loaded()
+        image = network.prepare(case.images, read)
+        return predict_volume(network, image, axis, case.case_id, scratch)
+
+    return predict
 
 
 def _splits_of(source: RawDataset) -> Any:
@@ -236,18 +218,18 @@ def _check_cases(source: RawDataset, selection: Selection, num_processes: int) -
         declared=frozenset({*source.label_values, ignore_label}),
     )
     jobs = {
-        case_id: _Job(source.training[case_id], source.folder, case)
+        case_id: LabelJob(source.training[case_id], source.folder, case)
         for case_id, case in selection.cases.items()
     }
     map_cases(check, jobs, num_processes, "Checking labels")
 
 
 def _check_case(
-    job: "_Job", reader: str, axis: int, ignore_label: int, declared: frozenset[int]
+    job: LabelJob, reader: str, axis: int, ignore_label: int, declared: frozenset[int]
 ) -> None:
     file = job.case.label
     assert file is not None
-    label, _ = _sparse_label(job, reader, axis, ignore_label)
+    label, _ = sparse_label_of(job, reader, axis, ignore_label)
     if wrong := sorted({int(value) for value in np.unique(label)} - declared):
         raise SparseError(
             f"{file} holds label values {wrong[:5]} that dataset.json does not declare "
@@ -256,109 +238,3 @@ def _check_case(
     geometry = read_geometry(file, reader)
     for image in job.case.images:
         check_same_voxels(file, geometry, image, read_geometry(image, reader), "its image")
-
-
-def _sparse_label(
-    job: "_Job", reader: str, axis: int, ignore_label: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Label with its slices first, and which of them are annotated."""
-    file = job.case.label
-    assert file is not None
-    sparse = np.moveaxis(read_label(file, reader), axis, 0)
-    if len(sparse) != job.selected.num_slices:
-        raise SparseError(
-            f"{file} has {len(sparse)} slices, {SELECTION_FILE} says {job.selected.num_slices}"
-        )
-    annotated = np.zeros(len(sparse), bool)
-    annotated[list(job.selected.slices)] = True
-    if (sparse[annotated] == ignore_label).any() or not (sparse[~annotated] == ignore_label).all():
-        raise SparseError(f"{file} does not fit {SELECTION_FILE}: other slices are annotated")
-    return sparse, annotated
-
-
-@dataclass(frozen=True)
-class _Job:
-    case: Case
-    target: Path
-    selected: CaseSelection
-
-
-def _write_labels(
-    folder: Path,
-    source: RawDataset,
-    selection: Selection,
-    interpolation: Interpolation,
-    network: Any,
-    num_processes: int,
-) -> None:
-    """Write the labels that are not there yet."""
-    staging = folder / ".staging"
-    for subfolder in (folder / "labelsTr", folder / FOLDER, staging):
-        subfolder.mkdir(exist_ok=True)
-    jobs = {
-        case_id: _Job(
-            source.training[case_id],
-            folder / "labelsTr" / f"{case_id}{source.file_ending}",
-            case,
-        )
-        for case_id, case in selection.cases.items()
-    }
-    todo = {case_id: job for case_id, job in jobs.items() if not job.target.exists()}
-    write = partial(
-        _write_label,
-        reader=source.reader(),
-        axis=selection.axis,
-        interpolation=interpolation,
-        ignore_label=ignore_label_for(source.dataset_json["labels"]),
-        staging=staging,
-    )
-    if network is None:
-        map_cases(write, todo, num_processes, "Interpolating labels")
-    else:
-        # the network uses all cores, or the GPU, for one volume
-        done = len(jobs) - len(todo)
-        bar = tqdm(
-            todo.values(),
-            "Interpolating labels",
-            len(jobs),
-            initial=done,
-            leave=False,
-            disable=None,
-        )
-        for job in bar:
-            write(job, network=network)
-    shutil.rmtree(staging)
-
-
-def _write_label(
-    job: _Job,
-    reader: str,
-    axis: int,
-    interpolation: Interpolation,
-    ignore_label: int,
-    staging: Path,
-    network: Any = None,
-) -> None:
-    case_id, template = job.case.case_id, job.case.label
-    assert template is not None
-    sparse, annotated = _sparse_label(job, reader, axis, ignore_label)
-    warp: Warp | None = None
-    if network is not None:
-        warp = interpolation.warp(network, read_slice_stack(job.case.images, reader, axis))
-    spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
-    found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), warp)
-    label = found.with_ignore(interpolation.min_confidence, ignore_label)
-    _write_provenance(staging.parent / FOLDER / f"{case_id}.npz", found, axis, staging)
-    dense = np.ascontiguousarray(np.moveaxis(label, 0, axis))
-    place_label(job.target, dense, template, reader, staging)
-
-
-def _write_provenance(file: Path, found: DenseLabel, axis: int, staging: Path) -> None:
-    confidence = np.round(found.confidence.astype(np.float32) * _LEVELS).astype(np.uint8)
-    with atomic_path(file, staging) as temporary:
-        np.savez_compressed(
-            temporary,
-            source=found.source.astype(np.int32),
-            hops=found.hops.astype(np.int32),
-            confidence=np.moveaxis(confidence, 0, axis),
-        )

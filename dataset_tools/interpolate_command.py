@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nnunet_sparse.data.dataset_options import add_dataset_id_option, add_dataset_option
 from nnunet_sparse.interpolation.interpolation_options import (
@@ -12,9 +13,12 @@ from nnunet_sparse.interpolation.methods import (
     DEFAULT_METHOD,
     interpolation_method,
     method_names,
+    methods_with_model,
 )
+from nnunet_sparse.prediction.model_options import add_model_options, open_model
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import (
     add_device_option,
     add_num_processes_option,
@@ -40,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         + " (default: %(default)s)",
     )
     add_interpolation_options(parser)
+    add_model_options(parser.add_argument_group("trained network"), "with network, what predicts")
     add_device_option(parser)
     add_dataset_id_option(parser)
     add_overwrite_option(parser, "replace a data set of the same name that has other content")
@@ -52,11 +57,17 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.dataset_tools.made_dataset import made_line, next_line
 
     interpolation = interpolation_of(args.method, args)
+    model = open_model(args)
+    if interpolation.uses_model != (model is not None):
+        raise SparseError(f"--model and --method {methods_with_model()} go together")
+    if model is not None:
+        interpolation = replace(interpolation, model=model.digest)
     check_device(args.device)
     result = interpolate_dataset(
         configured_paths(),
         args.dataset,
         interpolation,
+        model=model,
         device=args.device,
         dataset_id=args.dataset_id,
         num_processes=args.num_processes,

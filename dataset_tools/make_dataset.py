@@ -21,6 +21,7 @@ from nnunet_sparse.selection.choose_slices import (
 )
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selectors import refuse_without_network
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -118,6 +119,7 @@ def make_dataset(
     SparseError
         For everything that the user can set right; nothing is left behind.
     """
+    refuse_without_network(variant.selector)
     mae = variant.mae_request(device)
     check_axis(axis)
     dataset = RawDataset.open(paths.raw / find_dataset(paths, base))
@@ -146,9 +148,8 @@ def make_dataset(
             # features belong to the training cases, so the split must not change any more
             keep_split(base_split, paths, dataset.name)
             split_is_new = False
-        features = _features(
-            paths, dataset, base_split, array_axis, mae, num_processes, train=not dry_run
-        )
+        images = TrainingImages(paths, dataset, base_split.train, array_axis)
+        features = features_of(images, mae, num_processes, train=not dry_run)
     selection = choose_slices(
         dataset.name,
         variant,
@@ -200,17 +201,16 @@ def make_dataset(
     )
 
 
-def _features(
-    paths: NnUNetPaths,
-    dataset: RawDataset,
-    split: Split,
-    axis: int,
-    mae: MaeRequest,
-    num_processes: int,
-    train: bool,
+def features_of(
+    images: TrainingImages, mae: MaeRequest, num_processes: int, train: bool
 ) -> SliceFeatures:
-    """Features of all training slices; what is missing is made if it may be."""
-    images = TrainingImages(paths, dataset, split.train, axis)
+    """Features of all training slices; what is missing is made if it may be (``train``).
+
+    Raises
+    ------
+    SparseError
+        If the network is missing and must not be trained.
+    """
     model = mae.model_of(images)
     if train:
         mae.train(images, num_processes)

@@ -40,7 +40,12 @@ from nnunet_sparse.selection.selection_options import (
     add_volume_fraction_option,
     variant_of,
 )
-from nnunet_sparse.selectors import selector_class, selector_names
+from nnunet_sparse.selectors import (
+    first_selector_names,
+    refuse_without_network,
+    selector_class,
+    selector_names,
+)
 from nnunet_sparse.system.command import CommandParser, run_command, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -83,17 +88,17 @@ def _parser() -> argparse.ArgumentParser:
         "--list_selectors", action="store_true", help="show the selectors, and stop"
     )
     add_volume_fraction_option(parser, "training volumes")
-    add_selector_options(parser, "fixed", selector_names())
+    add_selector_options(parser, "fixed", first_selector_names())
     add_axis_option(parser)
     add_positive_weight_option(parser)
     add_seed_option(parser, "volumes and slices")
     add_mae_options(parser)
     parser.add_argument(
         "--interpolate",
-        choices=method_names(),
+        choices=method_names(with_model=False),
         metavar="METHOD",
         help="then fill the slices that are not annotated, as nnsparse_interpolate does, in a data "
-        f"set of its own: {', '.join(method_names())}",
+        f"set of its own: {', '.join(method_names(with_model=False))}",
     )
     add_interpolation_options(parser)
     add_dataset_id_option(
@@ -117,6 +122,7 @@ def _run(args: argparse.Namespace) -> None:
 
     # what is wrong whatever the base is, before a phantom is made
     variant = variant_of(args)
+    refuse_without_network(variant.selector)
     check_axis(args.axis)
     interpolation = None
     if args.interpolate and args.folds:
@@ -211,6 +217,8 @@ def _selector_lines() -> list[str]:
             lines.append(f"{name:<18} {error}")
             continue
         source = f" [{cls.source}]" if cls.source else ""
+        if cls.asks_network():
+            source += " (with --model of nnsparse_extend and nnsparse_worklist extend)"
         lines.append(f"{name:<18} {cls.summary()}{source}")
         defaults = " ".join(f"{key}={value}" for key, value in cls().parameters.items())
         if defaults:

@@ -120,7 +120,7 @@ def _is_earlier(folder: Path, suffix: str, documents: Documents) -> bool:
     base = documents[SELECTION_FILE]["base"]
     try:
         selection = Selection.read(folder / SELECTION_FILE)
-        name = selection.variant.dataset_suffix(parse_dataset_name(base)[1])
+        name = selection.dataset_suffix(parse_dataset_name(base)[1])
     except (SparseError, TypeError):  # not begun, or of another version
         return holds_only(folder, documents)
     return selection.base == base and name == suffix

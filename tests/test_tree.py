@@ -19,6 +19,7 @@ JOINT = {
     "architectures/test_networks.py",
     "browser/test_page.py",
     "campaign/test_rehearsal.py",
+    "campaign/test_rounds.py",
     "campaign/test_ways_of_asking.py",
     "dataset_tools/test_selections.py",
     "doctor/test_flat_images.py",

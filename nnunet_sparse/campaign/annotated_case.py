@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.prefilled_label import prefilled_label
+from nnunet_sparse.campaign.prefilled_label import blank_label, prefilled_label
 from nnunet_sparse.campaign.same_grid import Region, part_of
 from nnunet_sparse.data.geometry import Geometry, read_geometry
 from nnunet_sparse.system.errors import SparseError
@@ -133,6 +133,10 @@ class AnnotatedCase:
     def prefilled(self) -> np.ndarray:
         """Label as the campaign hands it out, (z, y, x); see :func:`prefilled_label`."""
         return prefilled_label(self.campaign, self.case_id)
+
+    def blank(self) -> np.ndarray:
+        """Label on which nothing is annotated, (z, y, x); see :func:`blank_label`."""
+        return blank_label(self.campaign, self.case_id)
 
     def place(self, array: np.ndarray, geometry: Geometry, file: Path) -> tuple[Region, np.ndarray]:
         """Find the part of the image that a file's voxels cover.

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,14 @@ from nnunet_sparse.campaign.campaign import Campaign, Round
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
 from nnunet_sparse.features.mae_request import MaeRequest
+from nnunet_sparse.selection.ask_network import AskedNetwork
 from nnunet_sparse.selection.choose_slices import (
     choose_from_pools,
     choose_volumes,
-    slices_of_volumes,
+    slices_to_add,
 )
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import Pool
+from nnunet_sparse.selectors import Pool, SeenByNetwork
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import ChangedNames, decimal_number
@@ -51,7 +51,8 @@ def choose_round(
     annotated: Mapping[str, frozenset[int]],
     device: str | None,
     num_processes: int,
-) -> Round:
+    asked: AskedNetwork | None = None,
+) -> tuple[Round, dict[str, SeenByNetwork]]:
     """Choose slices that are neither asked for nor annotated.
 
     Parameters
@@ -68,11 +69,21 @@ def choose_round(
         been done; None for a GPU if there is one.
     num_processes
         Processes that read images.
+    asked
+        Trained network, if the selector asks one or its predictions are to be prefilled.
+
+    Returns
+    -------
+    round : Round
+        The slices.
+    seen : dict of SeenByNetwork
+        What the network says of the volumes that they were chosen from, by case ID; empty without
+        one.
 
     Raises
     ------
     SparseError
-        If the budget exceeds what is left.
+        If the budget exceeds what is left, or the network cannot be used.
     """
     weights = {case_id: volume.weight for case_id, volume in campaign.volumes.items()}
     check_variant(variant, weights)
@@ -85,6 +96,12 @@ def choose_round(
         mae = MaeRequest(variant.mae, variant.mae_seed, device)
         features = _features(campaign, mae, num_processes)
     values = {} if features is None else features.standardised()
+    number = len(campaign.rounds)
+    seen: dict[str, SeenByNetwork] = {}
+    if asked is not None:
+        folder = campaign.feature_paths.preprocessed
+        selector = variant.make_selector()
+        seen = asked.seen(selector, campaign.images, cases, campaign.axis, folder, number)
     together = variant.scope == "dataset" and "weights" in variant.make_selector().uses
     pools = {
         case_id: Pool(
@@ -92,18 +109,20 @@ def choose_round(
             chosen,
             np.full(len(chosen), weights[case_id]) if together else None,
             values.get(case_id),
+            network=seen.get(case_id),
         )
         for case_id, chosen in given.items()
     }
-    number = len(campaign.rounds)
     purpose = [f"round {number}"] if number else []  # the first round chooses as simulations do
     chosen = choose_from_pools(variant, pools, counts, *purpose)
-    return Round(
+    asking = Round(
         variant,
         {case_id: tuple(int(i) for i in chosen[case_id]) for case_id in sorted(chosen)},
         variant.make_selector().parameters,
         None if features is None else features.checkpoint,
+        network=None if asked is None else asked.provenance(),
     )
+    return asking, seen
 
 
 def read_weights(file: Path, cases: Mapping[str, object]) -> dict[str, float]:
@@ -206,15 +225,8 @@ def _counts(
     campaign: Campaign, variant: Variant, given: Mapping[str, np.ndarray]
 ) -> dict[str, int]:
     """Number of slices to be chosen in each volume; with scope dataset only the sum counts."""
+    counts = slices_to_add(variant, given, "asked for")
     free = {case_id: int((~chosen).sum()) for case_id, chosen in given.items()}
-    if not any(free.values()):
-        raise SparseError("every slice of these volumes is asked for already")
-    lengths = {case_id: len(chosen) for case_id, chosen in given.items()}
-    # rho and a number per volume refer to whole volumes, a budget to the slices that are left;
-    # the least number per volume includes what is asked for already, so that it comes later
-    plain = replace(variant, min_per_volume=0)
-    counts = slices_of_volumes(plain, lengths if variant.budget is None else free)
-    counts = {case_id: min(count, free[case_id]) for case_id, count in counts.items()}
     weights = {case_id: campaign.volumes[case_id].weight for case_id in counts}
     if variant.scope == "volume" and len(set(weights.values())) > 1:
         demands = {

@@ -11,6 +11,7 @@
     labels_itksnap.txt  names and colours of the labels, for ITK-SNAP
     labels_slicer.ctbl  the same for 3D Slicer
     features/           networks of selectors that look at images
+    predictions/        what trained networks predicted on slices that they have asked for
 
 A *round* is one request for slices; the first makes the campaign, others extend it. Slices are
 *asked for*; what a label holds on them says whether they are annotated.
@@ -64,7 +65,8 @@ _ROUND = Keys(
         "parameters": OBJECT,
         "features": or_none(TEXT),
         "complete": SWITCH,
-    }
+    },
+    {"network": or_none(OBJECT), "prefilled": SWITCH},
 )
 _VOLUME = Keys({"num_slices": COUNT, "sources": ListOf(TEXT), "weight": NOT_NEGATIVE})
 _FORM = Keys(
@@ -100,6 +102,10 @@ class Round:
         Hash of the network whose features the selector used; None if it used none.
     complete
         Whether the slices are in labels, worklist and guide; False where a call was killed before.
+    network
+        Trained network that was asked, with its hash (``digest``); None if none was.
+    is_prefilled
+        Whether what it predicts stands in the prefilled labels.
     """
 
     variant: Variant
@@ -107,15 +113,19 @@ class Round:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     features: str | None = None
     complete: bool = False
+    network: Mapping[str, Any] | None = None
+    is_prefilled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Part of ``campaign.json``."""
+        of_network = {"network": self.network, "prefilled": self.is_prefilled}
         return {
             "variant": self.variant.to_json(),
             "slices": {case_id: list(slices) for case_id, slices in self.slices.items()},
             "parameters": dict(self.parameters),
             "features": self.features,
             "complete": self.complete,
+            **({} if self.network is None else of_network),
         }
 
     @classmethod
@@ -127,6 +137,8 @@ class Round:
             content["parameters"],
             content["features"],
             content["complete"],
+            content.get("network"),
+            content.get("prefilled", False),
         )
 
 
@@ -235,6 +247,11 @@ class Campaign:
         """Ascending slices of a case that any round asks for."""
         found = {i for asking in self.rounds for i in asking.slices.get(case_id, ())}
         return tuple(sorted(found))
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether predictions stand in prefilled labels, which are to be corrected."""
+        return any(asking.is_prefilled for asking in self.rounds)
 
     @property
     def asked_cases(self) -> list[str]:

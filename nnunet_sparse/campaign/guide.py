@@ -106,6 +106,8 @@ def guide_page(campaign: Campaign, order: Sequence[str]) -> str:
         letter=letter,
         capital=capital,
         place=place,
+        asked_by_network=any(asking.network is not None for asking in campaign.rounds),
+        has_predictions=campaign.has_predictions,
     )
 
 

@@ -16,7 +16,9 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.label_descriptions import IGNORE_COLOR
+from nnunet_sparse.campaign.predicted_slices import PredictedSlices, reasons
 from nnunet_sparse.campaign.prefilled_label import prefilled_label
+from nnunet_sparse.campaign.uncertainty_picture import uncertainty_picture
 from nnunet_sparse.data.geometry import PLANES, read_geometry
 from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.label_colors import label_color
@@ -130,7 +132,8 @@ class _Tile:
 def draw_asked(campaign: Campaign, case_id: str, output: Path) -> None:
     """Draw all slices of a case that are asked for, without labels.
 
-    Below each stands its number, counted from 0 and from 1.
+    Below each stands its number, counted from 0 and from 1. Beside one that a network has asked for
+    stands why: how uncertain it is, and what it predicts.
 
     Parameters
     ----------
@@ -144,11 +147,14 @@ def draw_asked(campaign: Campaign, case_id: str, output: Path) -> None:
     volume = _read(campaign, case_id)
     view = upright_view(volume.affine, campaign.axis)
     size = volume.size(campaign.axis, _MIN_SIDE, _MAX_SIDE)
+    why = reasons(campaign, case_id)
     tiles = []
     for i in campaign.asked(case_id):
         pixels = _bytes(view.turned(volume.gray(campaign.axis, i)))
         picture = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
         tiles.append(_Tile(picture, (f"slice {i}", f"from 1: {i + 1}")))
+        if i in why:
+            tiles.append(_why(picture, view, *why[i]))
     title = (case_id, f"{view.plane} slices: {_SIDES[view.plane]}", _COUNTING)
     _save(_sheet(tiles, title), output)
 
@@ -197,6 +203,14 @@ def draw_prefilled(
         )
     )
     _save(_sheet(tiles, ()), output)
+
+
+def _why(picture: Image.Image, view: UprightView, predicted: PredictedSlices, index: int) -> _Tile:
+    """Why a slice was chosen."""
+    uncertainty, label = predicted.uncertainty[index], predicted.label[index]
+    drawn = uncertainty_picture(picture, view.turned(uncertainty), view.turned(label))
+    rank = f"rank {predicted.rank[index]} of {predicted.num_ranked}"
+    return _Tile(drawn, (f"entropy {predicted.entropy[index]:.3g}", rank))
 
 
 def _read(campaign: Campaign, case_id: str) -> _Volume:
@@ -271,7 +285,7 @@ def _sheet(tiles: Sequence[_Tile], title: Sequence[str]) -> Image.Image:
     top = _MARGIN + (len(title) * _LINE_PIXELS + _GAP if title else 0)
     width = max(sum(widths) + _GAP * (len(widths) - 1), *map(_text_width, title), 0) + 2 * _MARGIN
     height = top + row * math.ceil(len(tiles) / len(widths)) + _MARGIN - _GAP
-    mode = tiles[0].picture.mode
+    mode = max(tile.picture.mode for tile in tiles)  # of L and RGB the latter
     sheet = Image.new(mode, (width, height), ImageColor.getcolor(_BACK, mode))
     draw = ImageDraw.Draw(sheet)
     _write(draw, title, _MARGIN, _MARGIN, "la")

@@ -49,7 +49,7 @@ from nnunet_sparse.system.software import software, without_software
 IMPORT_FILE = "import.json"
 _VERSION = 1
 # of each request for slices
-_ROUND = ("variant", "parameters", "features")
+_ROUND = ("variant", "parameters", "features", "network", "prefilled")
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def _missing_slices(case: CaseProgress) -> list[ImportProblem]:
     states = case.states
     kinds = (
         (states.todo, "as prefilled, without an object"),
+        (states.predicted, "as the network predicted, which nobody has changed or confirmed"),
         (states.skipped, "ignore everywhere"),
         (states.unfinished, "with objects, but ignore in place of background"),
     )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from nnunet_sparse.campaign.slice_states import SliceStates
 from nnunet_sparse.campaign.worklist import Answers, plane_of, work_order, write_worklist
 from nnunet_sparse.data.geometry import Geometry, check_axis, resolve_axis
 from nnunet_sparse.data.same_voxels import check_same_voxels, warn_of_disagreement
+from nnunet_sparse.selection.ask_network import AskedNetwork
 from nnunet_sparse.selection.variant import Variant
+from nnunet_sparse.selectors import refuse_without_network
 from nnunet_sparse.system.atomic import as_json
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -165,8 +167,12 @@ def extend_campaign(
     states: Mapping[str, SliceStates],
     device: str | None = None,
     num_processes: int = 1,
+    *,
+    asked: AskedNetwork | None = None,
+    is_prefilled: bool = False,
+    dry_run: bool = False,
 ) -> Campaign:
-    """Ask for more slices; the campaign is not written.
+    """Ask for more slices; ``campaign.json`` is not written.
 
     Parameters
     ----------
@@ -180,11 +186,18 @@ def extend_campaign(
         Where networks of selectors run; None for a GPU if there is one.
     num_processes
         Processes that read images.
+    asked
+        Trained network, if the selector asks one or its predictions are prefilled.
+    is_prefilled
+        Whether what it predicts is to stand in the prefilled labels.
+    dry_run
+        Keep nothing but what the network says of the volumes.
 
     Returns
     -------
     Campaign
-        With one more round, which has to be prefilled.
+        With one more round, which has to be prefilled; what the network predicts on its slices is
+        kept in the campaign.
 
     Raises
     ------
@@ -192,7 +205,13 @@ def extend_campaign(
         If the budget exceeds what is left.
     """
     extra = {case_id: frozenset(found.extra) for case_id, found in states.items()}
-    return campaign.with_round(choose_round(campaign, variant, extra, device, num_processes))
+    asking, seen = choose_round(campaign, variant, extra, device, num_processes, asked)
+    extended = campaign.with_round(replace(asking, is_prefilled=is_prefilled))
+    if asked is not None and not dry_run:
+        from nnunet_sparse.campaign.predict_round import predict_round
+
+        predict_round(extended, asked, seen)
+    return extended
 
 
 def write_work(
@@ -210,6 +229,7 @@ def write_work(
 
 def _check(request: CampaignRequest) -> None:
     """Refuse what is wrong whatever the images hold."""
+    refuse_without_network(request.variant.selector)
     check_axis(request.axis)
     check_variant(request.variant, request.volume_weights)
     check_device(request.device)
@@ -303,7 +323,7 @@ def _choose(
         (),
         as_json(request.to_json()),
     )
-    asking = choose_round(campaign, request.variant, {}, request.device, num_processes)
+    asking, _ = choose_round(campaign, request.variant, {}, request.device, num_processes)
     if len(asking.slices) < _LEAST_ANNOTATED:
         logger.warning(
             "1 volume gets slices; nnU-Net needs %d annotated ones, one to validate on",

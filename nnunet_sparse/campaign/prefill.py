@@ -12,6 +12,7 @@ from nnunet_sparse.campaign.annotation_files import (
     read_annotation,
 )
 from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.predicted_slices import handed_out
 from nnunet_sparse.campaign.prefilled_label import prefilled_label
 from nnunet_sparse.data.geometry import MAX_SHIFT_VOXELS, read_geometry
 from nnunet_sparse.data.label_files import write_label_like
@@ -24,8 +25,9 @@ def prefill(campaign: Campaign, num_processes: int) -> None:
     """Bring the slices of rounds that are not complete into the label files.
 
     Labels that are missing are made, unless the case is annotated in another file. In labels that
-    are there, new slices become background if they hold nothing but ignore; everything else stays
-    as it is. A label that a program has turned or flipped is turned back.
+    are there, new slices that hold nothing but ignore become background, or what a network
+    predicted; everything else stays as it is. A label that a program has turned or flipped is
+    turned back.
 
     Parameters
     ----------
@@ -84,7 +86,11 @@ def _prefill_case(job: tuple[str, Sequence[int], bool], campaign: Campaign) -> N
     untouched = [i for i in slices if (planes[i] == ignore).all()]
     if untouched:
         label = label.copy()
-        np.moveaxis(label, axis, 0)[untouched] = 0
+        planes = np.moveaxis(label, axis, 0)
+        planes[untouched] = 0
+        predicted = handed_out(campaign, case_id)
+        for i in predicted.keys() & set(untouched):
+            planes[i] = predicted[i]
         found, wanted = (read_geometry(path, reader) for path in (file, image))
         turned = found.shape != wanted.shape or found.shift_voxels(wanted) > MAX_SHIFT_VOXELS
         _write(file, label, image if turned else file, campaign)

@@ -12,7 +12,8 @@ from nnunet_sparse.campaign.annotation_files import (
     read_annotation,
 )
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.slice_states import SliceStates, slice_states
+from nnunet_sparse.campaign.predicted_slices import handed_out
+from nnunet_sparse.campaign.slice_states import PredictedState, SliceStates, slice_states
 from nnunet_sparse.campaign.worklist import Answers, read_worklist
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
@@ -83,6 +84,7 @@ def read_progress(
     confirmed: Mapping[str, frozenset[int]],
     folder: Path | None,
     num_processes: int,
+    accepted: Mapping[str, frozenset[int]] | None = None,
 ) -> CampaignProgress:
     """Read all annotations; what is wrong with one of them is part of the result, not an error.
 
@@ -96,6 +98,8 @@ def read_progress(
         Where the annotations are; None for the campaign's own.
     num_processes
         Number of processes.
+    accepted
+        Slices of which people say that what the label holds is right, by case ID.
 
     Raises
     ------
@@ -108,7 +112,11 @@ def read_progress(
         for case_id, problem in found.problems.items()
     }
     cases = sorted({*campaign.asked_cases, *found.cases} - unclear.keys())
-    jobs = {c: (c, found.cases.get(c), confirmed.get(c, frozenset())) for c in cases}
+    nothing = frozenset[int]()
+    jobs = {
+        c: (c, found.cases.get(c), confirmed.get(c, nothing), (accepted or {}).get(c, nothing))
+        for c in cases
+    }
     where = folder or campaign.label_folder
     work = partial(_look_at, campaign=campaign, folder=where)
     read = map_cases(work, jobs, num_processes, "Reading annotations")
@@ -149,8 +157,13 @@ def find_progress(
         If the worklist or the folder cannot be read, or ``texts`` confirm what cannot be confirmed.
     """
     answers = read_worklist(campaign)
+    accepted = {c: answers.accepted(c) for c in campaign.asked_cases}
     progress = read_progress(
-        campaign, _confirmed_in_worklist(campaign, answers), folder, num_processes
+        campaign,
+        _confirmed_in_worklist(campaign, answers),
+        folder,
+        num_processes,
+        accepted if campaign.has_predictions else None,
     )
     if texts is not None:
         confirmed = parse_confirmed(campaign, texts, progress)
@@ -232,9 +245,11 @@ def _slices(numbers: str, text: str) -> frozenset[int]:
 
 
 def _look_at(
-    job: tuple[str, AnnotationFiles | None, frozenset[int]], campaign: Campaign, folder: Path
+    job: tuple[str, AnnotationFiles | None, frozenset[int], frozenset[int]],
+    campaign: Campaign,
+    folder: Path,
 ) -> CaseProgress:
-    case_id, files, confirmed = job
+    case_id, files, confirmed, accepted = job
     asked = campaign.asked(case_id)
     nothing = SliceStates(todo=asked)
     if files is None:
@@ -242,7 +257,9 @@ def _look_at(
         return CaseProgress(nothing, f"{expected} is missing", None, is_missing=True)
     try:
         label = read_annotation(campaign, case_id, files)
+        planes = handed_out(campaign, case_id)
     except SparseError as error:
         return CaseProgress(nothing, str(error), files)
-    states = slice_states(label, campaign.axis, asked, confirmed, campaign.ignore_label)
+    predicted = PredictedState(planes, accepted, may_be_erased=files.kind == "volume")
+    states = slice_states(label, campaign.axis, asked, confirmed, campaign.ignore_label, predicted)
     return CaseProgress(states, None, files)

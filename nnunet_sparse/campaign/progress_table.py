@@ -91,6 +91,10 @@ def _details(progress: CampaignProgress) -> list[str]:
         for slices, what in (
             (states.contradictory, "confirmed empty, but with an object, or ignore everywhere"),
             (states.unfinished, "with objects, but ignore in place of background"),
+            (
+                states.predicted,
+                "as the network predicted: correct it, or write yes into the column confirmed",
+            ),
             (states.skipped, "ignore everywhere"),
             (states.extra, "annotated, but not asked for"),
             (states.cleared, "background, but not asked for: was the label ignore lost?"),

@@ -88,7 +88,7 @@ class SegmentCanvas:
         foreground = np.isin(self._codes, [value + 1 for value in case.foreground])
         marked = np.asarray(foreground.any(axis=other_axes))
         marked[case.asked] = True
-        label = case.prefilled()
+        label = case.blank()
         said = np.where(self._codes == 0, 0, self._codes - 1).astype(label.dtype)
         np.moveaxis(label, case.axis, 0)[marked] = np.moveaxis(said, case.axis, 0)[marked]
         return label

@@ -35,7 +35,7 @@ def read_slice_masks(case: AnnotatedCase, masks: Mapping[int, Path]) -> np.ndarr
     SparseError
         If a file cannot be read, is no mask of its slice, or holds unknown values.
     """
-    label = case.prefilled()
+    label = case.blank()
     slices = np.moveaxis(label, case.axis, 0)
     for number, file in masks.items():
         if number >= len(slices):

@@ -1,9 +1,40 @@
 """What a label says about the slices of its volume: which are annotated, and which are not."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedState:
+    """What a network predicted on slices that are asked for, and what people say of it.
+
+    Attributes
+    ----------
+    planes
+        Labels that stand in the prefilled label, by slice.
+    accepted
+        Slices of which people say that what the label holds is right.
+    may_be_erased
+        Whether the annotation began with these labels, so that where one is gone somebody has
+        removed it.
+    """
+
+    planes: Mapping[int, np.ndarray] = field(default_factory=dict)
+    accepted: Collection[int] = ()
+    may_be_erased: bool = False
+
+    def state_of(self, i: int, plane: np.ndarray, confirmed: Collection[int]) -> str | None:
+        """State of a slice, by name; None where that does not depend on a prediction."""
+        if not plane.any():
+            erased = self.may_be_erased and i in self.planes and self.planes[i].any()
+            return "empty" if i in self.accepted or erased else None
+        if i in self.planes and np.array_equal(plane, self.planes[i]):
+            if i in confirmed:
+                return "contradictory"
+            return "done" if i in self.accepted else "predicted"
+        return None
 
 
 @dataclass(frozen=True)
@@ -30,6 +61,9 @@ class SliceStates:
         none.
     contradictory
         Confirmed to show no object, but with an object, or ``ignore`` in all voxels.
+    predicted
+        Asked for, and with the objects that a network predicted and that were prefilled: nobody has
+        changed or confirmed them.
     """
 
     todo: tuple[int, ...] = ()
@@ -40,6 +74,7 @@ class SliceStates:
     extra: tuple[int, ...] = ()
     cleared: tuple[int, ...] = ()
     contradictory: tuple[int, ...] = ()
+    predicted: tuple[int, ...] = ()
 
     @property
     def num_asked(self) -> int:
@@ -62,7 +97,7 @@ class SliceStates:
     @property
     def missing(self) -> tuple[int, ...]:
         """Slices asked for that are not annotated, ascending."""
-        return tuple(sorted((*self.todo, *self.skipped, *self.unfinished)))
+        return tuple(sorted((*self.todo, *self.skipped, *self.unfinished, *self.predicted)))
 
     @property
     def summary(self) -> str:
@@ -75,7 +110,7 @@ class SliceStates:
 
     def of_slice(self, index: int) -> str:
         """State of a slice that was asked for, as in the worklist."""
-        if index in self.todo:
+        if index in self.todo or index in self.predicted:
             return "todo"
         if index in self.empty:
             return "confirmed empty"
@@ -88,6 +123,7 @@ def slice_states(
     asked: Collection[int],
     confirmed: Collection[int],
     ignore_label: int,
+    predicted: PredictedState | None = None,
 ) -> SliceStates:
     """Find the state of every slice of a label.
 
@@ -103,15 +139,22 @@ def slice_states(
         Those that were confirmed to show no object.
     ignore_label
         Value of voxels that are not annotated.
+    predicted
+        What a network predicted; None for nothing.
     """
+    predicted = predicted or PredictedState()
     others = tuple(other for other in range(label.ndim) if other != axis)
     ignored = label == ignore_label
     all_ignored, any_ignored = ignored.all(axis=others), ignored.any(axis=others)
     background = (label == 0).any(axis=others)
     objects = ((label != 0) & ~ignored).any(axis=others)
     found: dict[str, list[int]] = {}
+    planes = np.moveaxis(label, axis, 0)
     for i in range(label.shape[axis]):
-        if i not in asked:
+        state: str | None
+        if i in asked and (own := predicted.state_of(i, planes[i], confirmed)) is not None:
+            state = own
+        elif i not in asked:
             state = None if all_ignored[i] else "extra" if objects[i] else "cleared"
         elif objects[i] and not background[i] and any_ignored[i]:
             state = "unfinished"

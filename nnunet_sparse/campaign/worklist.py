@@ -36,6 +36,8 @@ WORKLIST_FILE = "worklist.csv"
 # written by us; people write into the others, and may add columns
 _OURS = ("order", "case", "slice", "number", "position_mm", "plane", "axis", "round", "status")
 _THEIRS = ("confirmed_empty", "annotator", "minutes", "note")
+# only in campaigns whose prefilled labels hold predictions
+_CONFIRMED = "confirmed"
 
 SliceKey = tuple[str, int]
 """Case ID and index of a slice."""
@@ -86,6 +88,14 @@ class Answers:
             i
             for (case, i), texts in self.columns.items()
             if case == case_id and truth_value(texts.get("confirmed_empty", ""))
+        )
+
+    def accepted(self, case_id: str) -> frozenset[int]:
+        """Slices of a case of which people say that what the label holds is right."""
+        return frozenset(
+            i
+            for (case, i), texts in self.columns.items()
+            if case == case_id and truth_value(texts.get(_CONFIRMED, ""))
         )
 
     def minutes(self, case_id: str) -> float:
@@ -203,7 +213,10 @@ def _table(
 ) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
-    writer.writerow([*_OURS, *map(safe_cell, answers.names)])
+    names = answers.names
+    if campaign.has_predictions and _CONFIRMED not in names:
+        names = (_CONFIRMED, *names)
+    writer.writerow([*_OURS, *map(safe_cell, names)])
     positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
     for order, line in enumerate(work_order(campaign), 1):
         case_id, i = line.case_id, line.slice_index
@@ -222,7 +235,7 @@ def _table(
             status,
         )
         texts = answers.columns.get((case_id, i), {})
-        row = (*ours, *(texts.get(name, "") for name in answers.names))
+        row = (*ours, *(texts.get(name, "") for name in names))
         writer.writerow([*map(safe_cell, row)])
     return stream.getvalue()
 
@@ -257,7 +270,7 @@ def position_text(positions: np.ndarray, index: int) -> str:
 
 
 def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
-    table = parse_spreadsheet(content, file, "note", (*_OURS, *_THEIRS))
+    table = parse_spreadsheet(content, file, "note", (*_OURS, *_THEIRS, _CONFIRMED))
     if missing := {"case", "slice"} - set(table.names):
         raise SparseError(f"{file} lacks the column {min(missing)}")
     order = enumerate(work_order(campaign), 1)
@@ -276,7 +289,7 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
         if key in columns:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
         columns[key] = {plain: plain_cell(row.get(n, "")) for n, plain in theirs.items()}
-        _check_answer(columns[key], table.delimiter, where)
+        _check_answer(columns[key], table.delimiter, where, campaign.has_predictions)
     names = tuple(dict.fromkeys((*theirs.values(), *_THEIRS)))
     return Answers(columns, names, table.delimiter)
 
@@ -307,12 +320,13 @@ def _key(
     return of_order if of_order is not None else (text, i)
 
 
-def _check_answer(texts: Mapping[str, str], delimiter: str, where: str) -> None:
-    confirmed = texts.get("confirmed_empty", "")
-    if truth_value(confirmed) is None:
-        raise SparseError(
-            f"{where}: confirmed_empty must be yes or empty, got {confirmed.strip()!r}"
-        )
+def _check_answer(
+    texts: Mapping[str, str], delimiter: str, where: str, has_predictions: bool
+) -> None:
+    for name in ("confirmed_empty", *([_CONFIRMED] if has_predictions else [])):
+        confirmed = texts.get(name, "")
+        if truth_value(confirmed) is None:
+            raise SparseError(f"{where}: {name} must be yes or empty, got {confirmed.strip()!r}")
     given = texts.get("minutes", "")
     minutes = 0 if is_missing(given) else decimal_number(given, delimiter)
     if minutes is None or minutes < 0:

@@ -13,6 +13,7 @@ from nnunet_sparse.campaign.campaign_options import (
 )
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
 from nnunet_sparse.features.mae_options import add_mae_options
+from nnunet_sparse.prediction.model_options import add_model_options, open_model
 from nnunet_sparse.selection.selection_options import (
     add_budget_options,
     add_selector_options,
@@ -20,7 +21,7 @@ from nnunet_sparse.selection.selection_options import (
     variant_of,
 )
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class, selector_names
+from nnunet_sparse.selectors import first_selector_names, selector_class, selector_names
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
@@ -32,8 +33,10 @@ from nnunet_sparse.system.options import (
 from nnunet_sparse.system.wording import command_line
 
 if TYPE_CHECKING:
-    from nnunet_sparse.campaign.campaign import Campaign
+    from nnunet_sparse.campaign.campaign import Campaign, Round
     from nnunet_sparse.campaign.progress import CampaignProgress
+    from nnunet_sparse.prediction.trained_network import TrainedNetwork
+    from nnunet_sparse.selection.ask_network import AskedNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +129,14 @@ def _add_extend(parser: CommandParser) -> None:
     )
     add_campaign_argument(extend)
     _add_choice(extend, unset="as in the first round")
+    network = extend.add_argument_group("network", "that was trained on what is annotated already")
+    add_model_options(network, "network that selectors ask")
+    network.add_argument(
+        "--prefill_prediction",
+        action="store_true",
+        help="what the network predicts stands in the prefilled labels, to be corrected; slices "
+        "on which nobody has changed it count once the column confirmed of worklist.csv says yes",
+    )
     add_dry_run_option(extend, "tell what would be asked for")
     add_num_processes_option(extend)
 
@@ -134,7 +145,8 @@ def _add_choice(parser: argparse.ArgumentParser, unset: str | None = None) -> No
     """How many slices are asked for, and how they are chosen; ``unset`` where nothing is said."""
     add_budget_options(parser, more=unset is not None)
     add_volume_fraction_option(parser, unset=unset)
-    names = [name for name in selector_names() if not _in_simulations_only(name)]
+    every = selector_names() if unset is not None else first_selector_names()
+    names = [name for name in every if not _in_simulations_only(name)]
     add_selector_options(parser, _DEFAULT_SELECTOR, names, unset)
     add_seed_option(parser, "volumes and slices", unset=unset)
     add_mae_options(parser)
@@ -201,12 +213,14 @@ def _extend(args: argparse.Namespace) -> None:
     from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
 
     check_device(args.device)
+    network = open_model(args)
     with campaign_lock(args.campaign):
         before = Campaign.read(args.campaign)
         variant = variant_of(args, before.rounds[0].variant)
+        asked = _asked_network(before, variant, network, args)
         campaign = open_campaign(args.campaign, args.num_processes)
-        if before.is_complete or campaign.rounds[-1].variant != variant:
-            campaign = _extended(campaign, variant, args)
+        if before.is_complete or not _is_same(campaign.rounds[-1], variant, asked, args):
+            campaign = _extended(campaign, variant, asked, args)
             if not args.dry_run:
                 campaign.write()
                 finish_round(campaign, args.num_processes)
@@ -218,7 +232,48 @@ def _extend(args: argparse.Namespace) -> None:
         print(titled("next", command_line("nnsparse_worklist", "status", args.campaign)))
 
 
-def _extended(campaign: "Campaign", variant: Variant, args: argparse.Namespace) -> "Campaign":
+def _asked_network(
+    campaign: "Campaign",
+    variant: Variant,
+    network: "TrainedNetwork | None",
+    args: argparse.Namespace,
+) -> "AskedNetwork | None":
+    """The network that is asked, if there is one; what cannot go together is refused."""
+    from nnunet_sparse.selection.ask_network import AskedNetwork, check_asked
+
+    selector = variant.make_selector()
+    if args.prefill_prediction and network is None:
+        raise SparseError("--prefill_prediction needs a network: name it with --model FOLDER")
+    if not args.prefill_prediction:
+        check_asked(selector, network is not None)
+    if network is None:
+        return None
+    asked = AskedNetwork(network, args.device)
+    asked.check(selector, campaign.images)
+    return asked
+
+
+def _is_same(
+    asking: "Round", variant: Variant, asked: "AskedNetwork | None", args: argparse.Namespace
+) -> bool:
+    """Whether a round that a killed call has left is the one that is asked for."""
+    digests = (
+        None if asking.network is None else asking.network.get("digest"),
+        None if asked is None else asked.provenance()["digest"],
+    )
+    return (asking.variant, asking.is_prefilled, digests[0]) == (
+        variant,
+        args.prefill_prediction,
+        digests[1],
+    )
+
+
+def _extended(
+    campaign: "Campaign",
+    variant: Variant,
+    asked: "AskedNetwork | None",
+    args: argparse.Namespace,
+) -> "Campaign":
     """The campaign with another round, which is to be finished."""
     from nnunet_sparse.campaign.make_campaign import extend_campaign
     from nnunet_sparse.campaign.prefill import check_extendable
@@ -227,7 +282,16 @@ def _extended(campaign: "Campaign", variant: Variant, args: argparse.Namespace) 
     check_extendable(campaign)
     _, progress = find_progress(campaign, None, None, args.num_processes)
     _refuse_unreadable(progress)
-    return extend_campaign(campaign, variant, progress.states, args.device, args.num_processes)
+    return extend_campaign(
+        campaign,
+        variant,
+        progress.states,
+        args.device,
+        args.num_processes,
+        asked=asked,
+        is_prefilled=args.prefill_prediction,
+        dry_run=args.dry_run,
+    )
 
 
 def _refuse_unreadable(progress: "CampaignProgress") -> None:

@@ -5,6 +5,7 @@ shell itself: starting Python at each Tab would take longer than people wait.
 """
 
 import argparse
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from nnunet_sparse.front.way_of_work import PREFIX
 from nnunet_sparse.planners.planner_classes import OURS as PLANNERS
-from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selectors import first_selector_names, selector_names
 from nnunet_sparse.system.command import parser_of
 from nnunet_sparse.trainers.trainer_classes import OURS as TRAINERS
 from nnunet_sparse.trainers.trainer_classes import STOCK_TRAINER
@@ -104,7 +105,7 @@ def _values(action: argparse.Action) -> str:
         "configurations": _CONFIGURATIONS,
         "trainer": " ".join([*TRAINERS, STOCK_TRAINER]),
         "planner": f"{' '.join(PLANNERS)} {_STOCK_PLANNERS}",
-        "selector": " ".join(selector_names()),
+        "selector": " ".join(_selectors(action.help or "")),
         "plans": PLANS,
         "plans_name": PLANS,
         "device": "cpu cuda",
@@ -115,6 +116,12 @@ def _values(action: argparse.Action) -> str:
     if "ID|NAME" in str(action.metavar) or action.dest == "dataset":
         return DATASETS
     return FILES if action.type is Path or action.dest == "group" else FREE
+
+
+def _selectors(text: str) -> list[str]:
+    """Selectors that a help text names, or all that need no trained network."""
+    words = set(re.findall(r"\w+", text))
+    return [n for n in selector_names() if n in words and "," in text] or first_selector_names()
 
 
 _BASH = r"""

@@ -35,7 +35,13 @@ WAY_OF_WORK: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("nnUNetv2_predict", "predict (nnU-Net)"),
         ),
     ),
-    ("score", (("evaluate", "score predictions against dense labels"),)),
+    (
+        "score",
+        (
+            ("evaluate", "score predictions against dense labels"),
+            ("extend", "make the next data set: more slices, chosen by a trained network"),
+        ),
+    ),
     (
         "grid",
         (

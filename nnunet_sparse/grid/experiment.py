@@ -33,8 +33,8 @@ from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class, selector_names
-from nnunet_sparse.selectors.registry import SCOPES
+from nnunet_sparse.selectors import refuse_without_network, selector_class, selector_names
+from nnunet_sparse.selectors.selector import SCOPES
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import (
     Rule,
@@ -103,6 +103,9 @@ class Phantom:
         return self.name or f"Phantom{self.task.capitalize()}"
 
 
+_METHODS = method_names(with_model=False)
+
+
 @dataclass(frozen=True)
 class Filling:
     """Cells whose labels are interpolated, beside the same ones without.
@@ -120,7 +123,9 @@ class Filling:
         network, that of ``published`` too.
     """
 
-    methods: tuple[str, ...] = converted((DEFAULT_METHOD,), **rules.some(method_names()))
+    methods: tuple[str, ...] = converted(
+        (DEFAULT_METHOD,), **rules.some(method_names(with_model=False))
+    )
     rho: tuple[float, ...] = converted((), rules.shares("densities", empty=True), rules.fractions)
     slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
@@ -133,6 +138,8 @@ class Filling:
     changes: dict[str, Any] = field(default_factory=dict, metadata=rules.CHANGES)
 
     def __post_init__(self) -> None:
+        for selector in self.selectors:
+            refuse_without_network(selector)
         methods = [interpolation_method(name) for name in self.methods]
         if self.changes and not any(method.uses_network for method in methods):
             raise SparseError(f"preset and changes work with {methods_with_network()}")
@@ -295,6 +302,8 @@ class Experiment:
     def __post_init__(self) -> None:
         if not (self.rho or self.slices_per_volume or self.budget):
             object.__setattr__(self, "rho", PAPER_RHO)
+        for selector in self.selectors:
+            refuse_without_network(selector)
         if not self.tasks:
             raise SparseError("tasks is missing: a list of data sets")
         for task in self.tasks:

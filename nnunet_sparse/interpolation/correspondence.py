@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel
-from nnunet_sparse.interpolation.method import InterpolationMethod
-from nnunet_sparse.interpolation.propagation import Warp, propagate, propagate_both_ways
+from nnunet_sparse.interpolation.method import FromNetwork, InterpolationMethod
+from nnunet_sparse.interpolation.propagation import propagate, propagate_both_ways
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class CorrespondenceMethod(InterpolationMethod):
         label: np.ndarray,
         annotated: np.ndarray,
         spacing_mm: Sequence[float],
-        warp: Warp | None = None,
+        from_network: FromNetwork = None,
         min_confidence: float = 0.0,
     ) -> DenseLabel:
         """Propagate the annotated slices, see :mod:`nnunet_sparse.interpolation.propagation`."""
         del spacing_mm
-        if warp is None:
+        if not callable(from_network):
             raise ValueError(f"{self.name} needs a warp")
         if not self.one_way:
-            return propagate_both_ways(label, annotated, warp)
-        found = propagate(label, annotated, warp)
+            return propagate_both_ways(label, annotated, from_network)
+        found = propagate(label, annotated, from_network)
         if not min_confidence:
             return found
-        both = propagate_both_ways(label, annotated, warp, judged=found.label)
+        both = propagate_both_ways(label, annotated, from_network, judged=found.label)
         return replace(found, confidence=both.confidence)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NEVER_REACHED = -1
+PREDICTED = -2
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,11 @@ class DenseLabel:
         (num_slices, y, x) integers; annotated slices as they were.
     source
         (num_slices,) index of the annotated slice that a slice's label came from: its own where it
-        is annotated, ``NEVER_REACHED`` where nothing came.
+        is annotated, ``NEVER_REACHED`` where nothing came, ``PREDICTED`` where a trained network
+        predicted it.
     hops
         (num_slices,) number of slices that the label has travelled; 0 where the slice is annotated,
-        ``NEVER_REACHED`` where nothing came.
+        ``NEVER_REACHED`` or ``PREDICTED`` as above.
     confidence
         (num_slices, y, x) float16 in 0..1, of the label that a voxel got; 1 in annotated slices.
     """

@@ -10,6 +10,10 @@ import numpy as np
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
 from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.prediction.predicted_volume import PredictedVolume
+
+FromNetwork = Warp | PredictedVolume | None
+"""What a method gets from its network, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class InterpolationMethod(ABC):
 
     uses_network: ClassVar[bool] = False
     """Whether it needs a warp by a trained network."""
+
+    uses_model: ClassVar[bool] = False
+    """Whether it needs a network that nnU-Net has trained to segment."""
 
     only_preset: ClassVar[str | None] = None
     """The one preset of the network that it works with; None for any."""
@@ -52,7 +59,7 @@ class InterpolationMethod(ABC):
         label: np.ndarray,
         annotated: np.ndarray,
         spacing_mm: Sequence[float],
-        warp: Warp | None = None,
+        from_network: FromNetwork = None,
         min_confidence: float = 0.0,
     ) -> DenseLabel:
         """Fill the slices that are not annotated.
@@ -65,13 +72,14 @@ class InterpolationMethod(ABC):
             (num_slices,) bool; at least one is True.
         spacing_mm
             Spacing along y and x.
-        warp
-            What moves labels between slices, for a method that uses a network.
+        from_network
+            What moves labels between slices, for a method that uses a network, or what was
+            predicted, for one that uses a model.
         min_confidence
             Confidence below which a voxel will not be used; 0 if confidence is not asked for.
 
         Raises
         ------
         ValueError
-            If the method needs a warp and there is none.
+            If the method needs a warp or a prediction and there is none.
         """

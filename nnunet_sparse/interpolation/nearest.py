@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel, enclosing, nearest_annotated
-from nnunet_sparse.interpolation.method import InterpolationMethod
-from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.method import FromNetwork, InterpolationMethod
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class NearestMethod(InterpolationMethod):
         label: np.ndarray,
         annotated: np.ndarray,
         spacing_mm: Sequence[float] = (1.0, 1.0),
-        warp: Warp | None = None,
+        from_network: FromNetwork = None,
         min_confidence: float = 0.0,
     ) -> DenseLabel:
         """Copy the nearest annotated slice into every other.
@@ -32,7 +31,7 @@ class NearestMethod(InterpolationMethod):
         the share of the way that lies between it and the other one. Beyond the outermost annotated
         slices it is 1/2 to the power of the hops.
         """
-        del spacing_mm, warp, min_confidence
+        del spacing_mm, from_network, min_confidence
         source = nearest_annotated(annotated)
         hops = np.abs(np.arange(len(annotated)) - source)
         filled = label[source]

@@ -35,7 +35,7 @@ import numpy as np
 from nnunet_sparse.interpolation.correspondence import CorrespondenceMethod
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.interpolator_presets import PUBLISHED_INTERPOLATOR_PRESET
-from nnunet_sparse.interpolation.method import InterpolationMethod
+from nnunet_sparse.interpolation.method import FromNetwork, InterpolationMethod
 from nnunet_sparse.interpolation.propagation import Warp
 from nnunet_sparse.interpolation.soft_label import SoftLabel
 
@@ -56,7 +56,7 @@ class PublishedMethod(InterpolationMethod):
         label: np.ndarray,
         annotated: np.ndarray,
         spacing_mm: Sequence[float],
-        warp: Warp | None = None,
+        from_network: FromNetwork = None,
         min_confidence: float = 0.0,
     ) -> DenseLabel:
         """Propagate the annotated slices by algorithm 1.
@@ -64,9 +64,9 @@ class PublishedMethod(InterpolationMethod):
         What has arrived is certain, as it is rounded; where confidence is asked for, it is that of
         both sides, as with ``correspondence``.
         """
-        if warp is None:
+        if not callable(from_network):
             raise ValueError(f"{self.name} needs a warp")
-        rounded = _rounded(warp)
+        rounded = _rounded(from_network)
         way = CorrespondenceMethod(one_way=True)
         return way.fill(label, annotated, spacing_mm, rounded, min_confidence)
 

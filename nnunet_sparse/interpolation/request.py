@@ -13,9 +13,11 @@ from nnunet_sparse.interpolation.interpolator_request import (
     PresetChanges,
     change_names,
 )
+from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.methods import (
     DEFAULT_METHOD,
     interpolation_method,
+    methods_with_model,
     methods_with_presets,
     methods_with_switch,
 )
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from nnunet_sparse.interpolation.network import CorrespondenceNetwork
 
 _SWITCHES = ("one_way", "verify")
+# of a model's hash in names
+_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,9 @@ class Interpolation:
     preset, network_seed, changes
         Which network is used, by methods that use one; the default for the others. No preset is
         that of the method.
+    model
+        Hash of the trained network (:attr:`TrainedNetwork.digest`), of a method that predicts with
+        one; empty until it is known.
     """
 
     method: str = DEFAULT_METHOD
@@ -55,6 +62,7 @@ class Interpolation:
     preset: str = ""
     network_seed: int = 0
     changes: PresetChanges = ()
+    model: str = ""
 
     def __post_init__(self) -> None:
         method = interpolation_method(self.method)
@@ -65,6 +73,8 @@ class Interpolation:
                 raise SparseError(
                     f"{switch} works with {methods_with_switch(switch)}, not with {self.method}"
                 )
+        if self.model and not method.uses_model:
+            raise SparseError(f"model works with {methods_with_model()}, not with {self.method}")
         if not self.preset:
             object.__setattr__(self, "preset", method.default_preset())
         _ = self.network()  # refuses an unknown preset
@@ -82,8 +92,13 @@ class Interpolation:
 
     @property
     def uses_network(self) -> bool:
-        """Whether a trained network is needed."""
+        """Whether a network is needed that learns from images alone."""
         return interpolation_method(self.method).uses_network
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether a network is needed that nnU-Net has trained."""
+        return interpolation_method(self.method).uses_model
 
     def network(self, device: str | None = None) -> InterpolatorRequest:
         """The network that is needed."""
@@ -97,6 +112,7 @@ class Interpolation:
         switches = interpolation_method(self.method).switches
         parts += [part for switch, part in switches.items() if getattr(self, switch)]
         parts += self._network_parts(interpolation_method(self.method).default_preset())
+        parts += [self.model[:_DIGITS]] if self.model else []
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
@@ -122,28 +138,28 @@ class Interpolation:
         return verified(warp, slices) if self.verify else warp
 
     def to_json(self) -> dict[str, Any]:
-        """All values by name."""
-        return asdict(self)
+        """All values by name; of those that were added later what is not the default."""
+        return {name: value for name, value in asdict(self).items() if name != "model" or value}
 
     def fill(
         self,
         label: np.ndarray,
         annotated: np.ndarray,
         spacing_mm: Sequence[float],
-        warp: Warp | None = None,
+        from_network: FromNetwork = None,
     ) -> DenseLabel:
         """Fill the slices that are not annotated.
 
         Parameters
         ----------
-        label, annotated, spacing_mm, warp
+        label, annotated, spacing_mm, from_network
             As for :meth:`nnunet_sparse.interpolation.method.InterpolationMethod.fill`.
 
         Raises
         ------
         ValueError
-            If the method needs a warp and there is none.
+            If the method needs a warp or a prediction and there is none.
         """
         cls = interpolation_method(self.method)
         method = cls(**{switch: getattr(self, switch) for switch in cls.switches})
-        return method.fill(label, annotated, spacing_mm, warp, self.min_confidence)
+        return method.fill(label, annotated, spacing_mm, from_network, self.min_confidence)

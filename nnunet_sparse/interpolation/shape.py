@@ -16,8 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from nnunet_sparse.interpolation.dense_label import DenseLabel, nearest_annotated
-from nnunet_sparse.interpolation.method import InterpolationMethod
-from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.method import FromNetwork, InterpolationMethod
 
 # in pixels; the logistic function of it is 1 but for 0.0003
 _MARGIN = 8
@@ -35,7 +34,7 @@ class ShapeMethod(InterpolationMethod):
         label: np.ndarray,
         annotated: np.ndarray,
         spacing_mm: Sequence[float] = (1.0, 1.0),
-        warp: Warp | None = None,
+        from_network: FromNetwork = None,
         min_confidence: float = 0.0,
     ) -> DenseLabel:
         """Interpolate the shape of every label between annotated slices.
@@ -44,7 +43,7 @@ class ShapeMethod(InterpolationMethod):
         nearest place where another label wins; beyond the outermost annotated slices that in the
         slice that is copied, to the power of 1 + hops.
         """
-        del warp, min_confidence
+        del from_network, min_confidence
         known = np.flatnonzero(annotated)
         source = nearest_annotated(annotated)
         hops = np.abs(np.arange(len(annotated)) - source)

@@ -10,7 +10,7 @@ from nnunet_sparse.features.feature_store import SliceFeatures
 from nnunet_sparse.selection.budget import num_annotated_volumes
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import Pool, Selector
+from nnunet_sparse.selectors import Pool, Selector, refuse_without_network
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.randomness import generator, shuffled
 
@@ -55,6 +55,36 @@ def slices_of_volumes(variant: Variant, num_slices: Mapping[str, int]) -> dict[s
     return counts
 
 
+def slices_to_add(
+    variant: Variant, given: Mapping[str, np.ndarray], done: str = "annotated"
+) -> dict[str, int]:
+    """Number of slices that are added to each volume; with scope ``dataset`` their sum counts.
+
+    Parameters
+    ----------
+    variant
+        The factors. ``rho`` and a number per volume refer to whole volumes, a budget to the slices
+        that are left.
+    given
+        (num_slices,) bool by case ID, which slices are annotated or asked for.
+    done
+        What is the case with these, for messages.
+
+    Raises
+    ------
+    SparseError
+        If the budget exceeds what is left, or nothing is.
+    """
+    free = {case_id: int((~chosen).sum()) for case_id, chosen in given.items()}
+    if not any(free.values()):
+        raise SparseError(f"every slice of these volumes is {done} already")
+    lengths = {case_id: len(chosen) for case_id, chosen in given.items()}
+    # the least number per volume includes what is given already, so that it comes later
+    plain = replace(variant, min_per_volume=0)
+    counts = slices_of_volumes(plain, lengths if variant.budget is None else free)
+    return {case_id: min(count, free[case_id]) for case_id, count in counts.items()}
+
+
 def choose_slices(
     base: str,
     variant: Variant,
@@ -87,13 +117,14 @@ def choose_slices(
     Raises
     ------
     SparseError
-        If the selector is unknown, the budget exceeds what there is, or a least number per volume
-        exceeds the budget.
+        If the selector is unknown or asks a trained network, the budget exceeds what there is, or a
+        least number per volume exceeds the budget.
     """
+    refuse_without_network(variant.selector)
     selector = variant.make_selector()
     values = {} if features is None else features.standardised()
     pools = {
-        case_id: _pool(checked, axis, variant.positive_weight, values.get(case_id))
+        case_id: pool_of(checked, axis, variant.positive_weight, values.get(case_id))
         for case_id, checked in volumes.items()
     }
     counts = slices_of_volumes(variant, {case_id: pool.size for case_id, pool in pools.items()})
@@ -186,10 +217,10 @@ def _select_together(
     return {case_id: indices for case_id, indices in found.items() if len(indices)}
 
 
-def _pool(
+def pool_of(
     checked: CheckedCase, axis: int, positive_weight: float, features: np.ndarray | None
 ) -> Pool:
-    """What a selector may see of a volume."""
+    """What a selector may see of a volume of which nothing is annotated."""
     foreground = checked.foreground[axis]
     classes, objects = checked.classes, checked.objects
     return Pool.of_volume(

@@ -7,7 +7,8 @@ from nnunet_sparse.features.mae_options import mae_request
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors.registry import SCOPES, parse_parameters
+from nnunet_sparse.selectors.registry import parse_parameters
+from nnunet_sparse.selectors.selector import SCOPES
 from nnunet_sparse.system.command import non_negative_int, positive_int
 from nnunet_sparse.system.options import OptionHolder
 

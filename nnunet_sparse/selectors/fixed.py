@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 
 from nnunet_sparse.selectors.pool import Pool
-from nnunet_sparse.selectors.registry import Selector, register
+from nnunet_sparse.selectors.registry import register
+from nnunet_sparse.selectors.selector import Selector
 from nnunet_sparse.selectors.weights import certain, middles
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_sparse.selectors.seen_by_network import SeenByNetwork
 from nnunet_sparse.selectors.weights import relative
 
 
@@ -32,6 +33,8 @@ class Pool:
         nobody knows.
     objects
         Positions of the slices that each connected object crosses; for simulations.
+    network
+        What a trained network says of the slices.
     """
 
     num_slices: tuple[int, ...]
@@ -40,6 +43,7 @@ class Pool:
     features: np.ndarray | None = None
     classes: np.ndarray | None = None
     objects: tuple[np.ndarray, ...] | None = None
+    network: SeenByNetwork | None = None
 
     @classmethod
     def of_volume(
@@ -50,10 +54,11 @@ class Pool:
         features: np.ndarray | None = None,
         classes: np.ndarray | None = None,
         objects: tuple[np.ndarray, ...] | None = None,
+        network: SeenByNetwork | None = None,
     ) -> "Pool":
         """One volume, nothing of which is annotated."""
         chosen = np.zeros(num_slices, dtype=bool)
-        return cls((num_slices,), chosen, weights, features, classes, objects)
+        return cls((num_slices,), chosen, weights, features, classes, objects, network)
 
     @classmethod
     def joined(cls, pools: Sequence["Pool"]) -> "Pool":
@@ -71,6 +76,7 @@ class Pool:
             parts = [getattr(pool, name) for pool in pools]
             return None if parts[0] is None else np.concatenate(parts)
 
+        seen = [pool.network for pool in pools if pool.network is not None]
         return cls(
             tuple(n for pool in pools for n in pool.num_slices),
             np.concatenate([pool.chosen for pool in pools]),
@@ -78,6 +84,7 @@ class Pool:
             stacked("features"),
             stacked("classes"),
             objects,
+            SeenByNetwork.joined(seen) if seen else None,
         )
 
     @property
@@ -116,6 +123,7 @@ class Pool:
             None if self.features is None else self.features[positions],
             None if self.classes is None else self.classes[positions],
             objects,
+            None if self.network is None else self.network.part(positions),
         )
 
     @property

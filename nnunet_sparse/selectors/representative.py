@@ -7,7 +7,8 @@ import numpy as np
 
 from nnunet_sparse.selectors.cover import best_similarity, greedy_cover, unit_rows
 from nnunet_sparse.selectors.pool import Pool
-from nnunet_sparse.selectors.registry import Selector, register
+from nnunet_sparse.selectors.registry import register
+from nnunet_sparse.selectors.selector import Selector
 
 # the distances of all pairs of more slices would take gigabytes
 _MAX_CLUSTERED = 5000

@@ -16,5 +16,5 @@ def file_digest(file: Path) -> str:
     OSError
         If it cannot be read; naming the file.
     """
-    with naming(file):
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:_LENGTH]
+    with naming(file), file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:_LENGTH]

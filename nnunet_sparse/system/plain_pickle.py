@@ -134,6 +134,14 @@ class _PlainUnpickler(_Unpickler):  # type: ignore[misc]
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
+def plain_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """What stands for types of numpy in files that torch reads, for ``safe_globals``.
+
+    Arrays and types are left as what stands for them; numbers are numpy's.
+    """
+    return [(value, f"{module}.{name}") for (module, name), value in _ADMITTED.items()]
+
+
 def read_plain_pickle(path: Path) -> Any:
     """Content of a pickle that holds data of builtins and numpy alone.
 

@@ -61,6 +61,9 @@ def annotate(
             slices.setdefault(case_id, {})[index] = painted
         else:
             row["confirmed_empty"] = "yes"
+            label = campaign / "labels" / f"{case_id}.nii.gz"
+            if label.is_file() and np.moveaxis(load(label), 2 - axis, 0)[index].any():
+                slices.setdefault(case_id, {})[index] = painted  # over what was predicted
         if minutes is not None:
             row["minutes"], row["annotator"] = f"{minutes:g}", "Ada"
     for case_id, planes in slices.items():

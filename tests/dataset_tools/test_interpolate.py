@@ -14,9 +14,10 @@ from tiny import array, made, read_json, tree
 
 from nnunet_sparse.data.label_files import find_reader
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.dataset_tools import interpolate as module
-from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset, read_provenance
+from nnunet_sparse.dataset_tools import interpolated_labels as module
+from nnunet_sparse.dataset_tools.interpolate import interpolate_dataset
 from nnunet_sparse.dataset_tools.interpolate_command import main
+from nnunet_sparse.dataset_tools.interpolated_labels import read_provenance
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset_command
 from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
 from nnunet_sparse.interpolation.methods import method_names
@@ -24,7 +25,8 @@ from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
-WAYS = [*(Interpolation(method) for method in method_names()), Interpolation(one_way=True)]
+METHODS = method_names(with_model=False)
+WAYS = [*(Interpolation(method) for method in METHODS), Interpolation(one_way=True)]
 
 
 def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: Any) -> Path:
@@ -32,7 +34,7 @@ def run(paths: NnUNetPaths, way: Interpolation, name: str = "500", **options: An
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("has_spacing", [True, False])
 def test_tiff_keeps_its_spacing(
     paths: NnUNetPaths, make_base: BaseMaker, method: str, has_spacing: bool

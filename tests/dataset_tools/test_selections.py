@@ -14,12 +14,17 @@ from nnunet_sparse.dataset_tools.make_dataset import SparseDataset
 from nnunet_sparse.dataset_tools.make_dataset_command import main
 from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.selectors import get_selector, selector_class, selector_names
+from nnunet_sparse.selectors import (
+    first_selector_names,
+    get_selector,
+    selector_class,
+    selector_names,
+)
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
 CPU = MaeRequest(device="cpu")
-ALL = [(name, scope) for name in selector_names() for scope in selector_class(name).scopes]
+ALL = [(name, scope) for name in first_selector_names() for scope in selector_class(name).scopes]
 
 
 def counts(result: SparseDataset) -> list[int]:
@@ -51,7 +56,7 @@ def test_every_selector_and_scope(
 @pytest.mark.usefixtures("short")
 def test_labels_do_not_change_what_is_chosen(paths: NnUNetPaths, make_base: BaseMaker) -> None:
     base = make_base()
-    names = [n for n in selector_names() if not get_selector(n).looks_at_labels()]
+    names = [n for n in first_selector_names() if not get_selector(n).looks_at_labels()]
     before = {n: make_dataset(paths, "4", rho=0.3, selector=n, device="cpu") for n in names}
     rng = np.random.default_rng(1)
     for file in (base / "labelsTr").iterdir():
@@ -147,6 +152,7 @@ def test_the_list_of_selectors(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in out.splitlines() if not line.startswith(" ")]
     assert [line.split()[0] for line in lines] == selector_names()
     assert "Core-set: greedy k-centres in the space of image features [Sener" in out
+    assert "entropy [Settles 2009] (with --model of nnsparse_extend and nnsparse_worklist" in out
     assert "--set clusters=3 coverage=0.9 candidates=cluster universe=all" in out
 
 
@@ -178,6 +184,10 @@ def test_left_out_volumes_are_told(
         ({"rho": 0.1, "scope": "dataset", "selector": "single_object"}, "has scope volume, not"),
         ({"rho": 0.1, "min_per_volume": 1}, "min_per_volume works with scope dataset"),
         ({"rho": 0.1, "parameters": {"x": 1}}, "'fixed' has no parameter 'x'"),
+        *(
+            ({"rho": 0.1, "selector": name}, f"selector {name} asks a network that was trained")
+            for name in sorted(set(selector_names()) - set(first_selector_names()))
+        ),
         # found before a network is trained
         ({"budget": 62, "selector": "ual"}, "budget is 62 slices"),
         ({"rho": 0.1, "selector": "ual", "dataset_id": 4}, "ID 4 is taken by Dataset004_Tiny"),

@@ -11,14 +11,15 @@ from nnunet_sparse.system.errors import SparseError
 
 
 def test_names_in_the_order_of_commands_and_reports():
-    assert method_names() == ("correspondence", "published", "shape", "nearest")
+    assert method_names() == ("correspondence", "published", "shape", "nearest", "network")
+    assert method_names(with_model=False) == method_names()[:4]
     with pytest.raises(
-        SparseError, match="'magic', choose from correspondence, published, shape, nearest"
+        SparseError, match="'magic', choose from correspondence, published, shape, nearest, network"
     ):
         interpolation_method("magic")
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", method_names(with_model=False))
 def test_every_method_keeps_its_promises(name):
     method = interpolation_method(name)
     assert method.name == name

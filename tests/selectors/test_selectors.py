@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nnunet_sparse.selectors import (
     FixedSelector,
     Pool,
+    SeenByNetwork,
     Selector,
     get_selector,
     parse_parameters,
@@ -37,8 +38,23 @@ def pool_of(num_slices: int, seed: int = 0, **changes: Any) -> Pool:
         "features": rng.normal(size=(num_slices, 5)),
         "classes": rng.random((num_slices, 2)) < 0.3,
         "objects": tuple(o[o < num_slices] for o in objects),
+        "network": seen(num_slices, seed),
     }
     return Pool.of_volume(num_slices, **fields | changes)
+
+
+def seen(num_slices: int, seed: int = 0, **changes: Any) -> SeenByNetwork:
+    """What two networks with a background and two classes might say of a volume."""
+    rng = np.random.default_rng(seed)
+    fields: dict[str, Any] = {
+        "entropy": rng.random(num_slices),
+        "bald": rng.random(num_slices),
+        "class_entropy": rng.random((num_slices, 3)),
+        "predicted": (rng.random((num_slices, 3)) < 0.4) * 7,
+        "position_mm": 3.0 * np.arange(num_slices),
+        "num_networks": 2,
+    }
+    return SeenByNetwork(**fields | changes)
 
 
 def select(name: str, pool: Pool, budget: int, seed: int = 0, **parameters: Any) -> list[int]:
@@ -110,7 +126,7 @@ def test_only_simulations_look_at_labels() -> None:
 
 
 def test_unknown_selector_names_the_known_ones() -> None:
-    with pytest.raises(SparseError, match="'nope', choose from coreset, first, fixed"):
+    with pytest.raises(SparseError, match="'nope', choose from bald, clasp_pe, coreset"):
         get_selector("nope")
 
 

@@ -15,11 +15,13 @@ from grid_results import pretend
 from matplotlib.figure import Figure
 from published_trees import atlas_tree, dbc_tree, lits_tree
 from tiny import random_label, write_volume
+from trained_models import dataset_json, plans, write_model
 
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.import_command import main as import_campaign
 from nnunet_sparse.campaign.worklist_command import main as worklist
 from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main_dbc, main_lits17
+from nnunet_sparse.dataset_tools.extend_command import main as extend
 from nnunet_sparse.dataset_tools.interpolate_command import main as interpolate
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset
 from nnunet_sparse.dataset_tools.make_phantom import main as make_phantom
@@ -181,6 +183,30 @@ def _imported() -> None:
     _done(import_campaign(_IMPORT))
 
 
+def _model(labels: dict[str, int], channel: str) -> None:
+    """A network that has seen nothing."""
+    content = plans(patch=(8, 8), dataset="Dataset900_Any")
+    write_model(Path("results"), content, dataset_json(labels, (channel,)))
+
+
+def _sparse_with_model() -> None:
+    _sparse()
+    _model({"background": 0, "organ": 1, "lesion": 2}, "MR")
+
+
+def _campaign_with_model() -> None:
+    _campaign()
+    _model({"background": 0, "ball": 1, "core": 2}, "image")
+
+
+def _extended_by_network() -> int:
+    """Extends a campaign by what a network says, unless that has been done."""
+    campaign = Campaign.read(Path("new/campaign"))
+    if len(campaign.rounds) > 1 and campaign.is_complete:
+        return worklist(_STATUS)
+    return worklist(_EXTEND_BY_NETWORK)
+
+
 def _extended() -> int:
     """Extends a campaign, unless that has been done."""
     campaign = Campaign.read(Path("new/campaign"))
@@ -218,6 +244,11 @@ _PHANTOM = (
 )
 _STATUS = ("status", "new/campaign", *_ONE)
 _EXTEND = ("extend", "new/campaign", "--slices_per_volume", "1", *_ONE)
+_OF_MODEL = (
+    *("--selector", "entropy", "-device", "cpu"),
+    *("--model", "results/Dataset900_Any/nnUNetTrainer__nnUNetPlans__2d"),
+)
+_EXTEND_BY_NETWORK = (*_EXTEND, *_OF_MODEL, "--prefill_prediction")
 _IMPORT = ("new/campaign", "--name", "Ball", *_ONE)
 _REPORT = ("home/tiny.yaml", "-o", "new/report", "--cases", "0", "--formats", "svg", *_ONE)
 _SHORT_MAE = ("--mae", "tiny", "-device", "cpu")
@@ -231,6 +262,9 @@ COMMANDS = {
     "make_dataset_features": Published(
         make_dataset, (*_MAKE, "--selector", "ual", *_SHORT_MAE), _base
     ),
+    "extend": Published(
+        extend, ("-d", "500", "--budget", "3", *_OF_MODEL, *_ONE), _sparse_with_model
+    ),
     "interpolate": Published(interpolate, ("-d", "500", "--method", "nearest", *_ONE), _sparse),
     "make_phantom": Published(make_phantom, _PHANTOM, lambda: None),
     "make_phantom_overwrite": Published(make_phantom, (*_PHANTOM, "--overwrite"), _phantom),
@@ -243,6 +277,9 @@ COMMANDS = {
     ),
     "worklist_make": Published(worklist, (*_WORKLIST, "--slices_per_volume", "2"), _scans),
     "worklist_extend": Published(worklist, _EXTEND, _campaign, _extended),
+    "worklist_extend_by_network": Published(
+        worklist, _EXTEND_BY_NETWORK, _campaign_with_model, _extended_by_network
+    ),
     "worklist_status": Published(worklist, _STATUS, _annotated),
     "import": Published(import_campaign, _IMPORT, _annotated),
     "import_overwrite": Published(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,17 @@ from tqdm import tqdm
 
 from nnunet_sparse.data.declared_labels import foreground_values
 from nnunet_sparse.data.geometry import read_spacing
+from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.label_files import read_label
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
 from nnunet_sparse.data.sliced_volume import read_sliced_volume
 from nnunet_sparse.data.training_images import TrainingImages
-from nnunet_sparse.interpolation.dense_label import NEVER_REACHED
+from nnunet_sparse.interpolation.dense_label import NEVER_REACHED, PREDICTED
 from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
-from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.interpolation.slice_stack import read_slice_stack
+from nnunet_sparse.interpolation.slice_stack import SliceStack, read_slice_stack
+from nnunet_sparse.prediction.predicted_volume import PredictedVolume, predict_volume
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     CaseQuality,
     from_json,
@@ -35,6 +37,7 @@ from nnunet_sparse.system.parallel import map_cases
 if TYPE_CHECKING:
     from nnunet_sparse.features.image_network import TrainedNetwork
     from nnunet_sparse.interpolation.network import CorrespondenceNetwork
+    from nnunet_sparse.prediction.loaded_network import LoadedNetwork
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
 
     Networks = Mapping[InterpolatorRequest, TrainedNetwork[CorrespondenceNetwork]]
@@ -53,6 +56,7 @@ def measure_cases(
     networks: "Networks",
     folder: Path,
     *,
+    model: "LoadedNetwork | None" = None,
     overwrite: bool = False,
     num_processes: int = 1,
 ) -> dict[str, list[CaseQuality]]:
@@ -70,6 +74,8 @@ def measure_cases(
         Those that the ways need.
     folder
         Holds a file for each case that has been measured.
+    model
+        The trained network, of a way that predicts with one.
     overwrite
         Whether these are measured again.
     num_processes
@@ -98,13 +104,13 @@ def measure_cases(
     measure = partial(
         _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
     )
-    if not networks:
+    if not networks and model is None:
         measured: Iterable[tuple[str, list[CaseQuality]]] = map_cases(
             measure, todo, num_processes, "Measuring"
         ).items()
     else:
         bar = tqdm(todo.items(), "Measuring", leave=False, disable=None)
-        measured = ((case_id, measure(job, networks=networks)) for case_id, job in bar)
+        measured = ((case_id, measure(job, networks=networks, model=model)) for case_id, job in bar)
     found.update(measured)
     return {case_id: found[case_id] for case_id in images.cases}
 
@@ -126,15 +132,16 @@ def _measure(
     labels: Mapping[str, Sequence[int]],
     folder: Path,
     networks: "Networks | None" = None,
+    model: "LoadedNetwork | None" = None,
 ) -> list[CaseQuality]:
     """Measure a case and write its file."""
     files = job.files
     label = _label(files, raw, axis)
-    warps = _warps(files, raw, axis, networks or {})
+    ask_network = _ask_networks(files, raw, axis, networks or {}, model, folder)
     spacing = _spacing(files, raw, axis)
     found: list[CaseQuality] = []
     for selector, slices in job.chosen.items():
-        of_selector = measure_case(label, slices, ways, labels, spacing, warps)
+        of_selector = measure_case(label, slices, ways, labels, spacing, ask_network)
         name = selector if len(job.chosen) > 1 else ""
         found += [replace(quality, selector=name) for quality in of_selector]
     content = {"asked": job.asked, "found": to_json(found)}
@@ -142,35 +149,48 @@ def _measure(
     return found
 
 
-def _warps(
+def _ask_networks(
     files: Case,
     raw: RawDataset,
     axis: int,
     networks: "Networks",
+    model: "LoadedNetwork | None",
+    scratch: Path,
     encode: bool = True,
-) -> Callable[[Interpolation], tuple[Warp | None, float]]:
-    """What gives the ways of a case their warp, and the seconds that encoding took."""
-    if not networks:
-        return lambda _: (None, 0.0)
-    from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+) -> Callable[[Interpolation], tuple[FromNetwork, float]]:
+    """What gives the ways of a case what they need of a network, and the seconds it took."""
+    made: dict[InterpolatorRequest | str, tuple[Any, float]] = {}
 
-    volume = read_slice_stack(files.images, raw.reader(), axis)
-    made: dict[InterpolatorRequest, tuple[CorrespondenceWarp, float]] = {}
+    @cache
+    def volume() -> SliceStack:
+        return read_slice_stack(files.images, raw.reader(), axis)
 
-    def make_warp(way: Interpolation) -> tuple[Warp | None, float]:
+    def prediction() -> PredictedVolume:
+        assert model is not None
+        image = model.prepare(files.images, partial(read_image, reader=raw.reader()))
+        return predict_volume(model, image, axis, files.case_id, scratch)
+
+    def ask(way: Interpolation) -> tuple[FromNetwork, float]:
+        if way.uses_model:
+            if way.model not in made:
+                start = time.perf_counter()
+                made[way.model] = prediction(), time.perf_counter() - start
+            return made[way.model]
         if not way.uses_network:
             return None, 0.0
+        from nnunet_sparse.interpolation.warp import CorrespondenceWarp
+
         if (request := way.network()) not in made:
-            warp = CorrespondenceWarp(networks[request].network, volume)
+            warp = CorrespondenceWarp(networks[request].network, volume())
             start = time.perf_counter()
             # where they are not kept, every interpolation computes them
             if encode and warp.keeps_all:
                 warp.encode_all()
             made[request] = warp, time.perf_counter() - start
         warp, seconds = made[request]
-        return way.checked(warp, volume.slices), seconds
+        return way.checked(warp, volume().slices), seconds
 
-    return make_warp
+    return ask
 
 
 def worst_slices(
@@ -179,6 +199,8 @@ def worst_slices(
     ways: Sequence[Interpolation],
     networks: "Networks",
     found: Mapping[str, Sequence[CaseQuality]],
+    folder: Path,
+    model: "LoadedNetwork | None" = None,
 ) -> "list[WorstSlice]":
     """Slices with most wrong voxels, one of a case: first method and selector, lowest density."""
     from nnunet_sparse.report.interpolation.quality_figures import WorstSlice
@@ -202,10 +224,13 @@ def worst_slices(
         slices = next(iter(chosen[case_id].values()))[rho]
         annotated[list(slices)] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
-        warp, _ = _warps(files, images.raw, images.axis, networks, encode=False)(way)
-        filled = way.fill(sparse, annotated, _spacing(files, images.raw, images.axis), warp)
+        ask = _ask_networks(files, images.raw, images.axis, networks, model, folder, encode=False)
+        spacing = _spacing(files, images.raw, images.axis)
+        filled = way.fill(sparse, annotated, spacing, ask(way)[0])
         came = "nothing came"
-        if filled.source[index] != NEVER_REACHED:
+        if filled.source[index] == PREDICTED:
+            came = "predicted"
+        elif filled.source[index] != NEVER_REACHED:
             came = f"from slice {filled.source[index]}"
             if not filled.label[index].any():
                 came += ",\naveraged to background"

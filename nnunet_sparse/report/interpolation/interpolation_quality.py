@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.evaluation.metrics import Counts, count_labels
-from nnunet_sparse.interpolation.propagation import Warp
+from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
 
 
@@ -47,7 +47,7 @@ def measure_case(
     ways: Sequence[Interpolation],
     labels: Mapping[str, Sequence[int]],
     spacing_mm: Sequence[float],
-    make_warp: Callable[[Interpolation], tuple[Warp | None, float]],
+    ask_network: Callable[[Interpolation], tuple[FromNetwork, float]],
 ) -> list[CaseQuality]:
     """Interpolate a volume from some of its slices and compare with all of them.
 
@@ -63,19 +63,19 @@ def measure_case(
         Values of each label or region by its name.
     spacing_mm
         Spacing along y and x.
-    make_warp
-        What moves labels between slices for an interpolation (None where none is needed), and
-        seconds that it has taken to prepare, which are added to those of every interpolation.
+    ask_network
+        What an interpolation gets from its network (None where it has none), and seconds that it
+        has taken to prepare, which are added to those of every interpolation.
     """
     found = []
-    warps = [make_warp(way) for way in ways]
+    from_networks = [ask_network(way) for way in ways]
     for rho, slices in chosen.items():
         annotated = np.zeros(len(label), bool)
         annotated[list(slices)] = True
         sparse = np.where(annotated[:, None, None], label, 0)
-        for way, (warp, prepared) in zip(ways, warps, strict=True):
+        for way, (said, prepared) in zip(ways, from_networks, strict=True):
             start = time.perf_counter()
-            filled = way.fill(sparse, annotated, spacing_mm, warp).label
+            filled = way.fill(sparse, annotated, spacing_mm, said).label
             seconds = prepared + time.perf_counter() - start
             wrong = (filled != label).sum(axis=(1, 2))
             worst = int(wrong.argmax())

@@ -21,10 +21,13 @@ from nnunet_sparse.interpolation.interpolator_presets import PUBLISHED_INTERPOLA
 from nnunet_sparse.interpolation.methods import (
     interpolation_method,
     method_names,
+    methods_with_model,
     methods_with_network,
     methods_with_presets,
 )
 from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.prediction.model_options import add_model_options, open_model
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.report.interpolation.case_measurements import (
     Chosen,
     measure_cases,
@@ -32,7 +35,7 @@ from nnunet_sparse.report.interpolation.case_measurements import (
 )
 from nnunet_sparse.selection.selection_options import add_positive_weight_option
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_class
+from nnunet_sparse.selectors import refuse_without_network, selector_class
 from nnunet_sparse.system.atomic import (
     as_json,
     check_writable,
@@ -41,7 +44,7 @@ from nnunet_sparse.system.atomic import (
     write_text,
 )
 from nnunet_sparse.system.command import CommandParser, run_command
-from nnunet_sparse.system.devices import check_device
+from nnunet_sparse.system.devices import best_device, check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.options import (
@@ -54,6 +57,7 @@ from nnunet_sparse.system.options import (
 )
 
 if TYPE_CHECKING:
+    from nnunet_sparse.prediction.loaded_network import LoadedNetwork
     from nnunet_sparse.report.interpolation.case_measurements import Networks
 
 WAYS = {
@@ -67,7 +71,9 @@ WAYS = {
 """Every method, and again with each of its switches."""
 
 _DEFAULT_WAYS = tuple(
-    name for name, way in WAYS.items() if way.preset != PUBLISHED_INTERPOLATOR_PRESET
+    name
+    for name, way in WAYS.items()
+    if way.preset != PUBLISHED_INTERPOLATOR_PRESET and not way.uses_model
 )
 
 _FORMATS = ("png", "svg")
@@ -91,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         nargs="+",
         choices=tuple(WAYS),
         default=list(_DEFAULT_WAYS),
-        help="(default: all but published, whose training takes hours)",
+        help="(default: all but published, whose training takes hours, and network)",
     )
     parser.add_argument(
         "--selector",
@@ -103,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_seed_option(parser, "the selector")
     add_axis_option(parser)
     add_network_options(parser.add_argument_group("interpolation"), of_any_method=True)
+    add_model_options(parser.add_argument_group("trained network"), "with network, what predicts")
     add_device_option(parser)
     add_overwrite_option(parser, "measure again what is there")
     add_split_options(parser)
@@ -129,16 +136,22 @@ def _run(args: argparse.Namespace) -> None:
             f"--{given[0]} is for {methods_with_network()}, which --methods leaves out"
         )
     changes = parse_changes(args.change)
+    model = open_model(args)
+    if any(WAYS[method].uses_model for method in args.methods) != (model is not None):
+        raise SparseError(f"--model and {methods_with_model()} of --methods go together")
     ways = [
         replace(
             WAYS[method],
             preset=args.preset or "" if _takes_preset(WAYS[method]) else "",
             network_seed=args.interpolator_seed,
             changes=changes,
+            model=model.digest if model is not None and WAYS[method].uses_model else "",
         )
         for method in dict.fromkeys(args.methods)
     ]
     densities, selectors = sorted(set(args.rho)), list(dict.fromkeys(args.selector))
+    for selector in selectors:
+        refuse_without_network(selector)
     variants = {
         selector: {
             rho: Variant(rho, 1.0, selector, positive_weight=args.positive_weight, seed=args.seed)
@@ -148,6 +161,8 @@ def _run(args: argparse.Namespace) -> None:
     }
     _check_writable(args.output or Path())
     images = find_training_images(args)
+    if model is not None:
+        model.check_fits(images.raw)
     output = args.output or Path(f"{images.raw.name}_interpolation")
     asked = {
         "data_set": images.raw.name,
@@ -161,6 +176,7 @@ def _run(args: argparse.Namespace) -> None:
     _check_output(output, asked, args.overwrite)
     chosen = _chosen_slices(images, variants, args)
     networks = _trained_networks(images, ways, args)
+    loaded = None if model is None else _loaded(model, args.device)
     # the options first: without them the folder is not ours
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / _OPTIONS_FILE, asked)
@@ -172,6 +188,7 @@ def _run(args: argparse.Namespace) -> None:
         ways,
         networks,
         output / "cases",
+        model=loaded,
         overwrite=args.overwrite,
         num_processes=args.num_processes,
     )
@@ -181,7 +198,7 @@ def _run(args: argparse.Namespace) -> None:
     title = f"{images.raw.name}: {len(found)} volumes, selector {' and '.join(selectors)}"
     pooled = of_all_selectors(rows)
     draw_quality(pooled, title, [output / f"quality.{ending}" for ending in _FORMATS])
-    worst = worst_slices(images, chosen, ways, networks, found)
+    worst = worst_slices(images, chosen, ways, networks, found, output, loaded)
     (output / "worst.png").unlink(missing_ok=True)
     if worst:
         draw_worst(images.raw, worst, output / "worst.png")
@@ -281,3 +298,9 @@ def _trained_networks(
             model = request.train(images, args.num_processes)
             networks[way.network()] = request.restore(model)
     return networks
+
+
+def _loaded(model: TrainedNetwork, device: str | None) -> "LoadedNetwork":
+    from nnunet_sparse.prediction.loaded_network import LoadedNetwork
+
+    return LoadedNetwork(model, best_device(device))

@@ -96,7 +96,8 @@ def coverage_curves(
     densities
         Values of rho.
     selectors
-        Names, with default parameters; those that lack the variant's scope are left out.
+        Names, with default parameters; those that lack the variant's scope, or ask a trained
+        network, are left out.
 
     Returns
     -------
@@ -104,9 +105,10 @@ def coverage_curves(
         By selector, with rising density.
     """
     curves = {}
-    names = [name for name in selectors if variant.scope in selector_class(name).scopes]
+    classes = {name: selector_class(name) for name in selectors}
+    names = [n for n, c in classes.items() if variant.scope in c.scopes and not c.asks_network()]
     for name in tqdm(names, desc="Coverage of selectors", leave=False, disable=None):
-        cls = selector_class(name)
+        cls = classes[name]
         points = []
         for rho in sorted(densities):
             other = replace(

@@ -14,7 +14,7 @@ from nnunet_sparse.data.sliced_volume import read_sliced_volume
 from nnunet_sparse.report.selection.coverage import CurvePoint
 from nnunet_sparse.report.selection.dataset_pictures import draw_marks
 from nnunet_sparse.selection.selection import Selection
-from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selectors import first_selector_names
 from nnunet_sparse.system.figures import save_figure
 
 _STYLES = ("-", "--", ":")
@@ -113,7 +113,7 @@ def draw_coverage(
     """
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes: Axes = figure.subplots()
-    known = selector_names()  # a selector has its colour whatever others are shown
+    known = first_selector_names()  # a selector has its colour whatever others are shown
     for name, points in curves.items():
         number = known.index(name)
         budgets = [point.budget for point in points]

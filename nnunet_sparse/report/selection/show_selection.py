@@ -83,7 +83,8 @@ def _run(args: argparse.Namespace) -> None:
         )
     base = RawDataset.open(paths.raw / find_dataset(paths, selection.base))
     split, is_new = find_split(base, paths, SplitRequest())
-    names = choose_volumes(list(split.train), selection.variant.s, selection.variant.seed)
+    seed = selection.variant.seed
+    names = choose_volumes(list(split.train), selection.volume_fraction, seed)
     if is_new or not set(selection.cases) <= set(names):
         raise SparseError(
             f"{dataset.name} does not belong to the split of {base.name} in "

@@ -8,9 +8,11 @@ import pytest
 from file_times import date_back, written_since
 from matplotlib.image import imread
 from tiny import tree
+from trained_models import plans, write_model
 
 from nnunet_sparse.evaluation.metrics import Counts
 from nnunet_sparse.interpolation.request import Interpolation
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     from_json,
     measure_case,
@@ -222,3 +224,27 @@ def test_bad_arguments(make_base, tmp_path, monkeypatch, capsys, argv, message):
     assert main(["-d", "4", "-np", "1", *argv]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("*interpolation"))
+
+
+@pytest.mark.usefixtures("short")
+def test_a_trained_network_beside_other_methods(paths, make_base, tmp_path, capsys):
+    make_base(num_train=5)
+    model = write_model(paths.results, sharpness=20)
+    argv = ["-d", "4", "--rho", "0.2", "0.5", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
+    argv += ["--methods", "network", "nearest"]
+    assert main(argv) == 2
+    assert "--model and network of --methods go together" in capsys.readouterr().err
+    assert main([*argv[:-2], "nearest", "--model", str(model)]) == 2
+    assert "--model and network of --methods go together" in capsys.readouterr().err
+    assert main([*argv, "--model", str(model)]) == 0
+    name = f"network_{TrainedNetwork.open(model).digest[:8]}"
+    shown = capsys.readouterr().out
+    for way in (name, "nearest"):
+        assert f"| 0.2 | {way} | mean | 0." in shown
+    cases = tmp_path / "cases"
+    date_back(cases)
+    assert main([*argv, "--model", str(model)]) == 0
+    assert written_since(cases) == set()
+    other = write_model(tmp_path, plans(patch=(8, 8)))
+    assert main([*argv, "--model", str(other)]) == 2
+    assert "holds a report with another methods" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from trained_models import plans, write_model
+
+from nnunet_sparse.data.image_files import read_image
+from nnunet_sparse.prediction.loaded_network import LoadedNetwork
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
+from nnunet_sparse.system.errors import SparseError
+
+CPU = torch.device("cpu")
+READ = partial(read_image, reader="SimpleITKIO")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"previous_stage": "3d_lowres"}, "needs what 3d_lowres predicts"),
+        ({"architecture": {}}, "cannot be used"),
+        ({"patch_size": "none"}, "cannot be used|fails to predict"),
+        ({"spacing": [0, 0, 0]}, "cannot preprocess|fails to predict"),
+    ],
+)
+def test_plans_that_cannot_be_used_are_refused_in_one_line(
+    change: dict[str, Any], message: str, bordered_image: Path, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path)
+    content = plans()
+    content["configurations"]["3d"] |= change
+    (model / "plans.json").write_text(json.dumps(content))
+    with pytest.raises(SparseError, match=message) as found:  # noqa: PT012
+        loaded = LoadedNetwork(TrainedNetwork.open(model), CPU)
+        image = loaded.prepare([bordered_image], READ)
+        with loaded.logits(image, 0, "case", tmp_path):
+            pass
+    assert "\n" not in str(found.value)
+
+
+def test_an_unknown_trainer_is_refused(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    file = model / "fold_0" / "checkpoint_final.pth"
+    content = torch.load(file, weights_only=False) | {"trainer_name": "NobodysTrainer"}
+    torch.save(content, file)
+    with pytest.raises(SparseError, match=r"cannot be used: .*NobodysTrainer"):
+        LoadedNetwork(TrainedNetwork.open(model), CPU)
+
+
+def test_no_space_for_the_logits_of_several_folds(
+    bordered_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = LoadedNetwork(TrainedNetwork.open(write_model(tmp_path, folds=(0, 1))), CPU)
+    image = loaded.prepare([bordered_image], READ)
+
+    class Full:
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def write(self, _: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    with (
+        pytest.raises(OSError, match=f"No space left.*{tmp_path}"),
+        loaded.logits(image, 0, "case", tmp_path),
+    ):
+        pass
+
+
+def test_trainers_of_ours_are_found_without_setting_anything_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("nnUNet_extTrainer", raising=False)
+    model = write_model(tmp_path)
+    file = model / "fold_0" / "checkpoint_final.pth"
+    torch.save(torch.load(file, weights_only=False) | {"trainer_name": "SparseTrainer"}, file)
+    LoadedNetwork(TrainedNetwork.open(model), CPU)
