@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from nnunet_sparse.system.errors import SparseError, os_error_message
+from nnunet_sparse.system.errors import SparseError, memory_error_message, os_error_message
 from nnunet_sparse.system.file_names import is_text
 
 CommandFunction = Callable[[argparse.Namespace], int | None]
@@ -141,8 +141,9 @@ def run_command(
     try:
         status = work(args)
         sys.stdout.flush()
-    except SparseError as error:
-        return _fail(str(error))
+    except (SparseError, MemoryError) as error:
+        is_memory = isinstance(error, MemoryError)
+        return _fail(memory_error_message(error) if is_memory else str(error))
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             # what is left in its buffer goes nowhere when Python ends
