@@ -25,6 +25,8 @@ CommandFunction = Callable[[argparse.Namespace], int | None]
 
 _handed_over: list[argparse.ArgumentParser] | None = None
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_NO_READER = 141  # as shells call a program that SIGPIPE has ended
@@ -191,6 +193,7 @@ def _has_no_reader() -> bool:
 
 
 def _fail(message: str) -> int:
-    # spaces in names stay as they are
-    print("error: " + re.sub(r"\s*[\n\r]\s*", " ", message.strip()), file=sys.stderr)
+    # spaces in names stay as they are, and terminals do not obey them
+    line = re.sub(r"\s*[\n\r]\s*", " ", message.strip())
+    print("error: " + _CONTROL.sub(lambda found: repr(found[0])[1:-1], line), file=sys.stderr)
     return EXIT_ERROR
