@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,15 @@ def fail_once_to_name(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
     for name in ("rename", "replace"):
         patch.setattr(os, name, failing(getattr(os, name)))
+
+
+def deny(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let nobody look into a folder, the superuser neither."""
+    scandir = os.scandir
+
+    def denied(path: Path | str | int = ".") -> "Iterator[os.DirEntry[str]]":
+        if not isinstance(path, int) and Path(path) == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    patch.setattr(os, "scandir", denied)

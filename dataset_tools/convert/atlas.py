@@ -26,6 +26,7 @@ from nnunet_sparse.dataset_tools.convert.source_cases import (
     pair,
 )
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.walking import files_below
 
 _FILE = re.compile(
     r"((sub-[A-Za-z0-9]+)_ses-[A-Za-z0-9]+)_space-MNI152NLin2009aSym_"
@@ -57,7 +58,7 @@ def find_atlas(
     """
     files: dict[str, list[tuple[str, Path]]] = {"T1w": [], "mask": []}
     patients, testing = {}, {}
-    for path in sorted(folder.rglob("sub-*.nii*")):
+    for path in files_below(folder, "sub-*.nii*"):
         if match := _FILE.fullmatch(path.name):
             patients[match[1]] = match[2]
             files["T1w" if match[3] == "T1w" else "mask"].append((match[1], path))

@@ -7,7 +7,6 @@ folder ``Breast_MRI_001``, ``Segmentation_Breast_MRI_001_Breast.seg.nrrd`` and
 series before contrast.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -36,6 +35,7 @@ from nnunet_sparse.dataset_tools.convert.source_cases import (
 )
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
+from nnunet_sparse.system.walking import walk
 
 _PATIENT = re.compile(r"Breast_MRI_\d+")
 _TISSUE = "dense|fgt|fibroglandular"
@@ -207,10 +207,10 @@ def _parts(path: str) -> list[str]:
 
 def _patient_folders(root: Path) -> Iterator[Path]:
     """Folders named after a patient, without looking into them."""
-    for path, folders, _ in os.walk(root):
+    for path, folders, _ in walk(root):
         for name in sorted(folders):
             if _PATIENT.fullmatch(name):
-                yield Path(path) / name
+                yield path / name
         folders[:] = sorted(name for name in folders if not _PATIENT.fullmatch(name))
 
 

@@ -31,6 +31,7 @@ from nnunet_sparse.dataset_tools.convert.source_cases import (
 )
 from nnunet_sparse.dataset_tools.convert.target_grid import Triple
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.walking import files_below
 
 _FILE = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 _VALUES = frozenset({0, 1, 2})
@@ -69,7 +70,7 @@ def find_lits17(
         for a case that does not exist.
     """
     files: dict[str, list[tuple[str, Path]]] = {"volume": [], "segmentation": []}
-    for path in sorted(folder.rglob("*.nii*")):
+    for path in files_below(folder, "*.nii*"):
         if match := _FILE.fullmatch(path.name):
             files[match[1]].append((f"lits_{int(match[2]):03d}", path))
     if not files["volume"]:

@@ -1,6 +1,5 @@
 """The convolutions of VGG16, with torchvision's names."""
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -8,6 +7,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from nnunet_sparse.system.checkpoint import load_checkpoint
 from nnunet_sparse.system.errors import SparseError
 
 PREFIX = "features."
@@ -68,9 +68,9 @@ class VGGEncoder(nn.Module):
             If it cannot be read, or names or shapes differ.
         """
         try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            content = load_checkpoint(file)
+        except (OSError, SparseError) as error:
+            reason = str(error)
             raise SparseError(f"the weights of VGG16 in {file} cannot be read: {reason}") from error
         theirs = _shapes(content)
         ours = _shapes(self.state_dict())

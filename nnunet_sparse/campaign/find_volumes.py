@@ -18,6 +18,7 @@ from nnunet_sparse.data.dicom_header import (
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.volume_endings import PLACED_ENDINGS, VOLUME_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.walking import walk
 from nnunet_sparse.system.wording import first_of
 
 # segmentations of 3D Slicer
@@ -172,8 +173,7 @@ def _volumes_of(source: Path, remarks: Remarks) -> list[tuple[str, Path]]:
 def _in_folder(folder: Path, remarks: Remarks) -> list[tuple[str, Path]]:
     found = []
     seen = {os.path.realpath(folder)}
-    for path, subfolders, files in os.walk(folder, followlinks=True):
-        here = Path(path)
+    for here, subfolders, files in walk(folder, follow_links=True):
         links = {s for s in subfolders if (here / s).is_symlink()}
         # what lies here goes by its own name, not by that of a link
         ordered = (*sorted({*subfolders} - links), *sorted(links))

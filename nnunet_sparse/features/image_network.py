@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from nnunet_sparse.data.training_images import TrainingImages
+from nnunet_sparse.system.checkpoint import DAMAGED
 from nnunet_sparse.system.devices import best_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.model_folder import ModelFolder
@@ -210,7 +211,7 @@ class ImageNetworkRequest(ABC, Generic[NetworkT, DataT]):
         try:
             network = self.build(content["config"])
             network.load_state_dict(content["network"])
-        except (KeyError, TypeError, RuntimeError) as error:
+        except DAMAGED as error:
             raise model.damaged() from error
         return TrainedNetwork(network.eval().to(best_device(self.device)), digest, content)
 

@@ -131,14 +131,19 @@ _nnsparse_table='{table}'
 _nnsparse_datasets() {{
   local folder
   for folder in "${{nnUNet_raw:-$PWD/nnsparse_data/nnUNet_raw}}"/Dataset[0-9]*/; do
-    [ -d "$folder" ] && basename "$folder"
+    folder="${{folder%/}}"
+    case "$folder" in *[[:cntrl:]]*) continue ;; esac
+    [ -d "$folder" ] && printf '%s\n' "${{folder##*/}}"
   done
 }}
 
 _nnsparse_plans() {{
   local file
   for file in "$nnUNet_preprocessed"/Dataset[0-9]*/*Plans*.json; do
-    [ -f "$file" ] && basename "$file" .json
+    case "$file" in *[[:cntrl:]]*) continue ;; esac
+    [ -f "$file" ] || continue
+    file="${{file##*/}}"
+    printf '%s\n' "${{file%.json}}"
   done | sort -u
 }}
 
@@ -151,22 +156,30 @@ _nnsparse_values() {{
   esac
 }}
 
+# lines that begin with what was typed; compgen -W would run commands that names hold
+_nnsparse_offer() {{
+  local word
+  while IFS= read -r word; do
+    case "$word" in '') ;; "$1"*) COMPREPLY+=("$word") ;; esac
+  done
+}}
+
 _nnsparse() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[0]##*/}}" at=1
-  local path option values many line kind words='' options='' last='' last_at=0 i
+  local whose option values many line kind words='' options='' last='' last_at=0 i
   COMPREPLY=()
   if [ "$command" = nnsparse ]; then
     if [ "$COMP_CWORD" -eq 1 ]; then
-      COMPREPLY=($(compgen -W '{commands}' -- "$current"))
+      _nnsparse_offer "$current" <<< "$(printf '%s\n' {commands})"
       return
     fi
     command="{prefix}${{COMP_WORDS[1]}}"
     at=2
   fi
-  while IFS='|' read -r path option many values; do
-    [ "$path" = "$command" ] && [ "$option" = SUB ] || continue
+  while IFS='|' read -r whose option many values; do
+    [ "$whose" = "$command" ] && [ "$option" = SUB ] || continue
     if [ "$COMP_CWORD" -eq "$at" ]; then
-      COMPREPLY=($(compgen -W "$values" -- "$current"))
+      _nnsparse_offer "$current" <<< "$(printf '%s\n' $values)"
       return
     fi
     command="$command ${{COMP_WORDS[at]}}"
@@ -177,8 +190,8 @@ _nnsparse() {{
     case "${{COMP_WORDS[i]}}" in -[!0-9]*) last="${{COMP_WORDS[i]}}"; last_at=$i; break ;; esac
   done
   kind={files}
-  while IFS='|' read -r path option many values; do
-    [ "$path" = "$command" ] || continue
+  while IFS='|' read -r whose option many values; do
+    [ "$whose" = "$command" ] || continue
     case "$option" in
       SUB) ;;
       POS) [ -n "$last" ] || kind="$values" ;;
@@ -191,12 +204,12 @@ _nnsparse() {{
     esac
   done <<< "$_nnsparse_table"
   case "$current" in
-    -*) words="$options" ;;
+    -*) words="$(printf '%s\n' $options)" ;;
     *) words="$(_nnsparse_values "$kind")" ;;
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  _nnsparse_offer "$current" <<< "$words"
   if [ "$kind" = {files} ] && [ "${{current#-}}" = "$current" ]; then
-    COMPREPLY+=($(compgen -f -- "$current"))
+    _nnsparse_offer '' <<< "$(compgen -f -- "$current")"
   fi
 }}
 
@@ -229,13 +242,13 @@ _FISH = """\
 function __nnsparse_datasets
   test -n "$nnUNet_raw"; or set -l nnUNet_raw $PWD/nnsparse_data/nnUNet_raw
   for folder in $nnUNet_raw/Dataset[0-9]*/
-    basename $folder
+    string match -qr '[[:cntrl:]]' -- $folder; or basename $folder
   end
 end
 
 function __nnsparse_plans
   for file in $nnUNet_preprocessed/Dataset*/*Plans*.json
-    basename $file .json
+    string match -qr '[[:cntrl:]]' -- $file; or basename $file .json
   end | sort -u
 end
 

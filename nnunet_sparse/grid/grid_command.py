@@ -188,7 +188,7 @@ def _run(args: argparse.Namespace) -> int:
     from nnunet_sparse.grid.job_states import DONE, FAILED, STOPPED, grid_status
     from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.grid.preflight import check_experiment
-    from nnunet_sparse.grid.termination import EXIT_TERMINATED
+    from nnunet_sparse.grid.termination import ENDED_BY_SIGNAL
     from nnunet_sparse.grid.workflow import run_workflow
 
     files = [word for word in args.snakemake if Path(word).suffix in (".yaml", ".yml")]
@@ -200,7 +200,7 @@ def _run(args: argparse.Namespace) -> int:
     grid = open_grid(args.grid)
     check_experiment(grid)
     ended = run_workflow(grid, args.snakemake)
-    if ended == EXIT_TERMINATED:
+    if ended in ENDED_BY_SIGNAL:
         logger.info("ended by a signal; the same command goes on")
         return ended
     status = grid_status(grid)

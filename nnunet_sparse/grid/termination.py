@@ -14,12 +14,17 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Self
 
+from nnunet_sparse.system.command import EXIT_INTERRUPTED
+
 if TYPE_CHECKING:
     import psutil
 
 logger = logging.getLogger(__name__)
 
-EXIT_TERMINATED = 128 + signal.SIGTERM  # as shells call a program that the signal has ended
+# as shells call a program that the signal has ended
+EXIT_TERMINATED = 128 + signal.SIGTERM
+ENDED_BY_SIGNAL = {EXIT_TERMINATED, EXIT_INTERRUPTED}
+_STATUS = {signal.SIGTERM: EXIT_TERMINATED, signal.SIGINT: EXIT_INTERRUPTED}
 _SECONDS_TO_END = 5.0
 
 
@@ -33,12 +38,12 @@ class Termination:
 
     Attributes
     ----------
-    asked
-        Whether SIGTERM has come.
+    status
+        Exit status of a run that the first signal has ended, SIGTERM or Ctrl-C; 0 if none has come.
     """
 
     def __init__(self, on_cluster: bool = False) -> None:
-        self.asked = False
+        self.status = 0
         self._on_cluster = on_cluster
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
@@ -58,8 +63,9 @@ class Termination:
 
     def _listen(self) -> None:
         while numbers := os.read(self._reader, 1):
-            if numbers[0] == signal.SIGTERM and not self.asked:
-                self.asked = True
+            is_first, wanted = not self.status, _STATUS.get(numbers[0], 0)
+            self.status = self.status or wanted
+            if numbers[0] == signal.SIGTERM and is_first:
                 logger.info(
                     "told to end: jobs that run are waited for, no others are started; a second "
                     "SIGTERM ends them (kill %d)",

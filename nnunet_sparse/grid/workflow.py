@@ -29,7 +29,7 @@ from nnunet_sparse.grid.job_threads import (
 from nnunet_sparse.grid.jobs import TRAIN_GROUP, job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
-from nnunet_sparse.grid.termination import EXIT_TERMINATED, Termination
+from nnunet_sparse.grid.termination import Termination
 from nnunet_sparse.system.devices import usable_gpus
 from nnunet_sparse.system.env import environment
 from nnunet_sparse.system.errors import SparseError
@@ -81,7 +81,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     Returns
     -------
     int
-        Exit status of Snakemake; 143 where the run was ended by SIGTERM.
+        Exit status of Snakemake; 143 where the run was ended by SIGTERM, 130 after Ctrl-C.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
             else:
                 with _Progress(grid, jobs):
                     ended = _snakemake(arguments, limited)
-        return EXIT_TERMINATED if ended and termination.asked else ended
+        return termination.status or ended if ended else 0
     finally:
         unlock(lock)
 

@@ -21,6 +21,7 @@ from nnunet_sparse.system.links import copy_file
 from nnunet_sparse.system.locks import held_if_free
 from nnunet_sparse.system.publication import MARKER as UNFINISHED
 from nnunet_sparse.system.publication import publication
+from nnunet_sparse.system.walking import walk
 
 MARKER = "report.json"
 PAGE = "report.html"
@@ -205,7 +206,7 @@ def _keep(folder: Path, fresh: Path) -> None:
 def _files(folder: Path) -> list[Path]:
     """Files below a folder, and links, which are not followed; no sockets or pipes."""
     found = []
-    for name, folders, files in os.walk(folder):
-        links = [one for one in folders if (Path(name) / one).is_symlink()]
-        found += [Path(name) / one for one in (*files, *links)]
+    for here, folders, files in walk(folder) if folder.is_dir() else ():
+        links = [one for one in folders if (here / one).is_symlink()]
+        found += [here / one for one in (*files, *links)]
     return sorted(path for path in found if path.is_symlink() or path.is_file())

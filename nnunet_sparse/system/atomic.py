@@ -11,7 +11,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def _claimed(path: Path, staging: Path | None) -> Iterator[Path]:
     """
     folder = _folder_of(path, staging)
     temporary = folder / path.name
+    _remove_foreign(folder, stat.S_ISDIR)
     with _claim(temporary):
         try:
             yield temporary
@@ -122,7 +124,8 @@ def _claim(temporary: Path) -> ExitStack:
         _make_folder(temporary.parent)
         with ExitStack() as claim:
             try:
-                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+                _remove_foreign(temporary, stat.S_ISREG)
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
                 claim.callback(os.close, descriptor)
                 if not lock_descriptor(descriptor, temporary):
                     claim.enter_context(held_without_locks(_lock_file(temporary)))
@@ -137,6 +140,13 @@ def _claim(temporary: Path) -> ExitStack:
                     os.ftruncate(descriptor, 0)
                 return claim.pop_all()
             # renamed by the writer before
+
+
+def _remove_foreign(path: Path, is_ours: Callable[[int], bool]) -> None:
+    """Remove what no writer has made: through a link of strangers other files would be written."""
+    with suppress(FileNotFoundError):
+        if not is_ours(path.lstat().st_mode):
+            path.unlink()
 
 
 def _lock_file(temporary: Path) -> Path:

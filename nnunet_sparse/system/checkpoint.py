@@ -1,5 +1,7 @@
-"""Writing what torch keeps of a network."""
+"""Writing and reading what torch keeps of a network."""
 
+import pickle
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +9,50 @@ from typing import Any
 
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.regular_files import check_regular
+
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+"""What torch raises where a checkpoint is damaged, and networks where it is that of another one."""
+
+
+def load_checkpoint(path: Path, device: Any = "cpu") -> Any:
+    """Read a checkpoint, of which nothing is run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    device
+        Where its tensors are put.
+
+    Raises
+    ------
+    SparseError
+        If it is damaged.
+    OSError
+        If it cannot be opened.
+    """
+    import torch
+
+    check_regular(path)
+    with path.open("rb") as file:
+        try:
+            return torch.load(file, map_location=device, weights_only=True)
+        except DAMAGED as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise SparseError(f"{path} is damaged: {reason[:200]}") from error
 
 
 def save_checkpoint(content: Mapping[str, Any], path: Path) -> None:

@@ -17,13 +17,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
-from nnunet_sparse.system.errors import SparseError, os_error_message
+from nnunet_sparse.system.errors import SparseError, memory_error_message, os_error_message
 from nnunet_sparse.system.file_names import is_text
 
 CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
 
 _handed_over: list[argparse.ArgumentParser] | None = None
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -141,8 +143,9 @@ def run_command(
     try:
         status = work(args)
         sys.stdout.flush()
-    except SparseError as error:
-        return _fail(str(error))
+    except (SparseError, MemoryError) as error:
+        is_memory = isinstance(error, MemoryError)
+        return _fail(memory_error_message(error) if is_memory else str(error))
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             # what is left in its buffer goes nowhere when Python ends
@@ -190,6 +193,7 @@ def _has_no_reader() -> bool:
 
 
 def _fail(message: str) -> int:
-    # spaces in names stay as they are
-    print("error: " + re.sub(r"\s*[\n\r]\s*", " ", message.strip()), file=sys.stderr)
+    # spaces in names stay as they are, and terminals do not obey them
+    line = re.sub(r"\s*[\n\r]\s*", " ", message.strip())
+    print("error: " + _CONTROL.sub(lambda found: repr(found[0])[1:-1], line), file=sys.stderr)
     return EXIT_ERROR

@@ -35,3 +35,9 @@ def os_error_message(error: OSError) -> str:
         )
     files = [str(file) for file in (error.filename, error.filename2) if file is not None]
     return f"{' -> '.join(files) or 'file system'}: {error.strerror or error}"
+
+
+def memory_error_message(error: MemoryError) -> str:
+    """What an error for lack of memory says: NumPy tells how much was asked for."""
+    asked = f" ({error})" if str(error) else ""
+    return f"there is not enough memory{asked}: try a smaller --num_processes, or a larger machine"

@@ -210,16 +210,23 @@ def _lock_of(path: Path) -> BaseFileLock:
 
 
 def _opened(path: Path) -> tuple[int, bool]:
-    """Descriptor of a lock's file, and whether it was made here."""
+    """Descriptor of a lock's file, and whether it was made here.
+
+    No lock is a link: one that a stranger has made would lead to a file of somebody, or to nothing.
+    """
     while True:
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
         except FileExistsError:
             pass
         try:
-            return os.open(path, os.O_RDWR), False
+            return os.open(path, os.O_RDWR | os.O_NOFOLLOW), False
         except FileNotFoundError:
             continue  # its holder has just deleted it
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            path.unlink(missing_ok=True)
 
 
 def _knows_locks(descriptor: int, path: Path) -> bool:

@@ -7,7 +7,6 @@ works in the folder. A network that was trained is replaced only where that is a
 
 import contextlib
 import hashlib
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from nnunet_sparse.system.atomic import (
     canonical_json,
     remove_leftovers,
 )
-from nnunet_sparse.system.checkpoint import saving_checkpoint
+from nnunet_sparse.system.checkpoint import load_checkpoint, saving_checkpoint
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.locks import held_if_free, locked
@@ -149,13 +148,9 @@ class ModelFolder:
 
     def load(self) -> dict[str, Any]:
         """Content of the checkpoint, on the CPU."""
-        import torch
-
         try:
-            content: dict[str, Any] = torch.load(
-                self.checkpoint, map_location="cpu", weights_only=True
-            )
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            content: dict[str, Any] = load_checkpoint(self.checkpoint)
+        except SparseError as error:
             raise self.damaged() from error
         return content
 

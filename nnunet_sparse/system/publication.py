@@ -30,6 +30,8 @@ the others is ever half there.
 """
 
 import errno
+import itertools
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +43,8 @@ from nnunet_sparse.system.atomic import as_json, canonical_json, remove_leftover
 from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.locks import locked
+
+logger = logging.getLogger(__name__)
 
 MARKER = ".nnsparse_staged.json"
 """File in a partial that holds its request."""
@@ -228,14 +232,21 @@ def clear(folder: Path, key: str) -> None:
 def discard(folder: Path) -> None:
     """Remove a folder so that a kill never leaves a part of it under its name.
 
-    Of a link to a folder the link goes, and the folder stays.
+    Of a link to a folder the link goes, and the folder stays. What is protected against writing
+    stays under the other name.
     """
     if not (folder.is_dir() or folder.is_symlink()):
         return
-    gone = folder.with_name(f"{_GONE}{folder.name.removeprefix(_PREFIX)}")
-    _remove(gone)
+    name = f"{_GONE}{folder.name.removeprefix(_PREFIX)}"
+    for number in itertools.count(1):
+        gone = folder.with_name(name if number == 1 else f"{name}_{number}")
+        _remove(gone)
+        if not os.path.lexists(gone):  # what cannot be removed is in the way for good
+            break
     folder.rename(gone)
     _remove(gone)
+    if os.path.lexists(gone):
+        logger.warning("%s is of no use any more and cannot be removed; delete it", gone)
 
 
 def _remove(folder: Path) -> None:

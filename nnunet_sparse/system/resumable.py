@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from nnunet_sparse.system.checkpoint import save_checkpoint
+from nnunet_sparse.system.checkpoint import DAMAGED, load_checkpoint, save_checkpoint
 from nnunet_sparse.system.devices import half_precision
 from nnunet_sparse.system.errors import SparseError
 
@@ -180,11 +179,11 @@ def _resume(
     if not checkpoint.is_file():
         return []
     try:
-        content = torch.load(checkpoint, map_location=device, weights_only=True)
+        content = load_checkpoint(checkpoint, device)
         if content["record"] != json.dumps(record, sort_keys=True):
             return []
         for name, part in parts.items():
             part.load_state_dict(content[name])
         return list(content["losses"])
-    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except DAMAGED as error:
         raise SparseError(f"{checkpoint} cannot be continued; delete it to start anew") from error

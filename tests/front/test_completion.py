@@ -10,6 +10,19 @@ from nnunet_sparse.front.completion import completion_script
 from nnunet_sparse.front.nnsparse_command import find_command
 
 COMMANDS = ("make_dataset", "plan_and_preprocess", "grid", "evaluate", "worklist", "doctor")
+# names that would be commands, or would be told apart by shells
+RUN = (
+    "$(touch ran)",
+    "`touch ran`",
+    "$((a[$(touch ran)]))",
+    "${a:=b}",
+    "~",
+    "*",
+    "a b",
+    "'\"",
+    "{a,b}",
+)
+HOSTILE = (*RUN, "a\nb", "a\x1b[2Jb")
 Complete = Callable[[str], set[str]]
 
 
@@ -29,7 +42,11 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
     plans.parent.mkdir(parents=True)
     plans.write_text(json.dumps({}))
     (folder / "here").mkdir()
-    (folder / "here" / "grid.yaml").touch()
+    for name in ("grid.yaml", "two words", "*"):
+        (folder / "here" / name).touch()
+    for name in HOSTILE:
+        (folder / "raw" / f"Dataset666_{name}").mkdir()
+        (plans.parent / f"hostilePlans{name}.json").touch()
 
     def offered(line: str) -> set[str]:
         words = line.split(" ")
@@ -47,7 +64,12 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
             check=True,
         )
         assert done.stderr == ""
-        return set(done.stdout.split())
+        assert {path.name for path in (folder / "here").iterdir()} == {
+            "grid.yaml",
+            "two words",
+            "*",
+        }
+        return set(done.stdout.splitlines()) - {""}
 
     return offered
 
@@ -56,22 +78,26 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
     ("line", "expected"),
     [
         ("nnsparse make_da", {"make_dataset"}),
-        ("nnsparse_make_dataset -d D", {"Dataset004_Hippocampus", "Dataset500_Sparse"}),
+        ("nnsparse_make_dataset -d Dataset0", {"Dataset004_Hippocampus"}),
+        ("nnsparse_make_dataset -d Dataset6", {f"Dataset666_{name}" for name in RUN}),
         ("nnsparse make_dataset -d Dataset5", {"Dataset500_Sparse"}),
         ("nnsparse_make_dataset --selector st", {"stratified"}),
         ("nnsparse_make_dataset --scope ", {"volume", "dataset"}),
         ("nnsparse_plan_and_preprocess -c 2d 3d_f", {"3d_fullres"}),
         ("nnsparse_plan_and_preprocess -pl Small", {"SmallPlanner"}),
         ("nnsparse_doctor -tr SparseTrainerUNETR", {"SparseTrainerUNETR"}),
-        ("nnsparse_doctor -p ", {"nnsparsePlans"}),
+        ("nnsparse_doctor -p n", {"nnsparsePlans"}),
+        ("nnsparse_doctor -p h", {f"hostilePlans{name}" for name in RUN}),
         ("nnsparse_grid ru", {"run"}),
         ("nnsparse grid run g", {"grid.yaml"}),
         ("nnsparse_grid init --pres", {"--preset"}),
         ("nnsparse_evaluate --overwrite g", {"grid.yaml"}),
+        ("nnsparse_evaluate --overwrite ", {"grid.yaml", "two words", "*"}),
         ("nnsparse_make_dataset --rho ", set()),
     ],
 )
 def test_bash_offers(line: str, expected: set[str], complete: Complete) -> None:
+    """Names of folders are words, and nothing that they hold is run."""
     assert complete(line) == expected
 
 

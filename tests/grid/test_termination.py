@@ -19,13 +19,17 @@ logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background jobs
 with Termination() as termination:
     ended = _snakemake(["--cores", "1", "--quiet", "all"], limited=False)
-print(ended, termination.asked)
+print(ended, termination.status)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signals", [[signal.SIGTERM, signal.SIGTERM], [signal.SIGINT]])
-def test_jobs_end_with_their_run(tmp_path: Path, signals: list[signal.Signals]) -> None:
+@pytest.mark.parametrize(
+    ("signals", "status"), [([signal.SIGTERM, signal.SIGTERM], 143), ([signal.SIGINT], 130)]
+)
+def test_jobs_end_with_their_run(
+    tmp_path: Path, signals: list[signal.Signals], status: int
+) -> None:
     (tmp_path / "Snakefile").write_text(f"rule all:\n    output: 'a'\n    shell: {JOB!r}\n")
     run = subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
@@ -47,4 +51,4 @@ def test_jobs_end_with_their_run(tmp_path: Path, signals: list[signal.Signals]) 
     out, rest = run.communicate(timeout=GUARD_S)
     assert "ending the jobs that run" in rest
     assert not psutil.pid_exists(job)
-    assert out.strip() == f"1 {number == signal.SIGTERM}"
+    assert out.strip() == f"1 {status}"

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from failures import fail_once_to_name
+from failures import deny, fail_once_to_name
 from grid_fixtures import write_grid
 from tiny import tree
 
@@ -45,7 +45,9 @@ def test_nothing_stale_remains(grid: Grid, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["new"]
 
 
-def test_what_is_not_of_the_report_is_kept(grid: Grid, tmp_path: Path) -> None:
+def test_what_is_not_of_the_report_is_kept(
+    grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "new"
     write(grid, folder, "report.html", "figures/figure1.svg")
     (folder / "notes.txt").write_text("mine")
@@ -55,6 +57,11 @@ def test_what_is_not_of_the_report_is_kept(grid: Grid, tmp_path: Path) -> None:
         write(grid, folder, "report.html")
         assert names(folder) == {"report.html", "notes.txt", "figures/own.svg", MARKER}
         assert (folder / "link").is_symlink()
+    with monkeypatch.context() as patch:
+        deny(patch, folder / "figures")  # there may be more
+        with pytest.raises(PermissionError, match="figures"):
+            write(grid, folder, "report.html")
+    assert names(folder) == {"report.html", "notes.txt", "figures/own.svg", MARKER}
     with pytest.raises(SparseError, match=r"own.svg is in the way and was not written by a report"):
         write(grid, folder, "figures/own.svg")
     assert (folder / "figures" / "own.svg").read_text("utf-8") == "mine"

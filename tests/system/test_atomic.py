@@ -163,3 +163,32 @@ def test_errors_name_the_file_that_was_written(tmp_path: Path, number: int) -> N
     with pytest.raises(OSError, match=re.escape(str(file))), atomic_path(file):
         raise OSError(number, os.strerror(number))  # as writing to an open file does
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["precious", "nothing", "new", "pipe"])
+@pytest.mark.parametrize(
+    "where", [".nnsparse_new_new", ".nnsparse_new_new/new", ".nnsparse_once_new"]
+)
+def test_links_of_strangers_are_not_followed(tmp_path: Path, where: str, target: str) -> None:
+    """They lie where the temporary file would, in a folder that came from them."""
+    precious, folder = tmp_path / "precious", tmp_path / "theirs"
+    for name in ("new", "deep"):
+        (precious / name).parent.mkdir(exist_ok=True)
+        (precious / name).write_text("mine", encoding="utf-8")
+    (folder / where).parent.mkdir(parents=True)
+    if target == "pipe":
+        os.mkfifo(folder / where)
+    elif target == "precious" and "/" not in where and "once" not in where:
+        (folder / where).symlink_to(precious)
+    else:
+        (folder / where).symlink_to(precious / target.replace("precious", "deep"))
+    if "once" in where:
+        assert write_once(folder / "new", "theirs")
+    else:
+        with atomic_path(folder / "new") as temporary:
+            temporary.write_text("theirs", encoding="utf-8")
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert not (folder / "new").is_symlink()
+    assert (folder / "new").read_text("utf-8") == "theirs"
+    assert sorted(path.name for path in precious.iterdir()) == ["deep", "new"]
+    assert all(path.read_text("utf-8") == "mine" for path in precious.iterdir())

@@ -28,6 +28,18 @@ def test_a_lock_is_held_once_and_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["precious", "nothing", "lock", "."])
+def test_links_of_strangers_are_no_locks(tmp_path: Path, target: str) -> None:
+    """What they lead to stays as it is, and one that leads to nothing is not waited for."""
+    (tmp_path / "precious").write_text("mine", encoding="utf-8")
+    for hold in (held_if_free, locked):
+        (tmp_path / "lock").symlink_to(target)
+        with hold(tmp_path / "lock"):
+            assert not (tmp_path / "lock").is_symlink()
+        assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+        assert (tmp_path / "precious").read_text("utf-8") == "mine"
+
+
 def test_it_is_given_back_after_an_error(tmp_path: Path) -> None:
     for hold in (held_if_free, locked):
         with pytest.raises(ZeroDivisionError), hold(tmp_path / "lock"):

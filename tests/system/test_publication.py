@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,34 @@ def test_a_link_to_nothing_is_no_target(tmp_path: Path) -> None:
     ):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.parametrize("kept", ["all", "one folder"])
+def test_what_cannot_be_removed_is_not_in_the_way(
+    target: Path, kept: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As folders that are protected against writing: others are replaced all the same."""
+    make(target, "a", "b")
+
+    def remove(folder: Path, ignore_errors: bool = False) -> None:
+        assert ignore_errors
+        if kept == "one folder":
+            (folder / "a").unlink(missing_ok=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", remove)
+        for number in range(4):
+            make(target, str(number), "a", "b")
+            assert names(target) == {str(number), "a", "b"}
+    old = sorted(path.name for path in target.parent.iterdir() if path.name[0] == ".")
+    assert [name.removeprefix(".nnsparse_gone_old_target") for name in old] == [
+        "",
+        "_2",
+        "_3",
+        "_4",
+    ]
+    assert [message.split()[0] for message in caplog.messages] == [
+        str(target.parent / o) for o in old
+    ]
+    make(target, "a")
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
