@@ -143,19 +143,22 @@ def run_command(
     try:
         status = work(args)
         sys.stdout.flush()
-    except (SparseError, MemoryError) as error:
-        is_memory = isinstance(error, MemoryError)
-        return _fail(memory_error_message(error) if is_memory else str(error))
-    except OSError as error:
+    except (SparseError, MemoryError, OSError) as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             # what is left in its buffer goes nowhere when Python ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_NO_READER
-        return _fail(os_error_message(error))
+        return _fail(_message(error))
     except KeyboardInterrupt:
         print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED
     return status or 0
+
+
+def _message(error: SparseError | MemoryError | OSError) -> str:
+    if isinstance(error, MemoryError):
+        return memory_error_message(error)
+    return os_error_message(error) if isinstance(error, OSError) else str(error)
 
 
 def _check_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
