@@ -13,5 +13,5 @@ Processes and the machine:
 ``parallel`` and ``workers``, ``devices``, ``env``, ``paths`` (nnU-Net's folders), ``nnunet_model``
 (nnU-Net's model folders), ``pipeline`` (commands one after the other), ``software``,
 ``randomness``. Settings that people write: ``schema``. Networks of ours that are trained once:
-``model_folder``, ``resumable``. Pictures as equal files: ``figures``.
+``model_folder``, ``resumable``, ``checkpoint``. Pictures as equal files: ``figures``.
 """
