@@ -14,6 +14,7 @@ claim to hold more than they can, ``damaged_files`` says what is wrong with othe
 ``folds`` say which cases train, ``groups`` which of them belong together, ``training_images`` which
 images, ``annotation`` what of a label is annotated. ``preprocessing_record`` says what has been
 preprocessed, ``stored_images`` finds the images, by what ``plans_configuration`` says of them, and
-``compressed_array`` is how they are kept. Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and
-``label_colors``. ``dataset_options`` are the options of commands.
+``compressed_array`` is how they are kept.
+Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and ``label_colors``.
+``dataset_options`` are the options of commands.
 """
