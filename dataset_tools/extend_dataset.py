@@ -202,7 +202,10 @@ def _chosen(
     if asked is not None:
         folder = paths.preprocessed / base.name / "nnsparse"
         round_number = len(before.rounds) + 1
-        seen = asked.seen(selector, base, sorted(volumes), before.axis, folder, round_number)
+        # as nnsparse_plan_and_preprocess has stored them
+        owners = [paths.preprocessed / name for name in (base.name, source.raw.name)]
+        cases = sorted(volumes)
+        seen = asked.seen(selector, base, cases, before.axis, folder, round_number, owners)
     return extend_selection(
         before,
         variant,
