@@ -1,6 +1,5 @@
 """Making the next data set of a sparse one: more of its slices are annotated."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,8 +34,6 @@ from nnunet_sparse.system.devices import check_device
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.paths import NnUNetPaths
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ def extend_dataset(
     check_device(device)
     if asked is not None:
         asked.check(selector, source.raw)
-        _warn_of_test_cases(paths, source, asked)
+        asked.network.warn_of_test_cases(paths, map(base.case, source.split.test))
     selection = _chosen(
         paths,
         source,
@@ -205,7 +202,10 @@ def _chosen(
     if asked is not None:
         folder = paths.preprocessed / base.name / "nnsparse"
         round_number = len(before.rounds) + 1
-        seen = asked.seen(selector, base, sorted(volumes), before.axis, folder, round_number)
+        # as nnsparse_plan_and_preprocess has stored them
+        owners = [paths.preprocessed / name for name in (base.name, source.raw.name)]
+        cases = sorted(volumes)
+        seen = asked.seen(selector, base, cases, before.axis, folder, round_number, owners)
     return extend_selection(
         before,
         variant,
@@ -259,16 +259,3 @@ def _new_folds(
     before = {case_id: number for number, fold in enumerate(folds) for case_id in fold["val"]}
     split = source.split
     return cross_validation(annotated, len(folds), split.groups, split.seed, before), ()
-
-
-def _warn_of_test_cases(paths: NnUNetPaths, source: SparseSource, asked: AskedNetwork) -> None:
-    """Say so if the network has seen cases that it, or its successors, are scored on."""
-    split = source.split
-    held_out = [source.base.case(case_id) for case_id in (*split.val, *split.test)]
-    if seen := asked.network.trained_on(paths, held_out):
-        logger.warning(
-            "%s was trained on validation or test cases of %s: %s; what it chooses tells of them",
-            asked.network.folder,
-            source.base.name,
-            ", ".join(seen),
-        )

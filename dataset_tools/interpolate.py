@@ -1,5 +1,6 @@
 """Making a dense data set from a slice-sparse one by interpolating its labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -143,7 +144,8 @@ def interpolate_dataset(
     if model is not None:
         documents[INTERPOLATION_FILE] |= {"network": model.digest, "model": model.provenance()}
         model.warn_of_test_cases(paths, (base.case(case_id) for case_id in split.test))
-        ask_network = _prediction_of(model, source, selection.axis, device)
+        owners = [paths.preprocessed / dataset.name for dataset in (base, source)]
+        ask_network = _prediction_of(model, source, selection.axis, owners, device)
 
     def fill(folder: Path) -> None:
         write_labels(folder, source, selection, interpolation, ask_network, num_processes)
@@ -173,7 +175,11 @@ def _warp_of(
 
 
 def _prediction_of(
-    model: TrainedNetwork, source: RawDataset, axis: int, device: str | None
+    model: TrainedNetwork,
+    source: RawDataset,
+    axis: int,
+    owners: Sequence[Path],
+    device: str | None,
 ) -> AskNetwork:
     """What predicts a case; the network is loaded for the first one."""
     read = partial(read_image, reader=source.reader())
@@ -186,7 +192,7 @@ def _prediction_of(
 
     def predict(case: Case, scratch: Path) -> FromNetwork:
         network = loaded()
-        image = network.prepare(case.images, read)
+        image = network.prepare(case.images, read, case.case_id, owners)
         return predict_volume(network, image, axis, case.case_id, scratch)
 
     return predict

@@ -13,107 +13,39 @@ preprocessing. It holds, for every case,
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.compressed_array import write_array
 from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.plans_configuration import Plans
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.planners.compressed_array import write_array
-from nnunet_sparse.planners.planning_input import read_base_name
-from nnunet_sparse.planners.plans import (
-    IMAGE_FIELDS,
-    INTENSITIES,
-    LABEL_FIELDS,
-    SCHEMES_WITHOUT_INTENSITIES,
-    Plans,
-    configuration_of,
+from nnunet_sparse.data.stored_images import (
+    OLD_RECORD,
+    Source,
+    StoredImage,
+    image_record,
+    image_source,
+    look_up_images,
 )
-from nnunet_sparse.planners.training_files import image_files
-from nnunet_sparse.system.atomic import canonical_json, write_text
+from nnunet_sparse.planners.planning_input import read_base_name
 from nnunet_sparse.system.errors import SparseError, naming
-from nnunet_sparse.system.exact_json import from_json, to_json
+from nnunet_sparse.system.exact_json import to_json
 from nnunet_sparse.system.foreign_code import explained
-from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.locks import held_if_free, locked
 from nnunet_sparse.system.parallel import map_cases
-from nnunet_sparse.system.plain_pickle import read_plain_pickle
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1
-_OLD_RECORD = ".pkl"
-_SHAPES = ("shape_before_cropping", "shape_after_cropping_and_before_resampling")
 _LOCK, _STAGING = ".lock", ".staging"
-_FIELDS_OF_ALL = ("image_reader_writer", "transpose_forward")
-
-Source = tuple[tuple[str, int, int], ...]
-
-
-@dataclass(frozen=True)
-class StoredImage:
-    """A preprocessed image.
-
-    Attributes
-    ----------
-    image
-        (c, z, y, x) float32.
-    nonzero
-        Non-zero mask (1, z, y, x) uint8 of the same shape; None if no channel is normalised in it.
-    zeros
-        Non-zero mask (1, z, y, x) uint8 before resampling; None if it has no voxel outside.
-    shape
-        Preprocessed shape (z, y, x).
-    properties
-        nnU-Net's properties of the case, without those of its label.
-    source
-        Name, size and time (ns) of the files it was made from.
-    """
-
-    image: Path
-    nonzero: Path | None
-    zeros: Path | None
-    shape: tuple[int, ...]
-    properties: dict[str, Any]
-    source: Source
-
-
-def image_fields(plans: Plans, configuration: str) -> dict[str, Any]:
-    """Everything in the plans that a preprocessed image depends on."""
-    resolved = configuration_of(plans, configuration)
-    # the mask is resampled as labels are
-    keys = IMAGE_FIELDS + (LABEL_FIELDS if any(resolved["use_mask_for_norm"]) else ())
-    intensities = plans.get(INTENSITIES, {})
-    schemes = enumerate(resolved["normalization_schemes"])
-    used = [str(c) for c, scheme in schemes if scheme not in SCHEMES_WITHOUT_INTENSITIES]
-    return (
-        {"version": _VERSION, "intensities": {c: intensities.get(c) for c in used}}
-        | {key: resolved.get(key) for key in keys}
-        | {key: plans.get(key) for key in _FIELDS_OF_ALL}
-    )
-
-
-def store_folder(dataset: Path, plans: Plans, configuration: str) -> Path:
-    """Folder of the store for one way of preprocessing the images of a data set.
-
-    Parameters
-    ----------
-    dataset
-        ``nnUNet_preprocessed/OWNER``.
-    plans, configuration
-        They say how images are preprocessed.
-    """
-    content = canonical_json(image_fields(plans, configuration))
-    return dataset / "nnsparse" / "images" / hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def image_owners(raw: RawDataset) -> dict[str, str]:
@@ -167,15 +99,15 @@ def store_images(
     SparseError
         If an image cannot be read or holds NaN or infinite values.
     """
-    sources = {case_id: _source(case) for case_id, case in cases.items()}
-    found, missing = _look_up(folder, sources)
+    sources = {case_id: image_source(case.images) for case_id, case in cases.items()}
+    found, missing = look_up_images(folder, sources)
     if not missing:
         _remove_leftovers(folder)
         return found
     (folder / "zeros").mkdir(parents=True, exist_ok=True)
     (folder / "nonzero").mkdir(exist_ok=True)
     with locked(folder / _LOCK):
-        found, missing = _look_up(folder, sources)  # another process may have made them
+        found, missing = look_up_images(folder, sources)  # another process may have made them
         staging = folder / _STAGING
         shutil.rmtree(staging, ignore_errors=True)  # of a killed call
         staging.mkdir()
@@ -187,7 +119,7 @@ def store_images(
             map_cases(work, jobs, num_processes, "Preprocessing images")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    found, missing = _look_up(folder, sources)
+    found, missing = look_up_images(folder, sources)
     if missing:
         raise SparseError(f"the image of case {missing[0]} changed while it was preprocessed")
     return found
@@ -200,60 +132,6 @@ def _remove_leftovers(folder: Path) -> None:
     with held_if_free(folder / _LOCK) as held:
         if held:
             shutil.rmtree(folder / _STAGING, ignore_errors=True)
-
-
-def _look_up(
-    folder: Path, sources: Mapping[str, Source]
-) -> tuple[dict[str, StoredImage], list[str]]:
-    """Complete images of these sources, and the IDs of the other cases."""
-    found: dict[str, StoredImage] = {}
-    for case_id, source in sources.items():
-        try:
-            stored = _read_record(folder, case_id)
-        except FileNotFoundError:
-            continue
-        except (SparseError, ValueError, TypeError, LookupError, RecursionError) as error:
-            logger.info("%s in %s is damaged and made anew: %s", case_id, folder, error)
-            continue
-        if stored["source"] != source:
-            continue
-        nonzero, zeros = (
-            folder / part / f"{case_id}.b2nd" if stored[part] else None
-            for part in ("nonzero", "zeros")
-        )
-        image = folder / f"{case_id}.b2nd"
-        if all(file is None or file.is_file() for file in (image, nonzero, zeros)):
-            found[case_id] = StoredImage(
-                image, nonzero, zeros, stored["shape"], stored["properties"], source
-            )
-    return found, [case_id for case_id in sources if case_id not in found]
-
-
-def _read_record(folder: Path, case_id: str) -> dict[str, Any]:
-    """What is kept of an image beside its voxels; a pickle of an earlier version is replaced."""
-    try:
-        return _checked(from_json(load_json(_record(folder, case_id), float)))
-    except FileNotFoundError:
-        old = folder / f"{case_id}{_OLD_RECORD}"
-        stored = _checked(read_plain_pickle(old))
-        write_text(_record(folder, case_id), json.dumps(to_json(stored)))
-        old.unlink(missing_ok=True)
-        return stored
-
-
-def _record(folder: Path, case_id: str) -> Path:
-    return folder / f"{case_id}.json"
-
-
-def _checked(stored: Any) -> dict[str, Any]:
-    """Refuse records that no version of this program has written."""
-    shapes = stored["shape"], *(stored["properties"][key] for key in _SHAPES)
-    for shape in shapes:
-        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n > 0 for n in shape):
-            raise ValueError(f"{shape} is no shape of a volume")
-    if not {"zeros", "nonzero", "source"} <= stored.keys():
-        raise ValueError("parts of it are missing")
-    return dict(stored)
 
 
 def _store_image(
@@ -280,8 +158,8 @@ def _store_image(
     }
     name = f"{case.case_id}.b2nd"
     # its files are replaced one by one
-    _record(folder, case.case_id).unlink(missing_ok=True)
-    (folder / f"{case.case_id}{_OLD_RECORD}").unlink(missing_ok=True)
+    image_record(folder, case.case_id).unlink(missing_ok=True)
+    (folder / f"{case.case_id}{OLD_RECORD}").unlink(missing_ok=True)
     for part, mask in masks.items():
         if mask is not None:
             write_array(staging / part / name, mask.astype(np.uint8), planned.patch_size)
@@ -294,10 +172,10 @@ def _store_image(
         "properties": properties,
         **{part: mask is not None for part, mask in masks.items()},
     }
-    text, temporary = json.dumps(to_json(record)), _record(staging, case.case_id)
+    text, temporary = json.dumps(to_json(record)), image_record(staging, case.case_id)
     with naming(temporary):
         temporary.write_text(text, encoding="utf-8")
-    temporary.replace(_record(folder, case.case_id))
+    temporary.replace(image_record(folder, case.case_id))
 
 
 def _cropped_mask(
@@ -326,11 +204,6 @@ def _read_image(case: Case, reader: Any) -> tuple[np.ndarray, dict[str, Any]]:
                 "hold finite numbers"
             )
     return image, properties
-
-
-def _source(case: Case) -> Source:
-    statuses = ((file, file.stat()) for file in image_files(case))
-    return tuple((f.name, status.st_size, status.st_mtime_ns) for f, status in statuses)
 
 
 def _same_images(case: Case, other: Case | None) -> bool:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.data.annotation import annotated_planes, infer_slice_axis, is_dense
+from nnunet_sparse.data.compressed_array import read_array, write_array
 from nnunet_sparse.data.declared_labels import ignore_label_of
 from nnunet_sparse.data.label_files import read_label
-from nnunet_sparse.planners.compressed_array import read_array, write_array
-from nnunet_sparse.planners.image_store import StoredImage
+from nnunet_sparse.data.plans_configuration import Plans, configuration_of
+from nnunet_sparse.data.stored_images import StoredImage
 from nnunet_sparse.planners.label_resampling import resample_label_planes
-from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.wording import first_of

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from nnunet_sparse.data.dataset_name import dataset_names
 from nnunet_sparse.data.declared_labels import ignore_label_of, without_ignore
+from nnunet_sparse.data.plans_configuration import Plans
 from nnunet_sparse.data.preprocessing_record import digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.planners.plan_store import stored_plans
@@ -17,7 +18,7 @@ from nnunet_sparse.planners.planning_input import (
     own_input,
     read_base_name,
 )
-from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, read_plans
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.paths import NnUNetPaths

@@ -15,12 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.plans_configuration import Plans
 from nnunet_sparse.data.preprocessing_record import digest_of
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
 from nnunet_sparse.data.slice_axis import count_slice_axes
 from nnunet_sparse.planners.planner_classes import default_plans_name, find_planner, is_ours
 from nnunet_sparse.planners.planning_input import PlanningInput
-from nnunet_sparse.planners.plans import FINGERPRINT_FILE, Plans, read_plans
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE, read_plans
 from nnunet_sparse.planners.training_files import check_files_complete, label_files
 from nnunet_sparse.system.atomic import as_json, remove_leftovers, write_json
 from nnunet_sparse.system.env import environment

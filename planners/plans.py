@@ -8,82 +8,28 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.data.plans_configuration import (
+    IMAGE_FIELDS,
+    INTENSITIES,
+    LABEL_FIELDS,
+    Plans,
+    configuration_of,
+)
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import is_file_name
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.training.settings import BLOCK, TrainingSettings
 
-Plans = dict[str, Any]
-
 STOCK_CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 _DEFAULT_CONFIGURATIONS = ("2d", "3d_fullres")
 FINGERPRINT_FILE = "dataset_fingerprint.json"
 
-INTENSITIES = "foreground_intensity_properties_per_channel"
-# they look at the image alone, so that plans made on different cases normalise alike
-SCHEMES_WITHOUT_INTENSITIES = frozenset(
-    {
-        "ZScoreNormalization",
-        "NoNormalization",
-        "RescaleTo01Normalization",
-        "RGBTo01Normalization",
-    }
-)
-
-# what the preprocessed images and labels of a configuration depend on
-IMAGE_FIELDS = (
-    "preprocessor_name",
-    "spacing",
-    "normalization_schemes",
-    "use_mask_for_norm",
-    "resampling_fn_data",
-    "resampling_fn_data_kwargs",
-)
-LABEL_FIELDS = ("resampling_fn_seg", "resampling_fn_seg_kwargs")
 _PREPROCESSING_OF_ALL = (
     "image_reader_writer",
     "transpose_forward",
     "label_manager",
     INTENSITIES,
 )
-
-
-class InheritanceError(SparseError):
-    """A configuration inherits from one that there is not, or from itself.
-
-    Attributes
-    ----------
-    heir, parent
-        Names of the configurations.
-    """
-
-    def __init__(self, message: str, heir: str = "", parent: str = "") -> None:
-        super().__init__(message)
-        self.heir = heir
-        self.parent = parent
-
-
-def configuration_of(plans: Plans, name: str) -> dict[str, Any]:
-    """A configuration with what it inherits from others.
-
-    Raises
-    ------
-    InheritanceError
-        If it inherits from a configuration that there is not, or from itself.
-    """
-    configurations: dict[str, dict[str, Any]] = plans["configurations"]
-    lineage, resolved = [name], configurations[name]
-    while parent := configurations[lineage[-1]].get("inherits_from"):
-        if parent in lineage or parent not in configurations:
-            raise InheritanceError(
-                f"plans {plans['plans_name']}: configuration {lineage[-1]!r} cannot inherit from "
-                f"{parent!r} (there are {', '.join(configurations)})",
-                lineage[-1],
-                parent,
-            )
-        lineage.append(parent)
-        resolved = configurations[parent] | resolved
-    return resolved
 
 
 def check_configurations_exist(names: Collection[str], existing: Collection[Plans]) -> None:

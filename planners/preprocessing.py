@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
+from nnunet_sparse.data.plans_configuration import Plans, configuration_of
 from nnunet_sparse.data.preprocessing_record import StepRecord, digest_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.planners.plan_source import PlanSource
 from nnunet_sparse.planners.plans import (
     FINGERPRINT_FILE,
-    Plans,
     check_configurations,
-    configuration_of,
     data_identifiers,
     difference,
     moved,

@@ -25,7 +25,8 @@ from nnunetv2.preprocessing.normalization.map_channel_name_to_normalization impo
 )
 
 from nnunet_sparse.data.declared_labels import ignore_label_of
-from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
+from nnunet_sparse.data.plans_configuration import INTENSITIES
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases

@@ -13,18 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from nnunet_sparse.data.annotation import MASK_SUFFIX, annotation_properties, infer_slice_axis
+from nnunet_sparse.data.compressed_array import write_array
 from nnunet_sparse.data.label_files import keeps_header
+from nnunet_sparse.data.plans_configuration import Plans, configuration_of
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.slice_axis import read_slice_axis
-from nnunet_sparse.planners.compressed_array import write_array
-from nnunet_sparse.planners.image_store import (
-    StoredImage,
-    image_owners,
-    store_folder,
-    store_images,
-)
+from nnunet_sparse.data.stored_images import StoredImage, store_folder
+from nnunet_sparse.planners.image_store import image_owners, store_images
 from nnunet_sparse.planners.label_planes import LabelPreprocessing, preprocess_label
-from nnunet_sparse.planners.plans import Plans, check_configurations, configuration_of
+from nnunet_sparse.planners.plans import check_configurations
 from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.locks import locked

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nnunet_sparse.data.declared_labels import without_ignore
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_splits
+from nnunet_sparse.data.plans_configuration import Plans, configuration_of
 from nnunet_sparse.data.raw_dataset import read_dataset_json
-from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.training.paper_recipes import PAPER

@@ -7,10 +7,10 @@ from pathlib import Path
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import LabelError, declared_labels
+from nnunet_sparse.data.image_files import image_files
 from nnunet_sparse.data.itk_files import check_whole
-from nnunet_sparse.data.label_files import check_complete, is_nifti, spacing_file
-from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.data.volume_endings import is_tiff
+from nnunet_sparse.data.label_files import check_complete, is_nifti
+from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -80,12 +80,6 @@ def label_files(raw: RawDataset) -> dict[str, Path]:
     return {case: files.label for case, files in raw.training.items() if files.label is not None}
 
 
-def image_files(case: Case) -> list[Path]:
-    """Files that make the image of a case: its channels, and the spacing of TIFF files."""
-    beside = (spacing_file(image) for image in case.images if is_tiff(image))
-    return [*case.images, *dict.fromkeys(file for file in beside if file.is_file())]
-
-
 def files_digest(raw: RawDataset, cases: Iterable[str] | None = None) -> str:
     """Hash over ``dataset.json`` and the names, sizes and times of all training files.
 
@@ -99,7 +93,7 @@ def files_digest(raw: RawDataset, cases: Iterable[str] | None = None) -> str:
     content = hashlib.sha256((raw.folder / "dataset.json").read_bytes())
     labels = label_files(raw)
     for case_id in sorted(raw.training if cases is None else cases):
-        for file in (*image_files(raw.training[case_id]), labels[case_id]):
+        for file in (*image_files(raw.training[case_id].images), labels[case_id]):
             status = file.stat()
             entry = (case_id, file.name, status.st_size, status.st_mtime_ns)
             content.update(repr(entry).encode())

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.plans_configuration import INTENSITIES
 from nnunet_sparse.data.slice_axis import read_slice_axis
 from nnunet_sparse.doctor.case_facts import CaseFacts, CaseJob, read_case_facts
 from nnunet_sparse.doctor.check import UnavailableError
@@ -16,7 +17,7 @@ from nnunet_sparse.doctor.finding import Skipped
 from nnunet_sparse.doctor.fingerprint_check import is_intensities
 from nnunet_sparse.doctor.raw_checks import common_slice_axis
 from nnunet_sparse.doctor.subject import Fold, Subject, read_folds
-from nnunet_sparse.planners.plans import FINGERPRINT_FILE, INTENSITIES
+from nnunet_sparse.planners.plans import FINGERPRINT_FILE
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_sparse.data.plans_configuration import SCHEMES_WITHOUT_INTENSITIES
 from nnunet_sparse.doctor.check import check
 from nnunet_sparse.doctor.finding import Finding
-from nnunet_sparse.planners.plans import SCHEMES_WITHOUT_INTENSITIES
 
 MAX_MEAN_SHIFT = 0.05
 MAX_WIDTH_CHANGE = 0.1

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.planners.plans import InheritanceError, Plans, configuration_of
+from nnunet_sparse.data.plans_configuration import InheritanceError, Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_file_name
 from nnunet_sparse.system.json_files import load_json

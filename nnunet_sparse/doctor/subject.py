@@ -8,9 +8,9 @@ from typing import Any
 from nnunet_sparse.data.dataset_name import find_dataset
 from nnunet_sparse.data.declared_labels import IGNORE, LabelError, LabelRule, declared_labels
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
+from nnunet_sparse.data.plans_configuration import Plans, configuration_of
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, RawDataset
 from nnunet_sparse.doctor.plans_file import choose_plans
-from nnunet_sparse.planners.plans import Plans, configuration_of
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.trainers.repeats import NUM_STOCK_FOLDS

@@ -131,7 +131,8 @@ def _check_plans(grid: Grid, base: Base, ways: Sequence[Configuration]) -> None:
 
 def _difference(file: Path, way: Configuration) -> str:
     """Name of a setting that plans have in another way than is wanted, or nothing."""
-    from nnunet_sparse.planners.plans import configuration_of, read_plans
+    from nnunet_sparse.data.plans_configuration import configuration_of
+    from nnunet_sparse.planners.plans import read_plans
 
     plans = read_plans(file)
     if plans is None or way.configuration not in plans["configurations"]:

@@ -23,7 +23,8 @@ class PrepareWork(StepWork[PrepareJob]):
 
     def is_there(self, work: Work, job: PrepareJob) -> bool:
         """Whether the plans and the cases of every configuration are."""
-        from nnunet_sparse.planners.plans import configuration_of, read_plans
+        from nnunet_sparse.data.plans_configuration import configuration_of
+        from nnunet_sparse.planners.plans import read_plans
 
         wanted = job.subject
         folder = work.grid.paths.preprocessed / dataset_name(work.grid, wanted.of.suffix)

@@ -98,7 +98,8 @@ def _facts_of(file: Path) -> Facts:
 
 def check_same_plans(work: Work, training: Training, model: Path) -> None:
     """Refuse to take a network for one of other plans with the same name."""
-    from nnunet_sparse.planners.plans import configuration_of, difference, read_plans
+    from nnunet_sparse.data.plans_configuration import configuration_of
+    from nnunet_sparse.planners.plans import difference, read_plans
 
     preprocessed = work.grid.paths.preprocessed / dataset_name(work.grid, training.of.suffix)
     wanted, used = read_plans(preprocessed / f"{training.plans}.json"), model / "plans.json"

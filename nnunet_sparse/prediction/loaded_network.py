@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import io
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,12 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from nnunet_sparse.data.compressed_array import read_array
+from nnunet_sparse.data.stored_images import image_source, look_up_images, store_folder
 from nnunet_sparse.prediction.nnunet_checkpoint import NnUNetCheckpoint, read_checkpoint
 from nnunet_sparse.prediction.resampled_logits import ResampledLogits
 from nnunet_sparse.prediction.trained_network import Fold, TrainedNetwork
 from nnunet_sparse.system.env import environment, training_environment
 from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.foreign_code import explained, in_one_line
+
+logger = logging.getLogger(__name__)
 
 ReadVolume = Callable[[tuple[Path, ...]], tuple[np.ndarray, np.ndarray]]
 """Reads the files of a volume: (channel, z, y, x) float32, and the spacing along z, y and x in mm.
@@ -68,12 +73,19 @@ class LoadedNetwork:
             contextlib.redirect_stdout(io.StringIO()),
         ):
             self._predictor = _predictor(network, checkpoints, device)
+        self._configuration = next(iter(checkpoints.values())).configuration
         self._weights = {fold: checkpoint.weights for fold, checkpoint in checkpoints.items()}
         for fold, weights in self._weights.items():
             self._load(fold, weights)  # which refuses weights of another network
 
-    def prepare(self, images: Sequence[Path], read: ReadVolume) -> PreparedImage:
-        """Read and preprocess a volume.
+    def prepare(
+        self,
+        images: Sequence[Path],
+        read: ReadVolume,
+        case_id: str = "",
+        owners: Sequence[Path] = (),
+    ) -> PreparedImage:
+        """Read and preprocess a volume, or take it from a store in which it has been.
 
         Parameters
         ----------
@@ -81,6 +93,11 @@ class LoadedNetwork:
             Files of the volume, one per channel or one with all.
         read
             Reads them.
+        case_id
+            Its name in stores.
+        owners
+            Folders ``nnUNet_preprocessed/DATASET`` of which the stores of images are looked up, see
+            :mod:`nnunet_sparse.data.stored_images`.
 
         Raises
         ------
@@ -88,6 +105,8 @@ class LoadedNetwork:
             If the files cannot be read, hold another number of channels than the network has, or
             values that are no finite numbers.
         """
+        if (stored := self._from_store(images, case_id, owners)) is not None:
+            return stored
         names = ", ".join(map(str, images))
         volume, spacing = read(tuple(images))
         if len(volume) != (wanted := len(self.network.channels)):
@@ -109,6 +128,25 @@ class LoadedNetwork:
                 dict(self.network.dataset_json),
             )
         return PreparedImage(torch.from_numpy(np.ascontiguousarray(data, np.float32)), properties)
+
+    def _from_store(
+        self, images: Sequence[Path], case_id: str, owners: Sequence[Path]
+    ) -> PreparedImage | None:
+        """The same image, preprocessed before as the plans of this network say."""
+        plans, channels = dict(self.network.plans), len(self.network.channels)
+        for owner in owners:
+            folder = store_folder(owner, plans, self._configuration)
+            found, _ = look_up_images(folder, {case_id: image_source(images)})
+            if (stored := found.get(case_id)) is None:
+                continue
+            try:
+                data = read_array(stored.image)
+            except (OSError, RuntimeError, ValueError) as error:
+                logger.info("%s is damaged and not used: %s", stored.image, error)
+                continue
+            if data.shape == (channels, *stored.shape) and np.isfinite(data).all():
+                return PreparedImage(torch.from_numpy(data), stored.properties)
+        return None
 
     @property
     def transpose_forward(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_sparse.data.image_files import image_files
 from nnunet_sparse.prediction.pooling import Pooling
 from nnunet_sparse.prediction.slice_scores import SliceScores
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
@@ -41,6 +42,7 @@ def network_scores(
     cache: Path,
     *,
     pooling: Pooling | None = None,
+    owners: Sequence[Path] = (),
     device: str | None = None,
 ) -> dict[str, SliceScores]:
     """Scores of the slices of volumes, predicted where they are not known yet.
@@ -63,6 +65,8 @@ def network_scores(
         Folder of the scores, which is made.
     pooling
         How a slice's voxels become one number; None for their mean.
+    owners
+        Folders ``nnUNet_preprocessed/DATASET`` whose stores may hold the images, preprocessed.
     device
         Where the network predicts; None for a GPU if there is one.
 
@@ -93,7 +97,7 @@ def network_scores(
                 known = _read(cache, case_id, asked[case_id])  # by the process that was waited for
                 if known is None:
                     loaded = loaded or _loaded(network, device)
-                    image = loaded.prepare(volumes[case_id], read)
+                    image = loaded.prepare(volumes[case_id], read, case_id, owners)
                     known = score_image(loaded, image, axes[case_id], case_id, pooling, cache)
                     _write(cache, case_id, known, asked[case_id])
                 found[case_id] = known
@@ -172,7 +176,7 @@ def _asked(network: TrainedNetwork, files: Sequence[Path], axis: int, pooling: P
     content = {
         "version": _VERSION,
         "network": network.digest,
-        "images": [file_digest(file) for file in files],
+        "images": [file_digest(file) for file in image_files(files)],
         "axis": axis,
         "pooling": list(pooling.key),
     }

@@ -99,7 +99,7 @@ class TrainedNetwork:
             raise SparseError(f"{model_folder / 'dataset.json'}: {error}") from error
         file = model_folder / "plans.json"
         try:
-            plans = load_json(file, float)
+            plans = load_json(file, lambda _: None)  # as stores of preprocessed images have them
         except FileNotFoundError as error:
             raise SparseError(f"{file} does not exist: is this a folder of a training?") from error
         check_form(plans, _PLANS, str(file))

@@ -55,6 +55,7 @@ class AskedNetwork:
         axis: int,
         folder: Path,
         round_number: int,
+        owners: Sequence[Path] = (),
     ) -> dict[str, SeenByNetwork]:
         """Ask about the slices of volumes; what is said is kept, case by case.
 
@@ -72,6 +73,9 @@ class AskedNetwork:
             Where folders of what networks say lie.
         round_number
             Which addition to the first choice this is, from 1 on.
+        owners
+            Folders ``nnUNet_preprocessed/DATASET`` in whose stores preprocessed images are looked
+            for.
 
         Raises
         ------
@@ -85,7 +89,14 @@ class AskedNetwork:
         images = {c: raw.case(c).images for c in cases}
         read = partial(read_image, reader=reader)
         found = network_scores(
-            self.network, images, axis, read, cache, pooling=pooling, device=self.device
+            self.network,
+            images,
+            axis,
+            read,
+            cache,
+            pooling=pooling,
+            owners=owners,
+            device=self.device,
         )
         _tidy(cache)
         seen = {}

@@ -14,14 +14,10 @@ from sparse_datasets import make_dataset
 from tiny import write_volume
 from waiting import GUARD_S
 
+from nnunet_sparse.data.compressed_array import read_array
 from nnunet_sparse.data.raw_dataset import RawDataset
-from nnunet_sparse.planners.compressed_array import read_array
-from nnunet_sparse.planners.image_store import (
-    StoredImage,
-    image_owners,
-    store_folder,
-    store_images,
-)
+from nnunet_sparse.data.stored_images import StoredImage, store_folder
+from nnunet_sparse.planners.image_store import image_owners, store_images
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.exact_json import from_json
 from nnunet_sparse.system.paths import NnUNetPaths

@@ -1,8 +1,8 @@
 import pytest
 
+from nnunet_sparse.data.plans_configuration import configuration_of
 from nnunet_sparse.planners.plans import (
     check_configurations,
-    configuration_of,
     default_configurations,
     difference,
     moved,

@@ -3,14 +3,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from conftest import BaseMaker
 from trained_models import plans, write_model
 
 from nnunet_sparse.data.image_files import read_image
+from nnunet_sparse.data.raw_dataset import RawDataset
+from nnunet_sparse.data.stored_images import store_folder
+from nnunet_sparse.planners.image_store import store_images
 from nnunet_sparse.prediction.loaded_network import LoadedNetwork
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.paths import NnUNetPaths
 
 CPU = torch.device("cpu")
 READ = partial(read_image, reader="SimpleITKIO")
@@ -80,3 +86,32 @@ def test_trainers_of_ours_are_found_without_setting_anything_up(
     file = model / "fold_0" / "checkpoint_final.pth"
     torch.save(torch.load(file, weights_only=False) | {"trainer_name": "SparseTrainer"}, file)
     LoadedNetwork(TrainedNetwork.open(model), CPU)
+
+
+def test_images_that_are_preprocessed_already_are_taken_from_the_store(
+    make_base: BaseMaker, paths: NnUNetPaths
+) -> None:
+    """As the planners keep them; another image, or plans that preprocess otherwise, find none."""
+    raw = RawDataset.open(make_base(num_train=2))
+    content, owner = plans(), paths.preprocessed / raw.name
+    loaded = LoadedNetwork(TrainedNetwork.open(write_model(paths.results, content)), CPU)
+    case = raw.training["tr_00"]
+    expected = loaded.prepare(case.images, READ)
+    store = store_folder(owner, content, "3d")
+    store_images({"tr_00": case}, store, content, "3d", 1)
+
+    def never(_: object) -> Any:
+        raise AssertionError
+
+    found = loaded.prepare(case.images, never, "tr_00", [paths.preprocessed / "none", owner])
+    assert torch.equal(found.data, expected.data)
+    with (
+        loaded.logits(found, 0, "tr_00", paths.raw) as one,
+        loaded.logits(expected, 0, "tr_00", paths.raw) as other,
+    ):
+        np.testing.assert_array_equal(one[0].planes(0, 7, CPU), other[0].planes(0, 7, CPU))
+    with pytest.raises(AssertionError):
+        loaded.prepare(raw.training["tr_01"].images, never, "tr_00", [owner])
+    (store / "tr_00.b2nd").write_bytes(b"damaged")
+    again = loaded.prepare(case.images, READ, "tr_00", [owner])
+    assert torch.equal(again.data, expected.data)

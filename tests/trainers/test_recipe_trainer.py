@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from training_fixtures import CASES, PAPER_PLANS, TINY, use_threads
 
 from nnunet_sparse.data.annotation import PROPERTY
-from nnunet_sparse.planners.compressed_array import read_array
+from nnunet_sparse.data.compressed_array import read_array
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.trainers import paper_trainers
 from nnunet_sparse.trainers.sparse_loader import NoAnnotationError

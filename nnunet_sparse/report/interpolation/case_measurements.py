@@ -101,9 +101,7 @@ def measure_cases(
             todo[case_id] = _Job(images.raw.training[case_id], chosen[case_id], asked[case_id])
         else:
             found[case_id] = known
-    measure = partial(
-        _measure, raw=images.raw, axis=images.axis, ways=ways, labels=labels, folder=folder
-    )
+    measure = partial(_measure, images=images, ways=ways, labels=labels, folder=folder)
     if not networks and model is None:
         measured: Iterable[tuple[str, list[CaseQuality]]] = map_cases(
             measure, todo, num_processes, "Measuring"
@@ -126,8 +124,7 @@ class _Job:
 
 def _measure(
     job: _Job,
-    raw: RawDataset,
-    axis: int,
+    images: TrainingImages,
     ways: Sequence[Interpolation],
     labels: Mapping[str, Sequence[int]],
     folder: Path,
@@ -136,9 +133,9 @@ def _measure(
 ) -> list[CaseQuality]:
     """Measure a case and write its file."""
     files = job.files
-    label = _label(files, raw, axis)
-    ask_network = _ask_networks(files, raw, axis, networks or {}, model, folder)
-    spacing = _spacing(files, raw, axis)
+    label = _label(files, images.raw, images.axis)
+    ask_network = _ask_networks(files, images, networks or {}, model, folder)
+    spacing = _spacing(files, images.raw, images.axis)
     found: list[CaseQuality] = []
     for selector, slices in job.chosen.items():
         of_selector = measure_case(label, slices, ways, labels, spacing, ask_network)
@@ -151,8 +148,7 @@ def _measure(
 
 def _ask_networks(
     files: Case,
-    raw: RawDataset,
-    axis: int,
+    images: TrainingImages,
     networks: "Networks",
     model: "LoadedNetwork | None",
     scratch: Path,
@@ -163,12 +159,14 @@ def _ask_networks(
 
     @cache
     def volume() -> SliceStack:
-        return read_slice_stack(files.images, raw.reader(), axis)
+        return read_slice_stack(files.images, images.raw.reader(), images.axis)
 
     def prediction() -> PredictedVolume:
         assert model is not None
-        image = model.prepare(files.images, partial(read_image, reader=raw.reader()))
-        return predict_volume(model, image, axis, files.case_id, scratch)
+        read = partial(read_image, reader=images.raw.reader())
+        owners = [images.paths.preprocessed / images.raw.name]
+        image = model.prepare(files.images, read, files.case_id, owners)
+        return predict_volume(model, image, images.axis, files.case_id, scratch)
 
     def ask(way: Interpolation) -> tuple[FromNetwork, float]:
         if way.uses_model:
@@ -224,7 +222,7 @@ def worst_slices(
         slices = next(iter(chosen[case_id].values()))[rho]
         annotated[list(slices)] = True
         sparse = np.where(annotated[:, None, None], volume.label, 0)
-        ask = _ask_networks(files, images.raw, images.axis, networks, model, folder, encode=False)
+        ask = _ask_networks(files, images, networks, model, folder, encode=False)
         spacing = _spacing(files, images.raw, images.axis)
         filled = way.fill(sparse, annotated, spacing, ask(way)[0])
         came = "nothing came"

@@ -9,7 +9,7 @@ import blosc2
 import numpy as np
 import pytest
 
-from nnunet_sparse.planners.compressed_array import read_array, write_array
+from nnunet_sparse.data.compressed_array import read_array, write_array
 
 PATCH = (8, 8, 8)
 
