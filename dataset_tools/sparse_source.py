@@ -53,12 +53,22 @@ def open_sparse_source(
     SparseError
         If it is no such data set, or its base or split is gone or another one.
     """
-    source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
-    selection = _selection_of(source, of_interpolated)
+    source, selection = open_selected(paths, sparse, of_interpolated)
     if selection.campaign is not None:
         raise SparseError(
             f"{source.name} was imported from the campaign {selection.campaign}; {of_campaign}"
         )
+    return with_base(paths, source, selection)
+
+
+def with_base(paths: NnUNetPaths, source: RawDataset, selection: Selection) -> SparseSource:
+    """A sparse data set with its base and its split.
+
+    Raises
+    ------
+    SparseError
+        If base or split is gone or another one.
+    """
     if not (paths.raw / selection.base).is_dir():
         raise SparseError(
             f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
@@ -77,7 +87,26 @@ def open_sparse_source(
     return SparseSource(source, selection, base, split)
 
 
-def _selection_of(source: RawDataset, of_interpolated: str) -> Selection:
+def open_selected(
+    paths: NnUNetPaths, sparse: str, of_interpolated: str = ""
+) -> tuple[RawDataset, Selection]:
+    """Open a sparse data set, and what is annotated in it.
+
+    Parameters
+    ----------
+    paths
+        nnU-Net's folders.
+    sparse
+        Its name or ID.
+    of_interpolated
+        What to do instead with one whose labels are interpolated; empty for nothing.
+
+    Raises
+    ------
+    SparseError
+        If it is no such data set.
+    """
+    source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
     file = source.folder / SELECTION_FILE
     if not file.is_file():
         raise SparseError(
@@ -91,4 +120,4 @@ def _selection_of(source: RawDataset, of_interpolated: str) -> Selection:
         raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")
     if not source.has_ignore_label:
         raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
-    return selection
+    return source, selection
