@@ -118,6 +118,7 @@ def _run(args: argparse.Namespace) -> None:
     # what is wrong whatever the base is, before a phantom is made
     variant = variant_of(args)
     check_axis(args.axis)
+    check_device(args.device)
     interpolation = None
     if args.interpolate and args.folds:
         raise SparseError(
@@ -126,7 +127,6 @@ def _run(args: argparse.Namespace) -> None:
         )
     if args.interpolate:
         interpolation = interpolation_of(args.interpolate, args)
-        check_device(args.device)
     elif given := given_options(args, INTERPOLATION_OPTIONS):
         raise SparseError(f"--{given[0]} works with --interpolate")
     named = args.base is not None

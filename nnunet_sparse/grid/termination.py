@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 # as shells call a program that the signal has ended
 EXIT_TERMINATED = 128 + signal.SIGTERM
 ENDED_BY_SIGNAL = {EXIT_TERMINATED, EXIT_INTERRUPTED}
-_STATUS = {signal.SIGTERM: EXIT_TERMINATED, signal.SIGINT: EXIT_INTERRUPTED}
+_STATUS: dict[int, int] = {signal.SIGTERM: EXIT_TERMINATED, signal.SIGINT: EXIT_INTERRUPTED}
 _SECONDS_TO_END = 5.0
 
 

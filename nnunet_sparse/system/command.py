@@ -144,8 +144,8 @@ def run_command(
         status = work(args)
         sys.stdout.flush()
     except (SparseError, MemoryError) as error:
-        is_memory = isinstance(error, MemoryError)
-        return _fail(memory_error_message(error) if is_memory else str(error))
+        message = memory_error_message(error) if isinstance(error, MemoryError) else str(error)
+        return _fail(message)
     except OSError as error:
         if isinstance(error, BrokenPipeError) and _has_no_reader():
             # what is left in its buffer goes nowhere when Python ends
