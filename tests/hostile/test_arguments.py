@@ -11,6 +11,7 @@ from grid_fixtures import TINY, write_grid
 from sparse_datasets import make_dataset
 from tiny import tree
 
+from nnunet_sparse.campaign import import_command
 from nnunet_sparse.dataset_tools import make_dataset_command
 from nnunet_sparse.dataset_tools.convert import convert_command
 from nnunet_sparse.doctor import doctor_command
@@ -54,8 +55,18 @@ REFUSED: dict[str, tuple[Main, list[str], str]] = {
     ),
     "device that is not needed": (
         make_dataset_command.main,
-        ["-d", "4", "-device", "nope"],
+        ["-d", "4", "--rho", "0.5", "-device", "nope"],
         "device 'nope' cannot be used",
+    ),
+    "repeats without end": (
+        make_dataset_command.main,
+        ["-d", "4", "--rho", "0.5", "--repeats", DIGITS],
+        "--repeats: must be at most 1000",
+    ),
+    "folds without end": (
+        import_command.main,
+        ["{f}", "--folds", "3000000"],
+        "--folds: must be at most 1000",
     ),
     "device of pictures": (
         show_selection.main,
