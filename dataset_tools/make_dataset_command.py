@@ -124,6 +124,7 @@ def _run(args: argparse.Namespace) -> None:
     variant = variant_of(args)
     refuse_without_network(variant.selector)
     check_axis(args.axis)
+    check_device(args.device)
     interpolation = None
     if args.interpolate and args.folds:
         raise SparseError(
@@ -132,7 +133,6 @@ def _run(args: argparse.Namespace) -> None:
         )
     if args.interpolate:
         interpolation = interpolation_of(args.interpolate, args)
-        check_device(args.device)
     elif given := given_options(args, INTERPOLATION_OPTIONS):
         raise SparseError(f"--{given[0]} works with --interpolate")
     named = args.base is not None

@@ -7,6 +7,9 @@ from nnunet_sparse.data.folds import DEFAULT_REPEATS
 from nnunet_sparse.data.split import DEFAULT_TEST, DEFAULT_VAL, SplitRequest
 from nnunet_sparse.system.command import positive_int
 from nnunet_sparse.system.options import OptionHolder, add_seed_option
+from nnunet_sparse.system.wording import brief
+
+_MOST_FOLDS = 1000  # as many repeats as an experiment can have
 
 
 def add_dataset_option(
@@ -41,16 +44,24 @@ def add_folds_options(parser: argparse.ArgumentParser) -> None:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--repeats",
-        type=positive_int,
+        type=_num_folds,
         default=DEFAULT_REPEATS,
         help="number of equal folds, for repeated trainings (default: %(default)s)",
     )
     kind.add_argument(
         "--folds",
-        type=positive_int,
+        type=_num_folds,
         metavar="N",
         help="instead a cross-validation of the annotated volumes in N folds (nnU-Net: 5)",
     )
+
+
+def _num_folds(text: str) -> int:
+    """Argparse type: a number of trainings that somebody may want, each of which is written."""
+    number = positive_int(text)
+    if number > _MOST_FOLDS:
+        raise argparse.ArgumentTypeError(f"must be at most {_MOST_FOLDS}, got {brief(text)}")
+    return number
 
 
 def add_split_options(parser: argparse.ArgumentParser) -> None:

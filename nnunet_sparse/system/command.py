@@ -26,6 +26,7 @@ CommandFunction = Callable[[argparse.Namespace], int | None]
 _handed_over: list[argparse.ArgumentParser] | None = None
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MOST_LETTERS = 4000
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -198,5 +199,7 @@ def _has_no_reader() -> bool:
 def _fail(message: str) -> int:
     # spaces in names stay as they are, and terminals do not obey them
     line = re.sub(r"\s*[\n\r]\s*", " ", message.strip())
+    if len(line) > _MOST_LETTERS:  # a cell of a table may be as long as its file
+        line = f"{line[: _MOST_LETTERS // 2]} ... {line[-_MOST_LETTERS // 2 :]}"
     print("error: " + _CONTROL.sub(lambda found: repr(found[0])[1:-1], line), file=sys.stderr)
     return EXIT_ERROR

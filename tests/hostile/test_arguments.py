@@ -11,6 +11,8 @@ from grid_fixtures import TINY, write_grid
 from sparse_datasets import make_dataset
 from tiny import tree
 
+from nnunet_sparse.campaign import import_command
+from nnunet_sparse.dataset_tools import make_dataset_command
 from nnunet_sparse.dataset_tools.convert import convert_command
 from nnunet_sparse.doctor import doctor_command
 from nnunet_sparse.evaluation import evaluate
@@ -50,6 +52,21 @@ REFUSED: dict[str, tuple[Main, list[str], str]] = {
         train_mae_command.main,
         ["-d", "4", "-device", "meta"],
         "device 'meta' cannot be used",
+    ),
+    "device that is not needed": (
+        make_dataset_command.main,
+        ["-d", "4", "--rho", "0.5", "-device", "nope"],
+        "device 'nope' cannot be used",
+    ),
+    "repeats without end": (
+        make_dataset_command.main,
+        ["-d", "4", "--rho", "0.5", "--repeats", DIGITS],
+        "--repeats: must be at most 1000",
+    ),
+    "folds without end": (
+        import_command.main,
+        ["{f}", "--folds", "3000000"],
+        "--folds: must be at most 1000",
     ),
     "device of pictures": (
         show_selection.main,

@@ -75,6 +75,7 @@ def test_bad_subcommands(capsys: pytest.CaptureFixture[str], argv: list[str], me
         (SparseError("two\n  lines"), "error: two lines\n"),
         (PermissionError(13, "Permission denied", "/a/b"), "error: /a/b: Permission denied\n"),
         (OSError(28, "No space left on device"), "error: file system: No space left on device\n"),
+        (SparseError("x" * 10**6), f"error: {'x' * 2000} ... {'x' * 2000}\n"),
         (SparseError("\x1b[2Ja\x9bb\tc\x07"), "error: \\x1b[2Ja\\x9bb\tc\\x07\n"),
         (
             MemoryError("Unable to allocate 8.00 GiB"),
