@@ -1,6 +1,5 @@
 """Jobs on the GPUs of a machine: who may join whom, and claims that end with their process."""
 
-import json
 import logging
 import os
 import time
@@ -12,8 +11,10 @@ from pathlib import Path
 from filelock import BaseFileLock
 
 from nnunet_sparse.grid.experiment import MOST_PER_GPU
+from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.devices import VISIBLE, usable_gpus
 from nnunet_sparse.system.env import environment
+from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.locks import held_if_free, locked, try_lock, unlock
 
 logger = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ def _share_of(place: Path) -> GpuShare | None:
         if is_free:
             return None
     try:
-        return GpuShare(**json.loads(place.read_bytes()))
+        return GpuShare(**load_json(place))
     except (OSError, ValueError, TypeError):
         return ALONE
 
@@ -234,7 +235,7 @@ def _num_jobs(folder: Path, gpu: str) -> int:
 
 
 def _write(place: Path, share: GpuShare) -> None:
-    place.write_text(json.dumps(asdict(share)), encoding="utf-8")
+    write_json(place, asdict(share))
 
 
 def _lock(place: Path) -> Path:
