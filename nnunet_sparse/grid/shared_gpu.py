@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 2.0
 _NUM_EPOCHS = 2
 _END_OF_EPOCH = b"Epoch time:"
+_NO_MODEL = "GPU"  # of one that does not tell
 _OUT_OF_MEMORY = ("out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED")
 _Done = TypeVar("_Done")
 
@@ -132,10 +133,17 @@ class _Shared:
 
     def done(self, do: Callable[[], _Done]) -> _Done:
         """Do it, and once more where memory ran out beside others."""
-        models = {gpu: _model(gpu) for gpu in usable_gpus()}
-        with gpu_slot(lambda gpu: self._share(models[gpu])) as claim:
+        models: dict[str, str] = {}
+
+        def model_of(gpu: str) -> str:
+            # one that does not tell now may tell later
+            if gpu not in models and (state := gpu_state(gpu)) is not None:
+                models[gpu] = state.model
+            return models.get(gpu, _NO_MODEL)
+
+        with gpu_slot(lambda gpu: self._share(model_of(gpu))) as claim:
             assert claim is not None, "there are GPUs"
-            model = models[claim.gpu]
+            model = model_of(claim.gpu)
             is_known = not self.is_measured or self.needs.read(model) is not None
             with self._cores(claim.share) if is_known else self._watched(claim):
                 try:
@@ -202,10 +210,9 @@ class _Watch(threading.Thread):
             has_ended = self.ended.wait(_SECONDS_BETWEEN_LOOKS)
             num_epochs = self._num_epochs()
             state = gpu_state(self.claim.gpu)
-            if state is None:
-                return
-            self._states.append((num_epochs, state))
-            if num_epochs >= _NUM_EPOCHS:
+            if state is not None:
+                self._states.append((num_epochs, state))
+            if state is not None and num_epochs >= _NUM_EPOCHS:
                 need = self._need()
                 self.needs.write(state.model, need)
                 self.claim.change(need.share(self.most))
@@ -236,11 +243,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error) for word in _OUT_OF_MEMORY)
-
-
-def _model(gpu: str) -> str:
-    state = gpu_state(gpu)
-    return "GPU" if state is None else state.model
 
 
 def _free_memory() -> None:

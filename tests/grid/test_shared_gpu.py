@@ -33,7 +33,16 @@ _TOTAL = 1000
 _SMI = """\
 #!{python}
 import json, pathlib
-held = [json.loads(file.read_text()) for file in pathlib.Path({folder!r}).glob("*.json")]
+folder = pathlib.Path({folder!r})
+if (folder / "dumb").exists():
+    (folder / "dumb").unlink()
+    raise SystemExit("it does not tell now")
+held = []
+for file in folder.glob("*.json"):
+    try:
+        held.append(json.loads(file.read_text()))
+    except FileNotFoundError:
+        pass
 used, busy = (sum(each[name] for each in held) for name in ("used", "busy"))
 print(f"Pretended GPU, {total}, {{used}}, {{min(100, busy)}}")
 """
@@ -226,6 +235,19 @@ def test_a_short_training_leaves_nothing_that_is_half_known(
 
     assert done_on_gpu(work, job, train) == "done"
     assert GpuNeeds.of(work, job).read("Pretended GPU") is None
+
+
+@pytest.mark.usefixtures("folders")
+def test_a_gpu_that_does_not_tell_at_first_is_shared_when_it_does(
+    tmp_path: Path, gpu: PretendedGpu
+) -> None:
+    work, (job, *_) = work_of(tmp_path, "auto")
+    GpuNeeds.of(work, job).write("Pretended GPU", GpuNeed(0.1, 0.1))
+    asked = shared_gpu._Shared(work, job, 4)
+    with gpu_slot.gpu_slot(lambda _: GpuShare(0.1, 0.1, 4)):
+        (gpu.folder / "dumb").touch()
+        assert asked.done(lambda: "done") == "done"
+    assert not (gpu.folder / "dumb").exists()
 
 
 @pytest.mark.usefixtures("gpu", "folders")
