@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -167,18 +167,17 @@ def _claimed(gpus: Sequence[str], share_of: ShareOf, folder: Path) -> GpuClaim:
     told = False
     try:
         while True:
-            shares = {gpu: share_of(gpu) for gpu in gpus}
-            if reserved is not None and shares[reserved[0]].most > 1:  # others may be there now
+            if reserved is not None and share_of(reserved[0]).most > 1:  # others may be there now
                 unlock(reserved[1])
                 reserved = None
-            claim = _taken(shares, folder, reserved[0] if reserved else None)
+            claim = _taken(gpus, share_of, folder, reserved[0] if reserved else None)
             if claim is not None:
                 return claim
             if not told:
                 logger.info("All GPUs are in use, waiting: %s", ", ".join(gpus))
                 told = True
             if reserved is None:
-                needed_alone = [gpu for gpu in gpus if shares[gpu].most == 1]
+                needed_alone = [gpu for gpu in gpus if share_of(gpu).most == 1]
                 reserved = _reserved(needed_alone, folder)
             time.sleep(_WAIT_S)
     finally:
@@ -186,12 +185,15 @@ def _claimed(gpus: Sequence[str], share_of: ShareOf, folder: Path) -> GpuClaim:
             unlock(reserved[1])
 
 
-def _taken(shares: Mapping[str, GpuShare], folder: Path, reserved: str | None) -> GpuClaim | None:
+def _taken(
+    gpus: Sequence[str], share_of: ShareOf, folder: Path, reserved: str | None
+) -> GpuClaim | None:
     """A place on one of some GPUs, or None if there is none."""
     with _admission(folder):
-        for gpu in sorted(shares, key=lambda gpu: _num_jobs(folder, gpu)):
+        for gpu in sorted(gpus, key=lambda gpu: _num_jobs(folder, gpu)):
             with held_if_free(_reservation(folder, gpu)) as is_free:
-                claim = GpuClaim(gpu, shares[gpu], folder)
+                # asked here: it may have changed while the others looked
+                claim = GpuClaim(gpu, share_of(gpu), folder)
                 if (is_free or gpu == reserved) and claim._take():
                     return claim
     return None

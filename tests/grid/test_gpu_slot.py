@@ -111,15 +111,19 @@ def test_as_many_as_were_asked_for_have_room(number: int) -> None:
     assert GpuShare.one_of(number).num_fitting == number
 
 
+def taken(shares: dict[str, GpuShare], reserved: str | None = None) -> module.GpuClaim | None:
+    return module._taken([*shares], shares.__getitem__, module._lock_folder(), reserved)
+
+
 def test_several_share_a_gpu_and_the_emptier_one_is_taken() -> None:
-    shares, folder = dict.fromkeys(("3", "5"), GpuShare(0.3, 0.1, 4)), module._lock_folder()
-    folder.mkdir()
-    claims = [module._taken(shares, folder, None) for _ in range(7)]
+    shares = dict.fromkeys(("3", "5"), GpuShare(0.3, 0.1, 4))
+    module._lock_folder().mkdir()
+    claims = [taken(shares) for _ in range(7)]
     assert [claim and claim.gpu for claim in claims] == [*["3", "5"] * 3, None]
     assert claims[0] is not None
     claims[0].change(GpuShare(0.01, 0.1, 4))
-    assert module._taken(shares, folder, None) is None
-    claims.append(module._taken({"3": GpuShare(0.2, 0.1, 4)}, folder, None))
+    assert taken(shares) is None
+    claims.append(taken({"3": GpuShare(0.2, 0.1, 4)}))
     assert claims[-1] is not None
     for claim in claims:
         if claim is not None:
@@ -133,11 +137,11 @@ def test_nobody_joins_where_somebody_waits_to_be_alone() -> None:
         assert reserved is not None
         assert module._reserved(["3"], folder) is None
         shares = {"3": GpuShare(0.1, 0.1, 4)}
-        assert module._taken(shares, folder, None) is None
+        assert taken(shares) is None
         # not even who waits, before the others have left
-        assert module._taken({"3": ALONE}, folder, "3") is None
+        assert taken({"3": ALONE}, "3") is None
         unlock(reserved[1])
-        claim = module._taken(shares, folder, None)
+        claim = taken(shares)
         assert claim is not None
         claim._leave()
 
@@ -155,10 +159,10 @@ def test_a_place_ends_with_its_process() -> None:
     process = context.Process(target=_hold_for_ever, args=(queue,))
     process.start()
     assert queue.get(timeout=GUARD_S) == "3"
-    folder, shares = module._lock_folder(), {"3": GpuShare(0.6, 0.1, 4)}
-    assert module._taken(shares, folder, None) is None
+    shares = {"3": GpuShare(0.6, 0.1, 4)}
+    assert taken(shares) is None
     process.kill()
     process.join()
-    claim = module._taken(shares, folder, None)
+    claim = taken(shares)
     assert claim is not None
     claim._leave()
