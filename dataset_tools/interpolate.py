@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.data.declared_labels import ignore_label_for
-from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
+from nnunet_sparse.data.folds import SPLITS_FILE
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.raw_dataset import INTERPOLATION_FILE, SELECTION_FILE, Case, RawDataset
@@ -21,6 +21,10 @@ from nnunet_sparse.dataset_tools.interpolated_labels import (
     sparse_label_of,
     write_labels,
 )
+from nnunet_sparse.dataset_tools.interpolation_source import (
+    InterpolationSource,
+    open_interpolation_source,
+)
 from nnunet_sparse.dataset_tools.publish import check_available, publish
 from nnunet_sparse.dataset_tools.sparse_folder import (
     DATASET_FILE,
@@ -28,7 +32,6 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     label_sources,
     link_cases,
 )
-from nnunet_sparse.dataset_tools.sparse_source import open_sparse_source
 from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.interpolation.slice_stack import read_slice_stack
@@ -82,7 +85,8 @@ def interpolate_dataset(
     paths
         nnU-Net's folders.
     sparse
-        Name or ID of a data set that :func:`make_dataset` has made.
+        Name or ID of a data set that :func:`make_dataset` has made, or, for a trained network, that
+        was imported from a campaign.
     interpolation
         How it is done; a network that is needed is trained if it has not been.
     model
@@ -105,37 +109,35 @@ def interpolate_dataset(
         raise ValueError("the interpolation is of another model")
     if interpolation.uses_model and model is None:
         raise SparseError(f"{interpolation.method} needs a trained network: give --model FOLDER")
-    opened = open_sparse_source(
-        paths, sparse, "labels are interpolated in data sets of nnsparse_make_dataset", ""
-    )
-    source, selection, base, split = opened.raw, opened.selection, opened.base, opened.split
+    source = open_interpolation_source(paths, sparse, interpolation)
+    raw, base, selection = source.raw, source.base, source.selection
     if model is not None:
-        model.check_fits(source)
+        model.check_fits(raw)
     variant = replace(selection.variant, interpolation=interpolation)
     filled = replace(selection, variant=variant)
     documents = {
-        DATASET_FILE: source.dataset_json,
-        SPLITS_FILE: _splits_of(source),
+        DATASET_FILE: source.dataset_json(),
+        SPLITS_FILE: source.folds,
         SELECTION_FILE: filled.to_json(),
-        SOURCES_FILE: label_sources(source, selection.cases),
+        SOURCES_FILE: label_sources(raw, selection.cases),
     }
-    suffix = filled.dataset_suffix(base.suffix)
+    suffix = source.suffix(interpolation)
     # what can be refused, before minutes of work
     check_device(device)
     existing = check_available(paths, suffix, documents, dataset_id, overwrite)
     if existing is None or overwrite:
-        _check_cases(source, selection, num_processes)
+        _check_cases(source, num_processes)
     digest, ask_network = None, None
     if interpolation.uses_network:
         request = interpolation.network(device)
-        images = TrainingImages(paths, base, split.train, selection.axis)
+        images = TrainingImages(paths, base, source.split.train, selection.axis)
         trained_before = request.model_of(images).checkpoint.is_file()
         if existing is not None and not overwrite and not trained_before:
             # the network is not needed any more
             return InterpolatedDataset(existing, False, filled)
         trained = request.restore(request.train(images, num_processes))
         digest = trained.digest
-        ask_network = _warp_of(interpolation, trained.network, source, selection.axis)
+        ask_network = _warp_of(interpolation, trained.network, raw, selection.axis)
     documents[INTERPOLATION_FILE] = {
         "version": _VERSION,
         "interpolation": interpolation.to_json(),
@@ -143,13 +145,13 @@ def interpolate_dataset(
     }
     if model is not None:
         documents[INTERPOLATION_FILE] |= {"network": model.digest, "model": model.provenance()}
-        model.warn_of_test_cases(paths, (base.case(case_id) for case_id in split.test))
-        owners = [paths.preprocessed / dataset.name for dataset in (base, source)]
-        ask_network = _prediction_of(model, source, selection.axis, owners, device)
+        model.warn_of_test_cases(paths, (base.case(c) for c in source.split.test))
+        owners = [paths.preprocessed / dataset.name for dataset in (base, raw)]
+        ask_network = _prediction_of(model, raw, selection.axis, owners, device)
 
     def fill(folder: Path) -> None:
-        write_labels(folder, source, selection, interpolation, ask_network, num_processes)
-        link_cases(folder, base, split)
+        write_labels(folder, source, interpolation, ask_network, num_processes)
+        link_cases(folder, base, source.split)
 
     publication = publish(
         paths,
@@ -198,44 +200,36 @@ def _prediction_of(
     return predict
 
 
-def _splits_of(source: RawDataset) -> Any:
-    """Folds of the sparse data set."""
-    file = source.folder / SPLITS_FILE
-    try:
-        folds = read_folds(file)
-    except (SparseError, OSError) as error:
-        raise SparseError(f"{error}; nnsparse_make_dataset --overwrite") from error
-    if is_cross_validation(folds):
-        raise SparseError(
-            f"{source.name} holds a cross-validation, which scores annotated slices; its labels "
-            "cannot be filled: interpolate a data set with --repeats"
-        )
-    return folds
-
-
-def _check_cases(source: RawDataset, selection: Selection, num_processes: int) -> None:
+def _check_cases(source: InterpolationSource, num_processes: int) -> None:
     """Refuse labels that cannot be interpolated, before minutes of work."""
-    ignore_label = ignore_label_for(source.dataset_json["labels"])
+    raw = source.raw
+    ignore_label = ignore_label_for(raw.dataset_json["labels"])
     check = partial(
         _check_case,
-        reader=source.reader(),
-        axis=selection.axis,
+        reader=raw.reader(),
+        axis=source.selection.axis,
         ignore_label=ignore_label,
-        declared=frozenset({*source.label_values, ignore_label}),
+        may_be_partial=source.may_be_partial,
+        declared=frozenset({*raw.label_values, ignore_label}),
     )
     jobs = {
-        case_id: LabelJob(source.training[case_id], source.folder, case)
-        for case_id, case in selection.cases.items()
+        case_id: LabelJob(raw.training[case_id], raw.folder, case)
+        for case_id, case in source.filled.cases.items()
     }
     map_cases(check, jobs, num_processes, "Checking labels")
 
 
 def _check_case(
-    job: LabelJob, reader: str, axis: int, ignore_label: int, declared: frozenset[int]
+    job: LabelJob,
+    reader: str,
+    axis: int,
+    ignore_label: int,
+    may_be_partial: bool,
+    declared: frozenset[int],
 ) -> None:
     file = job.case.label
     assert file is not None
-    label, _ = sparse_label_of(job, reader, axis, ignore_label)
+    label, _ = sparse_label_of(job, reader, axis, ignore_label, may_be_partial)
     if wrong := sorted({int(value) for value in np.unique(label)} - declared):
         raise SparseError(
             f"{file} holds label values {wrong[:5]} that dataset.json does not declare "

@@ -35,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "carried to the slices between them.",
         "nnsparse_interpolate -d 500 --method shape",
     )
-    add_dataset_option(parser, "data set in nnUNet_raw that nnsparse_make_dataset has made")
+    add_dataset_option(
+        parser,
+        "data set in nnUNet_raw that nnsparse_make_dataset has made, or, with network, "
+        "nnsparse_import",
+    )
     parser.add_argument(
         "--method",
         choices=method_names(),

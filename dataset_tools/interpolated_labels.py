@@ -12,11 +12,12 @@ from tqdm import tqdm
 from nnunet_sparse.data.declared_labels import ignore_label_for
 from nnunet_sparse.data.geometry import read_spacing
 from nnunet_sparse.data.label_files import place_label, read_label
-from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case, RawDataset
+from nnunet_sparse.data.raw_dataset import SELECTION_FILE, Case
+from nnunet_sparse.dataset_tools.interpolation_source import InterpolationSource
 from nnunet_sparse.interpolation.dense_label import DenseLabel
 from nnunet_sparse.interpolation.method import FromNetwork
 from nnunet_sparse.interpolation.request import Interpolation
-from nnunet_sparse.selection.selection import CaseSelection, Selection
+from nnunet_sparse.selection.selection import CaseSelection
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.parallel import map_cases
@@ -66,9 +67,28 @@ def read_provenance(folder: Path, case_id: str) -> dict[str, np.ndarray]:
 
 
 def sparse_label_of(
-    job: LabelJob, reader: str, axis: int, ignore_label: int
+    job: LabelJob, reader: str, axis: int, ignore_label: int, may_be_partial: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Label with its slices first, and which of them are annotated."""
+    """Label with its slices first, and which of them are annotated.
+
+    Parameters
+    ----------
+    job
+        The case.
+    reader
+        Class name of nnU-Net's reader.
+    axis
+        Slice axis of the array as read.
+    ignore_label
+        Value of voxels that are not annotated.
+    may_be_partial
+        Whether annotated slices may hold some.
+
+    Raises
+    ------
+    SparseError
+        If other slices are annotated than the selection says.
+    """
     file = job.case.label
     assert file is not None
     sparse = np.moveaxis(read_label(file, reader), axis, 0)
@@ -78,15 +98,15 @@ def sparse_label_of(
         )
     annotated = np.zeros(len(sparse), bool)
     annotated[list(job.selected.slices)] = True
-    if (sparse[annotated] == ignore_label).any() or not (sparse[~annotated] == ignore_label).all():
+    gaps = (sparse[annotated] == ignore_label).any() and not may_be_partial
+    if gaps or not (sparse[~annotated] == ignore_label).all():
         raise SparseError(f"{file} does not fit {SELECTION_FILE}: other slices are annotated")
     return sparse, annotated
 
 
 def write_labels(
     folder: Path,
-    source: RawDataset,
-    selection: Selection,
+    source: InterpolationSource,
     interpolation: Interpolation,
     ask_network: AskNetwork | None,
     num_processes: int,
@@ -99,10 +119,8 @@ def write_labels(
         Folder of the data set, under whatever name.
     source
         The sparse data set.
-    selection
-        Its annotated slices.
     interpolation
-        How the others are filled.
+        How slices that are not annotated are filled.
     ask_network
         What gets from its network what the method needs; None where it needs none.
     num_processes
@@ -118,19 +136,20 @@ def write_labels(
         subfolder.mkdir(exist_ok=True)
     jobs = {
         case_id: LabelJob(
-            source.training[case_id],
-            folder / "labelsTr" / f"{case_id}{source.file_ending}",
+            source.raw.training[case_id],
+            folder / "labelsTr" / f"{case_id}{source.raw.file_ending}",
             case,
         )
-        for case_id, case in selection.cases.items()
+        for case_id, case in source.filled.cases.items()
     }
     todo = {case_id: job for case_id, job in jobs.items() if not job.target.exists()}
     write = partial(
         _write_label,
-        reader=source.reader(),
-        axis=selection.axis,
+        reader=source.raw.reader(),
+        axis=source.selection.axis,
         interpolation=interpolation,
-        ignore_label=ignore_label_for(source.dataset_json["labels"]),
+        ignore_label=ignore_label_for(source.raw.dataset_json["labels"]),
+        may_be_partial=source.may_be_partial,
         staging=staging,
     )
     if ask_network is None:
@@ -157,12 +176,13 @@ def _write_label(
     axis: int,
     interpolation: Interpolation,
     ignore_label: int,
+    may_be_partial: bool,
     staging: Path,
     ask_network: AskNetwork | None = None,
 ) -> None:
     case_id, template = job.case.case_id, job.case.label
     assert template is not None
-    sparse, annotated = sparse_label_of(job, reader, axis, ignore_label)
+    sparse, annotated = sparse_label_of(job, reader, axis, ignore_label, may_be_partial)
     said = None if ask_network is None else ask_network(job.case, staging)
     spacing = np.delete(read_spacing(job.case.images[0], reader), axis)
     found = interpolation.fill(sparse, annotated, (float(spacing[0]), float(spacing[1])), said)

@@ -32,10 +32,10 @@ class SparseSource:
     split: Split
 
 
-def open_sparse_source(
-    paths: NnUNetPaths, sparse: str, of_campaign: str, of_interpolated: str
-) -> SparseSource:
-    """Open a sparse data set with its base and its split.
+def open_selected(
+    paths: NnUNetPaths, sparse: str, of_interpolated: str = ""
+) -> tuple[RawDataset, Selection]:
+    """Open a sparse data set of ours, or one that was imported from a campaign.
 
     Parameters
     ----------
@@ -43,22 +43,41 @@ def open_sparse_source(
         nnU-Net's folders.
     sparse
         Its name or ID.
-    of_campaign
-        What to do instead with one that was imported from a campaign.
     of_interpolated
-        The same of one whose labels are interpolated; empty for nothing.
+        What to do instead with one whose labels are interpolated; empty for nothing.
 
     Raises
     ------
     SparseError
-        If it is no such data set, or its base or split is gone or another one.
+        If it is no such data set.
     """
     source = RawDataset.open(paths.raw / find_dataset(paths, sparse))
-    selection = _selection_of(source, of_interpolated)
-    if selection.campaign is not None:
+    file = source.folder / SELECTION_FILE
+    if not file.is_file():
         raise SparseError(
-            f"{source.name} was imported from the campaign {selection.campaign}; {of_campaign}"
+            f"{source.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
         )
+    selection = Selection.read(file)
+    if selection.variant.interpolation is not None:
+        advice = f"; {of_interpolated}" if of_interpolated else ""
+        raise SparseError(f"{source.name} is interpolated already{advice}")
+    if missing := selection.cases.keys() - source.training.keys():
+        raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")
+    if not source.has_ignore_label:
+        raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
+    return source, selection
+
+
+def open_base(
+    paths: NnUNetPaths, source: RawDataset, selection: Selection
+) -> tuple[RawDataset, Split]:
+    """Open the dense data set that a sparse one was made from, and its split.
+
+    Raises
+    ------
+    SparseError
+        If it or its split is gone, or another one.
+    """
     if not (paths.raw / selection.base).is_dir():
         raise SparseError(
             f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
@@ -74,21 +93,4 @@ def open_sparse_source(
         raise SparseError(
             f"{source.name} does not belong to the split of {base.name}: it was made with another"
         )
-    return SparseSource(source, selection, base, split)
-
-
-def _selection_of(source: RawDataset, of_interpolated: str) -> Selection:
-    file = source.folder / SELECTION_FILE
-    if not file.is_file():
-        raise SparseError(
-            f"{source.name} has no {SELECTION_FILE}: it was not made by nnsparse_make_dataset"
-        )
-    selection = Selection.read(file)
-    if selection.variant.interpolation is not None:
-        advice = f"; {of_interpolated}" if of_interpolated else ""
-        raise SparseError(f"{source.name} is interpolated already{advice}")
-    if missing := selection.cases.keys() - source.training.keys():
-        raise SparseError(f"{source.name} has no case {min(missing)}, which {file} names")
-    if not source.has_ignore_label:
-        raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
-    return selection
+    return base, split
