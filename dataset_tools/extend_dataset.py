@@ -23,7 +23,7 @@ from nnunet_sparse.dataset_tools.sparse_folder import (
     sparse_documents,
     write_sparse_folder,
 )
-from nnunet_sparse.dataset_tools.sparse_source import SparseSource, open_sparse_source
+from nnunet_sparse.dataset_tools.sparse_source import SparseSource, open_base, open_selected
 from nnunet_sparse.selection.added_round import AddedRound
 from nnunet_sparse.selection.ask_network import AskedNetwork, check_asked
 from nnunet_sparse.selection.choose_slices import choose_volumes, slices_to_add
@@ -80,14 +80,17 @@ def open_extendable(paths: NnUNetPaths, sparse: str) -> SparseSource:
     SparseError
         If it is no such data set, or has lost its base.
     """
-    source = open_sparse_source(
-        paths,
-        sparse,
-        "ask for more slices with nnsparse_worklist extend, and import it again",
-        "extend the sparse data set that it was made from, then interpolate that one",
+    raw, selection = open_selected(
+        paths, sparse, "extend the sparse data set that it was made from, then interpolate that one"
     )
-    check_dataset(source.base)
-    return source
+    if selection.campaign is not None:
+        raise SparseError(
+            f"{raw.name} was imported from the campaign {selection.campaign}; ask for more slices "
+            "with nnsparse_worklist extend, and import it again"
+        )
+    base, split = open_base(paths, raw, selection)
+    check_dataset(base)
+    return SparseSource(raw, selection, base, split)
 
 
 def extend_dataset(

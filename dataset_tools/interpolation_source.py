@@ -7,7 +7,7 @@ from typing import Any
 from nnunet_sparse.data.folds import SPLITS_FILE, is_cross_validation, read_folds
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import Split
-from nnunet_sparse.dataset_tools.sparse_source import open_selected, with_base
+from nnunet_sparse.dataset_tools.sparse_source import open_base, open_selected
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.system.errors import SparseError
@@ -111,8 +111,8 @@ def open_interpolation_source(
         if missing := sorted(set(split.cases) - source.training.keys()):
             raise SparseError(f"{source.name} has no case {missing[0]}, which {SPLITS_FILE} names")
         return InterpolationSource(source, selection, source, split, folds)
-    opened = with_base(paths, source, selection)
-    return InterpolationSource(source, selection, opened.base, opened.split, _folds_of(source))
+    base, split = open_base(paths, source, selection)
+    return InterpolationSource(source, selection, base, split, _folds_of(source))
 
 
 def _folds_of(source: RawDataset) -> Any:

@@ -32,65 +32,10 @@ class SparseSource:
     split: Split
 
 
-def open_sparse_source(
-    paths: NnUNetPaths, sparse: str, of_campaign: str, of_interpolated: str
-) -> SparseSource:
-    """Open a sparse data set with its base and its split.
-
-    Parameters
-    ----------
-    paths
-        nnU-Net's folders.
-    sparse
-        Its name or ID.
-    of_campaign
-        What to do instead with one that was imported from a campaign.
-    of_interpolated
-        The same of one whose labels are interpolated; empty for nothing.
-
-    Raises
-    ------
-    SparseError
-        If it is no such data set, or its base or split is gone or another one.
-    """
-    source, selection = open_selected(paths, sparse, of_interpolated)
-    if selection.campaign is not None:
-        raise SparseError(
-            f"{source.name} was imported from the campaign {selection.campaign}; {of_campaign}"
-        )
-    return with_base(paths, source, selection)
-
-
-def with_base(paths: NnUNetPaths, source: RawDataset, selection: Selection) -> SparseSource:
-    """A sparse data set with its base and its split.
-
-    Raises
-    ------
-    SparseError
-        If base or split is gone or another one.
-    """
-    if not (paths.raw / selection.base).is_dir():
-        raise SparseError(
-            f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
-        )
-    base = RawDataset.open(paths.raw / selection.base)
-    split, is_new = find_split(base, paths, SplitRequest())
-    if is_new:
-        raise SparseError(
-            f"there is no split of {base.name}, from which {source.name} was made, in "
-            f"{paths.preprocessed}: is nnUNet_preprocessed the folder that it was made with?"
-        )
-    if not set(selection.cases) <= set(split.train):
-        raise SparseError(
-            f"{source.name} does not belong to the split of {base.name}: it was made with another"
-        )
-    return SparseSource(source, selection, base, split)
-
-
 def open_selected(
     paths: NnUNetPaths, sparse: str, of_interpolated: str = ""
 ) -> tuple[RawDataset, Selection]:
-    """Open a sparse data set, and what is annotated in it.
+    """Open a sparse data set of ours, or one that was imported from a campaign.
 
     Parameters
     ----------
@@ -121,3 +66,31 @@ def open_selected(
     if not source.has_ignore_label:
         raise SparseError(f"{source.name} declares no ignore label: it is not sparse")
     return source, selection
+
+
+def open_base(
+    paths: NnUNetPaths, source: RawDataset, selection: Selection
+) -> tuple[RawDataset, Split]:
+    """Open the dense data set that a sparse one was made from, and its split.
+
+    Raises
+    ------
+    SparseError
+        If it or its split is gone, or another one.
+    """
+    if not (paths.raw / selection.base).is_dir():
+        raise SparseError(
+            f"{selection.base}, from which {source.name} was made, is not in {paths.raw}"
+        )
+    base = RawDataset.open(paths.raw / selection.base)
+    split, is_new = find_split(base, paths, SplitRequest())
+    if is_new:
+        raise SparseError(
+            f"there is no split of {base.name}, from which {source.name} was made, in "
+            f"{paths.preprocessed}: is nnUNet_preprocessed the folder that it was made with?"
+        )
+    if not set(selection.cases) <= set(split.train):
+        raise SparseError(
+            f"{source.name} does not belong to the split of {base.name}: it was made with another"
+        )
+    return base, split

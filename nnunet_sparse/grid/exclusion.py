@@ -10,7 +10,7 @@ from nnunet_sparse.grid.configuration import CONFIGURATIONS, Configuration
 from nnunet_sparse.grid.yaml_lines import converted, line_number
 from nnunet_sparse.interpolation.methods import method_names
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import selector_names
+from nnunet_sparse.selectors import first_selector_names
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import choice, setting
 
@@ -41,7 +41,7 @@ class Exclusion:
     slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     s: tuple[float, ...] = converted((), rules.FRACTIONS, rules.fractions)
-    selectors: tuple[str, ...] = converted((), **rules.some(selector_names()))
+    selectors: tuple[str, ...] = converted((), **rules.some(first_selector_names()))
     methods: tuple[str, ...] = converted((), **rules.some(method_names(with_model=False)))
     line: int = line_number()
 

@@ -33,7 +33,12 @@ from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import refuse_without_network, selector_class, selector_names
+from nnunet_sparse.selectors import (
+    first_selector_names,
+    refuse_without_network,
+    selector_class,
+    selector_names,
+)
 from nnunet_sparse.selectors.selector import SCOPES
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import (
@@ -130,7 +135,9 @@ class Filling:
     slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     s: tuple[float, ...] = converted((1.0,), rules.FRACTIONS, rules.fractions)
-    selectors: tuple[str, ...] = converted((), **rules.some(selector_names(), empty=True))
+    selectors: tuple[str, ...] = converted(
+        (), **rules.some(first_selector_names(), empty=True, known=selector_names())
+    )
     one_way: bool = setting(False, switch())
     verify: bool = setting(False, switch())
     min_confidence: float = setting(0.0, share())
@@ -279,7 +286,9 @@ class Experiment:
     slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     s: tuple[float, ...] = converted(PAPER_S, rules.FRACTIONS, rules.fractions)
-    selectors: tuple[str, ...] = converted(PAPER_SELECTORS, **rules.some(selector_names()))
+    selectors: tuple[str, ...] = converted(
+        PAPER_SELECTORS, **rules.some(first_selector_names(), known=selector_names())
+    )
     parameters: dict[str, Any] = field(default_factory=dict, metadata=rules.PARAMETERS)
     mae: tuple[str, ...] = converted((DEFAULT_MAE_PRESET,), **rules.some(tuple(MAE_PRESETS)))
     scopes: tuple[str, ...] = converted(("volume",), **rules.some(SCOPES))
@@ -302,8 +311,6 @@ class Experiment:
     def __post_init__(self) -> None:
         if not (self.rho or self.slices_per_volume or self.budget):
             object.__setattr__(self, "rho", PAPER_RHO)
-        for selector in self.selectors:
-            refuse_without_network(selector)
         if not self.tasks:
             raise SparseError("tasks is missing: a list of data sets")
         for task in self.tasks:

@@ -68,10 +68,14 @@ FRACTIONS = shares("volume fractions")
 SLICES = numbers(f"different whole numbers from 1 to {LARGEST}", 1)
 
 
-def some(choices: Sequence[str], empty: bool = False) -> dict[str, Any]:
-    """Arguments of a field that holds some of some words."""
-    inner = subset(*choices)
-    rule = Rule(tuple, lambda v: (empty or len(v) > 0) and inner.accepts(v), inner.valid)
+def some(choices: Sequence[str], empty: bool = False, known: Sequence[str] = ()) -> dict[str, Any]:
+    """Arguments of a field that holds some of some words.
+
+    Those of ``known`` pass as well, where it is said later why they cannot be used.
+    """
+    inner = subset(*choices, *known)
+    valid = subset(*choices).valid
+    rule = Rule(tuple, lambda v: (empty or len(v) > 0) and inner.accepts(v), valid)
     return {"rule": rule, "convert": listed, "choices": choices}
 
 

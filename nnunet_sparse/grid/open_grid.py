@@ -8,7 +8,7 @@ from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.experiment import Experiment, Task
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
-from nnunet_sparse.selectors import selector_class
+from nnunet_sparse.selectors import refuse_without_network, selector_class
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths, configured_paths
 
@@ -93,6 +93,11 @@ def _check_factors(grid: Grid) -> None:
     experiment = grid.experiment
     filling = experiment.interpolation
     selectors = {*experiment.selectors, *(filling.selectors if filling is not None else ())}
+    for selector in experiment.selectors:
+        try:
+            refuse_without_network(selector)
+        except SparseError as error:
+            grid.fail_at(experiment, "selectors", str(error))
     for selector in experiment.parameters:
         if selector not in selectors:
             grid.fail_at(experiment, "parameters", f"{selector} is none of the selectors")

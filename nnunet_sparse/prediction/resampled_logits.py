@@ -119,8 +119,13 @@ class ResampledLogits:
         values = torch.from_numpy(part).to(device).float()
         shifted = AxisSampling(wanted.first - low, wanted.second - low, wanted.weight)
         values = shifted.apply(values, 0)
-        for axis, sampling in enumerate(within, 2):
-            values = sampling.apply(values, axis)
+        if all(sampling.weight.any() for sampling in within):
+            # both axes linear, ends continued: the same at once
+            size = [len(sampling.first) for sampling in within]
+            values = torch.nn.functional.interpolate(values, size, mode="bilinear")
+        else:
+            for axis, sampling in enumerate(within, 2):
+                values = sampling.apply(values, axis)
         if not self._is_same_shape:
             values = values.half().float()  # as nnU-Net rounds what it has resampled
         return values.movedim(0, 1)

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -197,14 +198,14 @@ def test_refusals(campaign: Path, capsys: pytest.CaptureFixture[str], name: str)
 def test_disk_that_fails_names_the_file(
     campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    read_bytes = Path.read_bytes
+    file_digest = hashlib.file_digest
 
-    def fail(file: Path) -> bytes:
-        if file.name == "c.nii.gz":
+    def fail(stream: Any, name: str) -> Any:
+        if Path(stream.name).name == "c.nii.gz":
             raise OSError(errno.EIO, os.strerror(errno.EIO))  # as reading does, without a name
-        return read_bytes(file)
+        return file_digest(stream, name)
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(hashlib, "file_digest", fail)
     assert imported() == 2
     assert "error: campaign/labels/c.nii.gz: Input/output error" in capsys.readouterr().err
     assert not dataset(campaign).exists()

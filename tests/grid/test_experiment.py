@@ -38,6 +38,7 @@ def test_fractions_and_single_values(tmp_path: Path) -> None:
         ("rho: [0.2]", "rho: []", "line 8: rho must be a list of different densities"),
         ("[fixed]", "[fixd]", "line 10: selectors must be a list of some of coreset"),
         ("[fixed]", "[fixed, fixed]", "line 10: selectors must be a list"),
+        ("[fixed]", "[fixed, clasp_pe]", "line 10: selector clasp_pe asks a network"),
         ("repeats: 1", "repeats: 0", "line 11: repeats must be a whole number from 1 to 1000"),
         ("repeats: 1", "repeats: 3000000", "line 11: repeats must be a whole number from 1 to"),
         ("repeats: 1", "seeds: [99999999999]", "line 11: seeds must be different whole numbers"),
