@@ -104,25 +104,48 @@ def slice_states(
     ignore_label
         Value of voxels that are not annotated.
     """
-    others = tuple(other for other in range(label.ndim) if other != axis)
-    ignored = label == ignore_label
-    all_ignored, any_ignored = ignored.all(axis=others), ignored.any(axis=others)
-    background = (label == 0).any(axis=others)
-    objects = ((label != 0) & ~ignored).any(axis=others)
     found: dict[str, list[int]] = {}
-    for i in range(label.shape[axis]):
-        if i not in asked:
-            state = None if all_ignored[i] else "extra" if objects[i] else "cleared"
-        elif objects[i] and not background[i] and any_ignored[i]:
-            state = "unfinished"
-        elif objects[i]:
-            state = "contradictory" if i in confirmed else "done"
-        elif i in confirmed:
-            state = "contradictory" if all_ignored[i] else "empty"
-        elif all_ignored[i]:
-            state = "skipped"
-        else:
-            state = "done" if any_ignored[i] else "todo"
+    for i, plane in enumerate(np.moveaxis(label, axis, 0)):
+        state = state_of_plane(plane, i in asked, i in confirmed, ignore_label)
         if state is not None:
             found.setdefault(state, []).append(i)
     return SliceStates(**{name: tuple(indices) for name, indices in found.items()})
+
+
+def state_of_plane(
+    plane: np.ndarray, asked: bool, confirmed: bool, ignore_label: int
+) -> str | None:
+    """Find the state of one slice.
+
+    Parameters
+    ----------
+    plane
+        (rows, columns) integers.
+    asked
+        Whether it was asked for.
+    confirmed
+        Whether it was confirmed to show no object.
+    ignore_label
+        Value of voxels that are not annotated.
+
+    Returns
+    -------
+    str or None
+        Name of a field of :class:`SliceStates`; None for a slice that was not asked for and is not
+        annotated.
+    """
+    ignored = plane == ignore_label
+    all_ignored, any_ignored = bool(ignored.all()), bool(ignored.any())
+    background = bool((plane == 0).any())
+    objects = bool(((plane != 0) & ~ignored).any())
+    if not asked:
+        return None if all_ignored else "extra" if objects else "cleared"
+    if objects and not background and any_ignored:
+        return "unfinished"
+    if objects:
+        return "contradictory" if confirmed else "done"
+    if confirmed:
+        return "contradictory" if all_ignored else "empty"
+    if all_ignored:
+        return "skipped"
+    return "done" if any_ignored else "todo"

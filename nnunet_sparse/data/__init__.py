@@ -13,6 +13,7 @@ files lie on each other, and ``slice_axis`` which axis slices are stacked along.
 claim to hold more than they can, ``damaged_files`` says what is wrong with others. ``split`` and
 ``folds`` say which cases train, ``groups`` which of them belong together, ``training_images`` which
 images, ``annotation`` what of a label is annotated and ``annotation_effort`` what that costs,
-``preprocessing_record`` what has been preprocessed. Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and
-``label_colors``. ``dataset_options`` are the options of commands.
+``preprocessing_record`` what has been preprocessed. Pictures of slices are made of
+``sliced_volume``, ``slice_drawing`` and ``label_colors``. ``dataset_options`` are the options of
+commands.
 """
