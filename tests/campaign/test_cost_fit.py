@@ -59,5 +59,5 @@ def test_what_cannot_be_told_is_not_claimed() -> None:
     fitted = fit_cost(alone, "times")
     assert fitted.cost.neighbour_saving == 0
     assert fitted.cost.neighbour_range == 1
-    with pytest.raises(SparseError, match="times holds measured times of 19 slices; .* least 20"):
+    with pytest.raises(SparseError, match=r"times holds measured times of 19 slices; .* least 20"):
         fit_cost(measured(19), "times")
