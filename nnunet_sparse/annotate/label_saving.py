@@ -18,11 +18,10 @@ from nnunet_sparse.annotate.slice_work import Decision
 from nnunet_sparse.campaign.annotation_files import find_annotations
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.open_campaign import campaign_lock
+from nnunet_sparse.campaign.slice_states import state_of_plane, status_text
 from nnunet_sparse.campaign.slice_times import (
-    DONE,
     EMPTY,
     EXTRA,
-    UNSURE,
     SliceTime,
     add_times,
     minutes_texts,
@@ -37,8 +36,6 @@ from nnunet_sparse.system.errors import SparseError, os_error_message
 from nnunet_sparse.system.spreadsheet_cells import is_missing, truth_value
 
 _MOST_ATTEMPTS = 3
-# as the worklist calls them
-_STATUS = {DONE: "done", EMPTY: "confirmed empty", UNSURE: "touched"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def save(saving: Saving) -> Saved:
                         raise
             going = {i: d for i, d in saving.decisions.items() if i not in state.conflicts}
             if going:
-                _write_tables(saving, state.campaign, going)
+                _write_tables(saving, state.campaign, base, going)
             return replace(state, written=going)
     except SparseError as error:
         return replace(state, problem=str(error))
@@ -194,8 +191,10 @@ def _digest_of(file: Path) -> str | None:
     return file_digest(file) if file.exists() else None
 
 
-def _write_tables(saving: Saving, campaign: Campaign, decisions: Mapping[int, Decision]) -> None:
-    """Write times and worklist."""
+def _write_tables(
+    saving: Saving, campaign: Campaign, base: PlaneStore, decisions: Mapping[int, Decision]
+) -> None:
+    """Write times and worklist, with the status of every slice of the case."""
     case_id, ignore = saving.case_id, campaign.ignore_label
     times = add_times(
         campaign,
@@ -222,10 +221,15 @@ def _write_tables(saving: Saving, campaign: Campaign, decisions: Mapping[int, De
             if decision.state == EXTRA:  # has no line
                 continue
             key = case_id, i
-            statuses[key] = _STATUS[decision.state]
             minutes = minutes_texts(times, case_id, i)
             _fill(columns.setdefault(key, {}), decision, minutes, answers.delimiter)
-        return replace(answers, columns=columns, statuses=statuses)
+        answers = replace(answers, columns=columns)
+        confirmed = answers.confirmed(case_id)
+        for i in campaign.asked(case_id):
+            plane = decisions[i].plane if i in decisions else base[i]
+            state = state_of_plane(plane, True, i in confirmed, ignore)
+            statuses[case_id, i] = status_text(str(state))
+        return replace(answers, statuses=statuses)
 
     missing = set(campaign.asked_cases) - saving.geometries.keys()
     if missing:

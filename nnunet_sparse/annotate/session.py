@@ -110,6 +110,8 @@ class AnnotationSession:
             self.campaign = open_campaign(folder, 1)
         self._times = slice_totals(read_times(self.campaign))
         self._worked = 0.0
+        # by slice: the worklist's status, and what the label said in spite of it
+        self._known: dict[SliceKey, tuple[str, bool, bool]] = {}
         self.queue, self._confirmed = self._read_queue()
         self.blocked: dict[str, str] = {}
         self.current: SliceKey | None = None
@@ -352,6 +354,8 @@ class AnnotationSession:
         self._decide_extras()
         if self._work is None or self._work.case_id != case_id:
             self.current = None
+            self._volumes.leave()
+            self._read_anew()
             work = self._volumes.open(self.campaign, case_id, self._confirmed.get(case_id, ()))
             self._opens = True
             self._note_states(work)
@@ -445,19 +449,19 @@ class AnnotationSession:
         volume = work.volume
         for index in volume.asked:
             key = work.case_id, index
+            is_open, is_unsure = volume.is_open(index), volume.state(index) == "skipped"
             if key in self.queue:
-                self.queue.set_open(key, volume.is_open(index), volume.state(index) == "skipped")
+                self.queue.set_open(key, is_open, is_unsure)
+            self._known[key] = self._statuses.get(key, ""), is_open, is_unsure
         self._confirmed[work.case_id] = volume.confirmed
 
     def _settled(self, work: WorkedVolume, campaign: Campaign) -> None:
         """Take over what files hold after a volume was written."""
         if len(campaign.rounds) != len(self.campaign.rounds):
             self.campaign = campaign
-            self.queue, confirmed = self._read_queue()
-            self._confirmed = {**confirmed, **self._confirmed}
-            if self._work is not None:
-                self._work.volume.follow(campaign)
-                self._note_states(self._work)
+            for other in self._volumes.all:
+                other.volume.follow(campaign)
+            self._read_anew()
         self._note_states(work)
         try:
             self._times = slice_totals(read_times(campaign))
@@ -467,7 +471,22 @@ class AnnotationSession:
     def _read_queue(self) -> tuple[WorkQueue, dict[str, frozenset[int]]]:
         answers = read_worklist(self.campaign)
         confirmed = {case: answers.confirmed(case) for case in self.campaign.asked_cases}
+        self._statuses = answers.statuses
         return WorkQueue(self.campaign, answers.statuses), confirmed
+
+    def _read_anew(self) -> None:
+        """Read how far others have come; of what is at work here more is known."""
+        try:
+            self.queue, self._confirmed = self._read_queue()
+        except SparseError as error:
+            self._notices["worklist"] = str(error)
+            return
+        self._notices.pop("worklist", None)
+        for key, (status, is_open, is_unsure) in self._known.items():
+            if self._statuses.get(key, "") == status and key in self.queue:
+                self.queue.set_open(key, is_open, is_unsure)
+        for work in self._volumes.all:
+            self._note_states(work)
 
     def _note_refusal(self, case_id: str, error: SparseError) -> None:
         """A case that cannot be opened is not offered again."""

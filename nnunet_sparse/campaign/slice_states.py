@@ -75,11 +75,17 @@ class SliceStates:
 
     def of_slice(self, index: int) -> str:
         """State of a slice that was asked for, as in the worklist."""
-        if index in self.todo:
-            return "todo"
-        if index in self.empty:
-            return "confirmed empty"
-        return "touched" if index in self.missing else "done"
+        for state in ("todo", "empty", "skipped", "unfinished"):
+            if index in getattr(self, state):
+                return status_text(state)
+        return "done"
+
+
+def status_text(state: str) -> str:
+    """What the worklist says of a slice that was asked for, by the name of its state."""
+    if state in {"skipped", "unfinished"}:
+        return "touched"
+    return {"todo": "todo", "empty": "confirmed empty"}.get(state, "done")
 
 
 def slice_states(
