@@ -289,6 +289,8 @@ class AnnotationSession:
     def tick(self) -> None:
         """What is to be done every second: strokes into the journal, files, the lease."""
         self._volumes.tick()
+        if "bookmark" in self._notices and self.current is not None:
+            self._keep_place()
 
     def close(self) -> list[str]:
         """Write what is decided and end the session; what is painted is there the next time.
@@ -361,8 +363,13 @@ class AnnotationSession:
             self._note_states(work)
             self._read_ahead()
         self.current, self.shown = key, index
+        self._keep_place()
+
+    def _keep_place(self) -> None:
+        """Write where this annotator is; the next session goes on there."""
+        assert self.current is not None
         try:
-            write_json(self._bookmark, {"case": case_id, "slice": index})
+            write_json(self._bookmark, {"case": self.current[0], "slice": self.current[1]})
         except OSError as error:
             self._notices["bookmark"] = os_error_message(error)
         else:

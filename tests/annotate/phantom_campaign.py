@@ -133,7 +133,7 @@ class Person:
         **options: Any,
     ) -> None:
         self.folder, self.kind, self.name, self.clock = folder, kind, name, Clock()
-        self._executor, self._mortal, self._options = executor, mortal, options
+        self.executor, self._mortal, self._options = executor or SameThread(), mortal, options
         self._sessions = 0
         self.start()
 
@@ -147,7 +147,7 @@ class Person:
             self.folder,
             self.name,
             now=self.clock,
-            executor=self._executor or SameThread(),
+            executor=self.executor,
             holder=holder,
             **self._options,
         )
