@@ -35,6 +35,9 @@ from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError, os_error_message
 from nnunet_sparse.system.json_files import read_json
 
+LEAST_S = 1.0
+"""Time at a slice that is not changed from which on it is written down."""
+
 _CONFLICT = "another program has changed this slice as well: keep one"
 
 
@@ -302,6 +305,7 @@ class AnnotationSession:
         """
         self._spend()
         self._decide_extras()
+        self._write_down_time()
         return self._volumes.close()
 
     @property
@@ -355,6 +359,7 @@ class AnnotationSession:
         self._spend()
         self._decide_extras()
         if self._work is None or self._work.case_id != case_id:
+            self._write_down_time()
             self.current = None
             self._volumes.leave()
             self._read_anew()
@@ -381,15 +386,13 @@ class AnnotationSession:
         assert self._work is not None, "no volume is open"
         return self._work
 
-    def _spend(self) -> float:
-        """Add the time at work to the current slice; all of its time that is not written down."""
+    def _spend(self) -> None:
+        """Add the time at work to the current slice."""
         self._clock.act()
         seconds = self._clock.take()
         self._worked += seconds
-        if self._work is None or self.current is None:
-            return 0.0
-        self._work.add_seconds(self.current[1], seconds)
-        return self._work.volume.unsaved.seconds.get(self.current[1], 0.0)
+        if self._work is not None and self.current is not None:
+            self._work.add_seconds(self.current[1], seconds)
 
     def _shows_object(self, plane: np.ndarray) -> bool:
         return bool(((plane != 0) & (plane != self.campaign.ignore_label)).any())
@@ -399,7 +402,8 @@ class AnnotationSession:
         work = self._work
         assert work is not None
         volume = work.volume
-        seconds = self._spend() if self.current == (work.case_id, index) else 0.0
+        self._spend()
+        seconds = volume.unsaved.seconds.get(index, 0.0)
         nearest = nearest_annotated_slice(volume, index)
         bases = [plane_check(volume.saved[index])]
         before, writing = volume.unsaved.decisions.get(index), work.being_written(index)
@@ -437,6 +441,22 @@ class AnnotationSession:
                 self._decide(index, draft.plane, EXTRA)
             else:
                 work.put(index, partial(work.volume.give_up_extra, index))
+
+    def _write_down_time(self) -> None:
+        """Write down the time at slices that were looked at again and left as they were."""
+        work = self._work
+        if work is None:
+            return
+        volume, spent = work.volume, work.volume.unsaved.seconds
+        for index, seconds in list(spent.items()):
+            is_as_saved = index not in volume.unsaved.drafts and index not in volume.conflicts
+            if index not in volume.asked or volume.is_open(index) or not is_as_saved:
+                continue
+            if seconds < LEAST_S:
+                del spent[index]
+                continue
+            state = EMPTY if volume.state(index) == "empty" else DONE
+            self._decide(index, volume.decided(index), state)
 
     def _suggest(self, suggest: Callable[[OpenVolume, int], np.ndarray | None]) -> Outcome:
         work = self._act()

@@ -140,12 +140,14 @@ def state_of_plane(
         Name of a field of :class:`SliceStates`; None for a slice that was not asked for and is not
         annotated.
     """
+    if not asked and (plane == ignore_label).all():  # most of the slices of a volume
+        return None
     ignored = plane == ignore_label
     all_ignored, any_ignored = bool(ignored.all()), bool(ignored.any())
     background = bool((plane == 0).any())
     objects = bool(((plane != 0) & ~ignored).any())
     if not asked:
-        return None if all_ignored else "extra" if objects else "cleared"
+        return "extra" if objects else "cleared"
     if objects and not background and any_ignored:
         return "unfinished"
     if objects:
