@@ -86,6 +86,7 @@ def main() -> None:
             begun = time.perf_counter()
             session.painted([index])
             strokes.append(time.perf_counter() - begun)
+            del plane  # holds the label
             begun, used = time.perf_counter(), time.thread_time()
             outcome = session.next()
             taken, used = time.perf_counter() - begun, time.thread_time() - used

@@ -1,4 +1,8 @@
 """Annotating a campaign slice by slice: the model of a window, without the window.
 
-``session`` is what a window shows and whose keys it calls. No other package uses this one.
+No other package uses this one. ``session`` is what a window shows and whose keys it calls:
+``work_queue`` says which slice comes next, ``open_volume`` holds images and the label that is
+painted on, ``display`` how they are shown, ``suggestions`` what is proposed. ``worked_volume``
+brings strokes into a ``journal`` and decisions into the campaign's files (``label_saving``), under
+a ``lease``.
 """

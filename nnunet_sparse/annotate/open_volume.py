@@ -1,5 +1,6 @@
 """A volume that is open: its images, the label that is painted on, and what of it is not saved."""
 
+import gzip
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from nnunet_sparse.data.label_files import check_complete
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 
+_CHUNK = 2**22
 ANNOTATED = frozenset({"done", "empty", "contradictory", "extra"})
 """States of slices that are annotated."""
 
@@ -358,7 +360,19 @@ def read_voxels(file: Path) -> np.ndarray:
     check_complete(file)
     with reading(f"{file} cannot be read as an image"):
         image: Any = nibabel.load(file)
+        if any(n != 1 for n in image.shape[3:]):
+            raise SparseError(f"{file} has shape {image.shape}, not that of one volume")
         voxels = image.dataobj
-        is_scaled = voxels.slope != 1 or voxels.inter != 0
-        array = voxels.get_scaled(np.float32) if is_scaled else voxels.get_unscaled()
-    return np.asarray(array.reshape(array.shape[:3]).T)
+        if voxels.slope != 1 or voxels.inter != 0:
+            return np.asarray(voxels.get_scaled(np.float32).reshape(image.shape[:3]).T)
+        # nibabel would hold the voxels twice while it reads them
+        array = np.empty(image.shape[:3][::-1], image.get_data_dtype())
+        target, begin = array.reshape(-1).view(np.uint8).data, 0
+        with gzip.open(file) as stream:
+            stream.seek(int(voxels.offset))
+            while begin < len(target):
+                count = stream.readinto(target[begin : begin + _CHUNK])
+                if not count:
+                    raise SparseError(f"{file} is truncated")
+                begin += count
+    return array

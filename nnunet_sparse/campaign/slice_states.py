@@ -140,10 +140,10 @@ def state_of_plane(
         Name of a field of :class:`SliceStates`; None for a slice that was not asked for and is not
         annotated.
     """
-    if not asked and (plane == ignore_label).all():  # most of the slices of a volume
-        return None
     ignored = plane == ignore_label
     all_ignored, any_ignored = bool(ignored.all()), bool(ignored.any())
+    if all_ignored and not asked:  # most of the slices of a volume
+        return None
     background = bool((plane == 0).any())
     objects = bool(((plane != 0) & ~ignored).any())
     if not asked:
@@ -154,6 +154,4 @@ def state_of_plane(
         return "contradictory" if confirmed else "done"
     if confirmed:
         return "contradictory" if all_ignored else "empty"
-    if all_ignored:
-        return "skipped"
-    return "done" if any_ignored else "todo"
+    return "skipped" if all_ignored else "done" if any_ignored else "todo"

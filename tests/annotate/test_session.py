@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel
@@ -14,6 +15,7 @@ from annotate.phantom_campaign import (
     truth_of,
 )
 from campaign.annotator import read_rows, write_rows
+from plain_file_systems import without
 from training_fixtures import use_paths
 
 from nnunet_sparse.annotate.session import AnnotationSession, Result
@@ -358,3 +360,50 @@ def test_cases_that_are_annotated_in_other_files_are_not_offered(tmp_path: Path)
     session.close()
     with pytest.raises(SparseError, match="is no campaign"):
         AnnotationSession(tmp_path / "nothing", "mk")
+
+
+def test_volumes_of_which_the_worklist_knows_less(tmp_path: Path) -> None:
+    """Both were annotated elsewhere, and nobody has called status since."""
+    kind = Kind()
+    campaign = phantom_campaign(tmp_path / "campaign", kind)
+    before = (campaign.folder / "worklist.csv").read_bytes()
+    Person(campaign.folder, kind).annotate_all()
+    rows = read_rows(campaign.folder)
+    (campaign.folder / "worklist.csv").write_bytes(before)
+    write_rows(
+        campaign.folder,
+        [
+            row | {"status": "todo", "confirmed_empty": r["confirmed_empty"]}
+            for row, r in zip(read_rows(campaign.folder), rows, strict=True)
+        ],
+    )
+    person = Person(campaign.folder, kind)
+    outcome = person.session.next()
+    assert person.session.progress == (6, 6)
+    assert outcome.text == "all slices that were asked for are annotated"
+
+
+def test_files_are_written_in_a_thread_while_work_goes_on(tmp_path: Path) -> None:
+    kind = Kind(cases=("a", "b", "c"), num_labels=4)
+    campaign = phantom_campaign(tmp_path / "campaign", kind)
+    person = Person(campaign.folder, kind, executor=ThreadPoolExecutor(1))
+    key = person.key
+    person.paint(1)
+    person.session.next()
+    person.session.back()  # while that may be being written
+    person.paint(person.true_plane())
+    person.annotate_all()
+    person.session.tick()
+    assert person.session.close() == []
+    for case_id in kind.cases:
+        expected = expected_label(campaign, case_id, kind, campaign.asked(case_id))
+        np.testing.assert_array_equal(saved_label(campaign, case_id), expected)
+    times = read_times(campaign)
+    assert sum(t.seconds for t in times) == pytest.approx(person.session.minutes * 60)
+    assert {(t.case_id, t.slice_index) for t in times} >= {key}
+
+
+def test_read_only_folders_are_refused_at_once(tmp_path: Path) -> None:
+    campaign = phantom_campaign(tmp_path / "campaign", Kind())
+    with without("mkdir", "open"), pytest.raises(OSError, match="Operation not permitted"):
+        AnnotationSession(campaign.folder, "mk")
