@@ -6,12 +6,13 @@ its slice and kind before it.
 """
 
 import base64
-import binascii
 import json
+import math
+import operator
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ import numpy as np
 
 from nnunet_sparse.annotate.slice_work import Decision, Draft
 from nnunet_sparse.system.atomic import atomic_path
-from nnunet_sparse.system.errors import naming
+from nnunet_sparse.system.errors import SparseError, naming
+from nnunet_sparse.system.json_files import parse_json
 
 _ENDING = "nnsparse_journal"
 _TOKEN = r"[0-9a-f]{8}"
@@ -148,7 +150,9 @@ def find_journals(folder: Path, case_id: str) -> list[Path]:
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def read_journal(file: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Unsaved | None:
+def read_journal(
+    file: Path, shape: tuple[int, ...], dtype: np.dtype[Any], labels: Collection[int]
+) -> Unsaved:
     """Read what a session has left; torn records are passed over.
 
     Parameters
@@ -159,38 +163,61 @@ def read_journal(file: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Un
         Of a slice.
     dtype
         Of the label.
+    labels
+        All values that it may hold.
 
-    Returns
-    -------
-    Unsaved or None
-        None if it is of slices of another shape: the campaign is another one.
+    Raises
+    ------
+    SparseError
+        If it is of slices of another shape, holds other values, or was not written by a session:
+        it does not belong to this campaign.
     """
     unsaved = Unsaved()
     for line in file.read_bytes().split(b"\n"):
-        record = _record_of(line)
-        if record is None:
+        check, _, text = line.partition(b" ")
+        if check != b"%08x" % zlib.crc32(text):
             continue
-        index = int(record["slice"])
-        if record["kind"] == "seconds":
-            unsaved.seconds[index] = float(record["seconds"])
-            continue
-        unsaved.seconds[index] = float(record.get("unwritten", 0.0))
-        if record["plane"] is None:
-            unsaved.drafts.pop(index, None)
-            continue
-        plane = np.frombuffer(zlib.decompress(base64.b64decode(record["plane"])), dtype)
-        if plane.size != shape[0] * shape[1]:
-            return None
-        plane = plane.reshape(shape).copy()
-        if record["kind"] == "draft":
-            unsaved.drafts[index] = Draft(
-                plane, record["base"], record["annotator"], record["suggestion"]
-            )
-        else:
-            unsaved.drafts.pop(index, None)
-            unsaved.decisions.pop(index, None)
-            unsaved.decisions[index] = Decision.from_json(record["decision"], plane)
+        try:
+            _take(parse_json(text.decode("utf-8")), unsaved, shape, dtype, labels)
+        except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+            raise SparseError(
+                f"{file} holds strokes that are not on slices of this campaign; move it away if "
+                "they are not needed"
+            ) from error
     return unsaved
+
+
+def _take(
+    record: Mapping[str, Any],
+    unsaved: Unsaved,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    labels: Collection[int],
+) -> None:
+    """Bring a record into what was read before it."""
+    index = operator.index(record["slice"])
+    if record["kind"] == "seconds":
+        unsaved.seconds[index] = float(record["seconds"])
+        return
+    unsaved.seconds[index] = float(record.get("unwritten", 0.0))
+    if record["plane"] is None:
+        unsaved.drafts.pop(index, None)
+        return
+    size = math.prod(shape) * dtype.itemsize
+    content = zlib.decompressobj().decompress(base64.b64decode(record["plane"]), size + 1)
+    if len(content) != size:
+        raise ValueError("a slice of another shape")
+    plane = np.frombuffer(content, dtype).reshape(shape).copy()
+    if not np.isin(plane, list(labels)).all():
+        raise ValueError("a value that is no label")
+    if record["kind"] == "draft":
+        unsaved.drafts[index] = Draft(
+            plane, record["base"], record["annotator"], record["suggestion"]
+        )
+        return
+    unsaved.drafts.pop(index, None)
+    unsaved.decisions.pop(index, None)
+    unsaved.decisions[index] = Decision.from_json(record["decision"], plane)
 
 
 def _lines_of(unsaved: Unsaved) -> Iterator[bytes]:
@@ -232,14 +259,3 @@ def _line(record: Mapping[str, Any]) -> bytes:
     text = json.dumps(record).encode()
     # a line end before it as well: what a kill has torn stays a line of its own
     return b"\n%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _record_of(line: bytes) -> dict[str, Any] | None:
-    check, _, text = line.partition(b" ")
-    try:
-        if int(check, 16) != zlib.crc32(text):
-            return None
-        record: dict[str, Any] = json.loads(text)
-    except (ValueError, binascii.Error):
-        return None
-    return record

@@ -255,7 +255,7 @@ class OpenVolume:
     def adopt(self, left: Unsaved) -> None:
         """Take over what another session has left unsaved."""
         for index, decision in left.decisions.items():
-            if index >= len(self):
+            if not 0 <= index < len(self):
                 continue
             self.unsaved.drafts.pop(index, None)
             self.unsaved.seconds.pop(index, None)
@@ -268,7 +268,7 @@ class OpenVolume:
                 self.unsaved.drafts[index] = draft
                 self.conflicts.add(index)
         for index, draft in left.drafts.items():
-            if index >= len(self):
+            if not 0 <= index < len(self):
                 continue
             self.unsaved.drafts[index] = draft
             if index not in self.asked:
@@ -277,7 +277,7 @@ class OpenVolume:
         for index, seconds in left.seconds.items():
             self.unsaved.seconds[index] = self.unsaved.seconds.get(index, 0.0) + seconds
         for index in {*left.decisions, *left.drafts}:
-            if index < len(self):
+            if 0 <= index < len(self):
                 self._refresh(index)
 
     def resolve(self, index: int, mine: bool) -> None:

@@ -212,13 +212,7 @@ class WorkedVolume:
         files = find_journals(campaign.label_folder, self.case_id)
         shape, dtype = self.volume.planes[0].shape, self.volume.label.dtype
         for file in files:
-            left = read_journal(file, shape, dtype)
-            if left is None:
-                raise SparseError(
-                    f"{file} holds strokes on slices of another shape than {self.case_id} has; "
-                    "move it away if they are not needed"
-                )
-            self.volume.adopt(left)
+            self.volume.adopt(read_journal(file, shape, dtype, self.volume.names))
         if files:
             self._journal.keep(self.volume.unsaved)
             for file in files:

@@ -331,6 +331,7 @@ def test_what_people_write_into_the_worklist_stays(tmp_path: Path) -> None:
     assert second["note"] == "and mine"
 
 
+@pytest.mark.slow
 def test_more_slices_are_asked_for_meanwhile(tmp_path: Path) -> None:
     kind = Kind()
     campaign = phantom_campaign(tmp_path / "campaign", kind)
