@@ -408,3 +408,21 @@ def test_read_only_folders_are_refused_at_once(tmp_path: Path) -> None:
     campaign = phantom_campaign(tmp_path / "campaign", Kind())
     with without("mkdir", "open"), pytest.raises(OSError, match="Operation not permitted"):
         AnnotationSession(campaign.folder, "mk")
+
+
+def test_on_file_systems_without_links_and_locks(tmp_path: Path) -> None:
+    kind = Kind()
+    campaign = phantom_campaign(tmp_path / "campaign", kind)
+    with without("link", "symlink", "flock", "chmod"):
+        person = Person(campaign.folder, kind, mortal=False)
+        other = Person(campaign.folder, kind, "jr", mortal=False)
+        person.annotate_slice()
+        other.annotate_slice()
+        assert person.session.close() == other.session.close() == []
+        person.start()
+        person.annotate_all()
+        assert person.session.close() == []
+    for case_id in kind.cases:
+        expected = expected_label(campaign, case_id, kind, campaign.asked(case_id))
+        np.testing.assert_array_equal(saved_label(campaign, case_id), expected)
+    assert {p.name for p in campaign.folder.iterdir() if p.name[0] == "."} == set()
