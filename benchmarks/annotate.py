@@ -13,7 +13,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from nnunet_sparse.annotate.session import AnnotationSession, Result
+from nnunet_sparse.annotate.outcome import Result
+from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
 from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.worklist import Answers, write_worklist

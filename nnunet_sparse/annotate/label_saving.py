@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.annotate.lease import Lease
-from nnunet_sparse.annotate.open_volume import read_saved
 from nnunet_sparse.annotate.plane_store import PlaneStore, plane_check
 from nnunet_sparse.annotate.slice_work import Decision
+from nnunet_sparse.annotate.volume_files import read_saved
 from nnunet_sparse.campaign.annotation_files import find_annotations
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.open_campaign import campaign_lock

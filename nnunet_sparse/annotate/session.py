@@ -10,8 +10,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +17,10 @@ import numpy as np
 
 from nnunet_sparse.annotate.lease import Holder
 from nnunet_sparse.annotate.open_volume import ANNOTATED, OpenVolume
+from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.plane_store import plane_check
 from nnunet_sparse.annotate.read_ahead import read_ahead
+from nnunet_sparse.annotate.shared_queue import SharedQueue
 from nnunet_sparse.annotate.slice_work import Decision
 from nnunet_sparse.annotate.suggestions import copied, interpolated, nearest_annotated_slice
 from nnunet_sparse.annotate.volumes_at_work import VolumesAtWork
@@ -30,7 +30,7 @@ from nnunet_sparse.annotate.worked_volume import TakenError, WorkedVolume
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
 from nnunet_sparse.campaign.slice_times import DONE, EMPTY, EXTRA, UNSURE, read_times, slice_totals
-from nnunet_sparse.campaign.worklist import SliceKey, read_worklist
+from nnunet_sparse.campaign.worklist import SliceKey
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError, os_error_message
 from nnunet_sparse.system.json_files import read_json
@@ -39,23 +39,6 @@ LEAST_S = 1.0
 """Time at a slice that is not changed from which on it is written down."""
 
 _CONFLICT = "another program has changed this slice as well: keep one"
-
-
-class Result(Enum):
-    """What came of a key."""
-
-    MOVED = "another slice is shown"
-    STAYED = "the same slice is shown; the text says why"
-    CONFIRM = "it must be confirmed that this is meant"
-    FINISHED = "no slice is left to be annotated"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a key, and a line about it."""
-
-    result: Result
-    text: str = ""
 
 
 class AnnotationSession:
@@ -80,8 +63,6 @@ class AnnotationSession:
     ----------
     campaign
         The campaign.
-    queue
-        Which slices are still to be annotated.
     current
         The slice that is to be annotated; None if there is none.
     shown
@@ -113,9 +94,7 @@ class AnnotationSession:
             self.campaign = open_campaign(folder, 1)
         self._times = slice_totals(read_times(self.campaign))
         self._worked = 0.0
-        # by slice: the worklist's status, and what the label said in spite of it
-        self._known: dict[SliceKey, tuple[str, bool, bool]] = {}
-        self.queue, self._confirmed = self._read_queue()
+        self._shared = SharedQueue(self.campaign)
         self.blocked: dict[str, str] = {}
         self.current: SliceKey | None = None
         self.shown = 0
@@ -135,6 +114,11 @@ class AnnotationSession:
         """The volume that is shown."""
         work = self._volumes.current
         return None if work is None else work.volume
+
+    @property
+    def queue(self) -> WorkQueue:
+        """Which slices are still to be annotated."""
+        return self._shared.queue
 
     @property
     def problems(self) -> list[str]:
@@ -287,7 +271,7 @@ class AnnotationSession:
         """End a conflict: go on with what was painted here, or with what the file holds."""
         work = self._act()
         work.put(index, partial(work.volume.resolve, index, mine))
-        self._note_states(work)
+        self._shared.note(work.volume)
 
     def tick(self) -> None:
         """What is to be done every second: strokes into the journal, files, the lease."""
@@ -363,9 +347,11 @@ class AnnotationSession:
             self.current = None
             self._volumes.leave()
             self._read_anew()
-            work = self._volumes.open(self.campaign, case_id, self._confirmed.get(case_id, ()))
+            work = self._volumes.open(
+                self.campaign, case_id, self._shared.confirmed.get(case_id, ())
+            )
             self._opens = True
-            self._note_states(work)
+            self._shared.note(work.volume)
             self._read_ahead()
         self.current, self.shown = key, index
         self._keep_place()
@@ -426,7 +412,7 @@ class AnnotationSession:
         draft = volume.unsaved.drafts.get(index) if state == UNSURE else None
         work.decide(index, decision, draft)
         self._opens = False
-        self._note_states(work)
+        self._shared.note(work.volume)
         self._volumes.save()
 
     def _decide_extras(self) -> None:
@@ -471,17 +457,6 @@ class AnnotationSession:
         work.put(index, partial(work.volume.put, index, plane, self._annotator))
         return Outcome(Result.STAYED)
 
-    def _note_states(self, work: WorkedVolume) -> None:
-        """Tell the queue what the open volume says of its slices."""
-        volume = work.volume
-        for index in volume.asked:
-            key = work.case_id, index
-            is_open, is_unsure = volume.is_open(index), volume.state(index) == "skipped"
-            if key in self.queue:
-                self.queue.set_open(key, is_open, is_unsure)
-            self._known[key] = self._statuses.get(key, ""), is_open, is_unsure
-        self._confirmed[work.case_id] = volume.confirmed
-
     def _settled(self, work: WorkedVolume, campaign: Campaign) -> None:
         """Take over what files hold after a volume was written."""
         if len(campaign.rounds) != len(self.campaign.rounds):
@@ -489,31 +464,20 @@ class AnnotationSession:
             for other in self._volumes.all:
                 other.volume.follow(campaign)
             self._read_anew()
-        self._note_states(work)
+        self._shared.note(work.volume)
         try:
             self._times = slice_totals(read_times(campaign))
         except SparseError as error:
             self._notices["times"] = str(error)
 
-    def _read_queue(self) -> tuple[WorkQueue, dict[str, frozenset[int]]]:
-        answers = read_worklist(self.campaign)
-        confirmed = {case: answers.confirmed(case) for case in self.campaign.asked_cases}
-        self._statuses = answers.statuses
-        return WorkQueue(self.campaign, answers.statuses), confirmed
-
     def _read_anew(self) -> None:
-        """Read how far others have come; of what is at work here more is known."""
+        """Read how far others have come."""
         try:
-            self.queue, self._confirmed = self._read_queue()
+            self._shared.read(self.campaign, [work.volume for work in self._volumes.all])
         except SparseError as error:
             self._notices["worklist"] = str(error)
-            return
-        self._notices.pop("worklist", None)
-        for key, (status, is_open, is_unsure) in self._known.items():
-            if self._statuses.get(key, "") == status and key in self.queue:
-                self.queue.set_open(key, is_open, is_unsure)
-        for work in self._volumes.all:
-            self._note_states(work)
+        else:
+            self._notices.pop("worklist", None)
 
     def _note_refusal(self, case_id: str, error: SparseError) -> None:
         """A case that cannot be opened is not offered again."""

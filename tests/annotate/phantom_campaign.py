@@ -11,7 +11,8 @@ import numpy as np
 
 from nnunet_sparse.annotate.lease import Holder
 from nnunet_sparse.annotate.open_volume import OpenVolume
-from nnunet_sparse.annotate.session import AnnotationSession, Outcome, Result
+from nnunet_sparse.annotate.outcome import Outcome, Result
+from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
 from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.worklist import Answers, write_worklist

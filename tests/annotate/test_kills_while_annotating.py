@@ -18,7 +18,8 @@ from annotate.phantom_campaign import (
 from campaign.annotator import read_rows
 from system.file_changes import KILLED, Changes, in_child
 
-from nnunet_sparse.annotate.session import AnnotationSession, Result
+from nnunet_sparse.annotate.outcome import Result
+from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.progress import find_progress
 from nnunet_sparse.campaign.slice_times import read_times

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nnunet_sparse.annotate.session import Outcome, Result
+from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.campaign.progress import find_progress
 from nnunet_sparse.campaign.slice_times import read_times
 from nnunet_sparse.campaign.worklist import SliceKey

@@ -18,7 +18,8 @@ from campaign.annotator import read_rows, write_rows
 from plain_file_systems import without
 from training_fixtures import use_paths
 
-from nnunet_sparse.annotate.session import AnnotationSession, Result
+from nnunet_sparse.annotate.outcome import Result
+from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.campaign.import_command import main as import_campaign
 from nnunet_sparse.campaign.slice_times import read_times
 from nnunet_sparse.campaign.worklist_command import main as worklist

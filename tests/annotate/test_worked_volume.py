@@ -15,7 +15,7 @@ from annotate.phantom_campaign import (
 from campaign.annotator import read_rows
 from plain_file_systems import failing
 
-from nnunet_sparse.annotate.session import Result
+from nnunet_sparse.annotate.outcome import Result
 from nnunet_sparse.system import atomic
 
 KIND = Kind(cases=("a",))
