@@ -15,6 +15,8 @@ FOLDERS = ("nnunet_sparse", "trainers", "planners", "dataset_tools")
 JOINT = {
     "acceptance/test_killed_calls.py",
     "acceptance/test_old_files.py",
+    "annotate/test_kills_while_annotating.py",
+    "annotate/test_random_actions.py",
     "architectures/test_monai_networks.py",
     "architectures/test_networks.py",
     "browser/test_page.py",

@@ -1,10 +1,13 @@
 """Annotation campaigns: slices of volumes without labels, and what people return of them.
 
-No other package uses this one. ``campaign`` says what a campaign is and holds its folder's files,
+Only ``annotate`` uses it. ``campaign`` says what a campaign is and holds its folder's files,
 ``make_campaign`` makes one and ``open_campaign`` opens it for a command. ``sources`` and
 ``find_volumes`` find the volumes, ``images`` brings them (``nifti1`` what ITK does not open),
 ``asked_slices`` chooses slices, ``prefill`` prepares labels. ``worklist``, ``guide`` and
 ``label_descriptions`` write what annotators read. ``annotation_files`` finds what they deliver and
 reads it with ``label_volume``, ``slice_masks``, ``slicer_segmentation`` and ``dicom_segmentation``;
-``progress`` collects how far they are, ``import_campaign`` makes a sparse data set of it.
+``progress`` collects how far they are (``slice_states`` says of each slice, ``annotated_case`` what
+its labels may hold), ``import_campaign`` makes a sparse data set of it. ``slice_times`` keeps the
+seconds that slices took, ``times_table`` shows them, and ``cost_fit`` makes the cost of reports of
+them.
 """

@@ -110,11 +110,17 @@ class SliceStates:
 
     def of_slice(self, index: int) -> str:
         """State of a slice that was asked for, as in the worklist."""
-        if index in self.todo or index in self.predicted:
-            return "todo"
-        if index in self.empty:
-            return "confirmed empty"
-        return "touched" if index in self.missing else "done"
+        for state in ("todo", "predicted", "empty", "skipped", "unfinished"):
+            if index in getattr(self, state):
+                return status_text(state)
+        return "done"
+
+
+def status_text(state: str) -> str:
+    """What the worklist says of a slice that was asked for, by the name of its state."""
+    if state in {"skipped", "unfinished"}:
+        return "touched"
+    return {"todo": "todo", "predicted": "todo", "empty": "confirmed empty"}.get(state, "done")
 
 
 def slice_states(
@@ -143,29 +149,50 @@ def slice_states(
         What a network predicted; None for nothing.
     """
     predicted = predicted or PredictedState()
-    others = tuple(other for other in range(label.ndim) if other != axis)
-    ignored = label == ignore_label
-    all_ignored, any_ignored = ignored.all(axis=others), ignored.any(axis=others)
-    background = (label == 0).any(axis=others)
-    objects = ((label != 0) & ~ignored).any(axis=others)
     found: dict[str, list[int]] = {}
-    planes = np.moveaxis(label, axis, 0)
-    for i in range(label.shape[axis]):
-        state: str | None
-        if i in asked and (own := predicted.state_of(i, planes[i], confirmed)) is not None:
-            state = own
-        elif i not in asked:
-            state = None if all_ignored[i] else "extra" if objects[i] else "cleared"
-        elif objects[i] and not background[i] and any_ignored[i]:
-            state = "unfinished"
-        elif objects[i]:
-            state = "contradictory" if i in confirmed else "done"
-        elif i in confirmed:
-            state = "contradictory" if all_ignored[i] else "empty"
-        elif all_ignored[i]:
-            state = "skipped"
-        else:
-            state = "done" if any_ignored[i] else "todo"
+    for i, plane in enumerate(np.moveaxis(label, axis, 0)):
+        state = predicted.state_of(i, plane, confirmed) if i in asked else None
+        if state is None:
+            state = state_of_plane(plane, i in asked, i in confirmed, ignore_label)
         if state is not None:
             found.setdefault(state, []).append(i)
     return SliceStates(**{name: tuple(indices) for name, indices in found.items()})
+
+
+def state_of_plane(
+    plane: np.ndarray, asked: bool, confirmed: bool, ignore_label: int
+) -> str | None:
+    """Find the state of one slice.
+
+    Parameters
+    ----------
+    plane
+        (rows, columns) integers.
+    asked
+        Whether it was asked for.
+    confirmed
+        Whether it was confirmed to show no object.
+    ignore_label
+        Value of voxels that are not annotated.
+
+    Returns
+    -------
+    str or None
+        Name of a field of :class:`SliceStates`; None for a slice that was not asked for and is not
+        annotated.
+    """
+    ignored = plane == ignore_label
+    all_ignored, any_ignored = bool(ignored.all()), bool(ignored.any())
+    if all_ignored and not asked:  # most of the slices of a volume
+        return None
+    background = bool((plane == 0).any())
+    objects = bool(((plane != 0) & ~ignored).any())
+    if not asked:
+        return "extra" if objects else "cleared"
+    if objects and not background and any_ignored:
+        return "unfinished"
+    if objects:
+        return "contradictory" if confirmed else "done"
+    if confirmed:
+        return "contradictory" if all_ignored else "empty"
+    return "skipped" if all_ignored else "done" if any_ignored else "todo"

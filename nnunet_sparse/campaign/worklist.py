@@ -4,7 +4,8 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -75,12 +76,15 @@ class Answers:
         What separates the columns; spreadsheets may have changed it.
     fresh
         Slices by case ID that a command has confirmed and the file does not have yet.
+    statuses
+        What the column ``status`` says, by case and slice.
     """
 
     columns: Mapping[SliceKey, Mapping[str, str]] = field(default_factory=dict)
     names: tuple[str, ...] = _THEIRS
     delimiter: str = ","
     fresh: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    statuses: Mapping[SliceKey, str] = field(default_factory=dict)
 
     def confirmed(self, case_id: str) -> frozenset[int]:
         """Slices of a case that were confirmed to show no object."""
@@ -190,27 +194,72 @@ def write_worklist(
     SparseError
         If the file there is cannot be read, as in :func:`read_worklist`.
     """
-    reader = campaign.images.reader()
-    geometries = {
-        c: read_geometry(campaign.image_files(c)[0], reader) for c in campaign.asked_cases
-    }
+    geometries = worklist_geometries(campaign)
     file = campaign.folder / WORKLIST_FILE
     before = read_bytes(file) if file.is_file() else None
     if before is not None:
         answers = _parse(before, file, campaign).with_confirmed(answers.fresh)
-    # spreadsheets take other encodings for granted where there is no mark
-    content = _table(campaign, answers, states, geometries).encode("utf-8-sig")
+    statuses = {
+        key: states[key[0]].of_slice(key[1]) if key[0] in states else "missing"
+        for key in ((line.case_id, line.slice_index) for line in work_order(campaign))
+        if states is not None
+    }
+    content = _table(campaign, replace(answers, statuses=statuses), geometries)
     if content != before:
         with atomic_path(file) as temporary:
             temporary.write_bytes(content)
 
 
-def _table(
+def update_worklist(
     campaign: Campaign,
-    answers: Answers,
-    states: Mapping[str, SliceStates] | None,
-    geometries: Mapping[str, Geometry],
-) -> str:
+    change: Callable[[Answers], Answers],
+    geometries: Mapping[str, Geometry] | None = None,
+) -> None:
+    """Change what ``worklist.csv`` says of some slices, in one step; all else stays as it is.
+
+    The caller holds the campaign's lock. Where somebody saves the file at the same moment, what
+    they have saved is changed.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    change
+        Takes what the file holds, gives what it is to hold.
+    geometries
+        Of :func:`worklist_geometries`, where they are known.
+
+    Raises
+    ------
+    SparseError
+        If the file cannot be read, as in :func:`read_worklist`.
+    """
+    file = campaign.folder / WORKLIST_FILE
+    geometries = worklist_geometries(campaign) if geometries is None else geometries
+    while True:
+        before = read_bytes(file) if file.is_file() else None
+        answers = change(Answers() if before is None else _parse(before, file, campaign))
+        content = _table(campaign, answers, geometries)
+        if content == before:
+            return
+        with suppress(_SavedMeanwhileError), atomic_path(file) as temporary:
+            temporary.write_bytes(content)
+            if before is not None and (not file.is_file() or read_bytes(file) != before):
+                raise _SavedMeanwhileError
+            return
+
+
+class _SavedMeanwhileError(Exception):
+    """Another program has saved the worklist."""
+
+
+def worklist_geometries(campaign: Campaign) -> dict[str, Geometry]:
+    """Geometry of every case with a slice to annotate, by its ID."""
+    reader = campaign.images.reader()
+    return {c: read_geometry(campaign.image_files(c)[0], reader) for c in campaign.asked_cases}
+
+
+def _table(campaign: Campaign, answers: Answers, geometries: Mapping[str, Geometry]) -> bytes:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=answers.delimiter, lineterminator="\n")
     names = answers.names
@@ -220,9 +269,6 @@ def _table(
     positions = {c: slice_positions(g, campaign.axis) for c, g in geometries.items()}
     for order, line in enumerate(work_order(campaign), 1):
         case_id, i = line.case_id, line.slice_index
-        status = "todo"
-        if states is not None:
-            status = states[case_id].of_slice(i) if case_id in states else "missing"
         ours = (
             order,
             case_id,
@@ -232,12 +278,13 @@ def _table(
             plane_of(geometries[case_id], campaign.axis),
             campaign.axis,
             line.round_index + 1,
-            status,
+            answers.statuses.get((case_id, i), "todo"),
         )
         texts = answers.columns.get((case_id, i), {})
         row = (*ours, *(texts.get(name, "") for name in names))
         writer.writerow([*map(safe_cell, row)])
-    return stream.getvalue()
+    # spreadsheets take other encodings for granted where there is no mark
+    return stream.getvalue().encode("utf-8-sig")
 
 
 def plane_of(geometry: Geometry, axis: int) -> str:
@@ -278,6 +325,7 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
     asked = set(lines.values())
     theirs = {name: plain_cell(name) for name in table.names if name not in _OURS}
     columns: dict[SliceKey, dict[str, str]] = {}
+    statuses: dict[SliceKey, str] = {}
     cases = ChangedNames(
         campaign.volumes, {plain_cell(row["case"].strip()) for _, row in table.rows}
     )
@@ -289,9 +337,10 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
         if key in columns:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
         columns[key] = {plain: plain_cell(row.get(n, "")) for n, plain in theirs.items()}
+        statuses[key] = row.get("status", "").strip()
         _check_answer(columns[key], table.delimiter, where, campaign.has_predictions)
     names = tuple(dict.fromkeys((*theirs.values(), *_THEIRS)))
-    return Answers(columns, names, table.delimiter)
+    return Answers(columns, names, table.delimiter, statuses=statuses)
 
 
 def _key(

@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _add_make(parser)
     _add_status(parser)
     _add_extend(parser)
+    _add_cost(parser)
     return run_command(parser, run_subcommand, argv)
 
 
@@ -141,6 +142,21 @@ def _add_extend(parser: CommandParser) -> None:
     add_num_processes_option(extend)
 
 
+def _add_cost(parser: CommandParser) -> None:
+    cost = parser.add_subcommand(
+        "cost",
+        _cost,
+        "Fit the cost of annotation to the times that were measured on the campaign's slices, for "
+        "nnsparse_report --cost and nnsparse_advise.",
+        "nnsparse_worklist cost campaign -o cost.yaml",
+        "fit the cost of annotation to measured times",
+    )
+    add_campaign_argument(cost)
+    cost.add_argument(
+        "-o", dest="output", type=Path, required=True, metavar="FILE", help="the file (YAML)"
+    )
+
+
 def _add_choice(parser: argparse.ArgumentParser, unset: str | None = None) -> None:
     """How many slices are asked for, and how they are chosen; ``unset`` where nothing is said."""
     add_budget_options(parser, more=unset is not None)
@@ -197,6 +213,8 @@ def _status(args: argparse.Namespace) -> None:
     from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
     from nnunet_sparse.campaign.progress import find_progress
     from nnunet_sparse.campaign.progress_table import progress_table
+    from nnunet_sparse.campaign.slice_times import read_times
+    from nnunet_sparse.campaign.times_table import times_table
     from nnunet_sparse.campaign.worklist import write_worklist
 
     with campaign_lock(args.campaign):
@@ -205,7 +223,23 @@ def _status(args: argparse.Namespace) -> None:
             campaign, args.annotations, args.confirm_empty, args.num_processes
         )
         write_worklist(campaign, answers, progress.states)
+        times = times_table(read_times(campaign))
     print(progress_table(answers, progress))
+    if times is not None:
+        print(f"\n{times}")
+
+
+def _cost(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.campaign import Campaign
+    from nnunet_sparse.campaign.cost_fit import fit_cost
+    from nnunet_sparse.campaign.slice_times import TIMES_FILE, read_times
+    from nnunet_sparse.system.atomic import write_text
+
+    campaign = Campaign.read(args.campaign)
+    fitted = fit_cost(read_times(campaign), str(campaign.folder / TIMES_FILE))
+    write_text(args.output, fitted.to_yaml())
+    print(fitted.to_yaml(), end="")
+    print(titled("written", args.output))
 
 
 def _extend(args: argparse.Namespace) -> None:

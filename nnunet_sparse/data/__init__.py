@@ -12,9 +12,9 @@ files lie on each other, and ``slice_axis`` which axis slices are stacked along.
 ``slicer_segments`` are what conversions and campaigns read; ``claimed_size`` refuses files that
 claim to hold more than they can, ``damaged_files`` says what is wrong with others. ``split`` and
 ``folds`` say which cases train, ``groups`` which of them belong together, ``training_images`` which
-images, ``annotation`` what of a label is annotated. ``preprocessing_record`` says what has been
-preprocessed, ``stored_images`` finds the images, by what ``plans_configuration`` says of them, and
-``compressed_array`` is how they are kept.
+images, ``annotation`` what of a label is annotated and ``annotation_effort`` what that costs.
+``preprocessing_record`` says what has been preprocessed, ``stored_images`` finds the images, by
+what ``plans_configuration`` says of them, and ``compressed_array`` is how they are kept.
 Pictures of slices are made of ``sliced_volume``, ``slice_drawing`` and ``label_colors``.
 ``dataset_options`` are the options of commands.
 """

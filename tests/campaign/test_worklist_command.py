@@ -22,8 +22,10 @@ from tiny import tree
 from nnunet_sparse.campaign import make_campaign as make_module
 from nnunet_sparse.campaign import open_campaign as open_module
 from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.slice_times import SliceTime, add_times
 from nnunet_sparse.campaign.worklist_command import main
 from nnunet_sparse.data.geometry import read_geometry
+from nnunet_sparse.report.grid.annotation_cost import read_cost
 
 LABELS = ("--labels", "ball", "core")
 
@@ -432,3 +434,21 @@ def test_selectors_that_look_at_images(scans: Path) -> None:
     after = Campaign.read(scans.parent / "renamed")
     assert after.rounds[1].features == first.rounds[0].features
     assert len(read_rows(scans.parent / "renamed")) == 10
+
+
+def test_measured_times_are_shown_and_a_cost_is_fitted(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = campaign.parent / "cost.yaml"
+    assert main(["status", str(campaign), "-np", "1"]) == 0
+    assert "seconds a slice" not in capsys.readouterr().out
+    assert main(["cost", str(campaign), "-o", str(output)]) == 2
+    assert "of 0 slices; a cost is fitted to at least 20" in capsys.readouterr().err
+    assert not output.exists()
+    times = [SliceTime(f"v{k}", "a", k, "mk", 10, "done", 1) for k in range(25)]
+    add_times(Campaign.read(campaign), times)
+    assert main(["status", str(campaign), "-np", "1"]) == 0
+    assert "mk               10 (25)" in capsys.readouterr().out
+    assert main(["cost", str(campaign), "-o", str(output)]) == 0
+    cost = read_cost(output)
+    assert cost.seconds_per_slice + cost.seconds_per_object == pytest.approx(10)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from nnunet_sparse.data.annotation_effort import AnnotationCost
 from nnunet_sparse.grid.cell_kinds import INTERPOLATED, SPARSE
 from nnunet_sparse.grid.experiment import INCLUDE
 from nnunet_sparse.grid.job_records import GridFolder
@@ -19,7 +20,7 @@ from nnunet_sparse.grid.results import (
     write_results,
 )
 from nnunet_sparse.report.grid import paper_tables as grid_tables
-from nnunet_sparse.report.grid.annotation_cost import AnnotationCost, annotation_hours
+from nnunet_sparse.report.grid.annotation_cost import annotation_hours
 from nnunet_sparse.report.grid.budget_plots import budget_plots, cell_plots, cost_plots
 from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,

@@ -1,0 +1,315 @@
+"""A volume that is open: its images, the label that is painted on, and what of it is not saved."""
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from nnunet_sparse.annotate.journal import Unsaved
+from nnunet_sparse.annotate.plane_store import PlaneStore, plane_check
+from nnunet_sparse.annotate.slice_work import Decision, Draft
+from nnunet_sparse.annotate.volume_files import read_saved, read_voxels
+from nnunet_sparse.campaign.annotated_case import AnnotatedCase
+from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.slice_states import state_of_plane
+from nnunet_sparse.system.errors import SparseError
+
+ANNOTATED = frozenset({"done", "empty", "contradictory", "extra"})
+"""States of slices that are annotated."""
+
+
+class OpenVolume:
+    """A volume on which somebody works.
+
+    Parameters
+    ----------
+    campaign
+        The campaign.
+    case_id
+        The case.
+    confirmed
+        Slices that the worklist confirms to show no object.
+
+    Attributes
+    ----------
+    images
+        Each channel, (z, y, x), in the file's own type; they are not changed.
+    label
+        (z, y, x) unsigned integers, to be painted on; :meth:`take_strokes` is told of it.
+    unsaved
+        What is not in the label file.
+    conflicts
+        Slices of which the label file holds something else than what was painted on; their drafts
+        are what was painted.
+
+    Raises
+    ------
+    SparseError
+        If an image or the label cannot be read, or they do not lie on each other.
+    """
+
+    def __init__(self, campaign: Campaign, case_id: str, confirmed: Collection[int]) -> None:
+        self.campaign, self.case_id, self.confirmed = campaign, case_id, frozenset(confirmed)
+        self.unsaved, self.conflicts = Unsaved(), set[int]()
+        self.taken_extra = set[int]()
+        case = AnnotatedCase(campaign, case_id)
+        with ThreadPoolExecutor(2) as readers:
+            of_label = readers.submit(read_saved, campaign, case_id)
+            self.images = tuple(readers.map(read_voxels, campaign.image_files(case_id)))
+            self.label, self.digest = of_label.result()
+        for file, image in zip(campaign.image_files(case_id), self.images, strict=True):
+            if image.shape != case.shape:
+                raise SparseError(f"{file} has shape {image.shape}, {case.image} {case.shape}")
+        self.spacing_mm = case.geometry.spacing_mm or (1.0, 1.0, 1.0)
+        self.names = case.names
+        self.saved = PlaneStore(self.label, campaign.axis)
+        self._states = [self._state(i) for i in range(len(self))]
+        for i in self.asked:
+            self._show(i)
+
+    def __len__(self) -> int:
+        return len(self.saved)
+
+    @property
+    def planes(self) -> np.ndarray:
+        """The label with the slice axis first; a view."""
+        return np.moveaxis(self.label, self.campaign.axis, 0)
+
+    @property
+    def plane_spacing_mm(self) -> tuple[float, float]:
+        """Distance between the pixels of a slice, along rows and columns of the array."""
+        first, second = (mm for k, mm in enumerate(self.spacing_mm) if k != self.campaign.axis)
+        return first, second
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """Slices that were asked for."""
+        return self.campaign.asked(self.case_id)
+
+    def decided(self, index: int) -> np.ndarray:
+        """A slice as the label file holds it, or will as soon as it is written."""
+        decision = self.unsaved.decisions.get(index)
+        return self.saved[index] if decision is None else decision.plane.copy()
+
+    def state(self, index: int) -> str | None:
+        """State of a slice, as in :func:`state_of_plane`, by what is decided."""
+        return self._states[index]
+
+    def is_open(self, index: int) -> bool:
+        """Whether a slice that was asked for is still to be annotated."""
+        return self._states[index] not in ANNOTATED
+
+    def annotated(self, with_objects: bool = False) -> list[int]:
+        """Slices that are annotated; those that show an object, if so wished."""
+        states = {"done", "extra", "contradictory"} if with_objects else ANNOTATED
+        return [i for i, state in enumerate(self._states) if state in states]
+
+    def starting(self, index: int) -> np.ndarray:
+        """How a slice looks before anything is painted on it.
+
+        Where it is to be annotated and holds no background, ``ignore`` is shown as background: what
+        is not painted will be background.
+        """
+        plane = self.decided(index)
+        if (index in self.asked or index in self.taken_extra) and not (plane == 0).any():
+            plane[plane == self.campaign.ignore_label] = 0
+        return plane
+
+    def may_paint(self, index: int) -> bool:
+        """Whether a slice takes paint."""
+        return index in self.asked or index in self.taken_extra or self.state(index) == "extra"
+
+    def take_strokes(self, index: int, annotator: str) -> tuple[bool, str | None]:
+        """Look at what was painted on a slice of the label.
+
+        What may not be painted goes back to what it was: voxels that have become ``ignore`` or hold
+        a value that is no label, and all of a slice that takes no paint.
+
+        Returns
+        -------
+        changed : bool
+            Whether the draft of the slice is another one than before.
+        message : str or None
+            What was not accepted, and why.
+        """
+        plane = self.planes[index]
+        before = self.unsaved.drafts.get(index)
+        shown = before.plane if before is not None else self.starting(index)
+        if not self.may_paint(index):
+            if not (plane != shown).any():
+                return False, None
+            plane[...] = shown
+            return False, f"slice {index} was not asked for and takes no paint"
+        message = None
+        made = (plane == self.campaign.ignore_label) & (shown != plane)
+        unknown = ~np.isin(plane, list(self.names))
+        if made.any() or unknown.any():
+            value = int(plane[unknown][0]) if unknown.any() else self.campaign.ignore_label
+            name = "is no label" if unknown.any() else "is ignore, which is not painted"
+            message = f"the value {value} {name}"
+            wrong = made | unknown
+            plane[wrong] = shown[wrong]
+        if not (plane != shown).any():
+            return False, message
+        if index not in self.conflicts and np.array_equal(plane, self.starting(index)):
+            self.unsaved.drafts.pop(index, None)
+            return True, message
+        suggestion = None if before is None else before.suggestion
+        base = before.base if before is not None else plane_check(self.decided(index))
+        self.unsaved.drafts[index] = Draft(plane.copy(), base, annotator, suggestion)
+        return True, message
+
+    def put(self, index: int, plane: np.ndarray, annotator: str) -> None:
+        """Show a suggestion on a slice, as its draft."""
+        self.planes[index] = plane
+        before = self.unsaved.drafts.get(index)
+        base = before.base if before is not None else plane_check(self.decided(index))
+        self.unsaved.drafts[index] = Draft(plane.copy(), base, annotator, plane_check(plane))
+
+    def take_extra(self, index: int) -> None:
+        """Let a slice that was not asked for be annotated as a whole: unpainted is background."""
+        self.taken_extra.add(index)
+        plane = self.planes[index]
+        plane[plane == self.campaign.ignore_label] = 0
+
+    def give_up_extra(self, index: int) -> None:
+        """Bring a slice that was not asked for back to what the label file holds."""
+        self.taken_extra.discard(index)
+        self.resolve(index, mine=False)
+
+    def follow(self, campaign: Campaign) -> None:
+        """Take over the rounds that a campaign has got."""
+        self.campaign = campaign
+        for index in range(len(self)):
+            self._refresh(index)
+
+    def decide(self, index: int, decision: Decision, draft: Draft | None = None) -> None:
+        """Take a decision; the draft is what stays painted and is not saved by it."""
+        self.unsaved.decisions.pop(index, None)
+        self.unsaved.decisions[index] = decision
+        self.unsaved.drafts.pop(index, None)
+        self.unsaved.seconds.pop(index, None)
+        self.conflicts.discard(index)
+        if draft is not None:
+            self.unsaved.drafts[index] = draft.rebased(decision.plane)
+        confirmed = {index} if decision.state == "confirmed empty" else set[int]()
+        self.confirmed = (self.confirmed - {index}) | confirmed
+        self._refresh(index)
+
+    def settle(
+        self,
+        written: Mapping[int, Decision],
+        theirs: PlaneStore | None,
+        digest: str | None,
+        conflicts: Collection[int],
+    ) -> None:
+        """Take over what the label file holds after decisions were written.
+
+        Parameters
+        ----------
+        written
+            Decisions that are in the file, in table and worklist.
+        theirs
+            What the file held that another program had changed; None if none had.
+        digest
+            Of the file; None if there is none.
+        conflicts
+            Slices with a decision that was not written: the other program had changed them, too.
+        """
+        self.digest = digest
+        before = self.saved
+        if theirs is not None:
+            self.saved = theirs
+        for index in conflicts:
+            decision = self.unsaved.decisions.pop(index, None)
+            if decision is not None and index not in self.unsaved.drafts:
+                self.unsaved.drafts[index] = Draft(
+                    decision.plane, decision.bases[0], decision.annotator
+                )
+            if decision is not None and decision.seconds:
+                spent = self.unsaved.seconds.get(index, 0.0)
+                self.unsaved.seconds[index] = spent + decision.seconds
+            self.conflicts.add(index)
+        for index, decision in written.items():
+            self.saved[index] = decision.plane
+            now = self.unsaved.decisions.get(index)
+            if now is not None and now.visit == decision.visit:
+                del self.unsaved.decisions[index]
+            self._states[index] = self._state(index)
+        changed = set(conflicts)
+        if theirs is not None:
+            changed |= {
+                i for i in range(len(self)) if (before[i] != theirs[i]).any() and i not in written
+            }
+        for index in sorted(changed):
+            self._check_base(index)
+            self._refresh(index)
+
+    def adopt(self, left: Unsaved) -> None:
+        """Take over what another session has left unsaved."""
+        for index, decision in left.decisions.items():
+            if not 0 <= index < len(self):
+                continue
+            self.unsaved.drafts.pop(index, None)
+            self.unsaved.seconds.pop(index, None)
+            if decision.is_on(self.saved[index]):
+                self.unsaved.decisions[index] = decision
+                confirmed = {index} if decision.state == "confirmed empty" else set[int]()
+                self.confirmed = (self.confirmed - {index}) | confirmed
+            else:
+                draft = Draft(decision.plane, decision.bases[0], decision.annotator)
+                self.unsaved.drafts[index] = draft
+                self.conflicts.add(index)
+        for index, draft in left.drafts.items():
+            if not 0 <= index < len(self):
+                continue
+            self.unsaved.drafts[index] = draft
+            if index not in self.asked:
+                self.taken_extra.add(index)
+            self._check_base(index)
+        for index, seconds in left.seconds.items():
+            self.unsaved.seconds[index] = self.unsaved.seconds.get(index, 0.0) + seconds
+        for index in {*left.decisions, *left.drafts}:
+            if 0 <= index < len(self):
+                self._refresh(index)
+
+    def resolve(self, index: int, mine: bool) -> None:
+        """End a conflict: keep what was painted here as the draft, or what the file holds."""
+        self.conflicts.discard(index)
+        draft = self.unsaved.drafts.pop(index, None)
+        if mine and draft is not None:
+            self.unsaved.drafts[index] = draft.rebased(self.decided(index))
+        self._refresh(index)
+
+    def let_go(self) -> None:
+        """Free images and label; what is unsaved stays."""
+        self.images = ()
+        self.label = np.empty((0, 0, 0), self.label.dtype)
+
+    def _check_base(self, index: int) -> None:
+        """Notice a draft that was painted on something else than what is decided now."""
+        draft = self.unsaved.drafts.get(index)
+        if draft is None:
+            return
+        now = self.decided(index)
+        if plane_check(now) not in {draft.base, plane_check(draft.plane)}:
+            self.conflicts.add(index)
+
+    def _refresh(self, index: int) -> None:
+        self._states[index] = self._state(index)
+        self._show(index)
+
+    def _show(self, index: int) -> None:
+        """Show a slice as its draft, or as it is decided."""
+        if not self.label.size:
+            return
+        draft = self.unsaved.drafts.get(index)
+        self.planes[index] = self.starting(index) if draft is None else draft.plane
+
+    def _state(self, index: int) -> str | None:
+        return state_of_plane(
+            self.decided(index),
+            index in self.asked,
+            index in self.confirmed,
+            self.campaign.ignore_label,
+        )
