@@ -155,9 +155,11 @@ class Variant:
 
     def to_json(self) -> dict[str, Any]:
         """Factors, those that were added later only where they differ from their default."""
+        filled = self.interpolation
+        values = asdict(self) | {"interpolation": None if filled is None else filled.to_json()}
         return {
             name: value
-            for name, value in asdict(self).items()
+            for name, value in values.items()
             if name in _ALWAYS or self._is_changed(name)
         }
 

@@ -42,6 +42,12 @@ def edit(file: Path, change: Edit) -> None:
     nibabel.save(nibabel.Nifti1Image(voxels, None, image.header), file)
 
 
+def confirm_predictions(campaign: Path) -> None:
+    """Say of every slice that what the label holds is right."""
+    rows = read_rows(campaign)
+    write_rows(campaign, [{**row, "confirmed": "yes"} for row in rows])
+
+
 def annotate(
     campaign: Path, truth: Path, forgotten: Collection[Slice] = (), minutes: float | None = None
 ) -> None:

@@ -22,7 +22,7 @@ def test_what_is_asked_for_or_annotated_is_not_asked_for_again(
     write_campaign: CampaignWriter,
 ) -> None:
     campaign = write_campaign({"a": (0, 2), "b": (3,)})  # of 4 slices each
-    asking = choose_round(campaign, Variant(None, 1.0, "random", budget=4), {"a": {3}}, None, 1)
+    asking, _ = choose_round(campaign, Variant(None, 1.0, "random", budget=4), {"a": {3}}, None, 1)
     assert asking.slices == {"a": (1,), "b": (0, 1, 2)}
 
 
@@ -40,14 +40,14 @@ def test_everything_is_asked_for(write_campaign: CampaignWriter) -> None:
 
 def test_shares_count_the_whole_volume(write_campaign: CampaignWriter) -> None:
     campaign = write_campaign({"a": (0,), "b": (0, 1, 2)})
-    asking = choose_round(campaign, Variant(0.5, 1.0, "fixed"), {}, None, 1)
+    asking, _ = choose_round(campaign, Variant(0.5, 1.0, "fixed"), {}, None, 1)
     assert {case_id: len(slices) for case_id, slices in asking.slices.items()} == {"a": 2, "b": 1}
 
 
 def test_rounds_of_one_seed_differ(write_campaign: CampaignWriter) -> None:
     campaign = write_campaign({f"c{i}": (0,) for i in range(30)})
-    first = choose_round(campaign, Variant(0.25, 1.0, "random"), {}, None, 1)
-    second = choose_round(campaign.with_round(first), Variant(0.25, 1.0, "random"), {}, None, 1)
+    first, _ = choose_round(campaign, Variant(0.25, 1.0, "random"), {}, None, 1)
+    second, _ = choose_round(campaign.with_round(first), Variant(0.25, 1.0, "random"), {}, None, 1)
     same = sum(first.slices[c] == second.slices[c] for c in first.slices)
     assert same == 0
 
@@ -55,7 +55,7 @@ def test_rounds_of_one_seed_differ(write_campaign: CampaignWriter) -> None:
 def test_the_least_number_counts_what_is_asked_for(write_campaign: CampaignWriter) -> None:
     campaign = write_campaign({"a": (0, 1), "b": ()})
     variant = Variant(None, 1.0, "random", scope="dataset", budget=2, min_per_volume=2)
-    assert list(choose_round(campaign, variant, {}, None, 1).slices) == ["b"]
+    assert list(choose_round(campaign, variant, {}, None, 1)[0].slices) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_weights_with_scope_dataset(write_campaign: CampaignWriter) -> None:
         for case_id, volume in campaign.volumes.items()
     }
     variant = Variant(None, 1.0, "random", scope="dataset", budget=40)
-    asking = choose_round(replace(campaign, volumes=heavy), variant, {}, None, 1)
+    asking, _ = choose_round(replace(campaign, volumes=heavy), variant, {}, None, 1)
     chosen = sum(len(slices) for case_id, slices in asking.slices.items() if case_id < "c2")
     assert chosen > 30  # of 44 slices in these 11 volumes, of 160 in all
 

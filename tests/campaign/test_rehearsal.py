@@ -9,7 +9,13 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from campaign.annotator import annotate, break_geometry, read_rows, repair_geometry
+from campaign.annotator import (
+    annotate,
+    break_geometry,
+    confirm_predictions,
+    read_rows,
+    repair_geometry,
+)
 from campaign.phantom_scans import write_phantoms
 from training_fixtures import use_paths
 
@@ -70,6 +76,55 @@ def test_from_volumes_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     model = "-d 500 -c 2d -f 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
     run("nnUNetv2_predict", *model.split(), "-i", "test", "-o", "predictions")
     scored = run("nnsparse_evaluate", "test_truth", "predictions", "-np", "1", "-l", "1", "2")
+    assert "batched" in scored
+
+
+@pytest.mark.slow
+def test_two_rounds_and_the_slices_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trained network chooses what is annotated next, and fills the slices that nobody has."""
+    paths = NnUNetPaths.below(tmp_path / "nnunet")
+    paths.make_folders()
+    use_paths(paths, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    write_phantoms(tmp_path, num_train=6, num_test=2)
+    campaign, one = tmp_path / "campaign", ("-np", "1")
+    asked = "--labels organ tumour --channels MRI --rho 0.1 --selector stratified"
+    run("nnsparse_worklist", "make", "scans", "-o", "campaign", *asked.split(), *one)
+    annotate(campaign, tmp_path / "truth")
+    run("nnsparse_import", "campaign", "--val", "2", *one)
+    run("nnsparse_plan_and_preprocess", "-d", "500", *SETTINGS, *one)
+    run("nnUNetv2_train", *TRAINED.split())
+    before = read_rows(campaign)
+
+    model = str(paths.results / "Dataset500_campaign/SparseTrainer__nnsparseSmallPlans__2d")
+    network = ("--model", model, "-f", "0", "-device", "cpu")
+    more = ("--budget", "9", "--selector", "clasp_pe", "--prefill_prediction")
+    run("nnsparse_worklist", "extend", "campaign", *more, *network, *one)
+    after = read_rows(campaign)
+    chosen = {(row["case"], row["slice"]) for row in after if row["round"] == "2"}
+    assert len(chosen) == 9
+    assert chosen.isdisjoint((row["case"], row["slice"]) for row in before)
+    refused = run("nnsparse_import", "campaign", "--overwrite", *one, status=2)
+    assert "are as the network predicted, which nobody has changed or confirmed" in refused
+    annotate(campaign, tmp_path / "truth")
+    confirm_predictions(campaign)
+    run("nnsparse_import", "campaign", "--overwrite", *one)
+    run("nnsparse_plan_and_preprocess", "-d", "500", *SETTINGS, *one)
+    run("nnUNetv2_train", *TRAINED.split())
+
+    filling = ("--method", "network", "--min_confidence", "0.5")
+    made = run("nnsparse_interpolate", "-d", "500", *filling, *network, *one)
+    (filled,) = paths.raw.glob("Dataset501_*")
+    assert filled.name in made
+    sparse = paths.raw / "Dataset500_campaign"
+    for label in sorted((sparse / "labelsTr").glob("*.nii.gz")):
+        annotated, dense = _voxels(label), _voxels(filled / "labelsTr" / label.name)
+        np.testing.assert_array_equal(annotated[annotated != 3], dense[annotated != 3])
+    run("nnsparse_plan_and_preprocess", "-d", "501", *SETTINGS, *one)
+    run("nnUNetv2_train", filled.name, *TRAINED.split()[1:])
+    student = "-d 501 -c 2d -f 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
+    run("nnUNetv2_predict", *student.split(), "-i", "test", "-o", "predictions")
+    scored = run("nnsparse_evaluate", "test_truth", "predictions", *one, "-l", "1", "2")
     assert "batched" in scored
 
 
