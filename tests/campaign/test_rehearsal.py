@@ -109,7 +109,7 @@ def test_two_rounds_and_the_slices_between(tmp_path: Path, monkeypatch: pytest.M
     annotate(campaign, tmp_path / "truth")
     confirm_predictions(campaign)
     run("nnsparse_import", "campaign", "--overwrite", *one)
-    run("nnsparse_plan_and_preprocess", "-d", "500", *SETTINGS, *one)
+    run("nnsparse_plan_and_preprocess", "-d", "500", *SETTINGS, "--overwrite", *one)
     run("nnUNetv2_train", *TRAINED.split())
 
     filling = ("--method", "network", "--min_confidence", "0.5")

@@ -165,7 +165,7 @@ def test_without_anything_a_phantom_is_made(
         (["--rho", "0.2", "--s", "-1"], "s must lie in (0, 1], got -1"),
         (
             ["--rho", "0.2", "--selector", "best"],
-            "unknown selector 'best', choose from coreset,",
+            "unknown selector 'best', choose from bald,",
         ),
         (["--rho", "0.2", "--axis", "3"], "unknown axis '3', choose from auto, 0, 1, 2, axial"),
         (["--rho", "0.2", "--axis", "oblique"], "unknown axis 'oblique'"),
