@@ -82,8 +82,10 @@ def test_an_interrupt_does_not_wait_for_what_has_been_begun(
 def test_a_command_ends_with_its_workers(number: int, status: int, tmp_path: Path) -> None:
     """As after Ctrl-C in a terminal, which all processes get."""
     script = (
-        "import sys\n"
+        "import signal, sys\n"
         "from pathlib import Path\n"
+        # shells ignore it in background jobs
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "folder, tests = map(Path, sys.argv[1:])\n"
         "sys.path.append(str(tests))\n"
         "from waiting import make_and_wait\n"
