@@ -210,7 +210,8 @@ def _why(picture: Image.Image, view: UprightView, predicted: PredictedSlices, in
     uncertainty, label = predicted.uncertainty[index], predicted.label[index]
     drawn = uncertainty_picture(picture, view.turned(uncertainty), view.turned(label))
     rank = f"rank {predicted.rank[index]} of {predicted.num_ranked}"
-    return _Tile(drawn, (f"entropy {predicted.entropy[index]:.3g}", rank))
+    said = f"entropy {predicted.entropy[index]:.3g}, {rank}"
+    return _Tile(drawn, (f"why slice {index}", said))
 
 
 def _read(campaign: Campaign, case_id: str) -> _Volume:
