@@ -154,7 +154,7 @@ def draw_asked(campaign: Campaign, case_id: str, output: Path) -> None:
         picture = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
         tiles.append(_Tile(picture, (f"slice {i}", f"from 1: {i + 1}")))
         if i in why:
-            tiles.append(_why(picture, view, *why[i]))
+            tiles.append(_why(i, picture, view, *why[i]))
     title = (case_id, f"{view.plane} slices: {_SIDES[view.plane]}", _COUNTING)
     _save(_sheet(tiles, title), output)
 
@@ -205,13 +205,15 @@ def draw_prefilled(
     _save(_sheet(tiles, ()), output)
 
 
-def _why(picture: Image.Image, view: UprightView, predicted: PredictedSlices, index: int) -> _Tile:
-    """Why a slice was chosen."""
-    uncertainty, label = predicted.uncertainty[index], predicted.label[index]
+def _why(
+    i: int, picture: Image.Image, view: UprightView, predicted: PredictedSlices, place: int
+) -> _Tile:
+    """Why slice ``i`` was chosen, which is in some place of what was predicted."""
+    uncertainty, label = predicted.uncertainty[place], predicted.label[place]
     drawn = uncertainty_picture(picture, view.turned(uncertainty), view.turned(label))
-    rank = f"rank {predicted.rank[index]} of {predicted.num_ranked}"
-    said = f"entropy {predicted.entropy[index]:.3g}, {rank}"
-    return _Tile(drawn, (f"why slice {index}", said))
+    rank = f"rank {predicted.rank[place]} of {predicted.num_ranked}"
+    said = f"entropy {predicted.entropy[place]:.3g}, {rank}"
+    return _Tile(drawn, (f"why slice {i}", said))
 
 
 def _read(campaign: Campaign, case_id: str) -> _Volume:

@@ -3,8 +3,9 @@
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -14,7 +15,7 @@ from campaign.scans import write_scans
 from tiny import tree
 from trained_models import dataset_json, plans, write_model
 
-from nnunet_sparse.campaign import open_campaign, worklist_command
+from nnunet_sparse.campaign import guide_pictures, open_campaign, worklist_command
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.import_command import main as import_campaign
 from nnunet_sparse.campaign.predicted_slices import PredictedSlices, handed_out, predictions_file
@@ -96,8 +97,20 @@ def test_nothing_twice_and_the_same_for_a_seed(selector: str, scope: str, capsys
 
 
 @pytest.mark.usefixtures("there")
-def test_the_guide_shows_why() -> None:
+def test_the_guide_shows_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    titles: list[str] = []
+    sheet = guide_pictures._sheet
+
+    def noted(tiles: Sequence[Any], header: Sequence[str]) -> Any:
+        titles.extend(tile.lines[0] for tile in tiles)
+        return sheet(tiles, header)
+
+    monkeypatch.setattr(guide_pictures, "_sheet", noted)
     assert extend("--model", model(), "-f", "0") == 0
+    for case_id, found in new_slices().items():
+        for i in found:
+            place = titles.index(f"why slice {i}")
+            assert titles[place - 1] == f"slice {i}", case_id
     page = Path("campaign/README.html").read_text("utf-8")
     assert "Beside a slice that a network has asked for stands why" in page
     assert "column" in page
