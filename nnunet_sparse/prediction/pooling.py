@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_sparse.selectors.network_selector import POOLINGS
 from nnunet_sparse.system.errors import SparseError
-
-POOLINGS = ("mean", "top", "patch")
 
 
 @dataclass(frozen=True)
