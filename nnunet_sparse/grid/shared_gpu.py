@@ -163,11 +163,9 @@ class _Shared:
     def _share(self, model: str) -> GpuShare:
         """What it takes of a GPU of that model, as far as is known now."""
         needed = self.needs.read(model)
-        if needed is None:
-            return ALONE if self.is_measured else GpuShare.one_of(self.most)
-        if needed.alone or self.is_measured:
+        if needed is not None and (needed.alone or self.is_measured):
             return needed.share(self.most)
-        return GpuShare.one_of(self.most)
+        return ALONE if self.is_measured else GpuShare.one_of(self.most)
 
     def _cores(self, share: GpuShare) -> AbstractContextManager[None]:
         """Let nnU-Net start as many processes for batches as the cores of the GPU allow."""
