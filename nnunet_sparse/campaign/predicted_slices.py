@@ -4,7 +4,6 @@
 be finished without the network, and what a prefilled label held is known for ever.
 """
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnunet_sparse.data.damaged_files import first_line
+from nnunet_sparse.data.damaged_files import UNREADABLE_ARRAYS, first_line
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 FOLDER = "predictions"
 _LEVELS = 255
-# what NumPy raises for a file that is damaged
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +81,7 @@ class PredictedSlices:
             if not np.isin(found["slices"], np.arange(num_slices)).all():
                 raise ValueError(f"the volume has {num_slices} slices")
             return cls(**{**found, "num_ranked": int(found["num_ranked"])})
-        except _UNREADABLE as error:
+        except UNREADABLE_ARRAYS as error:
             raise SparseError(
                 f"{file}, what the network predicted on slices that were asked for, is missing or "
                 f"damaged: {first_line(error)}"

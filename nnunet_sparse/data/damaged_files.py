@@ -1,11 +1,22 @@
 """What libraries raise when an image file is damaged, and how it is told to the user."""
 
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nnunet_sparse.system.errors import SparseError
+
+UNREADABLE_ARRAYS = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+"""What NumPy raises for an ``.npz`` file that is missing or damaged."""
 
 
 @contextmanager

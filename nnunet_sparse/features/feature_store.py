@@ -6,13 +6,13 @@ computed again.
 """
 
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.data.damaged_files import UNREADABLE_ARRAYS
 from nnunet_sparse.data.raw_dataset import Case
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.canvas import Canvas
@@ -22,15 +22,6 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.model_folder import ModelFolder
 
 _SLICES_AT_ONCE = 64
-# what NumPy raises for a file that is missing or damaged
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-)
 
 
 @dataclass(frozen=True)
@@ -156,7 +147,7 @@ def _read_features(folder: Path, case_id: str, digest: str, source: str) -> np.n
             if str(content["checkpoint"]) != digest or str(content["source"]) != source:
                 return None
             return np.asarray(content["features"])
-    except _UNREADABLE:
+    except UNREADABLE_ARRAYS:
         return None
 
 

@@ -4,7 +4,6 @@
 content and of the settings: when one of these has changed, the case is predicted again.
 """
 
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_sparse.data.damaged_files import UNREADABLE_ARRAYS
 from nnunet_sparse.data.image_files import image_files
 from nnunet_sparse.prediction.pooling import Pooling
 from nnunet_sparse.prediction.slice_scores import SliceScores
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from nnunet_sparse.prediction.probability_slab import ProbabilitySlab
 
 _VERSION = 1
-# what NumPy raises for a file that is missing or damaged
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
 def network_scores(
@@ -190,5 +188,5 @@ def _read(cache: Path, case_id: str, asked: str) -> SliceScores | None:
             if str(content["asked"]) != asked:
                 return None
             return SliceScores(**{name: content[name] for name in SliceScores.__annotations__})
-    except _UNREADABLE:
+    except UNREADABLE_ARRAYS:
         return None
