@@ -77,7 +77,7 @@ PRESETS = {
         (0.1,),
     ),
     "quick": GridPreset(
-        "A phantom and a small network, 9 minutes on two idle cores; its scores mean nothing.",
+        "A phantom and a small network, five minutes on two idle cores; its scores mean nothing.",
         (0.1, 0.2),
         (0.5, 1.0),
         ("fixed", "random"),
