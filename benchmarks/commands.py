@@ -11,7 +11,6 @@ something else runs on the machine.
 import argparse
 import compileall
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from processor_time import processor_seconds
 
 from nnunet_sparse.data.split import SPLIT_FILE
 from nnunet_sparse.front.way_of_work import PREFIX, WAY_OF_WORK, is_ours
@@ -54,12 +54,12 @@ class Measured:
         """Run it once."""
         self.before()
         program = Path(sys.executable).with_name(self.words[0])
-        used, start = _processor_seconds(), time.perf_counter()
+        used, start = processor_seconds(), time.perf_counter()
         done = subprocess.run(
             [str(program), *self.words[1:]], capture_output=True, encoding="utf-8", check=False
         )
         self.seconds.append(time.perf_counter() - start)
-        self.processor_seconds.append(_processor_seconds() - used)
+        self.processor_seconds.append(processor_seconds() - used)
         if done.returncode not in (0, 1):  # the doctor ends with 1 where something is broken
             sys.exit(f"{' '.join(self.words)}: {done.stderr[-2000:]}")
 
@@ -69,11 +69,6 @@ class Measured:
             return "-"
         both = statistics.median(self.seconds), statistics.median(self.processor_seconds)
         return "{:.1f} ({:.1f}) s".format(*both)
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
