@@ -9,11 +9,11 @@ from pathlib import Path
 
 from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.job_records import GridFolder, Record
-from nnunet_sparse.grid.job_states import duration
 from nnunet_sparse.grid.jobs import Job, PredictJob, TrainJob
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.step_work import device_of
 from nnunet_sparse.system.nnunet_model import fold_folder, nnunet_model_name
+from nnunet_sparse.system.wording import duration
 
 _STEPS = {"train": "trainings", "predict": "predictions"}
 # nnU-Net's log of every epoch

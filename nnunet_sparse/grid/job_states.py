@@ -13,6 +13,7 @@ from nnunet_sparse.grid.jobs import STEPS, Job, ScoreJob, TrainingJob, job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import outdated
 from nnunet_sparse.grid.step_work import Work
+from nnunet_sparse.system.wording import duration
 
 DONE, RUNNING, FAILED, STOPPED, WAITING = "done", "running", "failed", "stopped", "waiting"
 STATES = (DONE, RUNNING, FAILED, STOPPED, WAITING)
@@ -155,14 +156,3 @@ def _time_left(status: Status) -> str:
     if seconds is None:
         return "time left: unknown until each kind of job has been done once"
     return f"time left: {duration(seconds)} with one job at a time"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say it: ``40 s``, ``12 min``, ``3.5 h``, ``2.1 days``."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 2 * 86400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from nnunet_sparse.system.checkpoint import DAMAGED, load_checkpoint, save_checkpoint
 from nnunet_sparse.system.devices import half_precision
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.wording import duration
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,9 @@ def train_resumably(
     losses = _resume(parts, checkpoint, device, record)
     if losses:
         logger.info("Going on with the %s at step %d of %d", name, len(losses) + 1, num_steps)
+    if len(losses) < num_steps:
+        seconds = (num_steps - len(losses)) * _seconds_per_step(setup, scaler, device)
+        logger.info("This takes about %s", duration(seconds))
     saved = told = time.monotonic()
     with tqdm(
         total=num_steps, initial=len(losses), desc=f"Training {name}", leave=False, disable=None
@@ -113,10 +117,7 @@ def train_resumably(
         for step in range(len(losses), num_steps):
             for group in optimizer.param_groups:
                 group["lr"] = setup.learning_rate * schedule(step, num_steps)
-            with _autocast(device):
-                loss = setup.step_loss(step)
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            loss = _backward(setup, scaler, device, step)
             scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(network.parameters(), _MAX_GRADIENT)
             scaler.step(optimizer)
@@ -139,6 +140,31 @@ def train_resumably(
                 told = now
     network.cpu().eval()
     return losses
+
+
+def _backward(
+    setup: TrainingSetup[Network], scaler: torch.amp.GradScaler, device: torch.device, step: int
+) -> torch.Tensor:
+    """Leave the gradients of a step; returns its loss."""
+    with _autocast(device):
+        loss = setup.step_loss(step)
+    setup.optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _seconds_per_step(
+    setup: TrainingSetup[Network], scaler: torch.amp.GradScaler, device: torch.device
+) -> float:
+    """Time of a step, found by two whose gradients are thrown away; the first warms up."""
+    kept = {name: value.clone() for name, value in setup.network.named_buffers()}
+    for _ in range(2):
+        start = time.monotonic()
+        float(_backward(setup, scaler, device, 0).detach())  # waits for a GPU
+    seconds = time.monotonic() - start
+    for name, value in setup.network.named_buffers():
+        value.copy_(kept[name])
+    return seconds
 
 
 def schedule(step: int, num_steps: int) -> float:

@@ -35,6 +35,18 @@ def test_the_seed_decides_everything(slices, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_it_says_how_long_it_takes_before_the_first_step(slices, tmp_path, caplog, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(resumable.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(
+        resumable.tqdm, "update", lambda _: pytest.fail("not said before the first step")
+    )
+    caplog.set_level("INFO", "nnunet_sparse")
+    with pytest.raises(pytest.fail.Exception):
+        run(slices, tmp_path / "a.pth")
+    assert "This takes about 8 s" in caplog.text  # 8 steps of one tick
+
+
 def test_a_killed_training_ends_as_one_that_was_not(slices, tmp_path, monkeypatch):
     expected, losses = run(slices, tmp_path / "a.pth")
     monkeypatch.setattr(resumable, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)

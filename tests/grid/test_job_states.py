@@ -4,7 +4,7 @@ import pytest
 from grid_fixtures import TINY, write_grid
 
 from nnunet_sparse.grid.job_records import GridFolder, Record
-from nnunet_sparse.grid.job_states import duration, grid_status, last_lines, status_report
+from nnunet_sparse.grid.job_states import grid_status, last_lines, status_report
 from nnunet_sparse.grid.jobs import Job, job_graph
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import asked_for
@@ -120,11 +120,3 @@ def test_last_lines_leave_progress_bars_out(tmp_path: Path) -> None:
     remedy = "error: " + "a/long/path " * 30 + "delete it"
     file.write_text(remedy)
     assert last_lines(file) == [remedy]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(40, "40 s"), (720, "12 min"), (12600, "3.5 h"), (181440, "2.1 days")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

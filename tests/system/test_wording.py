@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hostile.hostile_names import STRANGE
 
-from nnunet_sparse.system.wording import command_line, first_of
+from nnunet_sparse.system.wording import command_line, duration, first_of
 
 
 def test_first_items():
@@ -23,3 +23,11 @@ def test_printed_commands_can_be_pasted(name: str, tmp_path: Path) -> None:
     assert Path(path) == Path(name)
     assert not path.startswith("-")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(40, "40 s"), (720, "12 min"), (12600, "3.5 h"), (181440, "2.1 days")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
