@@ -1,21 +1,17 @@
 """The cells of an experiment: which variants there are, and how each is trained."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_sparse.data.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
 from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
-from nnunet_sparse.grid.configuration import Configuration
+from nnunet_sparse.grid.configuration import Configuration, plans_name
 from nnunet_sparse.grid.exclusion import Exclusion
 from nnunet_sparse.grid.experiment import Experiment, Task
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
+from nnunet_sparse.planners.planner_classes import with_scale
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
-
-_DIGEST_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -259,14 +255,3 @@ def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
             )
         found.append((configuration, plans))
     return found
-
-
-def plans_name(configuration: Configuration) -> str:
-    """Name of the plans of a configuration; other settings give another name."""
-    if configuration.plans:
-        return configuration.plans
-    own = default_plans_name(with_scale(configuration.planner, configuration.scale))
-    if not configuration.settings:
-        return own
-    content = canonical_json(configuration.settings).encode()
-    return f"{own}_{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"
