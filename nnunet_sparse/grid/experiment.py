@@ -18,6 +18,7 @@ from nnunet_sparse.grid import file_rules as rules
 from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.exclusion import Exclusion
 from nnunet_sparse.grid.filling import Filling
+from nnunet_sparse.grid.rounds import Rounds
 from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number, part, parts
 from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.budget import Budget
@@ -179,6 +180,8 @@ class Experiment:
         Whether training on all slices of all volumes is the reference.
     interpolation
         Cells with interpolated labels.
+    rounds
+        Cells that are annotated in rounds.
     exclude
         Cells that are no part of the experiment.
     collapsed
@@ -219,6 +222,7 @@ class Experiment:
     repeats: int = setting(3, whole(1, _MAX_REPEATS))
     dense: bool = setting(True, switch())
     interpolation: Filling | None = part(Filling)
+    rounds: Rounds | None = part(Rounds)
     exclude: tuple[Exclusion, ...] = parts(Exclusion)
     collapsed: str = setting(OMIT, choice(OMIT, INCLUDE))
     folder: str = setting("", rules.text("a folder"))
@@ -257,9 +261,11 @@ class Experiment:
             choices += len(of.methods) * each
         factors = (self.seeds, self.scopes, self.mae, self.min_per_volume)
         fractions = max(len(of.s) for of in every)
-        return (
-            choices * amounts * fractions * math.prod(map(len, factors)) * self.repeats * len(ways)
-        )
+        cells = choices * amounts * fractions
+        if self.rounds is not None:
+            each = sum(per_selector.get(name, 1) for name in self.rounds.selectors)
+            cells += each * self.rounds.count * len(self.rounds.s)
+        return cells * math.prod(map(len, factors)) * self.repeats * len(ways)
 
     def variants(
         self, filling: Filling | None = None, rho: Sequence[float] = (), s: Sequence[float] = ()
@@ -284,11 +290,21 @@ class Experiment:
             fractions = [x for x in filling.s if not s or x in s]
             listed = _amounts(filling, filling.rho) or _amounts(self, rho or self.rho)
             amounts = [x for x in listed if not rho or x.rho is None or x.rho in rho]
+        return self.combinations(selectors, scopes, fractions, amounts)
+
+    def combinations(
+        self,
+        selectors: Sequence[str],
+        scopes: Sequence[str],
+        fractions: Sequence[float],
+        amounts: Sequence[Budget],
+    ) -> Iterator[Variant]:
+        """All combinations of these and the other factors."""
         for seed, scope, selector in product(self.seeds, scopes, selectors):
             if scope not in selector_class(selector).scopes:
                 continue
             least = self.min_per_volume if scope == "dataset" else (0,)
-            choosing = product(self._parameters_of(selector), self.mae, least)
+            choosing = product(self.parameters_of(selector), self.mae, least)
             for chosen, fraction, amount in product(choosing, fractions, amounts):
                 parameters, mae, minimum = chosen
                 yield Variant(
@@ -304,7 +320,7 @@ class Experiment:
                     seed=seed,
                 )
 
-    def _parameters_of(self, selector: str) -> list[dict[str, Any]]:
+    def parameters_of(self, selector: str) -> list[dict[str, Any]]:
         """Every combination of the parameters of a selector."""
         several = {
             key: [rules.parameter(selector, key, value) for value in rules.listed(values)]
