@@ -163,8 +163,8 @@ class Experiment:
     configurations
         Ways of training.
     rho, slices_per_volume, budget
-        How much is annotated: each value of each of them, and the paper's densities where none is
-        given.
+        How much is annotated: each value of each of them; the paper's densities where none is given
+        and there are no rounds.
     s, selectors, scopes, seeds
         Each combination of these and an amount is a cell; selectors that do not have a scope have
         no cells there.
@@ -233,7 +233,7 @@ class Experiment:
     lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
-        if not (self.rho or self.slices_per_volume or self.budget):
+        if not (self.rho or self.slices_per_volume or self.budget or self.rounds):
             object.__setattr__(self, "rho", PAPER_RHO)
         if not self.tasks:
             raise SparseError("tasks is missing: a list of data sets")
