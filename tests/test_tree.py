@@ -27,6 +27,7 @@ JOINT = {
     "doctor/test_flat_images.py",
     "doctor/test_label_values.py",
     "grid/test_factors.py",
+    "grid/test_round_journey.py",
     "hostile/test_arguments.py",
     "hostile/test_forbidden_calls.py",
     "hostile/test_mutations.py",

@@ -290,11 +290,18 @@ def quality_table(qualities: Sequence[MaskQuality]) -> Table:
     for quality in qualities:
         pooled = factors[len(of_cell) :] if quality.pooled else ()
         texts = ["all" if name in pooled else _text(quality.variant, name) for name in factors]
+        texts[0] += _by_teacher(quality.variant)
         row = (quality.task, *texts, _iou(quality)), (quality.task, "")
         (together if quality.pooled else rows).append(row)
     header = ("task", *map(title_of, factors), "batched IoU")
     title = "Interpolated training masks, annotated slices included, against dense ones"
     return _table("table5", title, header, [*sorted(together), *sorted(rows)])
+
+
+def _by_teacher(variant: Variant) -> str:
+    """By which networks of the experiment labels are filled: each way of training has its own."""
+    teacher = "" if variant.interpolation is None else variant.interpolation.teacher
+    return f" by {teacher.rpartition('_')[0].replace('_x', ' x ')}" if teacher else ""
 
 
 def _iou(quality: MaskQuality) -> str:
