@@ -72,6 +72,11 @@ class CellVariant:
         return None if self.variant.rounds is None else replace(self, variant=self.variant.before)
 
     @property
+    def num_before(self) -> int:
+        """How many trainings come before one of it, one after the other."""
+        return int(self.teacher != "") + (0 if self.source is None else self.source.num_before)
+
+    @property
     def teacher(self) -> str:
         """Name of the networks that its data set is made by; empty where none are needed."""
         if self.variant.interpolation is not None:

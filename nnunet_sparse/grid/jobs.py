@@ -167,6 +167,14 @@ class TrainJob(TrainingJob):
 
     step = "train"
 
+    @property
+    def group(self) -> str:
+        """Trainings that may ask a cluster for one GPU together, as Snakemake calls them.
+
+        None of them waits for another one.
+        """
+        return f"training{self.subject.of.num_before or ''}"
+
 
 class PredictJob(TrainingJob):
     """Predicts the test cases."""
@@ -185,8 +193,6 @@ _JOBS: tuple[type[Job], ...] = (
     *(TrainJob, PredictJob, ScoreJob),
 )
 STEPS = tuple(job.step for job in _JOBS)
-TRAIN_GROUP = "training"
-"""Trainings that ask a cluster for one GPU together, as Snakemake calls them."""
 _Kind = TypeVar("_Kind", bound=Job)
 
 

@@ -95,9 +95,9 @@ def test_rounds_are_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     grown = write_grid(tmp_path, text, "grown.yaml")
     there = {folder.name for folder in grid.paths.raw.glob("Dataset*")}
     trained = {file: file.stat().st_mtime_ns for file in grid.paths.results.rglob("*final.pth")}
-    for job in job_graph(grown).values():
-        if job.step not in ("predict", "score"):
-            run_job(grown, job)
+    for each in job_graph(grown).values():
+        if each.step not in ("predict", "score"):
+            run_job(grown, each)
     (new,) = {folder.name for folder in grid.paths.raw.glob("Dataset*")} - there
     assert all(file.stat().st_mtime_ns == when for file, when in trained.items())
     (last,) = (j for j in jobs_of(job_graph(grown), DatasetJob) if "_r3_" in j.key)
@@ -109,9 +109,9 @@ def test_rounds_are_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     checkpoint = model_folder(grid, taught.teachers[0]) / "fold_0" / "checkpoint_final.pth"
     checkpoint.unlink()
     chosen = selection_of(grid, taught.key)
-    for job in job_graph(grid).values():
-        if isinstance(job, TrainJob | DatasetJob):
-            run_job(grid, job)
+    for each in job_graph(grid).values():
+        if isinstance(each, TrainJob | DatasetJob):
+            run_job(grid, each)
     assert checkpoint.is_file()
     assert selection_of(grid, taught.key) == chosen
 

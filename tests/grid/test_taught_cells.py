@@ -8,7 +8,7 @@ from grid_fixtures import TINY, write_grid
 
 from nnunet_sparse.grid.cells import bases, variants
 from nnunet_sparse.grid.configuration import Configuration
-from nnunet_sparse.grid.jobs import DatasetJob, job_graph, jobs_of
+from nnunet_sparse.grid.jobs import DatasetJob, TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import overview
 from nnunet_sparse.grid.preflight import check_experiment
@@ -58,6 +58,18 @@ def test_what_each_round_waits_for(tmp_path: Path) -> None:
         ] * (2 * asks)
         trained = {n.split("__")[1] for n in job_graph(grid) if n.startswith(f"train/{job.key}__")}
         assert trained == ({way} if asks else {"2d", "3d_fullres"})
+
+
+def test_no_training_waits_for_one_of_its_group(tmp_path: Path) -> None:
+    """Snakemake cannot ask a cluster for one GPU for both."""
+    jobs = job_graph(write_grid(tmp_path, BOTH + ROUNDS + "interpolation: {methods: [network]}\n"))
+    groups = {job.name: job.group for job in jobs_of(jobs, TrainJob)}
+    before: dict[str, set[str]] = {}
+    for name, job in jobs.items():
+        before[name] = set().union(*({i} | before[i] for i in job.inputs))
+        if name in groups:
+            assert groups[name] not in {groups[i] for i in before[name] if i in groups}
+    assert set(groups.values()) == {"training", "training1", "training2"}
 
 
 def test_every_job_comes_after_its_inputs(tmp_path: Path) -> None:
