@@ -113,13 +113,10 @@ def foreground_efficiency(
 
 def fitted_rate(share: np.ndarray, gap: np.ndarray) -> float | None:
     """The gamma for which ``exp(-gamma * share)`` fits gaps (n,) best; None if there is none."""
-    from scipy.optimize import curve_fit
+    from scipy.optimize import least_squares
 
     if not (share > 0).any():
         return None
     scale = float(share[share > 0].mean())
-    try:
-        (rate,), _ = curve_fit(lambda x, rate: np.exp(-rate * x), share / scale, gap, p0=[1.0])
-    except RuntimeError:  # it found no minimum
-        return None
-    return float(rate) / scale
+    found = least_squares(lambda rate: np.exp(-rate[0] * share / scale) - gap, [1.0])
+    return float(found.x[0]) / scale if found.success else None
