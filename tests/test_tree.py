@@ -19,6 +19,7 @@ JOINT = {
     "annotate/test_random_actions.py",
     "architectures/test_monai_networks.py",
     "architectures/test_networks.py",
+    "benchmarks/test_experiments.py",
     "browser/test_page.py",
     "campaign/test_rehearsal.py",
     "campaign/test_rounds.py",
