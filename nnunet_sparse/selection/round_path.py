@@ -3,20 +3,43 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
+from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.system.atomic import canonical_json
-
-if TYPE_CHECKING:
-    from nnunet_sparse.selection.variant import Variant
 
 _DIGEST_LENGTH = 6
 # sums of densities
 _DECIMALS = 9
 
 
+class Choice(Protocol):
+    """How many slices are chosen, and how; what is needed here of a variant."""
+
+    @property
+    def rho(self) -> float | None:
+        """Density."""
+
+    @property
+    def selector(self) -> str:
+        """Name of the selector."""
+
+    @property
+    def amount(self) -> Budget:
+        """How many slices."""
+
+    def same_but(self, *left_out: str) -> tuple[object, ...]:
+        """Values of all factors but some."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Factors."""
+
+
+Variant = TypeVar("Variant", bound=Choice)
+
+
 @dataclass(frozen=True)
-class RoundPath:
+class RoundPath(Generic[Variant]):
     """What came before the slices that a variant annotates.
 
     Attributes
@@ -32,7 +55,7 @@ class RoundPath:
         are trained.
     """
 
-    first: "Variant"
+    first: Variant
     add: float
     number: int
     teacher: str = ""
@@ -62,7 +85,7 @@ class RoundPath:
         }
 
 
-def asked_of_round(added: "Variant", network: str | None) -> dict[str, Any]:
+def asked_of_round(added: Choice, network: str | None) -> dict[str, Any]:
     """What a round was asked for: equal for those that add the same slices to the same ones.
 
     Parameters
@@ -76,7 +99,7 @@ def asked_of_round(added: "Variant", network: str | None) -> dict[str, Any]:
 
 
 def extended_suffix(
-    first: str, asked: Sequence[Mapping[str, Any]], last: "Variant", teacher: str = ""
+    first: str, asked: Sequence[Mapping[str, Any]], last: Choice, teacher: str = ""
 ) -> str:
     """Name of a data set to which slices were added, without ``DatasetXXX_``.
 

@@ -91,7 +91,7 @@ class Variant:
     mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     interpolation: Interpolation | None = None
-    rounds: RoundPath | None = None
+    rounds: "RoundPath[Variant] | None" = None
 
     def __post_init__(self) -> None:
         self.mae_request()  # which refuses an unknown preset
