@@ -94,12 +94,10 @@ def test_rounds_are_gone_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     text = text.replace("random, clasp_pe", "random").replace("interpolation", "# interpolation")
     grown = write_grid(tmp_path, text, "grown.yaml")
     there = {folder.name for folder in grid.paths.raw.glob("Dataset*")}
-    trained = {file: file.stat().st_mtime_ns for file in grid.paths.results.rglob("*final.pth")}
     for each in job_graph(grown).values():
-        if each.step not in ("predict", "score"):
+        if each.step in ("base", "dataset"):
             run_job(grown, each)
     (new,) = {folder.name for folder in grid.paths.raw.glob("Dataset*")} - there
-    assert all(file.stat().st_mtime_ns == when for file, when in trained.items())
     (last,) = (j for j in jobs_of(job_graph(grown), DatasetJob) if "_r3_" in j.key)
     assert dataset_name(grown, last.key) == new
     assert selection_of(grown, last.key).budget == 30
