@@ -4,7 +4,7 @@ The first round is the same for all selectors; each line has it as a point of it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -184,4 +184,6 @@ def mean_score(rows: pd.DataFrame) -> Difference | None:
         variant_first=rows["variant"],
         variant_second=rows["variant"],
     )
-    return difference(sides)
+    found = difference(sides)
+    # no IoU lies below
+    return None if found is None else replace(found, low=max(0.0, found.low))

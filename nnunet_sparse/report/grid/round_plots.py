@@ -61,7 +61,7 @@ def _draw_scores(axes: Axes, lines: RoundLines) -> None:
     if len(dense):
         axes.axhline(dense.mean(), color="black", linewidth=1, linestyle="--", label="dense")
     axes.set_ylabel("batched IoU (95 % interval)")
-    axes.legend(fontsize=SMALL)
+    _add_legend(axes)
 
 
 def _draw_gains(axes: Axes, lines: RoundLines) -> None:
@@ -82,7 +82,7 @@ def _draw_gains(axes: Axes, lines: RoundLines) -> None:
     _draw_lines(axes, of_lines, list(range(1, len(others) + 1)))
     axes.axhline(0, color="#777777", linewidth=1)
     axes.set_ylabel(f"IoU minus {reference} (95 % interval)")
-    axes.legend(fontsize=SMALL)
+    _add_legend(axes)
 
 
 def _known(values: Sequence[tuple[float, Difference | None]]) -> list[_Point]:
@@ -119,6 +119,11 @@ def _draw_lines(axes: Axes, of_lines: dict[str, list[_Point]], looks: Sequence[i
     else:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=_MOST_TICKS))
     axes.grid(alpha=0.3)
+
+
+def _add_legend(axes: Axes) -> None:
+    """Add a legend that covers no interval."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize=SMALL)
 
 
 def _draw_matrix(axes: Axes, names: Sequence[str], matrix: dict[tuple[str, str], float]) -> None:

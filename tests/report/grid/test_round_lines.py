@@ -113,6 +113,15 @@ def test_scores_and_gains_after_a_round() -> None:
     assert mean_score(lines.scored.iloc[:0]) is None
 
 
+def test_no_score_lies_below_0() -> None:
+    results = [in_round(iou, 1, "", repeat=k) for k, iou in enumerate((0.0, 0.4))]
+    results += [in_round(0.3, 2, "random", repeat=k) for k in range(2)]
+    scored = only_lines(results).scored
+    found = mean_score(scored[scored["round"] == 1])
+    assert found is not None
+    assert (found.mean, found.low, found.high) == (pytest.approx(0.2), 0, 1)
+
+
 def test_other_test_cases_are_not_compared() -> None:
     results = runs({"random": lambda *_: 0.4, "entropy": lambda *_: 0.5})
     other = [
