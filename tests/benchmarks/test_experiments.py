@@ -14,8 +14,8 @@ TRAININGS = {
     "hippocampus_grid": 63,
     # 1 dense, and for each seed the first round and 3 more by each of 5 selectors; 2d and 3d
     **dict.fromkeys(("rounds_hippocampus", "rounds_lesion", "rounds_organ"), 2 * (1 + 3 * 16)),
-    # of each of 3 tasks dense, and 2 densities by 2 selectors as they are and filled in 2 ways
-    "self_training": 3 * 3 * (1 + 2 * 2 * 3),
+    # of each of 3 tasks dense, and 2 densities by 2 selectors as they are and filled
+    "self_training": 3 * 3 * (1 + 2 * 2 * 2),
 }
 
 
