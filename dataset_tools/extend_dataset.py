@@ -99,6 +99,7 @@ def extend_dataset(
     variant: Variant,
     asked: AskedNetwork | None = None,
     *,
+    teacher: str = "",
     device: str | None = None,
     dataset_id: int | None = None,
     num_processes: int = 1,
@@ -121,6 +122,9 @@ def extend_dataset(
         first choice, so that a larger share contains a smaller one.
     asked
         Trained network, for selectors that ask one.
+    teacher
+        Name of that network in the experiment that has trained it: the data set is named after it
+        in place of the network's hash.
     device
         Where the masked autoencoder of selectors that use features runs; None for a GPU if there is
         one.
@@ -151,7 +155,7 @@ def extend_dataset(
     # what can be refused, before minutes of work
     slices_to_add(variant, {case_id: given[case_id] for case_id in volumes})
     network = None if asked is None else asked.provenance()
-    suffix = _suffix(source, variant, network, old_folds)
+    suffix = _suffix(source, variant, network, teacher, old_folds)
     check_id_is_free(paths, suffix, base.name, dataset_id, overwrite)
     check_device(device)
     if asked is not None:
@@ -163,6 +167,7 @@ def extend_dataset(
         variant,
         {case_id: checked[case_id] for case_id in volumes},
         asked,
+        teacher,
         device,
         num_processes,
         train=not dry_run,
@@ -192,6 +197,7 @@ def _chosen(
     variant: Variant,
     volumes: Mapping[str, CheckedCase],
     asked: AskedNetwork | None,
+    teacher: str,
     device: str | None,
     num_processes: int,
     train: bool,
@@ -217,6 +223,7 @@ def _chosen(
         features=features,
         seen=seen,
         network=None if asked is None else asked.provenance(),
+        teacher=teacher,
     )
 
 
@@ -224,10 +231,11 @@ def _suffix(
     source: SparseSource,
     variant: Variant,
     network: Mapping[str, Any] | None,
+    teacher: str,
     folds: Sequence[Fold],
 ) -> str:
     """Name of the new data set without ``DatasetXXX_``, which does not depend on the slices."""
-    added = AddedRound(source.raw.suffix, variant, {}, network=network)
+    added = AddedRound(source.raw.suffix, variant, {}, network=network, teacher=teacher)
     selection = replace(source.selection, rounds=(*source.selection.rounds, added))
     suffix = selection.dataset_suffix(source.base.suffix)
     return f"{suffix}_folds{len(folds)}" if is_cross_validation(folds) else suffix

@@ -1,21 +1,18 @@
 """The cells of an experiment: which variants there are, and how each is trained."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_sparse.data.dataset_name import find_dataset, names_with_suffix, parse_dataset_name
-from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
-from nnunet_sparse.grid.configuration import Configuration
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, ROUND, SPARSE
+from nnunet_sparse.grid.configuration import Configuration, plans_name
 from nnunet_sparse.grid.exclusion import Exclusion
 from nnunet_sparse.grid.experiment import Experiment, Task
 from nnunet_sparse.grid.open_grid import Grid
-from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
+from nnunet_sparse.grid.taught_cells import round_variants, taught
+from nnunet_sparse.planners.planner_classes import with_scale
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
-
-_DIGEST_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class CellVariant:
     kind
         ``dense``: the reference; ``sparse``: of the grid; ``interpolated``: with interpolated
         labels; ``partner``: the same slices without interpolation, where the grid does not have
-        them.
+        them; ``round``: annotated in rounds, or the first choice of such a cell.
     """
 
     base: Base
@@ -66,6 +63,25 @@ class CellVariant:
     def sparse(self) -> "CellVariant":
         """The variant whose labels are interpolated."""
         return replace(self, variant=replace(self.variant, interpolation=None), kind=SPARSE)
+
+    @property
+    def source(self) -> "CellVariant | None":
+        """The variant that its data set is made from; None where that is the base."""
+        if self.variant.interpolation is not None:
+            return self.sparse
+        return None if self.variant.rounds is None else replace(self, variant=self.variant.before)
+
+    @property
+    def num_before(self) -> int:
+        """How many trainings come before one of it, one after the other."""
+        return int(self.teacher != "") + (0 if self.source is None else self.source.num_before)
+
+    @property
+    def teacher(self) -> str:
+        """Name of the networks that its data set is made by; empty where none are needed."""
+        if self.variant.interpolation is not None:
+            return self.variant.interpolation.teacher
+        return "" if self.variant.rounds is None else self.variant.rounds.teacher
 
 
 @dataclass(frozen=True)
@@ -164,8 +180,8 @@ def left_out_variants(experiment: Experiment, base: Base, way: Configuration) ->
     planned = kinds_of_variants(experiment, base, way)
     found: dict[tuple[str, Variant], CellVariant] = {}
     every = [
-        *_combinations(experiment, base, lambda _: True, *_own(base, way)),
-        *_combinations(experiment, base, lambda _: True),
+        *_combinations(experiment, base, way, lambda _: True, *_own(base, way)),
+        *_combinations(experiment, base, way, lambda _: True),
     ]
     for cell in every:
         kinds = planned.get(cell.variant, [])
@@ -181,7 +197,7 @@ def is_excluding(
 ) -> bool:
     """Whether any cell would be trained in some way if this did not exclude it."""
     rho, s = _own(base, way)
-    cells = _combinations(experiment, base, lambda _: True, rho, s)
+    cells = _combinations(experiment, base, way, lambda _: True, rho, s)
     return any(cell.kind != DENSE and exclusion.covers(cell.variant, way) for cell in cells)
 
 
@@ -192,7 +208,9 @@ def _planned(experiment: Experiment, base: Base, way: Configuration) -> Iterator
     def keeps(variant: Variant) -> bool:
         return not any(exclusion.covers(variant, way) for exclusion in exclusions)
 
-    return _combinations(experiment, base, keeps, *_own(base, way))
+    yield from _combinations(experiment, base, way, keeps, *_own(base, way))
+    for variant in round_variants(experiment, way):
+        yield CellVariant(base, variant, ROUND)
 
 
 def _own(base: Base, way: Configuration) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -203,6 +221,7 @@ def _own(base: Base, way: Configuration) -> tuple[tuple[float, ...], tuple[float
 def _combinations(
     experiment: Experiment,
     base: Base,
+    way: Configuration,
     keeps: Callable[[Variant], bool],
     rho: Sequence[float] = (),
     s: Sequence[float] = (),
@@ -214,7 +233,8 @@ def _combinations(
         if keeps(variant):
             yield CellVariant(base, variant, SPARSE)
     filling = experiment.interpolation
-    for interpolation in filling.interpolations if filling is not None else ():
+    for plain in filling.interpolations if filling is not None else ():
+        interpolation = taught(plain, experiment, way, ways_of(experiment, base))
         for variant in experiment.variants(filling, rho, s):
             sparse = replace(variant, positive_weight=base.task.positive_weight)
             filled = replace(sparse, interpolation=interpolation)
@@ -259,14 +279,3 @@ def configurations(grid: Grid, base: Base) -> list[tuple[Configuration, str]]:
             )
         found.append((configuration, plans))
     return found
-
-
-def plans_name(configuration: Configuration) -> str:
-    """Name of the plans of a configuration; other settings give another name."""
-    if configuration.plans:
-        return configuration.plans
-    own = default_plans_name(with_scale(configuration.planner, configuration.scale))
-    if not configuration.settings:
-        return own
-    content = canonical_json(configuration.settings).encode()
-    return f"{own}_{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"

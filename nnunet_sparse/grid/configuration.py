@@ -1,16 +1,21 @@
 """A way of training: an item of ``configurations`` in an experiment file."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_sparse.grid import file_rules as rules
 from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number
+from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
+from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.schema import Rule, choice, mapping, setting, switch
 from nnunet_sparse.training.settings import TrainingSettings
 
 CONFIGURATIONS = ("2d", "3d_fullres", "3d_lowres")
 """nnU-Net's, but for the cascade, which needs predictions of another."""
+
+_DIGEST_LENGTH = 6
 _SETTINGS = {
     "rule": mapping("training settings, as {num_epochs: 100}"),
     "check": TrainingSettings.from_block,
@@ -58,3 +63,14 @@ class Configuration:
 
     def __post_init__(self) -> None:
         TrainingSettings.from_block(self.settings)
+
+
+def plans_name(configuration: Configuration) -> str:
+    """Name of the plans of a configuration; other settings give another name."""
+    if configuration.plans:
+        return configuration.plans
+    own = default_plans_name(with_scale(configuration.planner, configuration.scale))
+    if not configuration.settings:
+        return own
+    content = canonical_json(configuration.settings).encode()
+    return f"{own}_{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"

@@ -42,7 +42,7 @@ class Exclusion:
     budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
     s: tuple[float, ...] = converted((), rules.FRACTIONS, rules.fractions)
     selectors: tuple[str, ...] = converted((), **rules.some(first_selector_names()))
-    methods: tuple[str, ...] = converted((), **rules.some(method_names(with_model=False)))
+    methods: tuple[str, ...] = converted((), **rules.some(method_names()))
     line: int = line_number()
 
     def __post_init__(self) -> None:

@@ -17,28 +17,13 @@ from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET, MAE_PRESETS
 from nnunet_sparse.grid import file_rules as rules
 from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.exclusion import Exclusion
+from nnunet_sparse.grid.filling import Filling
+from nnunet_sparse.grid.rounds import Rounds
 from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number, part, parts
-from nnunet_sparse.interpolation.interpolator_presets import (
-    DEFAULT_INTERPOLATOR_PRESET,
-    INTERPOLATOR_PRESETS,
-)
-from nnunet_sparse.interpolation.methods import (
-    DEFAULT_METHOD,
-    interpolation_method,
-    method_names,
-    methods_with_network,
-    methods_with_presets,
-)
-from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.phantoms import PHANTOM_TASKS
 from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.selectors import (
-    first_selector_names,
-    refuse_without_network,
-    selector_class,
-    selector_names,
-)
+from nnunet_sparse.selectors import first_selector_names, selector_class, selector_names
 from nnunet_sparse.selectors.selector import SCOPES
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.schema import (
@@ -47,7 +32,6 @@ from nnunet_sparse.system.schema import (
     not_negative,
     positive,
     setting,
-    share,
     switch,
     whole,
 )
@@ -106,69 +90,6 @@ class Phantom:
     def suffix(self) -> str:
         """Name of the data set without ``DatasetXXX_``."""
         return self.name or f"Phantom{self.task.capitalize()}"
-
-
-_METHODS = method_names(with_model=False)
-
-
-@dataclass(frozen=True)
-class Filling:
-    """Cells whose labels are interpolated, beside the same ones without.
-
-    Attributes
-    ----------
-    methods
-        Ways of interpolation.
-    rho, slices_per_volume, budget, s, selectors
-        Cells that are interpolated; where empty, those of the whole grid (``s``: 1).
-    one_way, verify, min_confidence
-        As in ``nnsparse_interpolate``.
-    preset, changes
-        The network of ``correspondence``, and values that are replaced in the preset of any
-        network, that of ``published`` too.
-    """
-
-    methods: tuple[str, ...] = converted(
-        (DEFAULT_METHOD,), **rules.some(method_names(with_model=False))
-    )
-    rho: tuple[float, ...] = converted((), rules.shares("densities", empty=True), rules.fractions)
-    slices_per_volume: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
-    budget: tuple[int, ...] = converted((), rules.SLICES, rules.listed)
-    s: tuple[float, ...] = converted((1.0,), rules.FRACTIONS, rules.fractions)
-    selectors: tuple[str, ...] = converted(
-        (), **rules.some(first_selector_names(), empty=True, known=selector_names())
-    )
-    one_way: bool = setting(False, switch())
-    verify: bool = setting(False, switch())
-    min_confidence: float = setting(0.0, share())
-    preset: str = setting(DEFAULT_INTERPOLATOR_PRESET, choice(*INTERPOLATOR_PRESETS))
-    changes: dict[str, Any] = field(default_factory=dict, metadata=rules.CHANGES)
-
-    def __post_init__(self) -> None:
-        for selector in self.selectors:
-            refuse_without_network(selector)
-        methods = [interpolation_method(name) for name in self.methods]
-        if self.changes and not any(method.uses_network for method in methods):
-            raise SparseError(f"preset and changes work with {methods_with_network()}")
-        own = self.preset != DEFAULT_INTERPOLATOR_PRESET
-        if own and not any(method.takes_preset() for method in methods):
-            raise SparseError(f"preset works with {methods_with_presets()}")
-        _ = self.interpolations
-
-    @property
-    def interpolations(self) -> tuple[Interpolation, ...]:
-        """The ways, each with its options."""
-        return tuple(
-            Interpolation(
-                method,
-                self.one_way,
-                self.verify,
-                float(self.min_confidence),
-                self.preset if interpolation_method(method).takes_preset() else "",
-                changes=tuple(self.changes.items()),
-            )
-            for method in self.methods
-        )
 
 
 @dataclass(frozen=True)
@@ -242,8 +163,8 @@ class Experiment:
     configurations
         Ways of training.
     rho, slices_per_volume, budget
-        How much is annotated: each value of each of them, and the paper's densities where none is
-        given.
+        How much is annotated: each value of each of them; the paper's densities where none is given
+        and there are no rounds.
     s, selectors, scopes, seeds
         Each combination of these and an amount is a cell; selectors that do not have a scope have
         no cells there.
@@ -259,6 +180,8 @@ class Experiment:
         Whether training on all slices of all volumes is the reference.
     interpolation
         Cells with interpolated labels.
+    rounds
+        Cells that are annotated in rounds.
     exclude
         Cells that are no part of the experiment.
     collapsed
@@ -299,6 +222,7 @@ class Experiment:
     repeats: int = setting(3, whole(1, _MAX_REPEATS))
     dense: bool = setting(True, switch())
     interpolation: Filling | None = part(Filling)
+    rounds: Rounds | None = part(Rounds)
     exclude: tuple[Exclusion, ...] = parts(Exclusion)
     collapsed: str = setting(OMIT, choice(OMIT, INCLUDE))
     folder: str = setting("", rules.text("a folder"))
@@ -309,7 +233,7 @@ class Experiment:
     lines: Mapping[str, int] = key_lines()
 
     def __post_init__(self) -> None:
-        if not (self.rho or self.slices_per_volume or self.budget):
+        if not (self.rho or self.slices_per_volume or self.budget or self.rounds):
             object.__setattr__(self, "rho", PAPER_RHO)
         if not self.tasks:
             raise SparseError("tasks is missing: a list of data sets")
@@ -337,9 +261,11 @@ class Experiment:
             choices += len(of.methods) * each
         factors = (self.seeds, self.scopes, self.mae, self.min_per_volume)
         fractions = max(len(of.s) for of in every)
-        return (
-            choices * amounts * fractions * math.prod(map(len, factors)) * self.repeats * len(ways)
-        )
+        cells = choices * amounts * fractions
+        if self.rounds is not None:
+            each = sum(per_selector.get(name, 1) for name in self.rounds.selectors)
+            cells += each * self.rounds.count * len(self.rounds.s)
+        return cells * math.prod(map(len, factors)) * self.repeats * len(ways)
 
     def variants(
         self, filling: Filling | None = None, rho: Sequence[float] = (), s: Sequence[float] = ()
@@ -364,11 +290,21 @@ class Experiment:
             fractions = [x for x in filling.s if not s or x in s]
             listed = _amounts(filling, filling.rho) or _amounts(self, rho or self.rho)
             amounts = [x for x in listed if not rho or x.rho is None or x.rho in rho]
+        return self.combinations(selectors, scopes, fractions, amounts)
+
+    def combinations(
+        self,
+        selectors: Sequence[str],
+        scopes: Sequence[str],
+        fractions: Sequence[float],
+        amounts: Sequence[Budget],
+    ) -> Iterator[Variant]:
+        """All combinations of these and the other factors."""
         for seed, scope, selector in product(self.seeds, scopes, selectors):
             if scope not in selector_class(selector).scopes:
                 continue
             least = self.min_per_volume if scope == "dataset" else (0,)
-            choosing = product(self._parameters_of(selector), self.mae, least)
+            choosing = product(self.parameters_of(selector), self.mae, least)
             for chosen, fraction, amount in product(choosing, fractions, amounts):
                 parameters, mae, minimum = chosen
                 yield Variant(
@@ -384,7 +320,7 @@ class Experiment:
                     seed=seed,
                 )
 
-    def _parameters_of(self, selector: str) -> list[dict[str, Any]]:
+    def parameters_of(self, selector: str) -> list[dict[str, Any]]:
         """Every combination of the parameters of a selector."""
         several = {
             key: [rules.parameter(selector, key, value) for value in rules.listed(values)]

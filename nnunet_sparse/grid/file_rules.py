@@ -21,10 +21,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 def fractions(value: Any) -> Any:
     """Numbers of a list; ``1/8`` may stand for 0.125, and one number for a list of one."""
     values = value if isinstance(value, list | tuple) else [value]
-    return [_fraction(item) for item in values]
+    return [fraction(item) for item in values]
 
 
-def _fraction(value: Any) -> Any:
+def fraction(value: Any) -> Any:
+    """A number; ``1/8`` may stand for 0.125."""
     if isinstance(value, str) and re.fullmatch(r"\d+/\d+", value):
         above, below = (int(part) for part in value.split("/"))
         return above / below if below else value
@@ -63,6 +64,7 @@ def numbers(valid: str, low: int, length: int | None = None, high: int = LARGEST
     return Rule(tuple, accepts, valid)
 
 
+DENSITY = Rule(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
 DENSITIES = shares("densities")
 FRACTIONS = shares("volume fractions")
 SLICES = numbers(f"different whole numbers from 1 to {LARGEST}", 1)

@@ -2,12 +2,12 @@
 
 A *step* is a kind of job, and has a class of its own: ``base`` (make a phantom, keep the split),
 ``features`` (train a masked autoencoder), ``interpolator`` (train one), ``dataset`` (select slices,
-write labels, interpolate them), ``prepare`` (plans and preprocessing), ``train``, ``predict`` and
-``score``.
+write labels, interpolate them; after trainings whose networks it asks), ``prepare`` (plans and
+preprocessing), ``train``, ``predict`` and ``score``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -22,6 +22,7 @@ from nnunet_sparse.grid.cells import (
 )
 from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.open_grid import Grid
+from nnunet_sparse.grid.taught_cells import teacher_name
 
 _ON_DEVICE = ("features", "interpolator", "train", "predict")
 
@@ -98,10 +99,17 @@ class InterpolatorJob(Job):
 
 @dataclass(frozen=True)
 class DatasetJob(Job):
-    """Makes the data set of a variant."""
+    """Makes the data set of a variant.
+
+    Attributes
+    ----------
+    teachers
+        Trainings whose networks choose its slices, or fill those between.
+    """
 
     step = "dataset"
     subject: CellVariant
+    teachers: tuple[Training, ...] = ()
 
     @property
     def key(self) -> str:
@@ -111,7 +119,7 @@ class DatasetJob(Job):
     @property
     def on_device(self) -> bool:
         """Whether it uses a GPU where there is one."""
-        return _uses_network(self.subject)
+        return _uses_network(self.subject) or self.subject.teacher != ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,14 @@ class TrainJob(TrainingJob):
 
     step = "train"
 
+    @property
+    def group(self) -> str:
+        """Trainings that may ask a cluster for one GPU together, as Snakemake calls them.
+
+        None of them waits for another one.
+        """
+        return f"training{self.subject.of.num_before or ''}"
+
 
 class PredictJob(TrainingJob):
     """Predicts the test cases."""
@@ -177,8 +193,6 @@ _JOBS: tuple[type[Job], ...] = (
     *(TrainJob, PredictJob, ScoreJob),
 )
 STEPS = tuple(job.step for job in _JOBS)
-TRAIN_GROUP = "training"
-"""Trainings that ask a cluster for one GPU together, as Snakemake calls them."""
 _Kind = TypeVar("_Kind", bound=Job)
 
 
@@ -198,13 +212,30 @@ def job_graph(grid: Grid) -> dict[str, Job]:
     jobs: dict[str, Job] = {}
     for base in bases(grid):
         for job in _of_base(grid, base):
+            if isinstance(job, DatasetJob):
+                _check_teachers(grid, job, jobs)
             jobs.setdefault(job.name, job)
     return jobs
+
+
+def _check_teachers(grid: Grid, job: DatasetJob, jobs: Mapping[str, Job]) -> None:
+    """Refuse a data set that needs networks which the experiment does not train."""
+    if not job.subject.teacher:
+        return
+    missing = [name for name in _train_jobs(job.teachers) if name not in jobs]
+    if missing or not job.teachers:
+        grid.fail_at(
+            grid.experiment,
+            "interpolation",
+            f"network needs trainings of the same cells without interpolation, and {job.key} has "
+            "none: leave out teacher, or what excludes them",
+        )
 
 
 def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
     start = BaseJob((), base)
     yield start
+    ways = configurations(grid, base)
     cells = variants(grid.experiment, base)
     if not cells:
         grid.fail(base.task.line, f"nothing is left of {base.suffix} by what is excluded")
@@ -214,7 +245,6 @@ def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
     for cell in cells:
         if _uses_network(cell):
             yield InterpolatorJob((start.name,), cell)
-    ways = configurations(grid, base)
     of_ways = [
         (way, plans, {cell.suffix: cell for cell in trained_variants(grid.experiment, base, way)})
         for way, plans in ways
@@ -222,7 +252,7 @@ def _of_base(grid: Grid, base: Base) -> Iterator[Job]:
     # the preprocessed images of all training cases are made by one variant, and linked by others
     leader = max(cells, key=lambda cell: cell.variant.s)
     for cell in [leader, *(cell for cell in cells if cell != leader)]:
-        dataset = DatasetJob(_before_dataset(cell, start.name), cell)
+        dataset = _dataset_job(grid, cell, start.name, ways)
         yield dataset
         for plans in dict.fromkeys(plans for _, plans in ways):
             of_plans = [(way, trained) for way, name, trained in of_ways if name == plans]
@@ -248,15 +278,28 @@ def _of_training(training: Training, prepared: str) -> Iterator[Job]:
     yield from (train, predict, ScoreJob((predict.name,), training))
 
 
-def _before_dataset(cell: CellVariant, base: str) -> tuple[str, ...]:
+def _dataset_job(
+    grid: Grid, cell: CellVariant, base: str, ways: Sequence[tuple[Configuration, str]]
+) -> DatasetJob:
+    repeats, source = grid.experiment.repeats, cell.source
     before = [base]
-    if cell.variant.interpolation is not None:
-        before.append(DatasetJob((), cell.sparse).name)
-        if _uses_network(cell):
-            before.append(InterpolatorJob((), cell).name)
-    elif cell.variant.uses_features:
+    if source is not None:
+        before.append(DatasetJob((), source).name)
+    if _uses_network(cell):
+        before.append(InterpolatorJob((), cell).name)
+    if cell.variant.interpolation is None and cell.variant.uses_features:
         before.append(FeaturesJob((), cell).name)
-    return tuple(before)
+    teachers = tuple(
+        Training(source, way, plans, repeat)
+        for way, plans in ways
+        if source is not None and cell.teacher == teacher_name(way, repeats)
+        for repeat in range(repeats)
+    )
+    return DatasetJob((*before, *_train_jobs(teachers)), cell, teachers)
+
+
+def _train_jobs(trainings: Sequence[Training]) -> list[str]:
+    return [TrainJob((), training).name for training in trainings]
 
 
 def _uses_network(cell: CellVariant) -> bool:

@@ -7,6 +7,7 @@ from typing import NoReturn
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.grid.configuration import Configuration
 from nnunet_sparse.grid.experiment import Experiment, Task
+from nnunet_sparse.grid.rounds import Rounds
 from nnunet_sparse.grid.yaml_lines import load, read_yaml
 from nnunet_sparse.selectors import refuse_without_network, selector_class
 from nnunet_sparse.system.errors import SparseError
@@ -93,11 +94,24 @@ def _check_factors(grid: Grid) -> None:
     experiment = grid.experiment
     filling = experiment.interpolation
     selectors = {*experiment.selectors, *(filling.selectors if filling is not None else ())}
+    if experiment.rounds is not None:
+        selectors |= {experiment.rounds.first, *experiment.rounds.selectors}
+        _check_rounds(grid, experiment.rounds)
     for selector in experiment.selectors:
         try:
             refuse_without_network(selector)
         except SparseError as error:
             grid.fail_at(experiment, "selectors", str(error))
+    if filling is not None and filling.teacher:
+        for task in experiment.tasks:
+            ways = task.configurations or experiment.configurations
+            if filling.teacher not in {way.configuration for way in ways}:
+                there = ", ".join(sorted({way.configuration for way in ways}))
+                grid.fail_at(
+                    experiment,
+                    "interpolation",
+                    f"teacher is {filling.teacher}, and a task is trained with {there} alone",
+                )
     for selector in experiment.parameters:
         if selector not in selectors:
             grid.fail_at(experiment, "parameters", f"{selector} is none of the selectors")
@@ -106,6 +120,32 @@ def _check_factors(grid: Grid) -> None:
     uses_features = any("features" in selector_class(name).uses for name in selectors)
     if experiment.mae != (DEFAULT_MAE_PRESET,) and not uses_features:
         grid.fail_at(experiment, "mae", "mae is for selectors that use features, as ual")
+
+
+def _check_rounds(grid: Grid, rounds: Rounds) -> None:
+    """Refuse rounds that could not be gone through."""
+    experiment = grid.experiment
+    if len(experiment.parameters_of(rounds.first)) > 1:
+        grid.fail_at(
+            experiment,
+            "parameters",
+            f"the first round has one selector with one set of parameters, {rounds.first} has "
+            "several",
+        )
+    for name in rounds.selectors:
+        chooser = selector_class(name)
+        if chooser.asks_network() and experiment.repeats < chooser.least_networks:
+            grid.fail_at(
+                experiment,
+                "rounds",
+                f"{name} compares the networks of an ensemble, which are the repeats: repeats "
+                f"must be at least {chooser.least_networks}, it is {experiment.repeats}",
+            )
+        if not set(experiment.scopes) & set(chooser.scopes):
+            scopes = " or ".join(chooser.scopes)
+            grid.fail_at(
+                experiment, "rounds", f"{name} has scope {scopes}, which is none of the scopes"
+            )
 
 
 def _check_folders(grid: Grid) -> None:

@@ -17,7 +17,7 @@ from nnunet_sparse.data.dataset_name import (
 from nnunet_sparse.data.geometry import read_geometry, resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import DEFAULT_VAL, find_split
-from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, ROUND, SPARSE
 from nnunet_sparse.grid.cells import (
     Base,
     CellVariant,
@@ -35,7 +35,7 @@ from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.scored_labels import counted_labels, labels_of, mean_in_words
 from nnunet_sparse.grid.train_work import training_folder
 from nnunet_sparse.selection.budget import Budget, num_annotated_volumes, share_name
-from nnunet_sparse.selection.choose_slices import choose_volumes, slices_of_volumes
+from nnunet_sparse.selection.choose_slices import choose_volumes, slices_so_far
 from nnunet_sparse.system.errors import SparseError
 
 _GIB = 2**30
@@ -98,11 +98,17 @@ def _phantom_facts(base: Base) -> BaseFacts:
 
 
 def budget(cell: CellVariant, facts: BaseFacts) -> int:
-    """Number of annotated slices of a variant."""
+    """Number of annotated slices of a variant.
+
+    Raises
+    ------
+    SparseError
+        If it is more than there are, or a least number per volume exceeds it.
+    """
     variant = cell.variant
     volumes = choose_volumes(list(facts.num_slices), variant.s, variant.seed)
     lengths = {case: facts.num_slices[case] for case in volumes}
-    return sum(slices_of_volumes(variant, lengths).values())
+    return sum(slices_so_far(variant, lengths).values())
 
 
 def overview(grid: Grid) -> str:
@@ -140,6 +146,7 @@ def _base_lines(grid: Grid, base: Base, facts: BaseFacts) -> list[str]:
         f"validation, {facts.num_test} for test",
         f"  {len(cells)} data sets: {kinds[SPARSE]} sparse, {kinds[INTERPOLATED]} interpolated"
         + (f" and {kinds[PARTNER]} for comparison with them" if kinds[PARTNER] else "")
+        + (f", {kinds[ROUND]} in rounds" if kinds[ROUND] else "")
         + (", 1 dense" if kinds[DENSE] else ""),
         *_way_lines(grid, base),
         f"  scored on {_scored_on(grid, base)}",

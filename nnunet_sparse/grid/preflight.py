@@ -47,8 +47,8 @@ def check_experiment(grid: Grid) -> None:
     for base in bases(grid):
         counted_labels(grid, base, labels_of(grid, base))
         _check_split(grid, base)
-        _check_amounts(grid, base)
         ways = configurations(grid, base)
+        _check_amounts(grid, base)
         every += [way for way, _ in ways]
         for configuration, _ in ways:
             _check_trainer(grid, configuration)
@@ -95,16 +95,18 @@ def _check_split(grid: Grid, base: Base) -> None:
 
 
 def _check_amounts(grid: Grid, base: Base) -> None:
-    """Refuse more slices than there are, and least numbers that exceed the budget."""
+    """Refuse more slices or rounds than there are, and least numbers that exceed the budget."""
     cells = variants(grid.experiment, base)
-    numbers = [c for c in cells if c.variant.budget is not None or c.variant.min_per_volume]
+    counted = ("budget", "min_per_volume", "rounds")
+    numbers = [c for c in cells if any(getattr(c.variant, name) for name in counted)]
     facts = base_facts(grid, base) if numbers else None
     for cell in numbers:
         assert facts is not None
         try:
             budget(cell, facts)
         except SparseError as error:
-            key = "min_per_volume" if str(error).startswith("min_per_volume") else "budget"
+            key = "budget" if cell.variant.rounds is None else "rounds"
+            key = "min_per_volume" if str(error).startswith("min_per_volume") else key
             grid.fail_at(grid.experiment, key, f"{cell.suffix}: {error}")
 
 

@@ -10,7 +10,7 @@ from nnunet_sparse.grid.experiment import AUTO, PAPER_RHO, PAPER_S, PAPER_SELECT
 from nnunet_sparse.grid.scored_labels import mean_in_words
 from nnunet_sparse.grid.yaml_lines import yaml_text
 from nnunet_sparse.interpolation.interpolator_presets import DEFAULT_INTERPOLATOR_PRESET
-from nnunet_sparse.interpolation.methods import DEFAULT_METHOD
+from nnunet_sparse.interpolation.methods import DEFAULT_METHOD, method_names
 from nnunet_sparse.training.paper_recipes import PAPER
 
 _FRACTIONS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1.0: "1"}
@@ -188,11 +188,14 @@ dense: true                         # all slices of all volumes, for comparison
 
 # cells whose labels are filled in between the slices, beside the same ones without
 interpolation:
-{_line(f"  methods: [{', '.join(of.methods)}]", "correspondence, published, shape, nearest")}
+{_line(f"  methods: [{', '.join(of.methods)}]", ", ".join(method_names()))}
   rho: {_numbers(of.interpolated_rho)}
   s: [1]
 {_network_of_interpolation(of)}
   # changes: {{num_steps: 5000}}      # values of its preset, and of that of published
+
+# cells that are annotated in rounds: networks of one round choose the slices of the next
+# rounds: {{start: 0.05, add: 0.05, count: 4, selectors: [random, stratified, entropy, clasp_pe]}}
 
 {own}{" " * (36 - len(own))}# folder for nnU-Net's three folders (default: the environment's)
 # folder: FOLDER                    # logs, predictions, scores, report (default: this file's name)

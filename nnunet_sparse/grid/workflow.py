@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -26,7 +26,7 @@ from nnunet_sparse.grid.job_threads import (
     num_gpus,
     packed_on_cluster,
 )
-from nnunet_sparse.grid.jobs import TRAIN_GROUP, job_graph
+from nnunet_sparse.grid.jobs import Job, TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.runner import forget_outdated
 from nnunet_sparse.grid.termination import Termination
@@ -95,7 +95,7 @@ def run_workflow(grid: Grid, options: Sequence[str]) -> int:
     parsed = check_options(arguments)
     on_cluster = getattr(parsed, "executor", None) not in (None, "local")
     threads = _threads(grid, parsed, on_cluster)
-    arguments += _shared_gpus(grid, parsed, on_cluster)
+    arguments += _shared_gpus(grid, jobs, parsed, on_cluster)
     grid.folder.mkdir(parents=True, exist_ok=True)
     grid.paths.make_folders()
     lock = try_lock(grid.folder / _LOCK)
@@ -175,11 +175,13 @@ def _threads(grid: Grid, parsed: Any, on_cluster: bool) -> JobThreads:
     return job_threads(experiment, cores if isinstance(cores, int) else default_cores(), gpus)
 
 
-def _shared_gpus(grid: Grid, parsed: Any, on_cluster: bool) -> list[str]:
+def _shared_gpus(grid: Grid, jobs: Mapping[str, Job], parsed: Any, on_cluster: bool) -> list[str]:
     """Options by which Snakemake starts as many jobs as have room on the GPUs."""
     if on_cluster:
         packed = packed_on_cluster(grid.experiment)
-        return ["--group-components", f"{TRAIN_GROUP}={packed}"] if packed > 1 else []
+        groups = dict.fromkeys(job.group for job in jobs_of(jobs, TrainJob))
+        together = [f"{group}={packed}" for group in groups]
+        return ["--group-components", *together] if packed > 1 else []
     limits = getattr(parsed, "resources", None) or {}
     if "gpu" not in limits or limits["gpu"].value == _NO_LIMIT:
         return []

@@ -1,7 +1,7 @@
 """How the slices between annotated ones are filled."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,9 @@ class Interpolation:
     model
         Hash of the trained network (:attr:`TrainedNetwork.digest`), of a method that predicts with
         one; empty until it is known.
+    teacher
+        Name of that network in the experiment that trains it, which is known before it is; it
+        stands for the hash in names then. Empty if none does.
     """
 
     method: str = DEFAULT_METHOD
@@ -63,6 +66,7 @@ class Interpolation:
     network_seed: int = 0
     changes: PresetChanges = ()
     model: str = ""
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         method = interpolation_method(self.method)
@@ -73,8 +77,10 @@ class Interpolation:
                 raise SparseError(
                     f"{switch} works with {methods_with_switch(switch)}, not with {self.method}"
                 )
-        if self.model and not method.uses_model:
-            raise SparseError(f"model works with {methods_with_model()}, not with {self.method}")
+        for name in ("model", "teacher"):
+            if getattr(self, name) and not method.uses_model:
+                works = methods_with_model()
+                raise SparseError(f"{name} works with {works}, not with {self.method}")
         if not self.preset:
             object.__setattr__(self, "preset", method.default_preset())
         _ = self.network()  # refuses an unknown preset
@@ -112,10 +118,16 @@ class Interpolation:
         switches = interpolation_method(self.method).switches
         parts += [part for switch, part in switches.items() if getattr(self, switch)]
         parts += self._network_parts(interpolation_method(self.method).default_preset())
-        parts += [self.model[:_DIGITS]] if self.model else []
+        network = self.teacher or self.model[:_DIGITS]
+        parts += [network] if network else []
         if self.min_confidence:
             parts.append(f"conf{self.min_confidence:g}")
         return "_".join(parts)
+
+    @property
+    def title(self) -> str:
+        """The same for people and tables, without the networks that an experiment has trained."""
+        return replace(self, teacher="").name.removeprefix("mi_")
 
     @property
     def network_names(self) -> list[str]:
@@ -139,7 +151,8 @@ class Interpolation:
 
     def to_json(self) -> dict[str, Any]:
         """All values by name; of those that were added later what is not the default."""
-        return {name: value for name, value in asdict(self).items() if name != "model" or value}
+        later = ("model", "teacher")
+        return {name: value for name, value in asdict(self).items() if name not in later or value}
 
     def fill(
         self,

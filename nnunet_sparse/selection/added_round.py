@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnunet_sparse.selection.round_path import asked_of_round
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.file_names import check_file_name
 from nnunet_sparse.system.json_form import (
@@ -24,7 +25,8 @@ ROUND_FORM = Keys(
         "selector": Keys({"parameters": OBJECT}, {"features": or_none(TEXT)}),
         "network": or_none(OBJECT),
         "slices": NamesTo(ListOf(COUNT), check_file_name),
-    }
+    },
+    {"teacher": TEXT},
 )
 """Form of :meth:`AddedRound.to_json`."""
 
@@ -47,6 +49,9 @@ class AddedRound:
         Hash of the network whose features the selector used; None if it used none.
     network
         Trained network that the selector asked, with its hash (``digest``); None if it asked none.
+    teacher
+        Name of that network in the experiment that has trained it, known before it was; empty if
+        none has.
     """
 
     source: str
@@ -55,6 +60,7 @@ class AddedRound:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     features: str | None = None
     network: Mapping[str, Any] | None = None
+    teacher: str = ""
 
     @property
     def budget(self) -> int:
@@ -65,7 +71,7 @@ class AddedRound:
     def decisive(self) -> dict[str, Any]:
         """What was asked for: equal for rounds that add the same slices to the same ones."""
         network = None if self.network is None else self.network.get("digest")
-        return {"variant": self.variant.to_json(), "network": network}
+        return asked_of_round(self.variant, self.teacher or network)
 
     def to_json(self) -> dict[str, Any]:
         """Part of ``selection.json``."""
@@ -79,6 +85,7 @@ class AddedRound:
             },
             "network": None if self.network is None else dict(self.network),
             "slices": {case_id: list(slices) for case_id, slices in self.slices.items()},
+            **({"teacher": self.teacher} if self.teacher else {}),
         }
 
     @classmethod
@@ -91,4 +98,5 @@ class AddedRound:
             content["selector"]["parameters"],
             content["selector"].get("features"),
             content["network"],
+            content.get("teacher", ""),
         )

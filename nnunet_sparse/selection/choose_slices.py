@@ -55,6 +55,27 @@ def slices_of_volumes(variant: Variant, num_slices: Mapping[str, int]) -> dict[s
     return counts
 
 
+def slices_so_far(variant: Variant, num_slices: Mapping[str, int]) -> dict[str, int]:
+    """The same for a variant that may be annotated in rounds.
+
+    Raises
+    ------
+    SparseError
+        As by :func:`slices_of_volumes`, or if nothing is left before the last round.
+    """
+    if variant.rounds is None:
+        return slices_of_volumes(variant, num_slices)
+    counts = slices_of_volumes(variant.rounds.first, num_slices)
+    for number in range(2, variant.rounds.number + 1):
+        if all(counts.get(case_id, 0) >= length for case_id, length in num_slices.items()):
+            raise SparseError(
+                f"every slice is annotated after round {number - 1}: there is no round {number}"
+            )
+        added = slices_of_volumes(replace(variant.addition, min_per_volume=0), num_slices)
+        counts = {c: min(counts.get(c, 0) + added[c], length) for c, length in num_slices.items()}
+    return counts
+
+
 def slices_to_add(
     variant: Variant, given: Mapping[str, np.ndarray], done: str = "annotated"
 ) -> dict[str, int]:

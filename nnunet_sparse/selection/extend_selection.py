@@ -58,6 +58,7 @@ def extend_selection(
     features: SliceFeatures | None = None,
     seen: Mapping[str, SeenByNetwork] | None = None,
     network: Mapping[str, Any] | None = None,
+    teacher: str = "",
 ) -> Selection:
     """Choose slices that are not annotated yet, and add them to a selection.
 
@@ -77,8 +78,8 @@ def extend_selection(
         Features of all training volumes, if the selector uses them.
     seen
         What a trained network says of the volumes, if the selector asks one.
-    network
-        Which network that is.
+    network, teacher
+        Which network that is, see :class:`AddedRound`.
 
     Returns
     -------
@@ -112,6 +113,7 @@ def extend_selection(
         variant.make_selector().parameters,
         None if features is None else features.checkpoint,
         network,
+        teacher,
     )
     cases = {
         case_id: CaseSelection(

@@ -1,14 +1,13 @@
 """Which slices of which volumes are annotated, and the file that says so (``selection.json``)."""
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from nnunet_sparse.selection.added_round import ROUND_FORM, AddedRound
+from nnunet_sparse.selection.round_path import extended_suffix
 from nnunet_sparse.selection.variant import Variant
-from nnunet_sparse.system.atomic import canonical_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_file_name
 from nnunet_sparse.system.foreign_code import explained, in_one_line
@@ -41,7 +40,6 @@ _FORM = Keys(
     },
     {"rounds": ListOf(ROUND_FORM)},
 )
-_DIGEST_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -119,11 +117,9 @@ class Selection:
         suffix = self.variant.dataset_suffix(base_suffix)
         if not self.rounds:
             return suffix
-        last = self.rounds[-1].variant
-        asked = canonical_json([added.decisive for added in self.rounds])
-        digest = hashlib.sha256(asked.encode()).hexdigest()[:_DIGEST_LENGTH]
-        number = len(self.rounds) + 1
-        return f"{suffix}_r{number}_{last.amount.name}_{last.selector}_{digest}"
+        last = self.rounds[-1]
+        asked = [added.decisive for added in self.rounds]
+        return extended_suffix(suffix, asked, last.variant, last.teacher)
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``selection.json``."""

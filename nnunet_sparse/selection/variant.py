@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from nnunet_sparse.features.mae_presets import DEFAULT_MAE_PRESET
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.selection.budget import AMOUNT, Budget, check_share, share_name
+from nnunet_sparse.selection.round_path import RoundPath, asked_of_round, extended_suffix
 from nnunet_sparse.selectors import Selector, get_selector
 from nnunet_sparse.system.errors import SparseError
 
@@ -27,7 +28,7 @@ FACTORS = (
     *AMOUNT,
     "s",
     *WAY_OF_CHOOSING,
-    *("scope", "min_per_volume", "positive_weight", "axis", "interpolation", "seed"),
+    *("scope", "min_per_volume", "positive_weight", "axis", "rounds", "interpolation", "seed"),
 )
 """All factors, in the order in which names and tables have them."""
 
@@ -71,6 +72,9 @@ class Variant:
         Parameters of the selector that differ from their defaults.
     interpolation
         How the slices that are not annotated have been filled; None if they carry the ignore label.
+    rounds
+        How it came to its slices, if they were not chosen at once; ``rho`` is the share of all
+        rounds together, and the selector that of the later ones.
     """
 
     rho: float | None = None
@@ -87,6 +91,7 @@ class Variant:
     mae_seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     interpolation: Interpolation | None = None
+    rounds: "RoundPath[Variant] | None" = None
 
     def __post_init__(self) -> None:
         self.mae_request()  # which refuses an unknown preset
@@ -151,12 +156,16 @@ class Variant:
     def same_but(self, *left_out: str) -> tuple[object, ...]:
         """Values of all factors but some: equal for variants that differ in these alone."""
         values = {**vars(self), "parameters": tuple(sorted(self.parameters.items()))}
+        if self.rounds is not None:
+            values["rounds"] = self.rounds.same_but(*left_out)
         return tuple(value for name, value in values.items() if name not in left_out)
 
     def to_json(self) -> dict[str, Any]:
         """Factors, those that were added later only where they differ from their default."""
-        filled = self.interpolation
-        values = asdict(self) | {"interpolation": None if filled is None else filled.to_json()}
+        parts = {"interpolation": self.interpolation, "rounds": self.rounds}
+        values = asdict(self) | {
+            name: None if part is None else part.to_json() for name, part in parts.items()
+        }
         return {
             name: value
             for name, value in values.items()
@@ -166,8 +175,12 @@ class Variant:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Variant":
         """Inverse of :meth:`to_json`."""
-        filled = content.get("interpolation")
-        return cls(**{**content, "interpolation": Interpolation(**filled) if filled else None})
+        filled, path = content.get("interpolation"), content.get("rounds")
+        parts = {
+            "interpolation": Interpolation(**filled) if filled else None,
+            "rounds": RoundPath(**path | {"first": cls.from_json(path["first"])}) if path else None,
+        }
+        return cls(**{**content, **parts})
 
     def _is_changed(self, name: str) -> bool:
         default = {item.name: item.default for item in fields(self)} | {"parameters": {}}
@@ -178,7 +191,9 @@ class Variant:
         if factor == "parameters":
             return " ".join(f"{key}={_value(value)}" for key, value in self.parameters.items())
         if factor == "interpolation":
-            return "" if self.interpolation is None else self.interpolation.name.removeprefix("mi_")
+            return "" if self.interpolation is None else self.interpolation.title
+        if factor == "rounds":
+            return "" if self.rounds is None else self.rounds.text
         if factor in ("mae", "mae_seed") and not self.uses_features:
             return None
         value: Value = getattr(self, factor)
@@ -192,6 +207,23 @@ class Variant:
         if isinstance(value, float):
             return f"{value:g}"
         return "" if value is None else str(value)
+
+    @property
+    def addition(self) -> "Variant":
+        """What the last of its rounds added."""
+        assert self.rounds is not None
+        return replace(self, rho=self.rounds.add, rounds=None)
+
+    @property
+    def before(self) -> "Variant":
+        """The same one round earlier."""
+        assert self.rounds is not None
+        number = self.rounds.number - 1
+        if number == 1:
+            return self.rounds.first
+        return replace(
+            self, rho=self.rounds.density(number), rounds=replace(self.rounds, number=number)
+        )
 
     @property
     def way_of_choosing(self) -> str:
@@ -215,8 +247,14 @@ class Variant:
         """Name of the data set without ``DatasetXXX_``.
 
         Factors other than number of slices, volume fraction, selector and seed appear only where
-        they differ from the default.
+        they differ from the default. Of one that was annotated in rounds it is that of its first
+        choice, and a hash of what was asked for later.
         """
+        if self.rounds is not None:
+            first = self.rounds.first.dataset_suffix(base_suffix)
+            asked = asked_of_round(self.addition, self.rounds.teacher or None)
+            every = [asked] * (self.rounds.number - 1)
+            return extended_suffix(first, every, self.addition, self.rounds.teacher)
         parts = [base_suffix, self.amount.name, f"s{share_name(self.s)}", self.selector]
         parts += [f"{name}{_value(value)}" for name, value in self.parameters.items()]
         parts += self.mae_names

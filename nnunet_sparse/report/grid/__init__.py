@@ -7,5 +7,7 @@ task as one table, done or not, with the columns of ``factor_columns``; ``paired
 compares trainings that differ in one thing; ``score_surface`` predicts scores between those that
 were measured. ``paper_tables`` makes tables of panels; ``paper_figures`` and ``budget_plots``
 make figures of ``plot``; ``page`` and ``slice_viewer`` show everything in one HTML file.
-``annotation_cost`` and ``mask_quality`` measure data sets of an experiment, once each.
+``round_lines`` are the scores after rounds of annotation, which the other ``round_*`` and
+``foreground_efficiency`` compare and show. ``annotation_cost`` and ``mask_quality`` measure data
+sets of an experiment, once each.
 """

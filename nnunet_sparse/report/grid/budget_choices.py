@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, ROUND, SPARSE
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.score_surface import Annotation, ScoreSurface
 from nnunet_sparse.report.grid.spending import Spending, Volumes
@@ -16,7 +16,12 @@ _LEVEL = 0.9
 _MAX_SPENDINGS = 25
 # whole slices seldom give exactly the densities that were tried
 _BEYOND = 1.05
-_UNUSED = {DENSE: "dense", INTERPOLATED: "interpolated", PARTNER: "paired with interpolated ones"}
+_UNUSED = {
+    DENSE: "dense",
+    INTERPOLATED: "interpolated",
+    PARTNER: "paired with interpolated ones",
+    ROUND: "annotated in rounds",
+}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from nnunet_sparse.report.grid.factor_columns import (
     title_of,
     varying,
 )
+from nnunet_sparse.report.grid.foreground_efficiency import foreground_shares
 from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
 from nnunet_sparse.report.grid.panels import (
@@ -48,6 +49,9 @@ from nnunet_sparse.report.grid.paper_figures import (
     interpolation_plots,
     selector_plots,
 )
+from nnunet_sparse.report.grid.round_lines import RoundLines, round_lines
+from nnunet_sparse.report.grid.round_plots import penalty_plots, round_plots
+from nnunet_sparse.report.grid.round_tables import round_tables
 from nnunet_sparse.report.grid.slice_viewer import viewed_volumes
 from nnunet_sparse.report.report_folder import DEFAULT, PAGE, new_report
 from nnunet_sparse.report.tables import Table, markdown_text
@@ -142,8 +146,10 @@ def write_report(
         targets = target_results(results)
         shown = panels(targets, asked, left_out_cells(grid))
         with_collapsed = grid.experiment.collapsed == INCLUDE
+        rounds = round_lines(shown)
         figures = _figures(shown, deviations_of_trainings, with_collapsed)
-        tables = _tables(grid, shown, panels(results, asked), num_processes)
+        figures += _figures_of_rounds(rounds)
+        tables = _tables(grid, shown, panels(results, asked), rounds, num_processes)
         if cost is not None:
             hours = annotation_hours(grid, targets, cost, num_processes)
             figures += _figures_of_hours(shown, hours)
@@ -280,6 +286,24 @@ def _figures_of_hours(shown: Sequence[Panel], hours: Mapping[str, float]) -> lis
     return [figure for figure in found if figure.plots]
 
 
+def _figures_of_rounds(rounds: Sequence[RoundLines]) -> list[ShownFigure]:
+    found = []
+    for dimensions in ("2D", "3D"):
+        chosen = [lines for lines in rounds if lines.panel.dimensions == dimensions]
+        title = (
+            f"{dimensions}, rounds of annotation: batched IoU against the number of annotated "
+            "slices, a line for each selector (mean over seeds and repeats; lines are set beside "
+            "each other), and the paired difference from the selector that the file names first"
+        )
+        found.append(ShownFigure(f"rounds{dimensions[0]}", title, round_plots(chosen)))
+    title = (
+        "Rounds of annotation: pairwise penalty matrix, share of settings and later rounds in "
+        "which a selector is significantly better than another"
+    )
+    found.append(ShownFigure("rounds_penalty", title, penalty_plots(rounds)))
+    return [figure for figure in found if figure.plots]
+
+
 def _by_dimensions(shown: Sequence[Panel]) -> dict[str, list[Panel]]:
     """Panels of 2D and of 3D, those that there are; figures 2 and 3 are numbered after them."""
     found = {name: [p for p in shown if p.dimensions == name] for name in ("2D", "3D")}
@@ -303,10 +327,14 @@ def _amount(asked: pd.DataFrame) -> str:
 
 
 def _tables(
-    grid: Grid, shown: Sequence[Panel], of_labels: Sequence[Panel], num_processes: int
+    grid: Grid,
+    shown: Sequence[Panel],
+    of_labels: Sequence[Panel],
+    rounds: Sequence[RoundLines],
+    num_processes: int,
 ) -> list[Table]:
     tables = [
-        grid_tables.findings_table(shown),
+        grid_tables.findings_table(shown, rounds),
         *grid_tables.budget_tables(shown),
         grid_tables.selector_table(shown),
         grid_tables.area_table(shown),
@@ -314,6 +342,10 @@ def _tables(
     if grid.experiment.interpolation is not None:
         tables.append(grid_tables.interpolation_table(shown))
         tables.append(grid_tables.quality_table(mask_qualities(grid, num_processes)))
+    if rounds:
+        # there may be nothing else
+        tables = [table for table in tables if table.rows or table.name == "findings"]
+        tables += round_tables(rounds, foreground_shares(grid, rounds, num_processes))
     return [*tables, grid_tables.metric_table(of_labels)]
 
 

@@ -1,4 +1,4 @@
-"""What the results of an experiment say: paired differences, verdicts, budget curves.
+"""What the results of an experiment say: paired differences and verdicts.
 
 Differences are taken between two trainings that differ in one thing alone: same task, same way of
 training, same test cases, same seed of the selection, same repeat. Their uncertainty comes from the
@@ -11,7 +11,7 @@ With a single repeat and seed the test cases alone count, and there is no verdic
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,10 +112,18 @@ def matched(first: pd.DataFrame, second: pd.DataFrame, *different: str) -> pd.Da
     return _with_same_cases(_paired(first, second, different))
 
 
+def matched_on(first: pd.DataFrame, second: pd.DataFrame, *same: str) -> pd.DataFrame:
+    """Pairs as of :func:`matched` that have some columns in common, whatever their factors."""
+    return _with_same_cases(_merged(first, second, same))
+
+
 def _paired(first: pd.DataFrame, second: pd.DataFrame, different: Sequence[str]) -> pd.DataFrame:
     """Pairs as of :func:`matched`, whatever their test cases."""
-    factors = [name for name in FACTORS if name not in different]
-    return first.merge(second, on=[*_TRAINED, *factors], suffixes=("_first", "_second"))
+    return _merged(first, second, [name for name in FACTORS if name not in different])
+
+
+def _merged(first: pd.DataFrame, second: pd.DataFrame, same: Sequence[str]) -> pd.DataFrame:
+    return first.merge(second, on=[*_TRAINED, *same], suffixes=("_first", "_second"))
 
 
 def _with_same_cases(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -170,11 +178,13 @@ def interpolated_against_sparse(scored: pd.DataFrame) -> pd.DataFrame:
     return matched(chosen[is_filled], chosen[~is_filled], "interpolation")
 
 
-def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -> Difference | None:
+def difference(
+    pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS, weight: str = ""
+) -> Difference | None:
     """Mean difference of batched IoU with its bootstrap interval.
 
-    The mean is that of pairs of cells, each of which counts alike. Pairs for which either side is
-    undefined (no voxel in label or prediction) are left out.
+    The mean is that of pairs of cells, each of which counts alike unless weights are given. Pairs
+    for which either side is undefined (no voxel in label or prediction) are left out.
 
     Parameters
     ----------
@@ -184,6 +194,9 @@ def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -
         Seed of the draws.
     num_draws
         Number of draws.
+    weight
+        Column with the weight of a pair, the same in all pairs of two cells: in place of the mean
+        of the differences it is the sum of their products.
 
     Returns
     -------
@@ -202,11 +215,13 @@ def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -
     values[cell, seeds, repeats] = gains
     table = np.ma.MaskedArray(values, np.isnan(values))  # masked where there is no pair
     of_cells = table.mean(axis=(1, 2))
-    mean = float(of_cells.mean())
-    of_cases = _spread_of_cases(pairs, cell, _Draws(np.random.default_rng(seed), num_draws))
+    weights = pairs[weight].astype(float).groupby(cell).mean().to_numpy() if weight else None
+    mean = float(_over_cells(of_cells, weights))
+    draws = _Draws(np.random.default_rng(seed), num_draws)
+    of_cases = _spread_of_cases(pairs, cell, draws, weights)
     # what all pairs of a seed or repeat have in common is kept
-    of_seeds = _spread_of_runs(table.mean(axis=2).mean(axis=0))
-    of_repeats = _spread_of_runs(table.mean(axis=1).mean(axis=0))
+    of_seeds = _spread_of_runs(_over_cells(table.mean(axis=2), weights))
+    of_repeats = _spread_of_runs(_over_cells(table.mean(axis=1), weights))
     half = _half_width([of_cases, *of_seeds, *of_repeats])
     return Difference(
         mean,
@@ -217,6 +232,13 @@ def difference(pairs: pd.DataFrame, seed: int = 0, num_draws: int = NUM_DRAWS) -
         float((of_cells > 0).mean()),
         len(set(zip(seeds, repeats, strict=True))),
     )
+
+
+def _over_cells(values: np.ma.MaskedArray, weights: np.ndarray | None) -> Any:
+    """Mean over the first axis, or, with weights, the sum of products."""
+    if weights is None:
+        return values.mean(axis=0)
+    return np.ma.average(values, axis=0, weights=weights) * weights.sum()
 
 
 def _counts(pairs: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -234,7 +256,9 @@ def _cells(pairs: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(list(zip(*trained, *factors, strict=True)))
 
 
-def _spread_of_cases(pairs: pd.DataFrame, cell: np.ndarray, draws: "_Draws") -> tuple[float, int]:
+def _spread_of_cases(
+    pairs: pd.DataFrame, cell: np.ndarray, draws: "_Draws", weights: np.ndarray | None
+) -> tuple[float, int]:
     """Variance of the mean that comes from the test cases, and its degrees of freedom."""
     of_pairs = np.array(
         [
@@ -242,7 +266,9 @@ def _spread_of_cases(pairs: pd.DataFrame, cell: np.ndarray, draws: "_Draws") -> 
             for task, (first, second) in zip(pairs["task"], _counts(pairs), strict=True)
         ]
     )
-    means = np.nanmean([of_pairs[cell == k].mean(axis=0) for k in range(cell.max() + 1)], axis=0)
+    of_cells = [of_pairs[cell == k].mean(axis=0) for k in range(cell.max() + 1)]
+    # draws in which a cell is undefined have the mean of the others
+    means = _over_cells(np.ma.masked_invalid(of_cells), weights).filled(np.nan)
     num_cases = min(first.shape[-2] for first, _ in _counts(pairs))
     return float(np.nanvar(means, ddof=1)), max(1, num_cases - 1)
 
@@ -286,25 +312,3 @@ class _Draws:
         totals = np.einsum("dc,...ck->...dk", self.cases[key], counts)
         ious = _ratio(totals)
         return ious if ious.ndim == 1 else ious.mean(axis=0)
-
-
-def area_under_budget_curve(budgets: Iterable[float], scores: Iterable[float]) -> float | None:
-    """Mean score over the logarithm of the budget, by the trapezoidal rule.
-
-    Parameters
-    ----------
-    budgets
-        Annotated slices, or hours.
-    scores
-        Scores at these budgets; several at one budget are averaged.
-
-    Returns
-    -------
-    float or None
-        None for fewer than two budgets.
-    """
-    means = pd.Series(list(scores), list(budgets), dtype=float).groupby(level=0).mean()
-    if len(means) < 2:
-        return None
-    x, y = np.log(means.index.to_numpy()), means.to_numpy()
-    return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2) / (x[-1] - x[0]))

@@ -10,7 +10,7 @@ from typing import cast
 
 import pandas as pd
 
-from nnunet_sparse.grid.cell_kinds import DENSE, PARTNER, SPARSE
+from nnunet_sparse.grid.cell_kinds import DENSE, PARTNER, ROUND, SPARSE
 from nnunet_sparse.grid.cells import (
     Training,
     bases,
@@ -194,7 +194,9 @@ def asked_trainings(grid: Grid) -> list[AskedTraining]:
             kinds[training.panel] = kinds_of_variants(grid.experiment, base, way)
         own_kinds = kinds[training.panel][training.variant]
         also = [other for other in _also(training) if other.kind in own_kinds]
-        found += [training, *also[:1]]
+        if SPARSE in {other.kind for other in also}:  # it is compared as a cell of the grid
+            also = [other for other in also if other.kind != PARTNER]
+        found += [training, *also]
     return found
 
 
@@ -215,9 +217,14 @@ def left_out_cells(grid: Grid) -> list[AskedTraining]:
 
 
 def _also(training: AskedTraining) -> list[AskedTraining]:
-    """What dense annotation may stand for in the grid, or beside interpolated labels."""
+    """What a training may stand for besides.
+
+    Dense annotation may be a cell of the grid, or stand beside interpolated labels; any cell may be
+    the first of several rounds.
+    """
     kinds = (SPARSE, PARTNER) if training.kind == DENSE else ()
-    return [replace(training, kind=kind) for kind in kinds]
+    also = [replace(training, kind=kind) for kind in kinds]
+    return also if training.kind == ROUND else [*also, replace(training, kind=ROUND)]
 
 
 def panels(

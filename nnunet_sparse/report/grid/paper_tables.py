@@ -16,6 +16,7 @@ import pandas as pd
 from nnunet_sparse.evaluation.case_metrics import CASE_METRICS
 from nnunet_sparse.grid.cell_kinds import DENSE, INTERPOLATED, PARTNER, SPARSE
 from nnunet_sparse.grid.results import METRICS, Result
+from nnunet_sparse.report.grid.budget_curve import area_under_budget_curve
 from nnunet_sparse.report.grid.factor_columns import (
     CHOICE,
     amounts,
@@ -31,7 +32,6 @@ from nnunet_sparse.report.grid.factor_columns import (
 from nnunet_sparse.report.grid.mask_quality import MaskQuality
 from nnunet_sparse.report.grid.paired_statistics import (
     Difference,
-    area_under_budget_curve,
     difference,
     interpolated_against_sparse,
     matched,
@@ -47,6 +47,8 @@ from nnunet_sparse.report.grid.panels import (
     cells_of_kind,
     trainings_of_kind,
 )
+from nnunet_sparse.report.grid.round_lines import RoundLines
+from nnunet_sparse.report.grid.round_tables import round_findings
 from nnunet_sparse.report.tables import Table, mean_and_deviation
 from nnunet_sparse.selection.variant import Variant
 
@@ -288,11 +290,18 @@ def quality_table(qualities: Sequence[MaskQuality]) -> Table:
     for quality in qualities:
         pooled = factors[len(of_cell) :] if quality.pooled else ()
         texts = ["all" if name in pooled else _text(quality.variant, name) for name in factors]
+        texts[0] += _by_teacher(quality.variant)
         row = (quality.task, *texts, _iou(quality)), (quality.task, "")
         (together if quality.pooled else rows).append(row)
     header = ("task", *map(title_of, factors), "batched IoU")
     title = "Interpolated training masks, annotated slices included, against dense ones"
     return _table("table5", title, header, [*sorted(together), *sorted(rows)])
+
+
+def _by_teacher(variant: Variant) -> str:
+    """By which networks of the experiment labels are filled: each way of training has its own."""
+    teacher = "" if variant.interpolation is None else variant.interpolation.teacher
+    return f" by {teacher.rpartition('_')[0].replace('_x', ' x ')}" if teacher else ""
 
 
 def _iou(quality: MaskQuality) -> str:
@@ -303,7 +312,7 @@ def _iou(quality: MaskQuality) -> str:
     return UNDEFINED if quality.done else MISSING
 
 
-def findings_table(shown: Sequence[Panel]) -> Table:
+def findings_table(shown: Sequence[Panel], rounds: Sequence[RoundLines] = ()) -> Table:
     """Verdicts: each finding for all tasks together and for each task and way of training.
 
     Checks beside the comparison are no part of all tasks together. What an experiment cannot tell,
@@ -320,6 +329,9 @@ def findings_table(shown: Sequence[Panel]) -> Table:
             found = _difference(pairs_of, trainings)
             if found is not None or trainings["result"].isna().any():
                 rows.append((_verdict(claim, task, found), group))
+    of_tasks = {lines.title: (lines.panel.task, lines.panel.configuration) for lines in rounds}
+    for claim, task, found in round_findings(rounds):
+        rows.append((_verdict(claim, task, found), of_tasks.get(task, ("", ""))))
     header = ("finding", "task", "verdict", "difference of IoU", "95 % interval", "cells", "won")
     title = (
         "Findings: mean paired difference of batched IoU, with its interval over test cases, "

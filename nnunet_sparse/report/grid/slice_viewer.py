@@ -128,7 +128,7 @@ def _trainings(grid: Grid, panel: Panel) -> dict[str, Result]:
 def _selector(result: Result) -> str:
     variant = result.variant
     scope = f" ({variant.scope})" if variant.scope != "volume" else ""
-    return variant.way_of_choosing + scope
+    return variant.way_of_choosing + scope + " in rounds" * (variant.rounds is not None)
 
 
 def _amount(amount: Budget) -> str:

@@ -8,7 +8,6 @@ from grid_results import result
 
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid.paired_statistics import (
-    area_under_budget_curve,
     difference,
     interpolated_against_sparse,
     mean_iou,
@@ -234,10 +233,3 @@ def test_undefined_pairs_are_left_out() -> None:
     undefined = paired((empty, result()))
     assert difference(undefined[:0]) is None
     assert difference(undefined) is None
-
-
-def test_area_worked_by_hand() -> None:
-    # halves of equal length on the logarithmic axis
-    assert area_under_budget_curve([1, 10, 100], [0.0, 0.5, 0.5]) == pytest.approx(0.375)
-    assert area_under_budget_curve([10, 1, 1], [0.5, 0.2, 0.4]) == pytest.approx(0.4)
-    assert area_under_budget_curve([10, 10], [0.5, 0.2]) is None
