@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel
@@ -17,6 +15,7 @@ from campaign.annotator import (
     repair_geometry,
 )
 from campaign.phantom_scans import write_phantoms
+from forked_commands import run_forked
 from training_fixtures import use_paths
 
 from nnunet_sparse.campaign.worklist_command import main as worklist
@@ -29,9 +28,7 @@ TRAINED = "Dataset500_campaign 2d 0 -tr SparseTrainer -p nnsparseSmallPlans -dev
 
 def run(*words: str, status: int = 0) -> str:
     """Run a command in a process of its own; what it prints."""
-    program = Path(sys.executable).with_name(words[0])
-    done = subprocess.run([program, *words[1:]], capture_output=True, encoding="utf-8", check=False)
-    assert done.returncode == status, done.stdout + done.stderr
+    done = run_forked(*words, status=status)
     return done.stdout + done.stderr
 
 

@@ -1,0 +1,106 @@
+"""Commands in processes of their own, which need not import torch and nnU-Net again.
+
+Each is a fork of a process that has imported them once. What a command is given, sets and leaves
+is as in a process of its own, and so are its output and its status. Where nnU-Net would spawn
+workers, each of which imports for seconds, they are forked.
+
+As a program, it is the process that is forked.
+"""
+
+import atexit
+import gc
+import multiprocessing
+import os
+import pkgutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from nnunet_sparse.grid import job_client
+from nnunet_sparse.grid.job_server import JobServer
+
+_IMPORTED = (
+    "nnunetv2.inference.predict_from_raw_data",
+    "nnunetv2.run.run_training",
+    "nnunet_sparse.campaign.import_command",
+    "nnunet_sparse.campaign.worklist_command",
+    "nnunet_sparse.dataset_tools.interpolate",
+    "nnunet_sparse.dataset_tools.make_dataset",
+    "nnunet_sparse.doctor.examine",
+    "nnunet_sparse.evaluation.evaluate",
+    "nnunet_sparse.planners.plan_and_preprocess",
+    "nnunet_sparse.trainers.sparse_trainer",
+)
+_SEARCHED = "nnunetv2.training.nnUNetTrainer"
+
+
+def run_forked(
+    *words: object, status: int | None = 0, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a console script of ours or of nnU-Net in the working directory.
+
+    Parameters
+    ----------
+    words
+        Name and arguments.
+    status
+        That it has to end with; None for any.
+    environment
+        Variables; by default those of this process.
+    """
+    client = [sys.executable, "-I", "-S", job_client.__file__, _address(), *map(str, words)]
+    done = subprocess.run(
+        client, capture_output=True, encoding="utf-8", check=False, env=environment
+    )
+    assert status in {None, done.returncode}, done.stdout + done.stderr
+    return done
+
+
+@cache
+def _address() -> str:
+    """Where the process is asked; it ends with this one."""
+    address = f"nnsparse-test-{os.urandom(8).hex()}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0{address}")
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "nnUNet_def_n_proc": "1"},
+        )
+    atexit.register(process.wait)
+    atexit.register(process.kill)  # before it is waited for
+    return address
+
+
+def _import() -> dict[str, str]:
+    """Import what commands need, and all that nnU-Net looks through for a trainer."""
+    for module in _IMPORTED:
+        import_module(module)
+    searched = import_module(_SEARCHED)
+    for found in pkgutil.walk_packages(searched.__path__, f"{_SEARCHED}."):
+        import_module(found.name)
+    return {}
+
+
+def main() -> None:
+    """Fork for each command until told to end."""
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    request = JobServer(listener, os.getppid(), _import).serve()
+    if request is None:
+        return
+    gc.unfreeze()  # or what is left of it at the end is told as leaked
+    forks = multiprocessing.get_context("fork")
+    multiprocessing.get_context = lambda *_: forks  # type: ignore[assignment]
+    name, *_ = sys.argv = request.arguments
+    (entry,) = entry_points(group="console_scripts", name=name)
+    sys.exit(entry.load()())
+
+
+if __name__ == "__main__":
+    main()
