@@ -1,6 +1,7 @@
 """Tiny dense data sets that the tests make for themselves."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from nnunet_shortcuts import draw_few_samples, draw_no_progress
 from tiny import random_label, write_volume
 
 from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
@@ -16,6 +18,21 @@ from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
 # its limits on the seconds of an example are missed where others use the machine
 settings.register_profile("no_clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clocks")
+
+
+@pytest.fixture(autouse=True)
+def few_samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw few voxels for fingerprints, where tests have imported what measures them."""
+    is_imported = "nnunet_sparse.planners.sparse_fingerprint" in sys.modules
+    if is_imported and request.node.get_closest_marker("real_data") is None:
+        draw_few_samples(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no progress of trainings, where tests have imported what draws it."""
+    if "nnunetv2.training.logging.nnunet_logger" in sys.modules:
+        draw_no_progress(monkeypatch)
 
 
 @pytest.fixture

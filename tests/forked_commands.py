@@ -2,7 +2,8 @@
 
 Each is a fork of a process that has imported them once. What a command is given, sets and leaves
 is as in a process of its own, and so are its output and its status. Where nnU-Net would spawn
-workers, each of which imports for seconds, they are forked.
+workers, each of which imports for seconds, they are forked, and what says nothing of tiny data sets
+is left out as in other tests.
 
 As a program, it is the process that is forked.
 """
@@ -19,6 +20,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+
+import pytest
+from nnunet_shortcuts import draw_few_samples, draw_no_progress
 
 from nnunet_sparse.grid import job_client
 from nnunet_sparse.grid.job_server import JobServer
@@ -85,6 +89,8 @@ def _import() -> dict[str, str]:
     searched = import_module(_SEARCHED)
     for found in pkgutil.walk_packages(searched.__path__, f"{_SEARCHED}."):
         import_module(found.name)
+    for leave_out in (draw_few_samples, draw_no_progress):
+        leave_out(pytest.MonkeyPatch())
     return {}
 
 

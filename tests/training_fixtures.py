@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nnunet_shortcuts import draw_few_samples
 
 from nnunet_sparse.planners.plan_and_preprocess import plan_and_preprocess
 from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
@@ -100,6 +101,7 @@ def trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPaths:
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_paths(paths, monkeypatch)
+        draw_few_samples(monkeypatch)
         plan_and_preprocess(
             paths,
             write_tiny_dataset(paths),
@@ -128,6 +130,7 @@ def recipe_trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPat
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_paths(paths, monkeypatch)
+        draw_few_samples(monkeypatch)
         plan_and_preprocess(
             paths,
             write_tiny_dataset(paths),
