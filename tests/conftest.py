@@ -101,8 +101,8 @@ def make_base(paths: NnUNetPaths) -> BaseMaker:
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let networks without labels of the presets ``tiny`` and ``published`` train for a second."""
+def short_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks without labels of the presets ``tiny`` and ``published`` train for a moment."""
     from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize
     from nnunet_sparse.interpolation.interpolator_presets import (
         INTERPOLATOR_PRESETS,
@@ -116,3 +116,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         INTERPOLATOR_PRESETS["published"], num_slices=3, max_side=8, num_steps=2, radius=1
     )
     monkeypatch.setitem(INTERPOLATOR_PRESETS, "published", published)
+
+
+@pytest.fixture
+def short(short_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """The same, without pictures, whose drawing takes longer than such a training."""
+    from nnunet_sparse.features.mae_request import MaeRequest
+    from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
+    from nnunet_sparse.system import figures
+
+    for kind in (MaeRequest, InterpolatorRequest):
+        monkeypatch.setattr(kind, "draw", lambda *arguments: arguments[-1].touch())
+    monkeypatch.setattr(figures, "draw_loss", lambda _, output, __: output.touch())
