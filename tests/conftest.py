@@ -12,8 +12,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 from nnunet_shortcuts import draw_few_samples, draw_no_progress
 from tiny import random_label, write_volume
+from training_fixtures import (
+    recipe_trainable,
+    recipe_trainable_once,
+    tiny_paths,
+    trainable,
+    trainable_once,
+)
 
 from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
+
+# here, so that those of a session are made once for all folders
+__all__ = ["recipe_trainable", "recipe_trainable_once", "tiny_paths", "trainable", "trainable_once"]
 
 # its limits on the seconds of an example are missed where others use the machine
 settings.register_profile("no_clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -56,12 +56,23 @@ def run_forked(
     environment
         Variables; by default those of this process.
     """
-    client = [sys.executable, "-I", "-S", job_client.__file__, _address(), *map(str, words)]
-    done = subprocess.run(
-        client, capture_output=True, encoding="utf-8", check=False, env=environment
+    process = start_forked(*words, environment=environment)
+    shown, said = process.communicate()
+    assert status in {None, process.returncode}, shown + said
+    return subprocess.CompletedProcess(process.args, process.returncode, shown, said)
+
+
+def start_forked(
+    *words: object, environment: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """Start a console script; what it prints is to be read."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", job_client.__file__, _address(), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=environment,
     )
-    assert status in {None, done.returncode}, done.stdout + done.stderr
-    return done
 
 
 @cache
@@ -100,6 +111,9 @@ def main() -> None:
     request = JobServer(listener, os.getppid(), _import).serve()
     if request is None:
         return
+    # those of the forked process are of another kind than the pipes in their place
+    for number, stream in enumerate(("stdout", "stderr"), 1):
+        setattr(sys, stream, open(number, "w", encoding="utf-8", closefd=False))  # noqa: PTH123, SIM115
     gc.unfreeze()  # or what is left of it at the end is told as leaked
     forks = multiprocessing.get_context("fork")
     multiprocessing.get_context = lambda *_: forks  # type: ignore[assignment]

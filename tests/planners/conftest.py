@@ -1,8 +1,5 @@
 import pytest
 from nnunet_shortcuts import draw_few_samples
-from training_fixtures import tiny_paths, trainable, trainable_once
-
-__all__ = ["tiny_paths", "trainable", "trainable_once"]
 
 
 @pytest.fixture(autouse=True)
