@@ -113,7 +113,7 @@ def main() -> None:
         return
     # those of the forked process are of another kind than the pipes in their place
     for number, stream in enumerate(("stdout", "stderr"), 1):
-        setattr(sys, stream, open(number, "w", encoding="utf-8", closefd=False))  # noqa: PTH123, SIM115
+        setattr(sys, stream, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
     gc.unfreeze()  # or what is left of it at the end is told as leaked
     forks = multiprocessing.get_context("fork")
     multiprocessing.get_context = lambda *_: forks  # type: ignore[assignment]
