@@ -1,16 +1,15 @@
 """Commands in processes of their own, which need not import torch and nnU-Net again.
 
 Each is a fork of a process that has imported them once. What a command is given, sets and leaves
-is as in a process of its own, and so are its output and its status. Where nnU-Net would spawn
-workers, each of which imports for seconds, they are forked, and what says nothing of tiny data sets
-is left out as in other tests.
+is as in a process of its own, and so are its output and its status. As in other tests, pools of
+nnU-Net, whose processes import for seconds, are threads, and what says nothing of tiny data sets is
+left out. ``-npp 0 -nps 0`` keeps ``nnUNetv2_predict`` from starting further processes.
 
 As a program, it is the process that is forked.
 """
 
 import atexit
 import gc
-import multiprocessing
 import os
 import pkgutil
 import socket
@@ -23,6 +22,7 @@ from importlib.metadata import entry_points
 
 import pytest
 from nnunet_shortcuts import draw_few_samples, draw_no_progress
+from training_fixtures import use_threads
 
 from nnunet_sparse.grid import job_client
 from nnunet_sparse.grid.job_server import JobServer
@@ -115,8 +115,7 @@ def main() -> None:
     for number, stream in enumerate(("stdout", "stderr"), 1):
         setattr(sys, stream, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
     gc.unfreeze()  # or what is left of it at the end is told as leaked
-    forks = multiprocessing.get_context("fork")
-    multiprocessing.get_context = lambda *_: forks  # type: ignore[assignment]
+    use_threads(pytest.MonkeyPatch())
     name, *_ = sys.argv = request.arguments
     (entry,) = entry_points(group="console_scripts", name=name)
     sys.exit(entry.load()())

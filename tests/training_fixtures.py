@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,13 +69,24 @@ def use_paths(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-class _Threads:
+class _WithThreads:
+    """A way of starting processes whose pools are threads."""
+
     Pool = ThreadPool
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
 
 
 def use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nnU-Net start threads instead of processes, each of which imports for seconds."""
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
+    """Let pools of nnU-Net be threads instead of processes, each of which imports for seconds."""
+    contexts = multiprocessing.get_context
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method=None: _WithThreads(contexts(method))
+    )
 
 
 def _copied(once: NnUNetPaths, folder: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:

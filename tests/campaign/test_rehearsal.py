@@ -23,6 +23,7 @@ from nnunet_sparse.system.paths import NnUNetPaths
 
 SHORT = "num_epochs=2 num_iterations_per_epoch=3 num_val_iterations_per_epoch=1 save_every=1"
 SETTINGS = ("-c", "2d", "-pl", "SmallPlanner", "--set", *SHORT.split())
+IN_TURN = ("-npp", "0", "-nps", "0")
 TRAINED = "Dataset500_campaign 2d 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
 
 
@@ -71,7 +72,7 @@ def test_from_volumes_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     scores = json.loads((summary / "validation" / "summary.json").read_text("utf-8"))
     assert len(scores["metric_per_case"]) == 2
     model = "-d 500 -c 2d -f 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
-    run("nnUNetv2_predict", *model.split(), "-i", "test", "-o", "predictions")
+    run("nnUNetv2_predict", *model.split(), "-i", "test", "-o", "predictions", *IN_TURN)
     scored = run("nnsparse_evaluate", "test_truth", "predictions", "-np", "1", "-l", "1", "2")
     assert "batched" in scored
 
@@ -120,7 +121,7 @@ def test_two_rounds_and_the_slices_between(tmp_path: Path, monkeypatch: pytest.M
     run("nnsparse_plan_and_preprocess", "-d", "501", *SETTINGS, *one)
     run("nnUNetv2_train", filled.name, *TRAINED.split()[1:])
     student = "-d 501 -c 2d -f 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
-    run("nnUNetv2_predict", *student.split(), "-i", "test", "-o", "predictions")
+    run("nnUNetv2_predict", *student.split(), "-i", "test", "-o", "predictions", *IN_TURN)
     scored = run("nnsparse_evaluate", "test_truth", "predictions", *one, "-l", "1", "2")
     assert "batched" in scored
 

@@ -55,6 +55,5 @@ def test_stock_commands_train_and_predict_with_a_recipe(recipe_trainable, tmp_pa
     images = recipe_trainable.raw / "Dataset776_Base" / "imagesTr"
     output = tmp_path / "predictions"
     where = ("-d", TINY, "-c", "3d_fullres", "-f", 0, "-i", images, "-o", output)
-    one_process = ("-npp", 1, "-nps", 1)
-    run_forked("nnUNetv2_predict", *where, *names, *one_process, *CPU)
+    run_forked("nnUNetv2_predict", *where, *names, "-npp", 0, "-nps", 0, *CPU)
     assert len(list(output.glob("case_*.nii.gz"))) == 8
