@@ -14,10 +14,10 @@ demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
 
 test: $(UV)
-	OMP_NUM_THREADS=1 $(RUN) pytest -n auto
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto --dist worksteal
 
 test-fast: $(UV)
-	OMP_NUM_THREADS=1 $(RUN) pytest -n auto -m "not slow"
+	OMP_NUM_THREADS=1 $(RUN) pytest -n auto --dist worksteal -m "not slow"
 
 # the page of reports in a real browser; needs Debian's packages chromium and chromium-driver
 test-browser: $(UV)
@@ -41,7 +41,7 @@ paper: $(UV)
 
 # every command that publishes, ended at each of its changes of files in four ways; over an hour
 test-kills: $(UV)
-	OMP_NUM_THREADS=1 NNSPARSE_EVERY_CHANGE=1 $(RUN) pytest -n auto tests/system/test_kills.py \
+	OMP_NUM_THREADS=1 NNSPARSE_EVERY_CHANGE=1 $(RUN) pytest -n auto --dist worksteal tests/system/test_kills.py \
 		tests/annotate/test_kills_while_annotating.py
 
 # BENCH_DATA=DATA/Dataset004_Hippocampus measures real data as well; hours on a CPU, and it goes on

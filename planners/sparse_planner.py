@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
     ExperimentPlanner,
 )
@@ -55,6 +56,13 @@ class SparsePlanning:
             return super().determine_transpose()  # type: ignore[misc,no-any-return]
         forward = [axis, *(other for other in range(3) if other != axis)]
         return forward, [forward.index(position) for position in range(3)]
+
+    @staticmethod
+    def static_estimate_VRAM_usage(*args: Any, **kwargs: Any) -> float:  # noqa: N802
+        """Size of a network's feature maps; its weights, whose drawing takes seconds, are none."""
+        with torch.device("meta"):
+            size: float = ExperimentPlanner.static_estimate_VRAM_usage(*args, **kwargs)
+        return size
 
     def generate_data_identifier(self, configuration_name: str) -> str:
         """Name of the preprocessed data: never that of nnU-Net's own."""

@@ -1,6 +1,7 @@
 """Tiny dense data sets that the tests make for themselves."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +10,39 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from nnunet_shortcuts import draw_few_samples, draw_no_progress
 from tiny import random_label, write_volume
+from training_fixtures import (
+    recipe_trainable,
+    recipe_trainable_once,
+    tiny_paths,
+    trainable,
+    trainable_once,
+)
 
 from nnunet_sparse.system.paths import ENV_NAMES, NnUNetPaths
+
+# here, so that those of a session are made once for all folders
+__all__ = ["recipe_trainable", "recipe_trainable_once", "tiny_paths", "trainable", "trainable_once"]
 
 # its limits on the seconds of an example are missed where others use the machine
 settings.register_profile("no_clocks", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no_clocks")
+
+
+@pytest.fixture(autouse=True)
+def few_samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw few voxels for fingerprints, where tests have imported what measures them."""
+    is_imported = "nnunet_sparse.planners.sparse_fingerprint" in sys.modules
+    if is_imported and request.node.get_closest_marker("real_data") is None:
+        draw_few_samples(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no progress of trainings, where tests have imported what draws it."""
+    if "nnunetv2.training.logging.nnunet_logger" in sys.modules:
+        draw_no_progress(monkeypatch)
 
 
 @pytest.fixture
@@ -84,8 +111,8 @@ def make_base(paths: NnUNetPaths) -> BaseMaker:
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let networks without labels of the presets ``tiny`` and ``published`` train for a second."""
+def short_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks without labels of the presets ``tiny`` and ``published`` train for a moment."""
     from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize
     from nnunet_sparse.interpolation.interpolator_presets import (
         INTERPOLATOR_PRESETS,
@@ -99,3 +126,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         INTERPOLATOR_PRESETS["published"], num_slices=3, max_side=8, num_steps=2, radius=1
     )
     monkeypatch.setitem(INTERPOLATOR_PRESETS, "published", published)
+
+
+@pytest.fixture
+def short(short_networks: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """The same, without pictures, whose drawing takes longer than such a training."""
+    from nnunet_sparse.features.mae_request import MaeRequest
+    from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
+    from nnunet_sparse.system import figures
+
+    for kind in (MaeRequest, InterpolatorRequest):
+        monkeypatch.setattr(kind, "draw", lambda *arguments: arguments[-1].touch())
+    monkeypatch.setattr(figures, "draw_loss", lambda _, output, __: output.touch())

@@ -5,10 +5,12 @@ import multiprocessing
 import shutil
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nnunet_shortcuts import draw_few_samples
 
 from nnunet_sparse.planners.plan_and_preprocess import plan_and_preprocess
 from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
@@ -67,13 +69,24 @@ def use_paths(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-class _Threads:
+class _WithThreads:
+    """A way of starting processes whose pools are threads."""
+
     Pool = ThreadPool
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
 
 
 def use_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nnU-Net start threads instead of processes, each of which imports for seconds."""
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: _Threads)
+    """Let pools of nnU-Net be threads instead of processes, each of which imports for seconds."""
+    contexts = multiprocessing.get_context
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method=None: _WithThreads(contexts(method))
+    )
 
 
 def _copied(once: NnUNetPaths, folder: Path, monkeypatch: pytest.MonkeyPatch) -> NnUNetPaths:
@@ -100,6 +113,7 @@ def trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPaths:
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_paths(paths, monkeypatch)
+        draw_few_samples(monkeypatch)
         plan_and_preprocess(
             paths,
             write_tiny_dataset(paths),
@@ -128,6 +142,7 @@ def recipe_trainable_once(tmp_path_factory: pytest.TempPathFactory) -> NnUNetPat
     paths.make_folders()
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_paths(paths, monkeypatch)
+        draw_few_samples(monkeypatch)
         plan_and_preprocess(
             paths,
             write_tiny_dataset(paths),

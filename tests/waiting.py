@@ -1,10 +1,12 @@
 """What processes and threads of tests wait for: files and messages, never a stretch of time."""
 
 import logging
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # only ends what would hang for ever
 GUARD_S = 300.0
@@ -43,3 +45,16 @@ def calling_on_message(text: str, call: Callable[[], object]) -> Iterator[None]:
     finally:
         root.setLevel(level)
         root.removeHandler(listener)
+
+
+def at_once(call: Callable[[], Any], count: int) -> list[Any]:
+    """What a call returns in each of some forks of this process, which run at the same time."""
+    forks = multiprocessing.get_context("fork")
+    returned = forks.SimpleQueue()
+    running = [forks.Process(target=lambda: returned.put(call())) for _ in range(count)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(GUARD_S)
+    assert [process.exitcode for process in running] == [0] * count
+    return [returned.get() for _ in running]

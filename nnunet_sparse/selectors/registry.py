@@ -7,7 +7,7 @@ point's name is the selector's, its value the class.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nnunet_sparse.selectors.selector import INPUTS, SCOPES, Selector
@@ -185,6 +185,7 @@ def _check_class(name: str, cls: object) -> None:
         raise ValueError(f"selector {name!r} has scopes {cls.scopes}, there are {SCOPES}")
 
 
+@cache  # the metadata of all that is installed is read for them
 def _entry_points() -> "dict[str, EntryPoint]":
     from importlib.metadata import entry_points
 

@@ -5,13 +5,12 @@ import hashlib
 import io
 import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from forked_commands import run_forked
 
 PATHS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
@@ -45,15 +44,8 @@ def nnunet(line: str) -> str:
     name, *arguments = shlex.split(f"{line} -device cpu")
     (export,) = (x for x in run("nnsparse_env").splitlines() if "nnUNet_extTrainer" in x)
     trainers = shlex.split(export)[1].partition("=")[2]
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name(name)), *arguments],
-        env=os.environ | {"nnUNet_extTrainer": trainers},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    environment = os.environ | {"nnUNet_extTrainer": trainers}
+    return run_forked(name, *arguments, environment=environment).stdout
 
 
 def state(*folders: Path, times: bool = True) -> State:

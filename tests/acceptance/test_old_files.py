@@ -142,7 +142,7 @@ def test_an_old_network_is_validated_again() -> None:
 @pytest.mark.slow
 def test_an_old_network_predicts_the_same() -> None:
     images = f"-i {Path.cwd()}/nnUNet_raw/{FIXED}/imagesTs -o again -d {FIXED} -c 2d -f 0"
-    nnunet(f"nnUNetv2_predict {images} -tr SparseTrainer -p {SMALL_PLANS} -npp 1 -nps 1")
+    nnunet(f"nnUNetv2_predict {images} -tr SparseTrainer -p {SMALL_PLANS} -npp 0 -nps 0")
     files = sorted(Path("predictions").glob("*.nii.gz"))
     assert len(files) == 2
     for file in files:

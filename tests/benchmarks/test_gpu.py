@@ -1,6 +1,6 @@
 import argparse
-import subprocess
-import sys
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,12 +11,15 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The script, whose environment variables are taken back."""
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
     import gpu
 
-    monkeypatch.setattr(gpu, "open_paths", lambda _: None)  # which sets environment variables
-    return gpu
+    before = dict(os.environ)
+    yield gpu
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def test_the_parts_fit_into_nine_minutes(gpu: ModuleType) -> None:
@@ -49,11 +52,12 @@ def test_a_part_ends_with_its_budget(gpu: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_dry_run_of_all_parts(tmp_path: Path) -> None:
+def test_dry_run_of_all_parts(
+    gpu: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every part at sizes that a CPU computes within seconds."""
-    command = [sys.executable, str(SCRIPT), "-o", str(tmp_path), "--device", "cpu", "--tiny"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    assert done.returncode == 0, done.stderr
+    assert gpu.main(["-o", str(tmp_path), "--device", "cpu", "--tiny"]) == 0
+    shown = capsys.readouterr().out
     parts = read_json(tmp_path / "gpu.json")
     numbers = {part: len(content["rows"]) for part, content in parts.items()}
     # each of seven recipes in two ways; in 2d and 3d nnU-Net's trainer, and ours in two ways
@@ -72,4 +76,4 @@ def test_dry_run_of_all_parts(tmp_path: Path) -> None:
             assert "error" not in row or "'augmentation_on'" in row["error"], row
             assert 0 <= row.get("waiting", 0) <= 1
             assert row.get("s_per_step", 1) > 0
-    assert (tmp_path / "gpu.md").read_text("utf-8") in done.stdout
+    assert (tmp_path / "gpu.md").read_text("utf-8") in shown

@@ -7,9 +7,12 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from campaign.made_campaigns import copy_campaign
 
 from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
 from nnunet_sparse.selection.variant import Variant
+
+__all__ = ["copy_campaign", "save_nifti", "write_campaign"]
 
 CampaignWriter = Callable[..., Campaign]
 

@@ -10,8 +10,9 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from campaign.annotator import annotate, edit, load, read_rows, write_rows
-from campaign.scans import SHAPE, write_scans
+from campaign.annotator import edit, load, read_rows, write_rows
+from campaign.made_campaigns import CampaignCopier
+from campaign.scans import SHAPE
 from file_times import date_back, written_since
 from PIL import Image
 
@@ -22,20 +23,21 @@ from nnunet_sparse.dataset_tools.interpolate_command import main as interpolate
 from nnunet_sparse.report.selection.show_selection import main as show_selection
 from nnunet_sparse.system.paths import NnUNetPaths
 
-CASES = ("a", "b", "c", "d", "e")
+CASES = tuple("abcde")
 IGNORE = 3
 
 
 @pytest.fixture
-def campaign(paths: NnUNetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def campaign(
+    paths: NnUNetPaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    copy_campaign: CampaignCopier,
+) -> Path:
     """Annotated without a fault: 3 of 12 slices of each of five volumes."""
     monkeypatch.chdir(tmp_path)
-    write_scans(tmp_path / "scans", CASES)
-    make = ("make", "scans", "-o", "campaign", "--slices_per_volume", "3", "-np", "1")
-    assert worklist([*make, "--labels", "ball", "core"]) == 0
-    annotate(tmp_path / "campaign", tmp_path / "truth")
     assert paths.raw.is_dir()
-    return tmp_path / "campaign"
+    return copy_campaign(tmp_path, "abcde", annotated=True)
 
 
 def imported(*options: str) -> int:

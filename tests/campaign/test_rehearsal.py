@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel
@@ -17,6 +15,7 @@ from campaign.annotator import (
     repair_geometry,
 )
 from campaign.phantom_scans import write_phantoms
+from forked_commands import run_forked
 from training_fixtures import use_paths
 
 from nnunet_sparse.campaign.worklist_command import main as worklist
@@ -24,14 +23,13 @@ from nnunet_sparse.system.paths import NnUNetPaths
 
 SHORT = "num_epochs=2 num_iterations_per_epoch=3 num_val_iterations_per_epoch=1 save_every=1"
 SETTINGS = ("-c", "2d", "-pl", "SmallPlanner", "--set", *SHORT.split())
+IN_TURN = ("-npp", "0", "-nps", "0")
 TRAINED = "Dataset500_campaign 2d 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
 
 
 def run(*words: str, status: int = 0) -> str:
     """Run a command in a process of its own; what it prints."""
-    program = Path(sys.executable).with_name(words[0])
-    done = subprocess.run([program, *words[1:]], capture_output=True, encoding="utf-8", check=False)
-    assert done.returncode == status, done.stdout + done.stderr
+    done = run_forked(*words, status=status)
     return done.stdout + done.stderr
 
 
@@ -74,7 +72,7 @@ def test_from_volumes_to_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     scores = json.loads((summary / "validation" / "summary.json").read_text("utf-8"))
     assert len(scores["metric_per_case"]) == 2
     model = "-d 500 -c 2d -f 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
-    run("nnUNetv2_predict", *model.split(), "-i", "test", "-o", "predictions")
+    run("nnUNetv2_predict", *model.split(), "-i", "test", "-o", "predictions", *IN_TURN)
     scored = run("nnsparse_evaluate", "test_truth", "predictions", "-np", "1", "-l", "1", "2")
     assert "batched" in scored
 
@@ -123,7 +121,7 @@ def test_two_rounds_and_the_slices_between(tmp_path: Path, monkeypatch: pytest.M
     run("nnsparse_plan_and_preprocess", "-d", "501", *SETTINGS, *one)
     run("nnUNetv2_train", filled.name, *TRAINED.split()[1:])
     student = "-d 501 -c 2d -f 0 -tr SparseTrainer -p nnsparseSmallPlans -device cpu"
-    run("nnUNetv2_predict", *student.split(), "-i", "test", "-o", "predictions")
+    run("nnUNetv2_predict", *student.split(), "-i", "test", "-o", "predictions", *IN_TURN)
     scored = run("nnsparse_evaluate", "test_truth", "predictions", *one, "-l", "1", "2")
     assert "batched" in scored
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from campaign.annotator import annotate, break_geometry, edit, load, read_rows, write_rows
+from campaign.made_campaigns import CampaignCopier
 from campaign.scans import SHAPE, write_scans
 from conftest import BaseMaker
 from dicom_files import (
@@ -41,9 +42,9 @@ def scans(no_paths: Path) -> Path:
 
 
 @pytest.fixture
-def campaign(scans: Path) -> Path:
-    assert make("--slices_per_volume", "3") == 0
-    return scans.parent / "campaign"
+def campaign(no_paths: Path, copy_campaign: CampaignCopier) -> Path:
+    """3 slices of each of the four volumes are asked for."""
+    return copy_campaign(no_paths)
 
 
 def test_everything_is_there(campaign: Path) -> None:

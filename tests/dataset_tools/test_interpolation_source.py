@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from campaign.annotator import annotate, edit
-from campaign.scans import write_scans
+from campaign.annotator import edit
+from campaign.made_campaigns import CampaignCopier
 from tiny import array, read_json, tree
 from trained_models import plans, write_model
 
 from nnunet_sparse.campaign.import_command import main as import_campaign
-from nnunet_sparse.campaign.worklist_command import main as worklist
 from nnunet_sparse.dataset_tools.interpolate_command import main
 from nnunet_sparse.planners.plan_and_preprocess import main as plan_and_preprocess
 from nnunet_sparse.system.paths import NnUNetPaths
@@ -21,15 +20,16 @@ IGNORE = 3
 
 
 @pytest.fixture
-def campaign(paths: NnUNetPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def campaign(
+    paths: NnUNetPaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    copy_campaign: CampaignCopier,
+) -> Path:
     """3 of 12 slices of each of three volumes."""
     monkeypatch.chdir(tmp_path)
     assert paths.raw.is_dir()
-    write_scans(tmp_path / "scans", ("a", "b", "c"))
-    make = ("make", "scans", "-o", "campaign", "--slices_per_volume", "3", "-np", "1")
-    assert worklist([*make, "--labels", "ball", "core"]) == 0
-    annotate(tmp_path / "campaign", tmp_path / "truth")
-    return tmp_path / "campaign"
+    return copy_campaign(tmp_path, "abc", annotated=True)
 
 
 def imported(paths: NnUNetPaths, *options: str) -> Path:

@@ -1,14 +1,13 @@
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from file_times import date_back, written_since
 from tiny import write_volume
-from waiting import GUARD_S
+from waiting import at_once
 
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.training_images import TrainingImages
@@ -75,30 +74,12 @@ def test_what_is_there_is_used_and_processes_do_not_matter(paths, raw, num_proce
         np.testing.assert_array_equal(again.values[case_id], values)
 
 
-def test_processes_at_once_share_the_work(raw):
-    script = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from nnunet_sparse.data.raw_dataset import RawDataset\n"
-        "from nnunet_sparse.data.training_images import TrainingImages\n"
-        "from nnunet_sparse.features.feature_store import slice_features\n"
-        "from nnunet_sparse.features.mae_presets import MAE_PRESETS, MaePreset, MaeSize\n"
-        "from nnunet_sparse.features.mae_request import MaeRequest\n"
-        "from nnunet_sparse.system.paths import configured_paths\n"
-        "size = MaeSize(8, 1, 2, 8, 1, 2)\n"
-        "MAE_PRESETS['tiny'] = MaePreset(size, 16, 8, 2000, 5, 1, 1e-3)\n"
-        "raw, cases = RawDataset.open(Path(sys.argv[1])), tuple(sys.argv[2:])\n"
-        "images = TrainingImages(configured_paths(), raw, cases, 0)\n"
-        "request = MaeRequest(device='cpu')\n"
-        "request.train(images, 1)\n"
-        "print(slice_features(images, request, 1).checkpoint)\n"
-    )
-    command = [sys.executable, "-c", script, str(raw.folder), *CASES]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(3)
-    ]
-    assert len({process.communicate(timeout=GUARD_S)[0] for process in running}) == 1
-    assert [process.returncode for process in running] == [0, 0, 0]
+def test_processes_at_once_share_the_work(paths, raw):
+    def found():
+        torch.set_num_threads(1)
+        return features(paths, raw).checkpoint
+
+    assert len(set(at_once(found, 3))) == 1
 
 
 def test_a_network_of_other_images_is_not_used(paths, raw):

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from tiny import read_json
 
 from nnunet_sparse.data.raw_dataset import RawDataset
@@ -51,7 +52,7 @@ def test_an_unknown_preset_is_refused(kind):
         kind("huge")
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short_networks")
 def test_what_a_folder_holds(images):
     own = {
         "mae": ({"preset", "canvas", "num_slices"}, {"canvas"}),
@@ -70,6 +71,8 @@ def test_what_a_folder_holds(images):
             "loss.png",
             "reconstructions.png",
         }
+        for picture in model.path.glob("*.png"):
+            assert min(Image.open(picture).size) > 100
 
 
 @pytest.mark.usefixtures("short")

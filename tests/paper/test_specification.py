@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 import yaml
 from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunet_shortcuts import draw_few_samples
 from paper_miniatures import convert_all, small_trees
 from training_fixtures import use_paths
 
@@ -234,6 +235,7 @@ def planned(paper: Grid) -> dict[str, Path]:
     found = {}
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_paths(paper.paths, monkeypatch)
+        draw_few_samples(monkeypatch)
         for task in TASKS:
             base = base_of(paper, task)
             assert base.name is not None

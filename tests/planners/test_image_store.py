@@ -1,8 +1,6 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from conftest import BaseMaker
 from preprocessing_fixtures import CONFIGURATION, framed_image, make_plans, nnunet_case
 from sparse_datasets import make_dataset
 from tiny import write_volume
-from waiting import GUARD_S
+from waiting import at_once
 
 from nnunet_sparse.data.compressed_array import read_array
 from nnunet_sparse.data.raw_dataset import RawDataset
@@ -231,20 +229,12 @@ def test_variants_use_their_bases_images(make_base: BaseMaker, paths: NnUNetPath
 @pytest.mark.slow
 def test_two_calls_at_once_make_each_image_once(make_base: BaseMaker, tmp_path: Path) -> None:
     raw, folder = framed_base(make_base), tmp_path / "store"
-    code = (
-        "import sys; from pathlib import Path; sys.path.append(sys.argv[3])\n"
-        "from preprocessing_fixtures import CONFIGURATION, make_plans\n"
-        "from nnunet_sparse.planners.image_store import store_images\n"
-        "from nnunet_sparse.data.raw_dataset import RawDataset\n"
-        "cases = RawDataset.open(Path(sys.argv[1])).training\n"
-        "images = store_images(cases, Path(sys.argv[2]), make_plans(), CONFIGURATION, 1)\n"
-        "print(*(i.image.stat().st_ino for i in images.values()))\n"
-    )
-    command = [sys.executable, "-c", code, raw.folder, folder, Path(__file__).parents[1]]
-    calls = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ, encoding="utf-8")
-        for _ in range(2)
-    ]
-    outputs = [call.communicate(timeout=GUARD_S)[0] for call in calls]
+    cases = RawDataset.open(raw.folder).training
+
+    def inodes() -> list[int]:
+        images = store_images(cases, folder, make_plans(), CONFIGURATION, 1)
+        return [stored.image.stat().st_ino for stored in images.values()]
+
+    outputs = at_once(inodes, 2)
     assert outputs[0] == outputs[1]
-    assert len(outputs[0].split()) == 2
+    assert len(outputs[0]) == 2

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from forked_commands import start_forked
 from sparse_datasets import make_dataset
 from tiny import made, read_json, tree
 
@@ -144,13 +145,8 @@ def test_a_failure_between_two_steps_is_continued(paths, base, monkeypatch, call
 @pytest.mark.slow
 def test_two_variants_at_once(paths, base):  # noqa: ARG001
     names = [variant(paths), variant(paths, s=0.5)]
-    module = "from nnunet_sparse.planners.plan_and_preprocess import main; import sys"
     options = ["-pl", "SmallPlanner", "-c", "2d", "-np", "1"]
-    commands = [
-        [sys.executable, "-c", f"{module}; sys.exit(main())", "-d", name, *options]
-        for name in names
-    ]
-    running = [subprocess.Popen(c, stderr=subprocess.PIPE, encoding="utf-8") for c in commands]
+    running = [start_forked("nnsparse_plan_and_preprocess", "-d", n, *options) for n in names]
     messages = [process.communicate()[1] for process in running]
     assert [process.returncode for process in running] == [0, 0], messages
     assert "".join(messages).count("fingerprint: measuring 9 cases") == 1

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+import pytest
 from campaign.annotator import annotate
 from campaign.scans import write_scans
 from grid_fixtures import write_grid
 from grid_results import pretend
 from matplotlib.figure import Figure
+from nnunet_shortcuts import draw_few_samples
 from published_trees import atlas_tree, dbc_tree, lits_tree
 from tiny import random_label, write_volume
 from trained_models import dataset_json, plans, write_model
@@ -34,7 +36,6 @@ from nnunet_sparse.interpolation.interpolator_presets import (
 )
 from nnunet_sparse.interpolation.train_interpolator_command import main as train_interpolator
 from nnunet_sparse.planners.plan_and_preprocess import main as plan_and_preprocess
-from nnunet_sparse.planners.sparse_fingerprint import SparseFingerprintExtractor
 from nnunet_sparse.report.grid.report_command import main as report
 from nnunet_sparse.report.interpolation import (
     case_measurements,
@@ -51,8 +52,6 @@ _ONE = ("-np", "1")
 _MAKE = ("-d", "4", "--rho", "0.3", *_ONE)
 _WORKLIST = ("make", "scans", "-o", "new/campaign", "--labels", "ball", "core", *_ONE)
 
-_init = SparseFingerprintExtractor.__init__
-
 
 def make_fast() -> None:
     """Shorten what takes long in this process, and take what depends on the time out of reports."""
@@ -60,17 +59,11 @@ def make_fast() -> None:
     MAE_PRESETS["tiny"] = MaePreset(MaeSize(8, 1, 2, 8, 1, 2), 16, 8, 2000, 2, 1, 1e-3)
     INTERPOLATOR_PRESETS["tiny"] = InterpolatorPreset(2, 8, 2, 1e-3, 0.5, 1)
     resumable._SECONDS_BETWEEN_CHECKPOINTS = 0.0
-    # nnU-Net draws 10^8 voxels for its fingerprint, which say no more of tiny images
-    SparseFingerprintExtractor.__init__ = _draw_few
+    draw_few_samples(pytest.MonkeyPatch())
     Figure.savefig = _savefig
     # reports of an interpolation tell how long it has taken
     for module in (interpolation_quality, case_measurements):
         module.time = SimpleNamespace(perf_counter=lambda: 0.0)
-
-
-def _draw_few(extractor: SparseFingerprintExtractor, *arguments: Any) -> None:
-    _init(extractor, *arguments)
-    extractor.num_foreground_voxels_for_intensitystats = 1e4
 
 
 def _savefig(_: Figure, output: Path | BinaryIO, **__: object) -> None:

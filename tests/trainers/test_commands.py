@@ -4,33 +4,24 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked_commands import run_forked
 from training_fixtures import PAPER_PLANS, TINY
 
 PLANS = "nnsparseSmallPlans"
+CPU = ("-device", "cpu")
 
 
-def command(name, *arguments, check=True):
-    script = Path(sys.executable).parent / name
-    result = subprocess.run(
-        [str(script), *map(str, arguments), "-device", "cpu"],
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if check:
-        assert result.returncode == 0, result.stdout + result.stderr
-    return result
-
-
-def train(*options, fold=0, check=True):
+def training(*options, fold=0):
     trainer = ("-tr", "SparseTrainer", "-p", PLANS)
-    return command("nnUNetv2_train", TINY, "2d", fold, *trainer, *options, check=check)
+    return ("nnUNetv2_train", TINY, "2d", fold, *trainer, *options, *CPU)
 
 
 # nnUNetv2_predict is tried by tests/test_demo.py
 @pytest.mark.slow
 def test_stock_command_trains_continues_and_validates(trainable):
-    train()
+    # with all that a process of its own imports, and the workers that nnU-Net spawns
+    name, *words = map(str, training())
+    subprocess.run([Path(sys.executable).with_name(name), *words], check=True)
     output = trainable.results / TINY / f"SparseTrainer__{PLANS}__2d" / "fold_0"
     final = output / "checkpoint_final.pth"
     summary = output / "validation" / "summary.json"
@@ -38,14 +29,14 @@ def test_stock_command_trains_continues_and_validates(trainable):
     assert len(json.loads(summary.read_text("utf-8"))["metric_per_case"]) == 2
 
     summary.unlink()
-    continued = train("--c")
+    continued = run_forked(*training("--c"))
     assert "Epoch 1" not in continued.stdout
     assert summary.is_file()
 
 
 @pytest.mark.slow
 def test_a_fold_beyond_the_file_ends_before_anything_is_written(trainable):
-    result = train(fold=3, check=False)
+    result = run_forked(*training(fold=3), status=None)
     assert result.returncode != 0
     assert result.stderr.strip().splitlines()[-1].endswith("splits_final.json")
     assert "there is no repeat (fold) 3" in result.stderr
@@ -60,10 +51,9 @@ def test_stock_commands_train_and_predict_with_a_recipe(recipe_trainable, tmp_pa
     plans["configurations"]["3d_fullres"]["nnsparse"]["recipe"] = recipe
     file.write_text(json.dumps(plans))
     names = ("-tr", "SparseTrainerUNet3D", "-p", PAPER_PLANS)
-    command("nnUNetv2_train", TINY, "3d_fullres", 0, *names)
+    run_forked("nnUNetv2_train", TINY, "3d_fullres", 0, *names, *CPU)
     images = recipe_trainable.raw / "Dataset776_Base" / "imagesTr"
     output = tmp_path / "predictions"
     where = ("-d", TINY, "-c", "3d_fullres", "-f", 0, "-i", images, "-o", output)
-    one_process = ("-npp", 1, "-nps", 1)
-    command("nnUNetv2_predict", *where, *names, *one_process)
+    run_forked("nnUNetv2_predict", *where, *names, "-npp", 0, "-nps", 0, *CPU)
     assert len(list(output.glob("case_*.nii.gz"))) == 8

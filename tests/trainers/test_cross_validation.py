@@ -43,6 +43,16 @@ def write_base(paths: NnUNetPaths) -> None:
     (folder / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
 
 
+def make_small(plans: Path) -> None:
+    """Give networks few channels and batches few patches: ten of them are trained."""
+    content = read_json(plans)
+    for configuration in content["configurations"].values():
+        configuration["batch_size"] = 2
+        arguments = configuration["architecture"]["arch_kwargs"]
+        arguments["features_per_stage"] = [4] * arguments["n_stages"]
+    plans.write_text(json.dumps(content), encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_stock_commands_run_through(paths: NnUNetPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     def call(entry_point: Any, *arguments: object) -> None:
@@ -59,7 +69,7 @@ def test_stock_commands_run_through(paths: NnUNetPaths, monkeypatch: pytest.Monk
     for fold in folds:
         assert len(fold["val"]) == 2
         assert len({case_id[:2] for case_id in fold["val"]}) == 1
-    plan_and_preprocess(
+    plans = plan_and_preprocess(
         paths,
         name,
         planner="SmallPlanner",
@@ -67,6 +77,7 @@ def test_stock_commands_run_through(paths: NnUNetPaths, monkeypatch: pytest.Monk
         settings={**SHORT, "num_epochs": 1},
         num_processes=1,
     )
+    make_small(plans)
 
     use_threads(monkeypatch)
     of_model = ("-tr", TRAINER, "-p", PLANS)

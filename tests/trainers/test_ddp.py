@@ -1,33 +1,33 @@
 """``nnUNetv2_train -num_gpus 2``, with two processes on the CPU in place of two GPUs."""
 
 import json
-import subprocess
-import sys
+import multiprocessing
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ddp_process import train_all
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from nnunetv2.utilities.helpers import softmax_helper_dim1
 from training_fixtures import PAPER_PLANS, TINY
 from waiting import GUARD_S
 
-SCRIPT = Path(__file__).with_name("ddp_process.py")
 RECIPE_TRAINER = "SparseTrainerSegResNet"
 ITERATIONS = 2
 
 
 def together(folder: Path, trainings: list[dict[str, object]]) -> list[list[dict]]:
     """What each training was like, in both processes."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(rank), str(folder), json.dumps(trainings)],
-            stdout=subprocess.DEVNULL,
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=GUARD_S) for process in processes] == [0, 0]
+    import_module("monai.networks.nets")  # once for both
+    forks = multiprocessing.get_context("fork")
+    processes = [forks.Process(target=train_all, args=(n, folder, trainings)) for n in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(GUARD_S)
+    assert [process.exitcode for process in processes] == [0, 0]
     said = [json.loads((folder / f"{rank}.json").read_text("utf-8")) for rank in range(2)]
     return [list(both) for both in zip(*said, strict=True)]
 

@@ -14,16 +14,14 @@ How often the intervals hold the truth of simulated experiments is measured in
 ``tests/report/grid/test_score_surface.py`` and ``tests/report/grid/test_advise.py``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nnunet_sparse.report.grid.posterior import draw_posterior
+
 NUM_DRAWS = 4000
-# population of the sampler; two generations of it are used
-_POPULATION = 100
-_TEMPERATURES = np.geomspace(0.005, 1, 9)
-_STEPS, _LAST_STEPS = 2, 6
 # Medians, and standard deviations of their logarithms. How large a part is, is given in standard
 # deviations of the scores (of a trend: over half the range that was tried), lengths in half ranges.
 _PRIORS = {
@@ -96,6 +94,28 @@ class _Parameters:
         )
 
 
+@dataclass(frozen=True)
+class _Places:
+    """Places of n annotations; most differ in the selector alone.
+
+    Attributes
+    ----------
+    points
+        (m, 2): centred log rho and log s, each once.
+    point
+        (n,): row of ``points``.
+    selector
+        (n,): number of the selector.
+    """
+
+    points: np.ndarray
+    point: np.ndarray
+    selector: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+
 class ScoreSurface:
     """Distribution of the expected score, given scores of trainings.
 
@@ -130,13 +150,13 @@ class ScoreSurface:
         self.scores = np.bincount(of_cell, values) / self.repeats  # means of the cells
         self.squares = float(((values - self.scores[of_cell]) ** 2).sum())  # within cells
 
-    def _places(self, annotations: Sequence[Annotation]) -> np.ndarray:
-        """(n, 3): centred log rho and log s, and the selector's number."""
+    def _places(self, annotations: Sequence[Annotation]) -> _Places:
         logs = np.log([[a.rho, a.s] for a in annotations]) - self.centre
         for unknown in {a.selector for a in annotations}.difference(self.selectors):
             raise ValueError(f"there is no score of selector {unknown}")
-        numbers = [float(self.selectors.index(a.selector)) for a in annotations]
-        return np.column_stack([logs, numbers])
+        points, point = np.unique(logs, axis=0, return_inverse=True)
+        numbers = [self.selectors.index(a.selector) for a in annotations]
+        return _Places(points, point, np.array(numbers))
 
     def draws(self, annotations: Sequence[Annotation], seed: int = 0) -> np.ndarray:
         """Draw surfaces and look at them in some places.
@@ -153,7 +173,7 @@ class ScoreSurface:
         """
         queries = self._places(annotations)
         rng = np.random.default_rng(seed)
-        population = _posterior(self._log_likelihood, rng)
+        population = draw_posterior(self._log_likelihood, _NUM_PARAMETERS, rng)
         each = NUM_DRAWS // len(population)
         found = [self._draw(queries, one[None], each, rng) for one in population]
         return self.mean + self.deviation * np.concatenate(found)
@@ -181,29 +201,40 @@ class ScoreSurface:
         covariance[:, diagonal, diagonal] += noise
         return covariance
 
-    def _covariance(
+    def _covariance(self, one: _Places, other: _Places, parameters: _Parameters) -> np.ndarray:
+        """(n, len(one), len(other)): covariances of the expected scores in places."""
+        covariances = self._covariances(one.points, other.points, parameters)
+        differ = one.selector[:, None] != other.selector
+        found = differ * len(one.points) + one.point[:, None]
+        found = found * len(other.points) + other.point
+        of_all: np.ndarray = covariances.reshape(len(covariances), -1).take(found, axis=1)
+        return of_all
+
+    def _covariances(
         self, one: np.ndarray, other: np.ndarray, parameters: _Parameters
     ) -> np.ndarray:
-        """(n, len(one), len(other)): covariances of the expected scores in places."""
+        """(n, 2, len(one), len(other)): of one selector, and of two if there are several."""
         near = self._nearness(one, other, parameters.length)
-        same = one[:, None, 2] == other[None, :, 2]
 
         def variance(deviation: np.ndarray) -> np.ndarray:
             return deviation[:, None, None] ** 2
 
-        covariance: np.ndarray = _LEVEL**2 + variance(parameters.rest) * near
-        covariance += same * variance(parameters.selector)
-        covariance += same * near * variance(parameters.selector_in_places)
+        common = _LEVEL**2 + variance(parameters.rest) * near
+        of_one = common + variance(parameters.selector)
+        of_one += near * variance(parameters.selector_in_places)
+        several = [common] if len(self.selectors) > 1 else []
+        covariances = np.stack([of_one, *several], axis=1)
         halves = (*self.half_range, self.half_range.sum())
         for k, half in enumerate(halves):
             deviation, exponent = parameters.trend[:, k] / half, parameters.curvature[:, k]
-            left, right = (_power_law(_logarithm(places, k), exponent) for places in (one, other))
-            covariance += variance(deviation) * left[:, :, None] * right[:, None, :]
-        return covariance
+            left, right = (_power_law(_logarithm(points, k), exponent) for points in (one, other))
+            trend = variance(deviation) * left[:, :, None] * right[:, None, :]
+            covariances += trend[:, None]
+        return covariances
 
     def _nearness(self, one: np.ndarray, other: np.ndarray, length: np.ndarray) -> np.ndarray:
         """1 for equal places, 0 for those that have nothing to do with each other."""
-        squares = ((one[:, None, :2] - other[None, :, :2]) / self.half_range) ** 2
+        squares = ((one[:, None] - other[None]) / self.half_range) ** 2
         weights = 0.5 / length**2
         near: np.ndarray = np.exp(
             -weights[:, 0, None, None] * squares[..., 0]
@@ -212,7 +243,7 @@ class ScoreSurface:
         return near
 
     def _draw(
-        self, queries: np.ndarray, normal: np.ndarray, count: int, rng: np.random.Generator
+        self, queries: _Places, normal: np.ndarray, count: int, rng: np.random.Generator
     ) -> np.ndarray:
         """Draws (count, queries) for one row of parameters."""
         parameters = _Parameters.of_normal(normal)
@@ -228,66 +259,13 @@ class ScoreSurface:
         return drawn
 
 
-def _logarithm(places: np.ndarray, k: int) -> np.ndarray:
+def _logarithm(points: np.ndarray, k: int) -> np.ndarray:
     """Centred logarithm of density, volume fraction or budget."""
-    return places[:, k] if k < 2 else places[:, 0] + places[:, 1]
+    return points[:, k] if k < 2 else points[:, 0] + points[:, 1]
 
 
 def _power_law(logarithm: np.ndarray, exponents: np.ndarray) -> np.ndarray:
-    """(n, places): ``(1 - exp(-c t)) / c``, which is t for c = 0."""
+    """(n, points): ``(1 - exp(-c t)) / c``, which is t for c = 0."""
     nonzero = np.where(np.abs(exponents) < 1e-4, 1e-4, exponents)[:, None]
     curve: np.ndarray = -np.expm1(-nonzero * logarithm) / nonzero
     return curve
-
-
-def _posterior(
-    log_likelihood: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator
-) -> np.ndarray:
-    """Draw from a standard normal prior times a likelihood.
-
-    A population goes from the prior to the posterior through rising powers of the likelihood, by
-    resampling and slice steps: a sequential Monte Carlo sampler (Del Moral, Doucet and Jasra 2006).
-    """
-    points = rng.standard_normal((_POPULATION, _NUM_PARAMETERS))
-    values = log_likelihood(points)
-    power = 0.0
-    for temperature in _TEMPERATURES:
-        weights = np.exp((temperature - power) * (values - values.max()))
-        ends = np.cumsum(weights / weights.sum())
-        chosen = np.searchsorted(ends, (np.arange(_POPULATION) + rng.random()) / _POPULATION)
-        chosen = np.minimum(chosen, _POPULATION - 1)
-        points, values, power = points[chosen], values[chosen], temperature
-        for _ in range(_STEPS):
-            points, values = _slice_step(points, values, log_likelihood, power, rng)
-    first = points
-    for _ in range(_LAST_STEPS):
-        points, values = _slice_step(points, values, log_likelihood, power, rng)
-    return np.concatenate([first, points])
-
-
-def _slice_step(
-    points: np.ndarray,
-    values: np.ndarray,
-    log_likelihood: Callable[[np.ndarray], np.ndarray],
-    power: float,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Move every point, with its log likelihood (Murray, Adams and MacKay 2010, fig. 2)."""
-    moved, found = points.copy(), values.copy()
-    others = rng.standard_normal(points.shape)
-    least = power * values + np.log(rng.random(len(points)))
-    angles = rng.uniform(0, 2 * np.pi, len(points))
-    low, high = angles - 2 * np.pi, angles.copy()
-    left = np.arange(len(points))
-    while len(left):
-        angle = angles[left, None]
-        tried = points[left] * np.cos(angle) + others[left] * np.sin(angle)
-        new = log_likelihood(tried)
-        good = power * new > least[left]
-        moved[left[good]], found[left[good]] = tried[good], new[good]
-        left = left[~good]
-        negative = angles[left] < 0
-        low[left[negative]] = angles[left[negative]]
-        high[left[~negative]] = angles[left[~negative]]
-        angles[left] = rng.uniform(low[left], high[left])
-    return moved, found

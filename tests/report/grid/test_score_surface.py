@@ -6,7 +6,6 @@ from nnunet_sparse.report.grid.score_surface import (
     Annotation,
     ScoreSurface,
     _Parameters,
-    _posterior,
 )
 
 RHO, S, SELECTORS = (0.1, 0.2, 0.4), (0.25, 0.5, 1.0), ("a", "b", "c")
@@ -71,7 +70,7 @@ def test_means_of_cells_and_squares_within_them_say_all() -> None:
     surface = ScoreSurface([cells[i] for i in of_cell], scores)
     normal = np.random.default_rng(1).standard_normal((4, 12))
     parameters = _Parameters.of_normal(normal)
-    places = surface.places[of_cell]
+    places = surface._places([cells[i] for i in of_cell])
     covariances = surface._covariance(places, places, parameters)
     standardised = (scores - scores.mean()) / scores.std()
     expected = [
@@ -82,18 +81,3 @@ def test_means_of_cells_and_squares_within_them_say_all() -> None:
     ]
     difference = surface._log_likelihood(normal) - expected
     np.testing.assert_allclose(difference, difference[0], rtol=1e-4)
-
-
-def test_the_sampler_finds_a_posterior_worked_by_hand() -> None:
-    """Prior standard normal, observed 2 with variance 0.25: mean 1.6, variance 0.2."""
-
-    def log_likelihood(points: np.ndarray) -> np.ndarray:
-        of_points: np.ndarray = -((points[:, 0] - 2) ** 2) / 0.25 / 2
-        return of_points
-
-    runs = [_posterior(log_likelihood, np.random.default_rng(seed)) for seed in range(20)]
-    points = np.concatenate(runs)
-    assert points[:, 0].mean() == pytest.approx(1.6, abs=0.05)
-    assert points[:, 0].var() == pytest.approx(0.2, abs=0.03)
-    np.testing.assert_allclose(points[:, 1:].mean(axis=0), 0, atol=0.1)
-    np.testing.assert_allclose(points[:, 1:].var(axis=0), 1, atol=0.15)

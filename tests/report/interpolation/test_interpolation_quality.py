@@ -13,6 +13,7 @@ from trained_models import plans, write_model
 from nnunet_sparse.evaluation.metrics import Counts
 from nnunet_sparse.interpolation.request import Interpolation
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
+from nnunet_sparse.report.interpolation import quality_figures
 from nnunet_sparse.report.interpolation.interpolation_quality import (
     from_json,
     measure_case,
@@ -110,6 +111,13 @@ def test_tables_and_back():
     assert "| ATLAS lesion | 0.5621 | 0.7326 | 0.8831 | 0.9674 | n/a |" in markdown
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Draw nothing: it takes longer than all the rest."""
+    monkeypatch.setattr(quality_figures, "draw_quality", lambda *_: None)
+    monkeypatch.setattr(quality_figures, "draw_worst", lambda *_: None)
+
+
 @pytest.mark.usefixtures("short")
 def test_the_command(paths, make_base, tmp_path, capsys):
     make_base()
@@ -144,7 +152,7 @@ def test_the_command(paths, make_base, tmp_path, capsys):
     assert written_since(cases) == {cases, *cases.iterdir()}
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "no_figures")
 def test_selectors_with_a_weight_and_two_networks(make_base, tmp_path, capsys):
     make_base()
     argv = ["-d", "4", "--rho", "0.2", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
@@ -167,7 +175,7 @@ def test_selectors_with_a_weight_and_two_networks(make_base, tmp_path, capsys):
     assert "a report with another positive weight (50" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "no_figures")
 def test_what_a_measurement_depends_on(paths, make_base, tmp_path):
     make_base()
     argv = ["-d", "4", "--rho", "0.3", "-o", str(tmp_path), "-np", "1", "-device", "cpu"]
@@ -226,7 +234,7 @@ def test_bad_arguments(make_base, tmp_path, monkeypatch, capsys, argv, message):
     assert not list(tmp_path.glob("*interpolation"))
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "no_figures")
 def test_a_trained_network_beside_other_methods(paths, make_base, tmp_path, capsys):
     make_base(num_train=5)
     model = write_model(paths.results, sharpness=20)

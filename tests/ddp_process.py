@@ -1,12 +1,11 @@
-"""One of two processes that train networks together; run by ``test_ddp.py``.
+"""One of two processes that train networks together; forked by ``test_ddp.py``.
 
-Arguments: rank, folder for what the processes share, trainings as JSON. The way is nnU-Net's own,
-``run_ddp``, which ``nnUNetv2_train -num_gpus 2`` starts for each GPU; both train on the CPU here.
+The way is nnU-Net's own, ``run_ddp``, which ``nnUNetv2_train -num_gpus 2`` starts for each GPU;
+both train on the CPU here.
 """
 
 import json
 import multiprocessing
-import sys
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -101,14 +100,11 @@ def train(rank: int, folder: Path, number: int, of: dict[str, Any]) -> dict[str,
     return said
 
 
-def main(rank: int, folder: Path, trainings: list[dict[str, Any]]) -> None:
-    """Do all trainings, and write down what they were like."""
+def train_all(rank: int, folder: Path, trainings: list[dict[str, Any]]) -> None:
+    """Do all trainings, and write down what they were like; nothing that is set here is undone."""
+    torch.set_num_threads(1)  # those of the forked process are not here
     torch.cuda.set_device = lambda _: None
     module.DDP = lambda network, **_: DistributedDataParallel(network)
     multiprocessing.get_context = lambda *_: _Threads  # type: ignore[assignment]
     said = [train(rank, folder, number, of) for number, of in enumerate(trainings)]
     (folder / f"{rank}.json").write_text(json.dumps(said), "utf-8")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))
