@@ -8,7 +8,6 @@ over :func:`run_subcommand`. Results go to standard output, messages and progres
 import argparse
 import io
 import logging
-import os
 import re
 import select
 import sys

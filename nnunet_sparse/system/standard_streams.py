@@ -29,7 +29,7 @@ def _occupy(number: int) -> None:
     try:
         os.fstat(number)
     except OSError:
-        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def flush_output() -> None:
