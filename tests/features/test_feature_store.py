@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from file_times import date_back, written_since
 from tiny import write_volume
 from waiting import GUARD_S
@@ -189,6 +190,16 @@ def test_a_damaged_cache_is_replaced(paths, raw):
     file.write_bytes(file.read_bytes()[:50])
     np.testing.assert_array_equal(features(paths, raw).values["tr_00"], expected)
     assert np.load(file)["features"].shape == (10, 16)
+
+
+@pytest.mark.parametrize("change", [{"pixel_mm": float("nan")}, {"height": 2**40}, {"patch": 0}])
+def test_a_canvas_that_is_not_the_networks(paths, raw, change):
+    train(paths, raw)
+    file = folder_of(paths, raw) / "checkpoint.pth"
+    content = torch.load(file, weights_only=True)
+    torch.save(content | {"canvas": content["canvas"] | change}, file)
+    with pytest.raises(SparseError, match="is damaged: nnsparse_train_mae"):
+        features(paths, raw)
 
 
 def test_without_a_network(paths, raw):
