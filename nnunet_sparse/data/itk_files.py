@@ -111,7 +111,8 @@ def check_header(file: Path) -> None:
     Raises
     ------
     SparseError
-        If it claims more dimensions than there is room for, or voxels in what is no regular file.
+        If it claims more dimensions than there is room for, or voxels in what is no regular file or
+        lies in another folder.
     """
     header = _read_header(file)
     if header is None:
@@ -122,6 +123,11 @@ def check_header(file: Path) -> None:
     for part in _files_of_voxels(file, header):
         if part.exists() and not part.is_file():
             raise SparseError(f"{file} keeps its voxels in {part}, which is no file")
+        # of a stranger, it would turn any file of this machine into an image
+        if not part.is_relative_to(file.parent) or ".." in part.relative_to(file.parent).parts:
+            raise SparseError(
+                f"{file} keeps its voxels in {part}, outside its own folder; save both in one file"
+            )
 
 
 def held_bytes(file: Path) -> float:
