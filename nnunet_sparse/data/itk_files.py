@@ -31,6 +31,7 @@ _META_IMAGE_FIELD = re.compile(r"\s*(\w+)\s*[=:]\s*(.*?)\s*")
 _NRRD_FIELD = re.compile(r"([^:#]+):=?\s*(.*?)\s*")
 _VOXELS_OF_META_IMAGE, _VOXELS_OF_NRRD = "elementdatafile", "datafile"
 _MAX_DIMENSIONS = 10  # of MetaImage
+_MOST_LINES = 10_000  # ITK compares each with all others; 3D Slicer writes about ten for a segment
 OF_GZIP = 1032
 """How many bytes a byte of gzip can become."""
 _OF_BZIP2 = 1_250_000  # runs are shortened first, 46 million equal bytes take about 40
@@ -328,7 +329,10 @@ def _read_header(file: Path) -> _Header | None:
     fields: dict[str, str] = {}
     end = 0
     with reading(f"{file} cannot be read"), file.open("rb") as stream:
-        for line in itertools.takewhile(len, iter(stream.readline, b"")):
+        lines = itertools.takewhile(len, iter(stream.readline, b""))
+        for number, line in enumerate(lines, 1):
+            if number > _MOST_LINES:
+                raise SparseError(f"{file} is damaged: its header has over {_MOST_LINES} lines")
             end += len(line)
             text = line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
             if is_nrrd and not text.strip():  # a blank line ends the header

@@ -212,6 +212,14 @@ def test_more_dimensions_than_itk_has_room_for(tmp_path: Path, given: str) -> No
         read_itk_volume(file)
 
 
+def test_headers_that_itk_would_read_for_minutes(tmp_path: Path) -> None:
+    file = tmp_path / "a.nrrd"
+    keys = "".join(f"key{number}:=x\n" for number in range(200_000))
+    file.write_bytes((NRRD.format("uchar", "4 4 4", "raw") + keys).encode() + b"\n" + bytes(64))
+    with pytest.raises(SparseError, match=r"a\.nrrd is damaged: its header has over 10000 lines"):
+        read_itk_volume(file)
+
+
 @pytest.mark.parametrize("ending", ["nrrd", "mha", "gipl"])
 def test_what_is_not_compressed_holds_what_it_claims(tmp_path: Path, ending: str) -> None:
     heads = {
