@@ -44,9 +44,9 @@ def test_a_user_who_may_have_no_more_threads(monkeypatch: pytest.MonkeyPatch) ->
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with Workers(abs, 2) as workers:
-        assert workers.give("a", -1)
-        assert list(workers.next_results()) == [("a", 1)]
+    with Workers(process_of, 2) as workers:
+        assert workers.give("a", 0)
+        assert [case_id for case_id, _ in workers.next_results()] == ["a"]
 
 
 def test_workers_start_anew_beside_another_thread() -> None:
