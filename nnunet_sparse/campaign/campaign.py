@@ -57,6 +57,7 @@ UNFINISHED_PREFIX = ".nnsparse_campaign_"
 """What precedes the name of a folder that is not complete."""
 
 _VERSION = 1
+_WRITTEN_FOLDERS = ("labels", "pictures", "features", "predictions")
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
 _ROUND = Keys(
     {
@@ -299,7 +300,8 @@ class Campaign:
         Raises
         ------
         SparseError
-            If the folder holds none, or a damaged one.
+            If the folder holds none, or a damaged one, or a link in place of a folder that is
+            written to.
         """
         file = folder / CAMPAIGN_FILE
         try:
@@ -309,6 +311,12 @@ class Campaign:
                 f"{folder} is no campaign: it has no {CAMPAIGN_FILE} (nnsparse_worklist make "
                 "makes one)"
             ) from error
+        for name in _WRITTEN_FOLDERS:
+            if (folder / name).is_symlink():
+                raise SparseError(
+                    f"{folder / name} is a link, through which files would be written outside the "
+                    "campaign; put the folder itself in its place"
+                )
         damaged = f"{file} is damaged"
         check_form(content, Keys({"version": ANYTHING}), damaged)
         if content["version"] != _VERSION:

@@ -29,8 +29,9 @@ def campaign_lock(folder: Path) -> Iterator[None]:
     with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
         with suppress(OSError):  # of a call that was killed when the folder had just got its name
             (folder / MARKER).unlink(missing_ok=True)
-        for written in (folder, folder / PICTURE_FOLDER):
-            remove_leftovers(written)
+        remove_leftovers(folder)
+        if not (folder / PICTURE_FOLDER).is_symlink():  # which is refused where it is read
+            remove_leftovers(folder / PICTURE_FOLDER)
         yield
 
 

@@ -15,8 +15,10 @@ from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import decimal_number, plain_cell, safe_cell
+from nnunet_sparse.system.wording import brief
 
 TIMES_FILE = "slice_times.csv"
+_LARGEST = 10**9  # seconds: 30 years
 DONE, EMPTY, UNSURE, EXTRA = "done", "confirmed empty", "unsure", "extra"
 
 
@@ -162,6 +164,9 @@ def _time_of(row: Mapping[str, str], where: str) -> SliceTime:
 
 def _number(text: str, name: str, where: str) -> float:
     value = decimal_number(text)
-    if value is None or value < 0 or (name != "seconds" and value != math.floor(value)):
-        raise SparseError(f"{where}: {name} must be a number from 0 on, got {text!r}")
+    is_valid = value is not None and 0 <= value <= _LARGEST
+    if value is None or not is_valid or (name != "seconds" and value != math.floor(value)):
+        raise SparseError(
+            f"{where}: {name} must be a number from 0 to {_LARGEST}, got {brief(text)}"
+        )
     return value

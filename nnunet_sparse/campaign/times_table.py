@@ -1,5 +1,6 @@
 """The table that says how long slices take, by annotator."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from nnunet_sparse.campaign.slice_times import SliceTime, slice_totals
@@ -27,12 +28,12 @@ def times_table(times: Iterable[SliceTime]) -> str | None:
     totals = slice_totals(times)
     if not totals:
         return None
-    names = sorted({time.annotator for time in totals})
+    by_name: defaultdict[str, list[SliceTime]] = defaultdict(list)
+    for time in totals:
+        by_name[time.annotator].append(time)
     rows = [[_TITLE, *_GROUPS]]
-    rows += [
-        _row(name or "(no name)", [t for t in totals if t.annotator == name]) for name in names
-    ]
-    if len(names) > 1:
+    rows += [_row(name or "(no name)", by_name[name]) for name in sorted(by_name)]
+    if len(by_name) > 1:
         rows.append(_row("all", totals))
     names_width, *widths = (max(len(row[k]) for row in rows) for k in range(len(rows[0])))
     return "\n".join(

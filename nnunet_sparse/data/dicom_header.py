@@ -32,6 +32,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _OF_COMPRESSED = 2**16  # bytes of pixels of a byte of the file, blank ones of the best methods
+_MOST_FRAMES = 100_000  # each is a slice, with its place
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # pixels, or what is stored as such, that are no intensities of a scan
 _NO_SCANS = frozenset(
@@ -235,10 +236,14 @@ def _header_of(file: Path, data: "Dataset", raw: BinaryIO) -> DicomHeader:
     )
     kind = pydicom.uid.UID(sop_class).name if sop_class else "object of no kind"
     rows, columns = whole_of(data, "Rows", 0), whole_of(data, "Columns", 0)
-    frames = whole_of(data, "NumberOfFrames", 1)
+    frames = whole_of(data, "NumberOfFrames", 1) or 1  # 0 is none, which pydicom takes for 1
     why = _no_slices(data, kind, bool(rows and columns))
     slices: tuple[Slice, ...] = ()
     if not why:
+        if not 1 <= frames <= _MOST_FRAMES:
+            raise SparseError(
+                f"{file} is damaged: it claims {frames} frames, not 1 to {_MOST_FRAMES}"
+            )
         _check_pixels(file, data, raw, rows * columns * frames)
         slices = tuple(_slice(file, data, frame) for frame in range(frames))
     return DicomHeader(
@@ -277,7 +282,7 @@ def _check_pixels(file: Path, data: "Dataset", raw: BinaryIO, count: int) -> Non
 
     ``raw`` is read up to the pixels.
     """
-    expected = count * whole_of(data, "BitsAllocated", 16) // 8
+    expected = count * max(1, whole_of(data, "BitsAllocated", 16)) // 8
     if expected > _OF_COMPRESSED * file.stat().st_size:
         raise SparseError(f"{file} is damaged: it cannot hold the {expected} bytes of its header")
     if data.file_meta.get("TransferSyntaxUID") == _DEFLATED:

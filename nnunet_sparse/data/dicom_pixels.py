@@ -133,13 +133,23 @@ def _rescaled(stored: np.ndarray, header: DicomHeader, bits: int) -> np.ndarray:
     slopes = np.where(slopes == 0, 1, slopes)  # what no value follows from is no slope
     slope, intercept = float(slopes.flat[0]), float(intercepts.flat[0])
     if (slopes != slope).any() or (intercepts != intercept).any():
-        return np.asarray(stored * slopes + intercepts, np.float32)
+        return _fractions(header.file, stored, slopes, intercepts)
     if (slope, intercept) == (1, 0):
         return stored
     dtype = _whole_type(stored, bits, slope, intercept)
     if dtype is None:
-        return np.asarray(stored * slope + intercept, np.float32)
+        return _fractions(header.file, stored, slope, intercept)
     return np.asarray(stored.astype(np.int64) * int(slope) + int(intercept), dtype)
+
+
+def _fractions(
+    file: Path, stored: np.ndarray, slope: np.ndarray | float, intercept: np.ndarray | float
+) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(stored * slope + intercept, np.float32)
+    if not np.isfinite(values).all():
+        raise SparseError(f"{file} is damaged: slope and intercept make values that are no numbers")
+    return values
 
 
 def _whole_type(

@@ -31,6 +31,7 @@ _META_IMAGE_FIELD = re.compile(r"\s*(\w+)\s*[=:]\s*(.*?)\s*")
 _NRRD_FIELD = re.compile(r"([^:#]+):=?\s*(.*?)\s*")
 _VOXELS_OF_META_IMAGE, _VOXELS_OF_NRRD = "elementdatafile", "datafile"
 _MAX_DIMENSIONS = 10  # of MetaImage
+_MOST_LINES = 10_000  # ITK compares each with all others; 3D Slicer writes about ten for a segment
 OF_GZIP = 1032
 """How many bytes a byte of gzip can become."""
 _OF_BZIP2 = 1_250_000  # runs are shortened first, 46 million equal bytes take about 40
@@ -111,7 +112,8 @@ def check_header(file: Path) -> None:
     Raises
     ------
     SparseError
-        If it claims more dimensions than there is room for, or voxels in what is no regular file.
+        If it claims more dimensions than there is room for, or voxels in what is no regular file or
+        lies in another folder.
     """
     header = _read_header(file)
     if header is None:
@@ -122,6 +124,11 @@ def check_header(file: Path) -> None:
     for part in _files_of_voxels(file, header):
         if part.exists() and not part.is_file():
             raise SparseError(f"{file} keeps its voxels in {part}, which is no file")
+        # of a stranger, it would turn any file of this machine into an image
+        if not part.is_relative_to(file.parent) or ".." in part.relative_to(file.parent).parts:
+            raise SparseError(
+                f"{file} keeps its voxels in {part}, outside its own folder; save both in one file"
+            )
 
 
 def held_bytes(file: Path) -> float:
@@ -322,7 +329,10 @@ def _read_header(file: Path) -> _Header | None:
     fields: dict[str, str] = {}
     end = 0
     with reading(f"{file} cannot be read"), file.open("rb") as stream:
-        for line in itertools.takewhile(len, iter(stream.readline, b"")):
+        lines = itertools.takewhile(len, iter(stream.readline, b""))
+        for number, line in enumerate(lines, 1):
+            if number > _MOST_LINES:
+                raise SparseError(f"{file} is damaged: its header has over {_MOST_LINES} lines")
             end += len(line)
             text = line.decode("utf-8", errors="surrogateescape").rstrip("\r\n")
             if is_nrrd and not text.strip():  # a blank line ends the header

@@ -6,6 +6,7 @@ computed again.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.canvas import Canvas
 from nnunet_sparse.features.mae_request import MaeRequest, read_canvases
 from nnunet_sparse.system.atomic import atomic_path
+from nnunet_sparse.system.checkpoint import DAMAGED
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.model_folder import ModelFolder
 
@@ -118,7 +120,15 @@ def _compute(
     if not cases:
         return
     trained = request.restore(model)
-    network, canvas = trained.network, Canvas(**trained.content["canvas"])
+    network = trained.network
+    try:
+        canvas = Canvas(**trained.content["canvas"])
+        fits = canvas.grid == tuple(network.grid) and canvas.patch == network.patch
+        fits &= 0 < canvas.pixel_mm < math.inf
+    except DAMAGED as error:
+        raise model.damaged() from error
+    if not fits:
+        raise model.damaged()
     device = network.positions.device
     sources = {case_id: _source(images.raw.training[case_id]) for case_id in cases}
     for case_id, slices in read_canvases(images, cases, canvas, num_processes):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _VERSION = 1
+_MOST_VALUES = 3 * 10**8  # of weights: 1.2 GB; presets have less than 2 * 10**7
 _CURVE, _PICTURE = "loss.png", "reconstructions.png"
 
 NetworkT = TypeVar("NetworkT", bound="torch.nn.Module")
@@ -209,11 +210,21 @@ class ImageNetworkRequest(ABC, Generic[NetworkT, DataT]):
         """
         digest, content = model.digest(self.name), model.load()
         try:
+            self._check_size(content["config"])
             network = self.build(content["config"])
             network.load_state_dict(content["network"])
         except DAMAGED as error:
             raise model.damaged() from error
         return TrainedNetwork(network.eval().to(best_device(self.device)), digest, content)
+
+    def _check_size(self, config: Mapping[str, Any]) -> None:
+        """Refuse a configuration before memory is set aside for a network that nobody trains."""
+        import torch
+
+        with torch.device("meta"):  # shapes alone
+            size = sum(values.numel() for values in self.build(config).parameters())
+        if size > _MOST_VALUES:
+            raise SparseError(f"a network of {size} values, more than {_MOST_VALUES}")
 
     @abstractmethod
     def training_record(self, images: TrainingImages) -> dict[str, Any]:

@@ -20,6 +20,8 @@ import torch
 from torch import nn
 
 from nnunet_sparse.features.mae_presets import MaeSize
+from nnunet_sparse.system.atomic import as_json
+from nnunet_sparse.system.json_form import Keys, ListOf, check_form, from_one_to
 
 with warnings.catch_warnings():
     # timm uses what PyTorch no longer recommends
@@ -27,6 +29,21 @@ with warnings.catch_warnings():
     from timm.models.vision_transformer import Block
 
 MASKED_SHARE = 0.75
+_WIDTH, _LENGTH = from_one_to(2048), from_one_to(64)  # the largest of the paper has 1280 and 32
+_SIDE = from_one_to(128)
+_CONFIG = Keys(
+    {
+        "size": Keys(
+            {
+                **dict.fromkeys(("dim", "decoder_dim"), _WIDTH),
+                **dict.fromkeys(("depth", "heads", "decoder_depth", "decoder_heads"), _LENGTH),
+            }
+        ),
+        "channels": from_one_to(1024),
+        "grid": ListOf(_SIDE),
+        "patch": _SIDE,
+    }
+)
 # variance below which a patch counts as flat; intensities have variance 1
 FLAT = 1e-2
 
@@ -81,7 +98,14 @@ class MaskedAutoencoder(nn.Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "MaskedAutoencoder":
-        """Rebuild a network, with fresh weights."""
+        """Rebuild a network, with fresh weights.
+
+        Raises
+        ------
+        SparseError
+            If no network of this kind is as large.
+        """
+        check_form(as_json(config), _CONFIG, "the configuration")
         grid = tuple(config["grid"])
         return cls(MaeSize(**config["size"]), config["channels"], grid, config["patch"])
 

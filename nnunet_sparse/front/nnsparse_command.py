@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from nnunet_sparse.front.way_of_work import PREFIX, WAY_OF_WORK, is_ours, overview
 from nnunet_sparse.system.command import CommandParser, run_command
+from nnunet_sparse.system.process_end import end_if_interrupted
 
 _COMPLETION = "completion"
 _DISTRIBUTION = "nnunet-sparse"
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         close = difflib.get_close_matches(name, [*known, _COMPLETION], 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         _parser().error(f"there is no command {words[0]!r}{hint}")
-    return find_command(PREFIX + name)(words[1:])
+    status = find_command(PREFIX + name)(words[1:])
+    return end_if_interrupted(status) if argv is None else status
 
 
 def find_command(name: str) -> Callable[[Sequence[str]], int]:

@@ -24,6 +24,7 @@ from nnunet_sparse.system.command import (
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import add_output_option, add_overwrite_option
 from nnunet_sparse.system.paths import configured_paths
+from nnunet_sparse.system.process_end import end_if_interrupted
 from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.training.roles import target_names
 
@@ -89,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     step.add_argument("step", choices=STEPS)
     step.add_argument("key", help="data set, or training, as nnsparse_grid status names them")
     step.add_argument("--threads", type=positive_int, help="cores (default: as the file says)")
-    return run_command(parser, run_subcommand, argv)
+    status = run_command(parser, run_subcommand, argv)
+    return end_if_interrupted(status) if argv is None else status
 
 
 def _add_init(parser: CommandParser) -> None:

@@ -1,18 +1,14 @@
 """The process that serves the jobs of a run, and after a fork does one of them."""
 
 import argparse
-import atexit
-import contextlib
-import os
 import socket
-import sys
-import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
 from nnunet_sparse.grid.job_server import JobRequest, JobServer
+from nnunet_sparse.system.process_end import end_process
 
 
 def main() -> NoReturn:
@@ -31,7 +27,7 @@ def main() -> NoReturn:
     listener = socket.socket(fileno=args.listener)
     listener.set_inheritable(False)
     request = JobServer(listener, args.parent, prepare).serve()
-    _end_process(0 if request is None else _done(request))
+    end_process(0 if request is None else _done(request))
 
 
 def _done(request: JobRequest) -> int:
@@ -45,16 +41,6 @@ def _done(request: JobRequest) -> int:
     except BaseException:
         traceback.print_exc()
         return 1
-
-
-def _end_process(status: int) -> NoReturn:
-    """End as Python does, but for what has been imported: taking it down copies all of it."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
 
 
 if __name__ == "__main__":

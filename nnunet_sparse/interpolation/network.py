@@ -17,11 +17,23 @@ from torch import nn
 
 from nnunet_sparse.interpolation.affinity import local_affinity
 from nnunet_sparse.interpolation.edge_profile import NUM_NEIGHBOURS, edge_profile
+from nnunet_sparse.system.atomic import as_json
 from nnunet_sparse.system.devices import half_precision
+from nnunet_sparse.system.json_form import NOT_NEGATIVE, Keys, ListOf, check_form, from_one_to
 
 WIDTHS = (16, 32, 64, 128)
 FEATURES = 64
 RADIUS = 6
+_WIDTH = from_one_to(2048)
+_CONFIG = Keys(
+    {"widths": ListOf(_WIDTH)},
+    {
+        "channels": from_one_to(1024),
+        "radius": from_one_to(64),
+        "features": _WIDTH,
+        **dict.fromkeys(("temperature", "spread", "sharpness"), NOT_NEGATIVE),
+    },
+)
 
 
 class ResidualBlock(nn.Module):
@@ -112,7 +124,14 @@ class CorrespondenceNetwork(nn.Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "CorrespondenceNetwork":
-        """Network of a stored configuration, with new weights."""
+        """Network of a stored configuration, with new weights.
+
+        Raises
+        ------
+        SparseError
+            If no network of this kind is as large.
+        """
+        check_form(as_json(config), _CONFIG, "the configuration")
         return cls(**{**config, "widths": tuple(config["widths"])})
 
     def encode(self, slices: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

@@ -61,7 +61,7 @@ class LoadedNetwork:
     Raises
     ------
     SparseError
-        If a checkpoint is missing or damaged, or does not fit the plans.
+        If a checkpoint is missing or damaged, does not fit the plans, or holds what is no number.
     """
 
     def __init__(self, network: TrainedNetwork, device: torch.device) -> None:
@@ -77,6 +77,11 @@ class LoadedNetwork:
         self._weights = {fold: checkpoint.weights for fold, checkpoint in checkpoints.items()}
         for fold, weights in self._weights.items():
             self._load(fold, weights)  # which refuses weights of another network
+            if not all(torch.isfinite(values).all() for values in weights.values()):
+                raise SparseError(
+                    f"{network.checkpoints[fold]} holds weights that are no finite numbers: train "
+                    "it again"
+                )
 
     def prepare(
         self,

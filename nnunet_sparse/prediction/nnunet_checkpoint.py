@@ -8,6 +8,7 @@ with what nnU-Net's log puts beside them: numbers of numpy, made as
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 _LONGEST_REASON = 160
+_MOST_AXES = 3
+# each axis doubles what is predicted
+_MIRRORED = {axes for n in range(_MOST_AXES + 1) for axes in permutations(range(_MOST_AXES), n)}
 _ASKED = re.compile(r"GLOBAL (\S+\.\S+) ")
 _REFUSED = "Weights only load failed"
 
@@ -69,9 +73,11 @@ def read_checkpoint(file: Path) -> NnUNetCheckpoint:
             raise SparseError(f"{file} is no checkpoint of nnU-Net: it lacks {error}") from error
         if not (isinstance(trainer, str) and isinstance(configuration, str)):
             raise SparseError(f"{file} is no checkpoint of nnU-Net: its trainer has no name")
-        if not all(isinstance(weight, torch.Tensor) for weight in weights.values()):
+        if not all(isinstance(w, torch.Tensor) and not w.is_complex() for w in weights.values()):
             raise SparseError(f"{file} is no checkpoint of nnU-Net: its weights are no numbers")
-        mirroring = None if axes is None else tuple(int(axis) for axis in axes)
+        mirroring = None if axes is None else tuple(int(axis) for axis in axes[: _MOST_AXES + 1])
+        if mirroring is not None and mirroring not in _MIRRORED:
+            raise SparseError(f"{file} is no checkpoint of nnU-Net: it mirrors {mirroring}")
         return NnUNetCheckpoint(weights, trainer, configuration, mirroring)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ ALL_CASES = "all"
 logger = logging.getLogger(__name__)
 
 _FOLD = "fold_"
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _MOST_NAMED = 20
 _PLANS = Keys(
     {
@@ -250,7 +252,8 @@ def _usable_folds(
             )
         numbers = sorted({fold for fold in wanted if isinstance(fold, int)})
         return (*numbers, *([ALL_CASES] if ALL_CASES in wanted else []))
-    if found := sorted(int(name) for name in there if name.isdecimal()):
+    # fold_00 and digits of other alphabets are no names that nnU-Net writes
+    if found := sorted(int(name) for name in there if _NUMBER.fullmatch(name)):
         return tuple(found)
     if ALL_CASES in there:
         return (ALL_CASES,)

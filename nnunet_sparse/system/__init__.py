@@ -10,7 +10,8 @@ JSON, ``json_form`` checks what it holds, ``file_names`` names in it; ``exact_js
 keeps arrays, ``plain_pickle`` reads pickles without running them, ``spreadsheet`` and
 ``spreadsheet_cells`` read tables of people.
 Processes and the machine:
-``parallel`` and ``workers``, ``devices``, ``env``, ``paths`` (nnU-Net's folders), ``nnunet_model``
+``parallel`` and ``workers``, ``process_end``, ``standard_streams``,
+``devices``, ``env``, ``paths`` (nnU-Net's folders), ``nnunet_model``
 (nnU-Net's model folders), ``pipeline`` (commands one after the other), ``software``,
 ``randomness``. Settings that people write: ``schema``. Networks of ours that are trained once:
 ``model_folder``, ``resumable``, ``checkpoint``. Pictures as equal files: ``figures``.

@@ -8,7 +8,6 @@ over :func:`run_subcommand`. Results go to standard output, messages and progres
 import argparse
 import io
 import logging
-import os
 import re
 import select
 import sys
@@ -19,6 +18,11 @@ from typing import NoReturn
 
 from nnunet_sparse.system.errors import SparseError, memory_error_message, os_error_message
 from nnunet_sparse.system.file_names import is_text
+from nnunet_sparse.system.standard_streams import (
+    discard_unwritable_output,
+    flush_output,
+    open_closed_streams,
+)
 
 CommandFunction = Callable[[argparse.Namespace], int | None]
 """What a command does; the exit status, None for 0."""
@@ -82,6 +86,11 @@ class CommandParser(argparse.ArgumentParser):
         command.set_defaults(work=work)
         return command
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End the program once the help has been written."""
+        flush_output()
+        super().exit(status, message)
+
     def error(self, message: str) -> NoReturn:
         """End the program with one line and exit status 2."""
         self.exit(EXIT_ERROR, f"error: {message} (see {self.prog} --help)\n")
@@ -135,21 +144,20 @@ def run_command(
     if _handed_over is not None:
         _handed_over.append(parser)
         return 0
+    open_closed_streams()
     _check_words(parser, sys.argv[1:] if argv is None else argv)
-    args = parser.parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0.1"
-        sys.stdout.reconfigure(errors="replace")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
     try:
+        args = parser.parse_args(argv)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # terminals that know ASCII only get "0.5 ? 0"
+            sys.stdout.reconfigure(errors="replace")
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        logging.getLogger("numexpr").setLevel(logging.WARNING)  # tells how many threads it uses
         status = work(args)
-        sys.stdout.flush()
+        flush_output()
     except (SparseError, MemoryError, OSError) as error:
-        if isinstance(error, BrokenPipeError) and _has_no_reader():
-            # what is left in its buffer goes nowhere when Python ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_NO_READER
-        return _fail(_message(error))
+        has_reader = not (isinstance(error, BrokenPipeError) and _has_no_reader())
+        discard_unwritable_output()
+        return _fail(_message(error)) if has_reader else EXIT_NO_READER
     except KeyboardInterrupt:
         print("interrupted; run the same command again to finish its work", file=sys.stderr)
         return EXIT_INTERRUPTED

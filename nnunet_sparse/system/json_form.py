@@ -92,6 +92,13 @@ def or_none(form: Value) -> Value:
     return Value(lambda value: value is None or form.accepts(value), f"{form.words} or null")
 
 
+def from_one_to(most: int) -> Value:
+    """A whole number that is not large."""
+    return Value(
+        lambda value: type(value) is int and 1 <= value <= most, f"a whole number from 1 to {most}"
+    )
+
+
 def check_form(content: Any, form: Form, where: str) -> None:
     """Refuse content of another form.
 

@@ -39,7 +39,9 @@ def end_with_parent() -> None:
     """
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
-        threading.Thread(target=_watch, args=(parent.pid,), daemon=True).start()
+        # without it, where the user may have no more threads, the end of the pipe ends the worker
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=_watch, args=(parent.pid,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from campaign.conftest import CampaignWriter
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
+from nnunet_sparse.campaign.open_campaign import campaign_lock
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
 
@@ -35,6 +37,22 @@ def test_labels(write_campaign: CampaignWriter) -> None:
 
 def test_a_folder_that_is_being_made_has_its_later_name(write_campaign: CampaignWriter) -> None:
     assert write_campaign(SLICES, name=".nnsparse_campaign_liver").name == "liver"
+
+
+@pytest.mark.parametrize("name", ["labels", "pictures", "features", "predictions"])
+def test_links_in_place_of_folders_that_are_written_to(
+    write_campaign: CampaignWriter, tmp_path: Path, name: str
+) -> None:
+    campaign = write_campaign(SLICES)
+    campaign.write()
+    somebodys = tmp_path / "somebodys"
+    (somebodys / ".nnsparse_new_a.png").mkdir(parents=True)
+    shutil.rmtree(campaign.folder / name, ignore_errors=True)
+    (campaign.folder / name).symlink_to(somebodys)
+    message = f"{name} is a link, through which files would be written outside the campaign"
+    with pytest.raises(SparseError, match=message), campaign_lock(campaign.folder):
+        Campaign.read(campaign.folder)
+    assert [path.name for path in somebodys.iterdir()] == [".nnsparse_new_a.png"]
 
 
 def test_no_campaign(tmp_path: Path) -> None:

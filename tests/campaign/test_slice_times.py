@@ -42,7 +42,7 @@ def test_visits_add_up() -> None:
         (
             "visit,case_id,slice_index,annotator,seconds,state,objects,distance,opens\n"
             "v,a,1,mk,soon,done,1,,\n",
-            "line 2: seconds must be a number from 0 on, got 'soon'",
+            "line 2: seconds must be a number from 0 to 1000000000, got 'soon'",
         ),
         (
             "visit,case_id,slice_index,annotator,seconds,state,objects,distance,opens\n"

@@ -185,6 +185,23 @@ def test_voxels_that_are_no_file_are_not_waited_for(
         read_itk_volume(tmp_path / name)
 
 
+@pytest.mark.parametrize(("name", "header"), [("a.nhdr", NHDR), ("a.mhd", MHD)])
+@pytest.mark.parametrize("voxels", ["{}/secret", "../secret", "b/../../secret", "LIST\n../secret"])
+def test_no_file_of_this_machine_becomes_an_image(
+    tmp_path: Path, name: str, header: str, voxels: str
+) -> None:
+    """A header of strangers may name any file; links are of those who lay them."""
+    folder = tmp_path / "folder"
+    (folder / "b").mkdir(parents=True)
+    (tmp_path / "secret").write_bytes(bytes(64))
+    (folder / name).write_text(header.format(voxels.format(tmp_path)))
+    with pytest.raises(SparseError, match=r"secret, outside its own folder; save both in one file"):
+        read_itk_volume(folder / name)
+    (folder / "b" / "a.raw").symlink_to(tmp_path / "secret")
+    (folder / name).write_text(header.format("b/a.raw"))
+    assert read_itk_volume(folder / name).GetSize() == (4, 4, 4)
+
+
 @pytest.mark.parametrize("given", ["11", "999999999", "0", "-1", "x", "9" * 400])
 def test_more_dimensions_than_itk_has_room_for(tmp_path: Path, given: str) -> None:
     file = tmp_path / "a.mha"
@@ -192,6 +209,14 @@ def test_more_dimensions_than_itk_has_room_for(tmp_path: Path, given: str) -> No
     with file.open("ab") as opened:
         opened.write(b"ElementDataFile = LOCAL\n" + bytes(64))
     with pytest.raises(SparseError, match=r"a\.mha is damaged: it claims '.* dimensions"):
+        read_itk_volume(file)
+
+
+def test_headers_that_itk_would_read_for_minutes(tmp_path: Path) -> None:
+    file = tmp_path / "a.nrrd"
+    keys = "".join(f"key{number}:=x\n" for number in range(200_000))
+    file.write_bytes((NRRD.format("uchar", "4 4 4", "raw") + keys).encode() + b"\n" + bytes(64))
+    with pytest.raises(SparseError, match=r"a\.nrrd is damaged: its header has over 10000 lines"):
         read_itk_volume(file)
 
 

@@ -108,6 +108,15 @@ def test_types(tmp_path: Path, dtype: str, rescale: tuple[float, float], expecte
     np.testing.assert_allclose(values[0], stored.astype(float) * (rescale[0] or 1) + rescale[1])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rescale", [("1e308", "0"), ("1", "1e39"), ("-1e300", "1.5")])
+def test_slopes_that_make_no_numbers(tmp_path: Path, rescale: tuple[str, str]) -> None:
+    data = picture(CT, np.full((3, 4), 7, np.int16))
+    data.RescaleSlope, data.RescaleIntercept = rescale
+    with pytest.raises(SparseError, match="a is damaged: slope and intercept make"):
+        read_values(read_header(save(data, tmp_path / "a")))
+
+
 def in_shared_groups(data: Dataset, values: Dataset) -> None:
     data.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence = [values]
 

@@ -191,6 +191,24 @@ def test_several_volumes_in_an_enhanced_file(tmp_path: Path) -> None:
         series_geometry(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("frames", "bits", "message"),
+    [
+        ("-1", 16, "it claims -1 frames, not 1 to 100000"),
+        ("200000000", 0, "it claims 200000000 frames"),
+        ("200000000", 1, "it claims 200000000 frames"),
+        ("99999", 0, "it holds 240 bytes of pixels, expected"),
+    ],
+)
+def test_frames_that_no_file_holds(tmp_path: Path, frames: str, bits: int, message: str) -> None:
+    """They are refused before a slice is made of each."""
+    data = picture(NUCLEAR, np.zeros((6, 4, 5), np.int16))
+    data.NumberOfFrames, data.BitsAllocated = frames, bits
+    save(data, tmp_path / "a.dcm")
+    with pytest.raises(SparseError, match=f"a.dcm is damaged: {message}"):
+        series_geometry(tmp_path)
+
+
 def test_frames_without_positions(tmp_path: Path) -> None:
     save(picture(NUCLEAR, np.zeros((6, 4, 5), np.int16)), tmp_path / "a.dcm")
     message = "Nuclear Medicine Image of 6 frames: no positions .dcm2niix converts some"

@@ -172,6 +172,16 @@ def test_a_damaged_cache_is_replaced(paths, raw):
     assert np.load(file)["features"].shape == (10, 16)
 
 
+@pytest.mark.parametrize("change", [{"pixel_mm": float("nan")}, {"height": 2**40}, {"patch": 0}])
+def test_a_canvas_that_is_not_the_networks(paths, raw, change):
+    train(paths, raw)
+    file = folder_of(paths, raw) / "checkpoint.pth"
+    content = torch.load(file, weights_only=True)
+    torch.save(content | {"canvas": content["canvas"] | change}, file)
+    with pytest.raises(SparseError, match="is damaged: nnsparse_train_mae"):
+        features(paths, raw)
+
+
 def test_without_a_network(paths, raw):
     with pytest.raises(SparseError, match="nnsparse_train_mae -d Dataset004_Tiny --axis 0"):
         slice_features(TrainingImages(paths, raw, CASES, 0), MaeRequest(), 1)

@@ -90,5 +90,39 @@ def test_a_damaged_network_is_named_and_never_replaced_by_chance(images, kind):
     kind.restore(model)
 
 
+HUGE = {
+    "mae": [
+        {"size": {"dim": 2**40}},
+        {"size": {"depth": 10**9}},
+        {"size": {"dim": 2048, "depth": 64}},
+        {"grid": [10**5, 10**5]},
+        {"patch": True},
+    ],
+    "interpolator": [
+        {"widths": [2**30]},
+        {"widths": [2048] * 40},
+        {"radius": 10**6},
+        {"channels": -1},
+        {"temperature": float("nan")},
+    ],
+}
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_no_memory_is_set_aside_for_networks_that_nobody_trains(images, kind):
+    model = kind.train(images, 1)
+    content = torch.load(model.checkpoint, weights_only=True)
+    for change in HUGE[kind.kind]:
+        before = content["config"]
+        config = before | change
+        if "size" in change:
+            config["size"] = before["size"] | change["size"]
+        torch.save({**content, "config": config}, model.checkpoint)
+        with pytest.raises(SparseError, match="is damaged") as refused:
+            kind.restore(model)
+        assert "weights" not in str(refused.value.__cause__)  # which are looked at afterwards
+
+
 def _copy(source, target):
     shutil.copyfile(source.checkpoint, target.checkpoint)

@@ -1,30 +1,7 @@
-import subprocess
-import sys
-
 import pytest
 
 from nnunet_sparse.grid.job_process import _done
 from nnunet_sparse.grid.job_server import JobRequest
-
-PROGRAM = """
-import atexit, sys, threading
-from nnunet_sparse.grid.job_process import _end_process
-atexit.register(print, "at its end")
-going_on = threading.Event()
-threading.Thread(target=lambda: going_on.wait() and print("thread")).start()
-atexit.register(sys.stderr.write, "error")
-print("buffered")
-threading.Timer(0, going_on.set).start()
-_end_process(5)
-"""
-
-
-def test_it_ends_as_python_does() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, encoding="utf-8", check=False
-    )
-    assert (done.returncode, done.stderr) == (5, "error")
-    assert done.stdout.splitlines() == ["buffered", "thread", "at its end"]
 
 
 @pytest.mark.parametrize(

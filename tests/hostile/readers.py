@@ -13,6 +13,8 @@ from preprocessing_fixtures import make_plans
 
 from nnunet_sparse.campaign.campaign import Campaign, Round
 from nnunet_sparse.campaign.label_descriptions import itksnap_text, slicer_text
+from nnunet_sparse.campaign.slice_times import minutes_texts, read_times
+from nnunet_sparse.campaign.times_table import times_table
 from nnunet_sparse.campaign.validation_share import KeptSplit
 from nnunet_sparse.campaign.volume_list import read_list
 from nnunet_sparse.campaign.worklist import read_worklist, work_order, write_worklist
@@ -36,6 +38,7 @@ from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.grid.stored_scores import read_scores
 from nnunet_sparse.planners.planning_input import read_base_name
 from nnunet_sparse.planners.plans import data_identifiers, read_plans
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.selection.selection import CaseSelection, Selection
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.model_folder import ModelFolder
@@ -143,6 +146,19 @@ def _read_worklist(folder: Path) -> None:
     assert [again.notes(case_id) for case_id in CASES] == [answers.notes(c) for c in CASES]
 
 
+def _read_times(folder: Path) -> None:
+    times = read_times(Campaign.read(folder / "campaign"))
+    times_table(times)
+    _ = [minutes_texts(times, case_id, 1) for case_id in CASES]
+
+
+def _read_network(folder: Path) -> None:
+    network = TrainedNetwork.open(folder / "model")
+    _ = (network.labels, network.label_values, network.regions_class_order, network.channels)
+    json.dumps([network.provenance(), network.dataset_name])
+    assert network.trained_on(paths_in(folder), []) == ()
+
+
 def _read_plans(folder: Path) -> None:
     preprocessed = paths_in(folder).preprocessed / "Dataset004_Tiny"
     plans = read_plans(preprocessed / "testPlans.json")
@@ -187,6 +203,17 @@ WORKLIST = (
     "order,case,slice,confirmed_empty,annotator,minutes,note,mine\n"
     "1,a,1,yes,Ann,1.5,dark,x\n2,a,2,,Bob,2,,\n3,b,0,no,,,,\n"
 )
+OF_NETWORK = {
+    "dataset_name": "Dataset004_Tiny",
+    "plans_name": "testPlans",
+    "image_reader_writer": "SimpleITKIO",
+    "transpose_forward": [0, 1, 2],
+    "configurations": {"2d": {"spacing": [1.0, 1.0]}},
+}
+TIMES = (
+    "visit,case_id,slice_index,annotator,seconds,state,objects,distance,opens\n"
+    "v1,a,1,Ann,20.5,done,2,,yes\nv2,a,2,Bob,3,confirmed empty,0,1,\n"
+)
 IN_RAW, IN_PREPROCESSED = "nnUNet_raw/Dataset004_Tiny", "nnUNet_preprocessed/Dataset004_Tiny"
 
 READERS: dict[str, Reader] = {
@@ -225,6 +252,9 @@ READERS: dict[str, Reader] = {
         lambda f: KeptSplit.read(f).grouped(None, CASES, f).to_json(),
     ),
     "worklist": Reader("campaign/worklist.csv", WORKLIST, _read_worklist),
+    "measured times": Reader("campaign/slice_times.csv", TIMES, _read_times),
+    "plans of a network": Reader("model/plans.json", OF_NETWORK, _read_network),
+    "data set of a network": Reader("model/dataset.json", DATASET_JSON, _read_network),
     "groups": Reader(
         "groups.csv",
         "case,patient\na,1\nb,1\nc,2\n",
@@ -265,5 +295,9 @@ def in_folder(folder: Path) -> None:
     for folder_of in (IN_PREPROCESSED, "records/train"):
         (folder / folder_of).mkdir(parents=True)
     (raw / "dataset.json").write_text(json.dumps(DATASET_JSON))
+    (folder / "model" / "fold_0").mkdir(parents=True)
+    (folder / "model" / "fold_0" / "checkpoint_final.pth").touch()
+    (folder / "model" / "plans.json").write_text(json.dumps(OF_NETWORK))
+    (folder / "model" / "dataset.json").write_text(json.dumps(DATASET_JSON))
     (folder / IN_PREPROCESSED / "testPlans.json").write_text(json.dumps(PLANS))
     (folder / "campaign" / "campaign.json").write_text(json.dumps(CAMPAIGN))

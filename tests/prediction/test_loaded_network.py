@@ -55,6 +55,18 @@ def test_an_unknown_trainer_is_refused(tmp_path: Path) -> None:
         LoadedNetwork(TrainedNetwork.open(model), CPU)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(value: float, tmp_path: Path) -> None:
+    """Of a training that went astray: all slices would be as uncertain."""
+    model = write_model(tmp_path)
+    file = model / "fold_0" / "checkpoint_final.pth"
+    content = torch.load(file, weights_only=False)
+    next(iter(content["network_weights"].values())).view(-1)[0] = value
+    torch.save(content, file)
+    with pytest.raises(SparseError, match=r"final\.pth holds weights that are no finite numbers"):
+        LoadedNetwork(TrainedNetwork.open(model), CPU)
+
+
 def test_no_space_for_the_logits_of_several_folds(
     bordered_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

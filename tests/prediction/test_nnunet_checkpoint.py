@@ -23,6 +23,7 @@ def test_what_nnunet_writes_is_read_without_its_reader(tmp_path: Path) -> None:
 
 
 PLAIN = {"configuration": "2d"}
+NAMED: dict[str, Any] = {"network_weights": {}, "trainer_name": "A", "init_args": PLAIN}
 
 
 class Stranger:
@@ -46,6 +47,10 @@ class Stranger:
             "weights are no numbers",
         ),
         ({"network_weights": {}, "trainer_name": 3, "init_args": PLAIN}, "name"),
+        (NAMED | {"network_weights": {"a": torch.zeros(1) * 1j}}, "weights are no numbers"),
+        (NAMED | {"inference_allowed_mirroring_axes": (7,)}, r"mirrors \(7,\)"),
+        (NAMED | {"inference_allowed_mirroring_axes": (0, 0)}, r"mirrors \(0, 0\)"),
+        (NAMED | {"inference_allowed_mirroring_axes": list(range(10**4))}, r"\(0, 1, 2, 3\)"),
         ({"network_weights": {}, "trainer_name": np.array([object()])}, "never writes"),
     ],
 )

@@ -95,6 +95,16 @@ def test_a_fold_without_a_checkpoint_is_named_with_those_that_have_one(tmp_path:
         TrainedNetwork.open(folder, [0], "checkpoint_best.pth")
 
 
+@pytest.mark.parametrize("name", ["fold_00", "fold_\u0663", "fold_-1", "fold_1e1"])
+def test_folders_that_are_called_like_no_fold(tmp_path: Path, name: str) -> None:
+    folder = write_model(tmp_path, folds=(3,))
+    shutil.copytree(folder / "fold_3", folder / name)
+    assert TrainedNetwork.open(folder).folds == (3,)
+    shutil.rmtree(folder / "fold_3")
+    with pytest.raises(SparseError, match="no fold in"):
+        TrainedNetwork.open(folder)
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

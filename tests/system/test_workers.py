@@ -39,6 +39,16 @@ def test_forks_know_what_cannot_be_sent() -> None:
     }
 
 
+def test_a_user_who_may_have_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Workers(process_of, 2) as workers:
+        assert workers.give("a", 0)
+        assert [case_id for case_id, _ in workers.next_results()] == ["a"]
+
+
 def test_workers_start_anew_beside_another_thread() -> None:
     """A fork would wait in vain for what that thread holds."""
     held, done = threading.Event(), threading.Event()
