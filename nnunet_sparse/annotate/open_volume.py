@@ -115,6 +115,10 @@ class OpenVolume:
             plane[plane == self.campaign.ignore_label] = 0
         return plane
 
+    def shows_object(self, plane: np.ndarray) -> bool:
+        """Whether anything is painted on a slice, (rows, columns)."""
+        return bool(((plane != 0) & (plane != self.campaign.ignore_label)).any())
+
     def may_paint(self, index: int) -> bool:
         """Whether a slice takes paint."""
         return index in self.asked or index in self.taken_extra or self.state(index) == "extra"
