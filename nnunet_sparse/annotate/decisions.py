@@ -100,14 +100,17 @@ class Decisions:
             secrets.token_hex(8),
             self._annotator,
             seconds,
-            index in volume.confirmed,
+            index in volume.confirmed.empty,
             note,
             None if nearest is None else abs(nearest - index),
             self.opens,
+            state == DONE and volume.is_prediction(index, plane),
         )
         draft = volume.unsaved.drafts.get(index) if state == UNSURE else None
         work.decide(index, decision, draft)
         self.opens = False
+        if note:
+            self._shared.notes[work.case_id, index] = note
         self._shared.note(work.volume)
         self._volumes.save()
 

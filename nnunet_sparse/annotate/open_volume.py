@@ -7,11 +7,13 @@ import numpy as np
 
 from nnunet_sparse.annotate.journal import Unsaved
 from nnunet_sparse.annotate.plane_store import PlaneStore, plane_check
-from nnunet_sparse.annotate.slice_work import Decision, Draft
+from nnunet_sparse.annotate.slice_reasons import slice_reasons
+from nnunet_sparse.annotate.slice_work import Confirmed, Decision, Draft
 from nnunet_sparse.annotate.volume_files import read_saved, read_voxels
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.slice_states import state_of_plane
+from nnunet_sparse.campaign.predicted_slices import handed_out
+from nnunet_sparse.campaign.slice_states import PredictedState, state_of_slice
 from nnunet_sparse.system.errors import SparseError
 
 ANNOTATED = frozenset({"done", "empty", "contradictory", "extra"})
@@ -28,7 +30,7 @@ class OpenVolume:
     case_id
         The case.
     confirmed
-        Slices that the worklist confirms to show no object.
+        What the worklist says of its slices.
 
     Attributes
     ----------
@@ -36,6 +38,8 @@ class OpenVolume:
         Each channel, (z, y, x), in the file's own type; they are not changed.
     label
         (z, y, x) unsigned integers, to be painted on; :meth:`take_strokes` is told of it.
+    reasons
+        Why each slice was asked for.
     unsaved
         What is not in the label file.
     conflicts
@@ -48,8 +52,8 @@ class OpenVolume:
         If an image or the label cannot be read, or they do not lie on each other.
     """
 
-    def __init__(self, campaign: Campaign, case_id: str, confirmed: Collection[int]) -> None:
-        self.campaign, self.case_id, self.confirmed = campaign, case_id, frozenset(confirmed)
+    def __init__(self, campaign: Campaign, case_id: str, confirmed: Confirmed) -> None:
+        self.campaign, self.case_id, self.confirmed = campaign, case_id, confirmed
         self.unsaved, self.conflicts = Unsaved(), set[int]()
         self.taken_extra = set[int]()
         case = AnnotatedCase(campaign, case_id)
@@ -62,6 +66,7 @@ class OpenVolume:
                 raise SparseError(f"{file} has shape {image.shape}, {case.image} {case.shape}")
         self.spacing_mm = case.geometry.spacing_mm or (1.0, 1.0, 1.0)
         self.names = case.names
+        self._look_up(campaign)
         self.saved = PlaneStore(self.label, campaign.axis)
         self._states = [self._state(i) for i in range(len(self))]
         for i in self.asked:
@@ -118,6 +123,11 @@ class OpenVolume:
     def shows_object(self, plane: np.ndarray) -> bool:
         """Whether anything is painted on a slice, (rows, columns)."""
         return bool(((plane != 0) & (plane != self.campaign.ignore_label)).any())
+
+    def is_prediction(self, index: int, plane: np.ndarray) -> bool:
+        """Whether a slice, (rows, columns), is as a network has predicted and it was prefilled."""
+        predicted = self._predicted.get(index)
+        return predicted is not None and bool(predicted.any()) and np.array_equal(plane, predicted)
 
     def may_paint(self, index: int) -> bool:
         """Whether a slice takes paint."""
@@ -184,6 +194,7 @@ class OpenVolume:
     def follow(self, campaign: Campaign) -> None:
         """Take over the rounds that a campaign has got."""
         self.campaign = campaign
+        self._look_up(campaign)
         for index in range(len(self)):
             self._refresh(index)
 
@@ -196,8 +207,7 @@ class OpenVolume:
         self.conflicts.discard(index)
         if draft is not None:
             self.unsaved.drafts[index] = draft.rebased(decision.plane)
-        confirmed = {index} if decision.state == "confirmed empty" else set[int]()
-        self.confirmed = (self.confirmed - {index}) | confirmed
+        self.confirmed = self.confirmed.after(index, decision)
         self._refresh(index)
 
     def settle(
@@ -258,8 +268,7 @@ class OpenVolume:
             self.unsaved.seconds.pop(index, None)
             if decision.is_on(self.saved[index]):
                 self.unsaved.decisions[index] = decision
-                confirmed = {index} if decision.state == "confirmed empty" else set[int]()
-                self.confirmed = (self.confirmed - {index}) | confirmed
+                self.confirmed = self.confirmed.after(index, decision)
             else:
                 draft = Draft(decision.plane, decision.bases[0], decision.annotator)
                 self.unsaved.drafts[index] = draft
@@ -284,6 +293,11 @@ class OpenVolume:
         if mine and draft is not None:
             self.unsaved.drafts[index] = draft.rebased(self.decided(index))
         self._refresh(index)
+
+    def _look_up(self, campaign: Campaign) -> None:
+        """Read what the campaign says of slices."""
+        self._predicted = handed_out(campaign, self.case_id)
+        self.reasons = slice_reasons(campaign, self.case_id)
 
     def let_go(self) -> None:
         """Free images and label; what is unsaved stays."""
@@ -311,9 +325,11 @@ class OpenVolume:
         self.planes[index] = self.starting(index) if draft is None else draft.plane
 
     def _state(self, index: int) -> str | None:
-        return state_of_plane(
+        return state_of_slice(
+            index,
             self.decided(index),
             index in self.asked,
-            index in self.confirmed,
+            self.confirmed.empty,
             self.campaign.ignore_label,
+            PredictedState(self._predicted, self.confirmed.right, may_be_erased=True),
         )

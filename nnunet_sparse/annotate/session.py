@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.annotate.lease import Holder
-from nnunet_sparse.annotate.open_volume import ANNOTATED, OpenVolume
+from nnunet_sparse.annotate.open_volume import OpenVolume
 from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.suggestions import copied, interpolated
 from nnunet_sparse.annotate.walk import Walk
@@ -131,10 +131,19 @@ class AnnotationSession:
     @property
     def reason(self) -> str:
         """Why the current slice was chosen."""
-        for number, asking in enumerate(self.campaign.rounds, 1):
-            if self.current and self.current[1] in asking.slices.get(self.current[0], ()):
-                return f"round {number}, {asking.variant.selector}"
-        return ""
+        if self.volume is None or self.current is None:
+            return ""
+        return self.volume.reasons.get(self.current[1], "")
+
+    @property
+    def note(self) -> str:
+        """What the worklist notes on the current slice."""
+        return "" if self.current is None else self._walk.shared.notes.get(self.current, "")
+
+    @property
+    def is_free(self) -> bool:
+        """Whether slices that were not asked for take paint."""
+        return self._free
 
     def painted(self, slices: Sequence[int]) -> str | None:
         """Somebody has painted on slices of the label; what was not accepted, and why."""
@@ -163,7 +172,8 @@ class AnnotationSession:
             return self._walk.advance()
         if not volume.shows_object(plane):
             return Outcome(Result.CONFIRM, "nothing is painted here: confirm that nothing is here")
-        if draft is not None and draft.is_untouched_suggestion and not confirmed:
+        is_suggestion = draft is not None and draft.is_untouched_suggestion
+        if (is_suggestion or volume.is_prediction(index, plane)) and not confirmed:
             return Outcome(Result.CONFIRM, "this is as it was proposed: confirm that it is right")
         return self._decide(index, plane, DONE)
 
@@ -183,8 +193,8 @@ class AnnotationSession:
         if isinstance(begun, Outcome):
             return begun
         volume, index, _ = begun
-        plane, is_annotated = volume.decided(index), volume.state(index) in ANNOTATED
-        if index not in volume.unsaved.drafts and is_annotated and volume.shows_object(plane):
+        plane = volume.decided(index)
+        if index not in volume.unsaved.drafts and volume.shows_object(plane):
             self._put(index, plane)
         ignored = np.full_like(plane, self.campaign.ignore_label)
         return self._decide(index, ignored, UNSURE, note)

@@ -159,7 +159,7 @@ class Walk:
             self.current = self.decisions.index = None
             self.volumes.leave()
             self._read_anew()
-            work = self.volumes.open(self.campaign, case_id, self.shared.confirmed.get(case_id, ()))
+            work = self.volumes.open(self.campaign, case_id, self.shared.confirmed[case_id])
             self.decisions.opens = True
             self.shared.note(work.volume)
             self._read_ahead()
