@@ -129,6 +129,15 @@ class OpenVolume:
         predicted = self._predicted.get(index)
         return predicted is not None and bool(predicted.any()) and np.array_equal(plane, predicted)
 
+    def looks(self, index: int) -> np.ndarray:
+        """How a slice looks by what is known: as its draft, or as it starts; not to be changed."""
+        draft = self.unsaved.drafts.get(index)
+        return self.starting(index) if draft is None else draft.plane
+
+    def is_painted(self, index: int) -> bool:
+        """Whether the label shows something that :meth:`take_strokes` was not told of."""
+        return not np.array_equal(self.planes[index], self.looks(index))
+
     def may_paint(self, index: int) -> bool:
         """Whether a slice takes paint."""
         return index in self.asked or index in self.taken_extra or self.state(index) == "extra"
@@ -148,7 +157,7 @@ class OpenVolume:
         """
         plane = self.planes[index]
         before = self.unsaved.drafts.get(index)
-        shown = before.plane if before is not None else self.starting(index)
+        shown = self.looks(index)
         if not self.may_paint(index):
             if not (plane != shown).any():
                 return False, None
@@ -321,8 +330,7 @@ class OpenVolume:
         """Show a slice as its draft, or as it is decided."""
         if not self.label.size:
             return
-        draft = self.unsaved.drafts.get(index)
-        self.planes[index] = self.starting(index) if draft is None else draft.plane
+        self.planes[index] = self.looks(index)
 
     def _state(self, index: int) -> str | None:
         return state_of_slice(

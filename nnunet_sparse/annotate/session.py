@@ -7,7 +7,7 @@ second. All else are keys: each method is one, and says what came of it.
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -155,6 +155,12 @@ class AnnotationSession:
             message = work.paint(index, self._annotator) or message
         return message
 
+    def look_for_strokes(self, slices: Iterable[int]) -> str | None:
+        """Take what was painted on slices of which that is not known; as :meth:`painted`."""
+        volume = self.volume
+        found = [] if volume is None else [i for i in slices if volume.is_painted(i)]
+        return self.painted(found) if found else None
+
     def next(self, confirmed: bool = False) -> Outcome:
         """Save the slice, and show the next one.
 
@@ -240,6 +246,13 @@ class AnnotationSession:
         work.put(index, partial(work.volume.resolve, index, mine))
         self._walk.shared.note(work.volume)
 
+    def when_leaving(self, let_go: Callable[[], None]) -> None:
+        """Have something called before the volume that is shown is given up for another one.
+
+        Who shows its images and label then lets go of them, lest two volumes are in memory.
+        """
+        self._walk.leaving = let_go
+
     def tick(self) -> None:
         """What is to be done every second: strokes into the journal, files, the lease."""
         self._walk.tick()
@@ -267,8 +280,7 @@ class AnnotationSession:
         volume, index = self._act().volume, self.current[1]
         if index in volume.conflicts:
             return Outcome(Result.STAYED, _CONFLICT)
-        draft = volume.unsaved.drafts.get(index)
-        return volume, index, volume.starting(index) if draft is None else draft.plane
+        return volume, index, volume.looks(index)
 
     def _decide(self, index: int, plane: np.ndarray, state: str, note: str = "") -> Outcome:
         self._walk.decisions.take(index, plane, state, note)

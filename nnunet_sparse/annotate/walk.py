@@ -45,6 +45,8 @@ class Walk:
         Index of the slice that is looked at.
     blocked
         Cases that are not offered, and why.
+    leaving
+        Called before the volume is given up that is open.
     shared
         The queue.
     volumes
@@ -78,6 +80,7 @@ class Walk:
         self.current: SliceKey | None = None
         self.shown = 0
         self.notices: dict[str, str] = {}
+        self.leaving: Callable[[], None] = lambda: None
         self.volumes = VolumesAtWork(holder, now, executor, self._settled)
         self.decisions = Decisions(self.volumes, self.shared, annotator, now)
         self._history: list[SliceKey] = []
@@ -157,6 +160,7 @@ class Walk:
         if self.work is None or self.work.case_id != case_id:
             self.decisions.write_down_time()
             self.current = self.decisions.index = None
+            self.leaving()
             self.volumes.leave()
             self._read_anew()
             work = self.volumes.open(self.campaign, case_id, self.shared.confirmed[case_id])
