@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import QTimer
 
 from nnunet_sparse.annotate.display import is_ct, label_colors
+from nnunet_sparse.annotate.open_volume import OpenVolume
 from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.annotate.viewer.volume_layers import VolumeLayers
@@ -15,6 +17,7 @@ from nnunet_sparse.annotate.viewer.window_keys import CT_KEYS, LOOK_KEYS, WORK_K
 from nnunet_sparse.annotate.viewer.work_dock import Shown, WorkDock
 from nnunet_sparse.annotate.viewer.work_texts import slice_state, time_text
 from nnunet_sparse.campaign.guide_pictures import upright_view
+from nnunet_sparse.campaign.worklist import SliceKey
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.system.errors import SparseError, memory_error_message, os_error_message
 
@@ -45,11 +48,10 @@ class CampaignWindow:
     def __init__(self, viewer: Any, session: AnnotationSession) -> None:
         self._viewer, self.session = viewer, session
         self.layers: VolumeLayers | None = None
-        self._tools: dict[str, Any] = {}
         self._painted = set[int]()
         self._message, self._is_asked, self._is_showing = "", False, False
         self._seen: object = None
-        self._slice: object = None
+        self._slice: tuple[SliceKey | None, OpenVolume] | None = None
         viewer.layers.clear()
         session.when_leaving(self._let_go)
         self.dock = WorkDock(WORK_KEYS, self.press, self._choose_label, self._resolve)
@@ -144,7 +146,7 @@ class CampaignWindow:
 
     def use_window(self, name: str = "") -> None:
         """Draw CTs as a preset says; without its name, by the annotated slices."""
-        if self.layers is not None:
+        if self.session.volume is not None and self.layers is not None:
             self.layers.use_window(name, self.session.shown)
 
     def _outline(self) -> Outcome:
@@ -184,15 +186,18 @@ class CampaignWindow:
 
     def _painted_on(self, event: Any) -> None:
         """Somebody has ended a stroke."""
-        axis = self.session.campaign.axis
-        for indices, *_ in event.value:
-            self._painted.update(map(int, set(indices[axis].ravel())))
+        volume = self.session.volume
+        if volume is None:
+            return
+        every = np.arange(len(volume))
+        for where, *_ in event.value:  # of each axis, one index, a range, or several ones
+            self._painted.update(np.atleast_1d(every[where[volume.campaign.axis]]).tolist())
         self._take_strokes()
 
     def _take_strokes(self, others: Iterable[int] = ()) -> None:
         """Tell the session what was painted."""
         volume, layers = self.session.volume, self.layers
-        if volume is None or layers is None or self.closing.has_begun:
+        if volume is None or layers is None or layers.volume is not volume:
             return
         if layers.label.data is not volume.label:  # a plug-in has put another array in its place
             if layers.label.data.shape == volume.label.shape:
@@ -232,13 +237,25 @@ class CampaignWindow:
 
     def _let_go(self) -> None:
         """Let go of the volume that is shown."""
-        if self.layers is None:
+        self._slice = None
+        if self.layers is not None:
+            self.layers.let_go()
+            self.dock.show(Shown("opening the next volume ..."))
+
+    def _open(self, volume: OpenVolume) -> None:
+        """Show a volume."""
+        image = volume.campaign.image_files(volume.case_id)[0]
+        affine = read_geometry(image, volume.campaign.images.reader()).affine
+        view, index = upright_view(affine, volume.campaign.axis), self.session.shown
+        if self.layers is not None:
+            self.layers.open(volume, index, view)
             return
-        self._tools = self.layers.tools
-        layers, self.layers = self.layers, None
-        layers.remove()
-        self.dock.show(Shown("opening the next volume ..."))
-        self.dock.widget.repaint()
+        self.layers = VolumeLayers(self._viewer, volume, index, view)
+        self.layers.label.events.paint.connect(self._painted_on)
+        self.layers.label.events.selected_label.connect(self._mark_label)
+        colors = label_colors(volume.names, volume.campaign.ignore_label)
+        self.dock.set_labels(volume.names, colors)
+        self._mark_label()
 
     def _show(self) -> None:
         """Show the volume, the slice, and how it stands."""
@@ -247,20 +264,11 @@ class CampaignWindow:
         try:
             if volume is None:
                 self._let_go()
-            elif self.layers is None:
-                image = volume.campaign.image_files(volume.case_id)[0]
-                affine = read_geometry(image, volume.campaign.images.reader()).affine
-                view = upright_view(affine, volume.campaign.axis)
-                self.layers = VolumeLayers(self._viewer, volume, session.shown, view, self._tools)
-                self.layers.label.events.paint.connect(self._painted_on)
-                self.layers.label.events.selected_label.connect(self._mark_label)
-                colors = label_colors(volume.names, volume.campaign.ignore_label)
-                self.dock.set_labels(volume.names, colors)
-                self._mark_label()
-            if self.layers is not None:
-                key = (session.current, id(self.layers))
-                if key != self._slice:
-                    self._slice = key
+            elif self.layers is None or self.layers.volume is not volume:
+                self._open(volume)
+            if self.layers is not None and volume is not None:
+                if (session.current, volume) != self._slice:
+                    self._slice = session.current, volume
                     self.layers.forget_strokes()
                     self.layers.withdraw()
                 self.layers.show(session.shown)

@@ -15,6 +15,7 @@ LIBRARIES = (
 )
 """Debian's packages that Qt needs for a window."""
 
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 _BINDINGS = ("PySide6", "PyQt6", "PyQt5", "PySide2")
 _PROBE = """
 from qtpy.QtWidgets import QApplication
@@ -57,14 +58,18 @@ def check_display() -> None:
             f"the display does not draw with OpenGL: install its driver (Debian: libgl1-mesa-dri), "
             f"or {_ELSEWHERE}"
         )
-    if "cannot open shared object file" in said or " is needed to load" in said:
-        lines = [line.strip() for line in said.splitlines()]
-        wanted = next(line for line in lines if "shared object" in line or "needed" in line)
-        raise SparseError(f"libraries of Qt are missing ({wanted}): apt install {LIBRARIES}")
-    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    has_display = any(os.environ.get(name) for name in _DISPLAYS)
+    missing = [line for line in lines if "cannot open shared object file" in line]
+    # Qt names this library wherever xcb cannot be used, also where there is no display
+    if has_display and "could not connect to display" not in said:
+        missing += [line for line in lines if " is needed to load" in line]
+    if missing:
+        raise SparseError(f"libraries of Qt are missing ({missing[0]}): apt install {LIBRARIES}")
+    if not has_display:
         raise SparseError(f"there is no display; {_ELSEWHERE}")
-    last = said.strip().splitlines()[-1:] or [f"status {done.returncode}"]
-    raise SparseError(f"no window can be opened on this display ({last[0].strip()}); {_ELSEWHERE}")
+    last = lines[-1] if lines else f"status {done.returncode}"
+    raise SparseError(f"no window can be opened on this display ({last}); {_ELSEWHERE}")
 
 
 _ELSEWHERE = (

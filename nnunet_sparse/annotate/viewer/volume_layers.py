@@ -1,5 +1,7 @@
 """A volume in a viewer: its channels, and the label that is painted on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,13 @@ from nnunet_sparse.campaign.guide_pictures import UprightView
 LABEL_LAYER = "annotation"
 PROPOSAL_LAYER = "proposal"
 
-_KEPT = ("mode", "selected_label", "brush_size", "contour", "opacity", "contiguous")
 _VEIL = (0.45, 0.45, 0.45, 0.75)
 _FILLED = 0.9
 _STEP = 4
 
 
 class VolumeLayers:
-    """Layers of one volume.
+    """Layers of the volume that is open; they stay the same from one volume to the next.
 
     Parameters
     ----------
@@ -38,70 +39,71 @@ class VolumeLayers:
         Slice that is shown first.
     view
         How slices are turned to be upright.
-    tools
-        :attr:`tools` of the volume before; empty for the first one.
 
     Attributes
     ----------
+    volume
+        What is shown; None if nothing is.
     images
         A layer of each channel.
     label
         The layer of the label.
     """
 
-    def __init__(
-        self,
-        viewer: Any,
-        volume: OpenVolume,
-        index: int,
-        view: UprightView,
-        tools: dict[str, Any],
-    ) -> None:
-        self._viewer, self._volume = viewer, volume
-        self._axis = volume.campaign.axis
+    def __init__(self, viewer: Any, volume: OpenVolume, index: int, view: UprightView) -> None:
+        self._viewer, self._axis = viewer, volume.campaign.axis
+        self.volume: OpenVolume | None = None
         self._proposal: Any = None
-        names = [str(name) for name in volume.campaign.images.channel_names.values()]
-        self._channels = names
-        self._colors = label_colors(volume.names, volume.campaign.ignore_label)
-        rows, columns = (axis for axis in range(3) if axis != self._axis)
-        shown = (columns, rows) if view.is_transposed else (rows, columns)
-        self.images = []
-        for number, (image, name) in enumerate(zip(volume.images, names, strict=True)):
-            window = self._window(image, name, index)
-            step = image[::_STEP, ::_STEP, ::_STEP]
-            layer = viewer.add_image(
-                # byte orders of other machines are not drawn
-                image.astype(image.dtype.newbyteorder("="), copy=False),
-                name=f"{number}: {name}",
-                scale=volume.spacing_mm,
-                contrast_limits=window,
-                rgb=False,
-                multiscale=False,
-                visible=not number,
+        self._channels = [str(name) for name in volume.campaign.images.channel_names.values()]
+        nothing = np.zeros((1, 1, 1), np.uint8)
+        with self._still():
+            self.images = [
+                viewer.add_image(
+                    nothing, name=f"{k}: {name}", rgb=False, multiscale=False, visible=not k
+                )
+                for k, name in enumerate(self._channels)
+            ]
+            self._colormap = _colormap(volume)
+            self.label = viewer.add_labels(
+                nothing, name=LABEL_LAYER, colormap=self._colormap, opacity=0.6
             )
-            ends = np.nanmin(step), np.nanmax(step), *window
-            layer.contrast_limits_range = float(min(ends)), float(max(ends))
-            self.images.append(layer)
-        self.label = viewer.add_labels(
-            volume.label,
-            name=LABEL_LAYER,
-            scale=volume.spacing_mm,
-            colormap=self._colormap(),
-            opacity=0.6,
-            features=self._features(),
-        )
-        self._take_up(tools or self._first_tools())
-        viewer.dims.axis_labels = tuple("slice" if k == self._axis else "zyx"[k] for k in range(3))
-        viewer.dims.order = (self._axis, *shown)
-        down, right = view.flips
-        viewer.camera.orientation2d = ("up" if down else "down", "left" if right else "right")
-        self.show(index)
-        self.zoom(index, shown)
+            names = {0: "background", **volume.names}
+            self.label.features = pd.DataFrame(
+                {"index": list(names), "label": list(names.values())}
+            )
+        self.open(volume, index, view)
+        self.label.mode, self.label.selected_label = "paint", 1
+        smallest = min(n for k, n in enumerate(volume.label.shape) if k != self._axis)
+        self.label.brush_size = max(1, smallest // 40)
 
-    @property
-    def tools(self) -> dict[str, Any]:
-        """Brush and label that are chosen, for the volume that comes next."""
-        return {name: getattr(self.label, name) for name in _KEPT}
+    def open(self, volume: OpenVolume, index: int, view: UprightView) -> None:
+        """Show another volume, zoomed to the body on a slice."""
+        viewer, axis = self._viewer, self._axis
+        self.volume = volume
+        rows, columns = (k for k in range(3) if k != axis)
+        shown = (columns, rows) if view.is_transposed else (rows, columns)
+        with self._still():
+            for layer, image in zip(self.images, volume.images, strict=True):
+                # byte orders of other machines are not drawn
+                layer.data = image.astype(image.dtype.newbyteorder("="), copy=False)
+                layer.scale = volume.spacing_mm
+            self.label.data, self.label.scale = volume.label, volume.spacing_mm
+            self.use_window("", index)
+            viewer.dims.axis_labels = tuple("slice" if k == axis else "zyx"[k] for k in range(3))
+            viewer.dims.order = (axis, *shown)
+            down, right = view.flips
+            viewer.camera.orientation2d = ("up" if down else "down", "left" if right else "right")
+            self.show(index)
+            self._zoom(index, shown)
+
+    def let_go(self) -> None:
+        """Show nothing, and let go of the volume."""
+        self.withdraw()
+        self.volume = None
+        with self._still():
+            for layer in (*self.images, self.label):
+                # as large, in no memory: sliders stay where they are
+                layer.data = np.broadcast_to(np.zeros((), layer.data.dtype), layer.data.shape)
 
     @property
     def shown(self) -> int:
@@ -110,6 +112,9 @@ class VolumeLayers:
 
     def show(self, index: int) -> None:
         """Show a slice, with the label ready to be painted on."""
+        for layer in (*self.images, self.label):
+            if layer not in self._viewer.layers:  # somebody has removed it
+                self._viewer.layers.append(layer)
         self._viewer.dims.set_current_step(self._axis, index)
         self._viewer.layers.selection.active = self.label
 
@@ -121,19 +126,6 @@ class VolumeLayers:
         """Let undo begin anew: strokes on slices that are saved are not taken back by it."""
         self.label._reset_history()
 
-    def zoom(self, index: int, shown: tuple[int, int]) -> None:
-        """Fill the canvas with the body on a slice."""
-        plane = np.moveaxis(self._volume.images[0], self._axis, 0)[index]
-        box = body_box(plane, self.images[0].contrast_limits)
-        ends = {k: (b.start, b.stop) for k, b in zip(sorted(shown), box, strict=True)}
-        spacing = [self._volume.spacing_mm[k] for k in shown]
-        low, high = np.array([ends[k] for k in shown]).T * spacing
-        # pixel 0 reaches half a pixel to either side of 0
-        centre = (low + high - spacing) / 2
-        room = np.array(self._viewer.canvas.size) / (high - low)
-        self._viewer.camera.center = (0.0, *map(float, centre))
-        self._viewer.camera.zoom = _FILLED * float(min(room))
-
     def use_window(self, name: str, index: int) -> bool:
         """Draw CTs in a preset, or all channels by the annotated slices where the name is empty.
 
@@ -143,14 +135,16 @@ class VolumeLayers:
             Whether there is a channel for which that means something.
         """
         changed = False
-        for layer, image, channel in zip(
-            self.images, self._volume.images, self._channels, strict=True
-        ):
+        volume = self._open()
+        slices = volume.annotated(with_objects=True) or [index]
+        for layer, image, channel in zip(self.images, volume.images, self._channels, strict=True):
             if name and not is_ct(channel):
                 continue
-            window = CT_WINDOWS[name] if name else self._window(image, channel, index)
-            low, high = layer.contrast_limits_range
-            layer.contrast_limits_range = min(low, window[0]), max(high, window[1])
+            window = window_of_slices(image, self._axis, slices, channel)
+            window = CT_WINDOWS.get(name, window)
+            sample = image[::_STEP, ::_STEP, ::_STEP]
+            low = min(float(np.nanmin(sample)), window[0])
+            layer.contrast_limits_range = low, max(float(np.nanmax(sample)), window[1])
             layer.contrast_limits = window
             changed = True
         return changed
@@ -171,14 +165,14 @@ class VolumeLayers:
     def propose(self, index: int, plane: np.ndarray) -> None:
         """Show outlines of what is proposed for a slice."""
         self.withdraw()
-        scale = self._volume.spacing_mm
+        scale = self._open().spacing_mm
         translate = [index * scale[k] if k == self._axis else 0.0 for k in range(3)]
         self._proposal = self._viewer.add_labels(
             np.expand_dims(plane, self._axis),
             name=PROPOSAL_LAYER,
             scale=scale,
             translate=translate,
-            colormap=self._colormap(),
+            colormap=self._colormap,
             opacity=1.0,
             metadata={"plane": plane},
         )
@@ -192,32 +186,37 @@ class VolumeLayers:
             self._viewer.layers.remove(self._proposal)
         self._proposal = None
 
-    def remove(self) -> None:
-        """Remove all layers, and let go of their arrays."""
-        self.withdraw()
-        for layer in (*self.images, self.label):
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
-            layer.data = np.zeros((1, 1, 1), np.uint8)
+    def _zoom(self, index: int, shown: tuple[int, int]) -> None:
+        """Fill the canvas with the body on a slice."""
+        volume = self._open()
+        plane = np.moveaxis(volume.images[0], self._axis, 0)[index]
+        box = body_box(plane, self.images[0].contrast_limits)
+        ends = {k: (b.start, b.stop) for k, b in zip(sorted(shown), box, strict=True)}
+        spacing = [volume.spacing_mm[k] for k in shown]
+        low, high = np.array([ends[k] for k in shown]).T * spacing
+        # pixel 0 reaches half a pixel to either side of 0
+        centre = (low + high - spacing) / 2
+        room = np.array(self._viewer.canvas.size) / (high - low)
+        self._viewer.camera.center = (0.0, *map(float, centre))
+        self._viewer.camera.zoom = _FILLED * float(min(room))
 
-    def _window(self, image: np.ndarray, channel: str, index: int) -> tuple[float, float]:
-        slices = self._volume.annotated(with_objects=True) or [index]
-        return window_of_slices(image, self._axis, slices, channel)
+    def _open(self) -> OpenVolume:
+        assert self.volume is not None, "no volume is shown"
+        return self.volume
 
-    def _colormap(self) -> Any:
-        ignore = self._volume.campaign.ignore_label
-        colors: dict[int | None, Any] = {None: "transparent", 0: "transparent", ignore: _VEIL}
-        colors.update({value: color for value, color in self._colors.items()})
-        return DirectLabelColormap(color_dict=colors)
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """Draw nothing before all layers fit: OpenGL ends the process over half a scene."""
+        canvas = self._viewer.window._qt_viewer.canvas.native
+        canvas.setUpdatesEnabled(False)
+        try:
+            yield
+        finally:
+            canvas.setUpdatesEnabled(True)
 
-    def _features(self) -> Any:
-        names = {0: "background", **self._volume.names}
-        return pd.DataFrame({"index": list(names), "label": list(names.values())})
 
-    def _first_tools(self) -> dict[str, Any]:
-        size = min(n for k, n in enumerate(self._volume.label.shape) if k != self._axis)
-        return {"mode": "paint", "selected_label": 1, "brush_size": max(1, size // 40)}
-
-    def _take_up(self, tools: dict[str, Any]) -> None:
-        for name, value in tools.items():
-            setattr(self.label, name, value)
+def _colormap(volume: OpenVolume) -> Any:
+    ignore = volume.campaign.ignore_label
+    colors: dict[int | None, Any] = dict(label_colors(volume.names, ignore).items())
+    colors |= {None: "transparent", 0: "transparent", ignore: _VEIL}
+    return DirectLabelColormap(color_dict=colors)
