@@ -64,6 +64,21 @@ class Hand:
         return "\n".join(label.text() for label in found if label.isVisible())
 
     @property
+    def labels(self) -> str:
+        """Labels that the dock offers."""
+        from qtpy.QtWidgets import QListWidget
+
+        (found,) = self.window.dock.widget.findChildren(QListWidget)
+        return "\n".join(found.item(k).text() for k in range(found.count()))
+
+    @property
+    def bar(self) -> str:
+        """What stands on the bar of the dock."""
+        from qtpy.QtWidgets import QProgressBar
+
+        return str(self.window.dock.widget.findChild(QProgressBar).text())
+
+    @property
     def plane(self) -> np.ndarray:
         """The label on the slice that is shown."""
         volume = self.session.volume
@@ -83,12 +98,14 @@ class Hand:
             self.application.processEvents()
             time.sleep(0.01)
 
-    def press(self, key: str) -> None:
+    def press(self, key: str, control: bool = False) -> None:
         """Press a key over the image."""
         from qtpy.QtCore import Qt
         from qtpy.QtTest import QTest
 
-        QTest.keyClick(self.canvas, getattr(Qt.Key, f"Key_{key}"))
+        modifiers = Qt.KeyboardModifier
+        held = modifiers.ControlModifier if control else modifiers.NoModifier
+        QTest.keyClick(self.canvas, getattr(Qt.Key, f"Key_{key}"), held)
         self.settle()
 
     def choose(self, value: int) -> None:

@@ -227,6 +227,8 @@ class CampaignWindow:
             self._say(_line(error))
         if self._now() != self._seen and self.layers is not None:
             self.layers.refresh()  # another program has written, or more slices are asked for
+        if self.layers is not None:
+            self.layers.fit()
         self._show_dock()
 
     def _now(self) -> object:

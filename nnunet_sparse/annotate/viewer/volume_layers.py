@@ -54,6 +54,7 @@ class VolumeLayers:
         self._viewer, self._axis = viewer, volume.campaign.axis
         self.volume: OpenVolume | None = None
         self._proposal: Any = None
+        self._zoomed: tuple[Any, ...] = ()
         self._channels = [str(name) for name in volume.campaign.images.channel_names.values()]
         nothing = np.zeros((1, 1, 1), np.uint8)
         with self._still():
@@ -94,7 +95,7 @@ class VolumeLayers:
             down, right = view.flips
             viewer.camera.orientation2d = ("up" if down else "down", "left" if right else "right")
             self.show(index)
-            self._zoom(index, shown)
+            self._zoom(index)
 
     def let_go(self) -> None:
         """Show nothing, and let go of the volume."""
@@ -186,8 +187,20 @@ class VolumeLayers:
             self._viewer.layers.remove(self._proposal)
         self._proposal = None
 
-    def _zoom(self, index: int, shown: tuple[int, int]) -> None:
+    def fit(self) -> None:
+        """Zoom to the body anew where the window has another size, unless somebody has zoomed."""
+        before, now = self._zoomed, self._view_now
+        if self.volume is not None and before[:2] == now[:2] and before != now:
+            self._zoom(self.shown)
+
+    @property
+    def _view_now(self) -> tuple[Any, ...]:
+        camera = self._viewer.camera
+        return camera.zoom, tuple(camera.center), tuple(self._viewer.canvas.size)
+
+    def _zoom(self, index: int) -> None:
         """Fill the canvas with the body on a slice."""
+        shown = self._viewer.dims.order[1:]
         volume = self._open()
         plane = np.moveaxis(volume.images[0], self._axis, 0)[index]
         box = body_box(plane, self.images[0].contrast_limits)
@@ -199,6 +212,7 @@ class VolumeLayers:
         room = np.array(self._viewer.canvas.size) / (high - low)
         self._viewer.camera.center = (0.0, *map(float, centre))
         self._viewer.camera.zoom = _FILLED * float(min(room))
+        self._zoomed = self._view_now
 
     def _open(self) -> OpenVolume:
         assert self.volume is not None, "no volume is shown"

@@ -127,7 +127,7 @@ class WorkDock:
         layout.addWidget(QLabel("Paint (click, or keys - and =):"))
         self._labels = QListWidget()
         self._labels.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._labels.setMaximumHeight(150)
+        self._labels.setMaximumHeight(120)
         self._labels.currentRowChanged.connect(self._chosen)
         self._values: list[int] = []
         layout.addWidget(self._labels)
