@@ -46,8 +46,9 @@ def main() -> None:
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError as error:  # of the extra for the window
-            assert error.name in {"napari", "qtpy"}, error
-            assert name.startswith("nnunet_sparse.annotate.viewer."), name
+            is_of_window = name.startswith("nnunet_sparse.annotate.viewer.")
+            if not is_of_window or error.name not in {"napari", "qtpy"}:
+                raise
             without_window.append(name)
             continue
         assert not Path(module.__file__ or "").is_relative_to(repository), module.__file__

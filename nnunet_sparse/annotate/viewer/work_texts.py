@@ -26,12 +26,9 @@ def slice_state(volume: OpenVolume, index: int, is_free: bool) -> str:
     if index in volume.conflicts:
         return "another program has changed it as well: keep one"
     if index in volume.unsaved.drafts:
-        is_asked = index in volume.asked
-        return (
-            "painted, not saved yet: N saves it"
-            if is_asked
-            else "painted, extra: it was not asked for"
-        )
+        if index in volume.asked:
+            return "painted, not saved yet: N saves it"
+        return "painted, extra: it was not asked for"
     state = volume.state(index)
     if index in volume.asked:
         return _STATES.get(str(state), "to be annotated: paint, then press N")
