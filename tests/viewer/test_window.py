@@ -14,6 +14,7 @@ from viewer.virtual_display import needs_display
 from viewer.window_hand import Hand, blocks
 
 from nnunet_sparse.annotate.display import CT_WINDOWS
+from nnunet_sparse.campaign.progress import find_progress
 
 pytestmark = [needs_display, pytest.mark.slow, pytest.mark.usefixtures("screen")]
 KIND = Kind(shape=(9, 12, 10), channels=("CT", "MR"), cases=("a",), asked=(1, 2, 5, 7))
@@ -146,8 +147,7 @@ def test_what_cannot_be_written_is_said_at_once(hand: Hand) -> None:
     assert {r["status"] for r in read_rows(hand.session.campaign.folder)} <= {"done", "touched"}
 
 
-def test_free_and_dropped(tmp_path: Path) -> None:
-    """``campaign.json`` is dropped on a window of napari."""
+def test_free(tmp_path: Path) -> None:
     kind = Kind(shape=(9, 12, 10), cases=("a",), asked=(1,))
     campaign = phantom_campaign(tmp_path / "campaign", kind)
     hand = Hand(campaign.folder, free=True)
@@ -156,16 +156,19 @@ def test_free_and_dropped(tmp_path: Path) -> None:
     hand.stroke(4, (2, 6))
     assert "extra: it was not asked for" in hand.dock
     hand.leave()
+    assert find_progress(campaign, None, None, 1)[1].cases["a"].states.extra == (2,)
 
-    import napari
 
-    viewer = napari.Viewer()
-    viewer.open(campaign.folder / "campaign.json", plugin="nnunet-sparse")
-    assert "annotation" in [layer.name for layer in viewer.layers]
-    main = viewer.window._qt_window
-    main.close()
-    hand.wait(lambda: not main.isVisible())
-    viewer.close()
+def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:
+    campaign = phantom_campaign(tmp_path / "campaign", KIND)
+    process = Path(__file__).with_name("dropping_process.py")
+    done = subprocess.run(
+        [sys.executable, process, campaign.folder],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
 
 
 def test_the_command_without_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
