@@ -1,10 +1,10 @@
 """``nnsparse_annotate``: annotate a campaign in a window."""
 
 import argparse
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnunet_sparse.annotate.user_name import user_name
 from nnunet_sparse.system.command import CommandParser, run_command
 from nnunet_sparse.system.errors import SparseError
 
@@ -36,14 +36,6 @@ def annotate(folder: Path, annotator: str = "", *, free: bool = False) -> None:
     from nnunet_sparse.annotate.viewer.open_window import run_window
 
     run_window(folder, annotator or user_name(), free)
-
-
-def user_name() -> str:
-    """Name of the user; empty where there is none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a number without a name, as in containers
-        return ""
 
 
 def _work(args: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_sparse.annotate import annotate_command
 from nnunet_sparse.annotate.annotate_command import main
 
 
@@ -20,11 +19,3 @@ def test_annotators_are_text_in_one_line(
 ) -> None:
     assert main([str(tmp_path), "--annotator", "m\nk"]) == 2
     assert "--annotator must be printable text" in capsys.readouterr().err
-
-
-def test_users_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody() -> str:
-        raise KeyError("getpwuid(): uid not found: 1234")
-
-    monkeypatch.setattr(annotate_command.getpass, "getuser", nobody)
-    assert annotate_command.user_name() == ""

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from nnunet_sparse.annotate.annotate_command import user_name
+from nnunet_sparse.annotate.user_name import user_name
 from nnunet_sparse.annotate.viewer.open_window import open_window
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
 from nnunet_sparse.system.errors import SparseError, os_error_message
