@@ -64,6 +64,8 @@ def main() -> None:
         def photograph(name: str) -> None:
             for _ in range(20):
                 QApplication.processEvents()
+                if window.layers is not None:
+                    window.layers.fit()  # the window has got its size by now
             viewer.screenshot(str(output / f"annotate_{name}.png"), canvas_only=False)
 
         while not (true_plane(window, labels) == 2).any():  # slices without a tumour
