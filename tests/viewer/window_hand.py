@@ -54,6 +54,8 @@ class Hand:
         self.session = self.window.session
         self.canvas = self.viewer.window._qt_viewer.canvas.native
         self.settle()
+        if self.window.layers is not None:
+            self.window.layers.fit()  # as the clock does: not in the middle of a stroke
 
     @property
     def dock(self) -> str:
