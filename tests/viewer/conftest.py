@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from viewer.virtual_display import display
+from viewer.virtual_display import open_display
 
 
 @pytest.fixture(scope="session")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A display, and settings of napari that nobody has changed."""
     settings = tmp_path_factory.mktemp("napari") / "settings.yaml"
-    with display() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISPLAY", name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", open_display())
         patch.setenv("QT_QPA_PLATFORM", "xcb")
         patch.setenv("NAPARI_CONFIG", str(settings))
+        from napari.qt import get_qapp
+
+        get_qapp()  # holds the display to the end: Qt ends the process where it goes before
         yield settings

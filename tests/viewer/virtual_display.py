@@ -3,8 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 
 import pytest
@@ -15,22 +13,18 @@ needs_display = pytest.mark.skipif(
 )
 
 
-@contextmanager
-def display() -> Iterator[str]:
-    """Name of a display that ends with the block."""
+def open_display() -> str:
+    """Name of a display that ends with the last program that uses it."""
     reader, writer = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+    words = ["-displayfd", str(writer), "-screen", "0", "1400x900x24", "-nolisten", "tcp"]
+    subprocess.Popen(
+        ["Xvfb", *words, "-terminate"],
         pass_fds=[writer],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     os.close(writer)
-    try:
-        with os.fdopen(reader) as answer:
-            number = answer.readline().strip()
-        assert number, "Xvfb does not start"
-        yield f":{number}"
-    finally:
-        server.terminate()
-        server.wait()
+    with os.fdopen(reader) as answer:
+        number = answer.readline().strip()
+    assert number, "Xvfb does not start"
+    return f":{number}"

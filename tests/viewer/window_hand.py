@@ -53,9 +53,17 @@ class Hand:
         self.window = open_window(self.viewer, folder, annotator, **options)
         self.session = self.window.session
         self.canvas = self.viewer.window._qt_viewer.canvas.native
-        self.settle()
+        for _ in range(10):  # the window gets its size in several steps
+            self.settle()
+        self.wait(lambda: self._size == tuple(self.viewer.canvas.size))
         if self.window.layers is not None:
             self.window.layers.fit()  # as the clock does: not in the middle of a stroke
+        self.settle()
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """Rows and columns of pixels that the image is drawn on."""
+        return self.canvas.height(), self.canvas.width()
 
     @property
     def dock(self) -> str:
