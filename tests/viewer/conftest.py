@@ -15,7 +15,4 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("DISPLAY", open_display())
         patch.setenv("QT_QPA_PLATFORM", "xcb")
         patch.setenv("NAPARI_CONFIG", str(settings))
-        from napari.qt import get_qapp
-
-        get_qapp()  # holds the display to the end: Qt ends the process where it goes before
         yield settings
