@@ -193,6 +193,7 @@ class CampaignWindow:
         for where, *_ in event.value:  # of each axis, one index, a range, or several ones
             self._painted.update(np.atleast_1d(every[where[volume.campaign.axis]]).tolist())
         self._take_strokes()
+        self._show_dock()
 
     def _take_strokes(self, others: Iterable[int] = ()) -> None:
         """Tell the session what was painted."""
