@@ -8,7 +8,7 @@ export UV_COMPILE_BYTECODE ?= 1
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test test-fast test-browser test-slurm test-grid test-kills paper bench bench-gpu lint typecheck format wheel-check
+.PHONY: demo test test-fast test-browser test-viewer test-slurm test-grid test-kills paper bench bench-gpu lint typecheck format wheel-check
 
 demo: $(UV)
 	$(RUN) --no-dev nnsparse_demo
@@ -22,6 +22,10 @@ test-fast: $(UV)
 # the page of reports in a real browser; needs Debian's packages chromium and chromium-driver
 test-browser: $(UV)
 	$(RUN) pytest tests/browser
+
+# the window for annotators in a virtual display; needs the Debian packages named in CONTRIBUTING.md
+test-viewer: $(UV)
+	NNSPARSE_VIEWER=1 OMP_NUM_THREADS=1 $(RUN) --extra annotate pytest tests/viewer
 
 # grids on a real SLURM of one node; needs root, and Debian's packages slurm-wlm and munge
 test-slurm: $(UV)

@@ -44,6 +44,8 @@ JOINT = {
     "trainers/test_commands.py",
     "trainers/test_cross_validation.py",
     "trainers/test_ddp.py",
+    "viewer/test_whole_campaign.py",
+    "viewer/test_window.py",
 }
 
 

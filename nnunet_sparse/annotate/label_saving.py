@@ -18,7 +18,8 @@ from nnunet_sparse.annotate.volume_files import read_saved
 from nnunet_sparse.campaign.annotation_files import find_annotations
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.open_campaign import campaign_lock
-from nnunet_sparse.campaign.slice_states import state_of_plane, status_text
+from nnunet_sparse.campaign.predicted_slices import handed_out
+from nnunet_sparse.campaign.slice_states import PredictedState, state_of_slice, status_text
 from nnunet_sparse.campaign.slice_times import (
     EMPTY,
     EXTRA,
@@ -196,6 +197,7 @@ def _write_tables(
 ) -> None:
     """Write times and worklist, with the status of every slice of the case."""
     case_id, ignore = saving.case_id, campaign.ignore_label
+    prefilled = handed_out(campaign, case_id)
     times = add_times(
         campaign,
         [
@@ -225,9 +227,10 @@ def _write_tables(
             _fill(columns.setdefault(key, {}), decision, minutes, answers.delimiter)
         answers = replace(answers, columns=columns)
         confirmed = answers.confirmed(case_id)
+        predicted = PredictedState(prefilled, answers.accepted(case_id), may_be_erased=True)
         for i in campaign.asked(case_id):
             plane = decisions[i].plane if i in decisions else base[i]
-            state = state_of_plane(plane, True, i in confirmed, ignore)
+            state = state_of_slice(i, plane, True, confirmed, ignore, predicted)
             statuses[case_id, i] = status_text(str(state))
         return replace(answers, statuses=statuses)
 
@@ -251,6 +254,8 @@ def _fill(texts: dict[str, str], decision: Decision, minutes: list[str], delimit
         texts["confirmed_empty"] = "yes"
     if decision.state != EMPTY and is_confirmed and decision.was_confirmed:
         texts["confirmed_empty"] = ""
+    if decision.confirms_prediction and not truth_value(texts.get("confirmed", "")):
+        texts["confirmed"] = "yes"
     note, before = decision.note, texts.get("note", "")
     if note and note not in before:
         texts["note"] = note if is_missing(before) else f"{before.strip()}; {note}"

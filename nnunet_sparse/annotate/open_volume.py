@@ -7,11 +7,13 @@ import numpy as np
 
 from nnunet_sparse.annotate.journal import Unsaved
 from nnunet_sparse.annotate.plane_store import PlaneStore, plane_check
-from nnunet_sparse.annotate.slice_work import Decision, Draft
+from nnunet_sparse.annotate.slice_reasons import slice_reasons
+from nnunet_sparse.annotate.slice_work import Confirmed, Decision, Draft
 from nnunet_sparse.annotate.volume_files import read_saved, read_voxels
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
 from nnunet_sparse.campaign.campaign import Campaign
-from nnunet_sparse.campaign.slice_states import state_of_plane
+from nnunet_sparse.campaign.predicted_slices import handed_out
+from nnunet_sparse.campaign.slice_states import PredictedState, state_of_slice
 from nnunet_sparse.system.errors import SparseError
 
 ANNOTATED = frozenset({"done", "empty", "contradictory", "extra"})
@@ -28,7 +30,7 @@ class OpenVolume:
     case_id
         The case.
     confirmed
-        Slices that the worklist confirms to show no object.
+        What the worklist says of its slices.
 
     Attributes
     ----------
@@ -36,6 +38,8 @@ class OpenVolume:
         Each channel, (z, y, x), in the file's own type; they are not changed.
     label
         (z, y, x) unsigned integers, to be painted on; :meth:`take_strokes` is told of it.
+    reasons
+        Why each slice was asked for.
     unsaved
         What is not in the label file.
     conflicts
@@ -48,8 +52,8 @@ class OpenVolume:
         If an image or the label cannot be read, or they do not lie on each other.
     """
 
-    def __init__(self, campaign: Campaign, case_id: str, confirmed: Collection[int]) -> None:
-        self.campaign, self.case_id, self.confirmed = campaign, case_id, frozenset(confirmed)
+    def __init__(self, campaign: Campaign, case_id: str, confirmed: Confirmed) -> None:
+        self.campaign, self.case_id, self.confirmed = campaign, case_id, confirmed
         self.unsaved, self.conflicts = Unsaved(), set[int]()
         self.taken_extra = set[int]()
         case = AnnotatedCase(campaign, case_id)
@@ -62,6 +66,7 @@ class OpenVolume:
                 raise SparseError(f"{file} has shape {image.shape}, {case.image} {case.shape}")
         self.spacing_mm = case.geometry.spacing_mm or (1.0, 1.0, 1.0)
         self.names = case.names
+        self._look_up(campaign)
         self.saved = PlaneStore(self.label, campaign.axis)
         self._states = [self._state(i) for i in range(len(self))]
         for i in self.asked:
@@ -115,6 +120,24 @@ class OpenVolume:
             plane[plane == self.campaign.ignore_label] = 0
         return plane
 
+    def shows_object(self, plane: np.ndarray) -> bool:
+        """Whether anything is painted on a slice, (rows, columns)."""
+        return bool(((plane != 0) & (plane != self.campaign.ignore_label)).any())
+
+    def is_prediction(self, index: int, plane: np.ndarray) -> bool:
+        """Whether a slice, (rows, columns), is as a network has predicted and it was prefilled."""
+        predicted = self._predicted.get(index)
+        return predicted is not None and bool(predicted.any()) and np.array_equal(plane, predicted)
+
+    def looks(self, index: int) -> np.ndarray:
+        """How a slice looks by what is known: as its draft, or as it starts; not to be changed."""
+        draft = self.unsaved.drafts.get(index)
+        return self.starting(index) if draft is None else draft.plane
+
+    def is_painted(self, index: int) -> bool:
+        """Whether the label shows something that :meth:`take_strokes` was not told of."""
+        return not np.array_equal(self.planes[index], self.looks(index))
+
     def may_paint(self, index: int) -> bool:
         """Whether a slice takes paint."""
         return index in self.asked or index in self.taken_extra or self.state(index) == "extra"
@@ -134,7 +157,7 @@ class OpenVolume:
         """
         plane = self.planes[index]
         before = self.unsaved.drafts.get(index)
-        shown = before.plane if before is not None else self.starting(index)
+        shown = self.looks(index)
         if not self.may_paint(index):
             if not (plane != shown).any():
                 return False, None
@@ -180,6 +203,7 @@ class OpenVolume:
     def follow(self, campaign: Campaign) -> None:
         """Take over the rounds that a campaign has got."""
         self.campaign = campaign
+        self._look_up(campaign)
         for index in range(len(self)):
             self._refresh(index)
 
@@ -192,8 +216,7 @@ class OpenVolume:
         self.conflicts.discard(index)
         if draft is not None:
             self.unsaved.drafts[index] = draft.rebased(decision.plane)
-        confirmed = {index} if decision.state == "confirmed empty" else set[int]()
-        self.confirmed = (self.confirmed - {index}) | confirmed
+        self.confirmed = self.confirmed.after(index, decision)
         self._refresh(index)
 
     def settle(
@@ -254,8 +277,7 @@ class OpenVolume:
             self.unsaved.seconds.pop(index, None)
             if decision.is_on(self.saved[index]):
                 self.unsaved.decisions[index] = decision
-                confirmed = {index} if decision.state == "confirmed empty" else set[int]()
-                self.confirmed = (self.confirmed - {index}) | confirmed
+                self.confirmed = self.confirmed.after(index, decision)
             else:
                 draft = Draft(decision.plane, decision.bases[0], decision.annotator)
                 self.unsaved.drafts[index] = draft
@@ -281,6 +303,11 @@ class OpenVolume:
             self.unsaved.drafts[index] = draft.rebased(self.decided(index))
         self._refresh(index)
 
+    def _look_up(self, campaign: Campaign) -> None:
+        """Read what the campaign says of slices."""
+        self._predicted = handed_out(campaign, self.case_id)
+        self.reasons = slice_reasons(campaign, self.case_id)
+
     def let_go(self) -> None:
         """Free images and label; what is unsaved stays."""
         self.images = ()
@@ -303,13 +330,14 @@ class OpenVolume:
         """Show a slice as its draft, or as it is decided."""
         if not self.label.size:
             return
-        draft = self.unsaved.drafts.get(index)
-        self.planes[index] = self.starting(index) if draft is None else draft.plane
+        self.planes[index] = self.looks(index)
 
     def _state(self, index: int) -> str | None:
-        return state_of_plane(
+        return state_of_slice(
+            index,
             self.decided(index),
             index in self.asked,
-            index in self.confirmed,
+            self.confirmed.empty,
             self.campaign.ignore_label,
+            PredictedState(self._predicted, self.confirmed.right, may_be_erased=True),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from nnunet_sparse.annotate.open_volume import OpenVolume
+from nnunet_sparse.annotate.slice_work import Confirmed
 from nnunet_sparse.annotate.work_queue import WorkQueue
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.worklist import SliceKey, read_worklist
@@ -21,7 +22,9 @@ class SharedQueue:
     queue
         Which slices are still to be annotated.
     confirmed
-        Slices that were confirmed to show no object, by case ID.
+        What people say of slices, by case ID.
+    notes
+        What they have noted.
 
     Raises
     ------
@@ -34,7 +37,8 @@ class SharedQueue:
         self._known: dict[SliceKey, tuple[str, bool, bool]] = {}
         self._statuses: Mapping[SliceKey, str] = {}
         self.queue = WorkQueue(campaign, {})
-        self.confirmed: dict[str, frozenset[int]] = {}
+        self.confirmed: dict[str, Confirmed] = {}
+        self.notes: dict[SliceKey, str] = {}
         self.read(campaign, ())
 
     def read(self, campaign: Campaign, volumes: Iterable[OpenVolume]) -> None:
@@ -48,7 +52,15 @@ class SharedQueue:
         answers = read_worklist(campaign)
         self._statuses = answers.statuses
         self.queue = WorkQueue(campaign, answers.statuses)
-        self.confirmed = {case: answers.confirmed(case) for case in campaign.asked_cases}
+        self.confirmed = {
+            case: Confirmed(answers.confirmed(case), answers.accepted(case))
+            for case in campaign.asked_cases
+        }
+        self.notes = {
+            (case, i): note
+            for case in campaign.asked_cases
+            for i, note in answers.notes(case).items()
+        }
         for key, (status, is_open, is_unsure) in self._known.items():
             if self._statuses.get(key, "") == status and key in self.queue:
                 self.queue.set_open(key, is_open, is_unsure)

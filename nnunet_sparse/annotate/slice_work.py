@@ -7,6 +7,29 @@ from typing import Any
 import numpy as np
 
 from nnunet_sparse.annotate.plane_store import plane_check
+from nnunet_sparse.campaign.slice_times import EMPTY
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What people say of slices of a volume, which its label cannot tell.
+
+    Attributes
+    ----------
+    empty
+        Slices that show no object.
+    right
+        Slices on which that is right what a network has predicted.
+    """
+
+    empty: frozenset[int] = frozenset()
+    right: frozenset[int] = frozenset()
+
+    def after(self, index: int, decision: "Decision") -> "Confirmed":
+        """The same after a decision on a slice."""
+        empty = {index} if decision.state == EMPTY else set[int]()
+        right = {index} if decision.confirms_prediction else set[int]()
+        return Confirmed((self.empty - {index}) | empty, self.right | right)
 
 
 @dataclass(frozen=True)
@@ -68,6 +91,8 @@ class Decision:
         none.
     opens
         Whether it is the first one of its volume in a session.
+    confirms_prediction
+        Whether it says that what a network has predicted, and was prefilled, is right.
     """
 
     plane: np.ndarray
@@ -80,6 +105,7 @@ class Decision:
     note: str = ""
     distance: int | None = None
     opens: bool = False
+    confirms_prediction: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """All but the plane."""

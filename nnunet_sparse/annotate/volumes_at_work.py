@@ -1,9 +1,10 @@
 """The volume that is open, and those that were left and are still being written."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from nnunet_sparse.annotate.lease import Holder
+from nnunet_sparse.annotate.slice_work import Confirmed
 from nnunet_sparse.annotate.worked_volume import WorkedVolume
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.data.geometry import Geometry
@@ -61,7 +62,7 @@ class VolumesAtWork:
             for index in sorted(work.volume.conflicts)
         ]
 
-    def open(self, campaign: Campaign, case_id: str, confirmed: Collection[int]) -> WorkedVolume:
+    def open(self, campaign: Campaign, case_id: str, confirmed: Confirmed) -> WorkedVolume:
         """Open a volume in place of the one that is open; raises as :class:`WorkedVolume`."""
         self.leave()
         for work in [work for work in self._leaving if work.case_id == case_id]:

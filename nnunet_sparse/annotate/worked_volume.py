@@ -1,14 +1,14 @@
 """A volume under a lease: what is painted goes into its journal, what is decided into its label."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from nnunet_sparse.annotate.journal import Journal, find_journals, read_journal
 from nnunet_sparse.annotate.label_saving import Saved, Saving, check_annotated_here, save
 from nnunet_sparse.annotate.lease import BEAT_S, Holder, Lease, take_lease
 from nnunet_sparse.annotate.open_volume import OpenVolume
-from nnunet_sparse.annotate.slice_work import Decision, Draft
+from nnunet_sparse.annotate.slice_work import Confirmed, Decision, Draft
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.data.geometry import Geometry
 from nnunet_sparse.system.errors import SparseError, os_error_message
@@ -33,7 +33,7 @@ class WorkedVolume:
     case_id
         The case.
     confirmed
-        Slices that the worklist confirms to show no object.
+        What the worklist says of its slices.
     holder
         This session.
     now
@@ -60,7 +60,7 @@ class WorkedVolume:
         self,
         campaign: Campaign,
         case_id: str,
-        confirmed: Collection[int],
+        confirmed: Confirmed,
         holder: Holder,
         now: Callable[[], float],
     ) -> None:

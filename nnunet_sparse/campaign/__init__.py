@@ -4,7 +4,8 @@ Only ``annotate`` uses it. ``campaign`` says what a campaign is and holds its fo
 ``make_campaign`` makes one and ``open_campaign`` opens it for a command. ``sources`` and
 ``find_volumes`` find the volumes, ``images`` brings them (``nifti1`` what ITK does not open),
 ``asked_slices`` chooses slices, ``prefill`` prepares labels. ``worklist``, ``guide`` and
-``label_descriptions`` write what annotators read. ``annotation_files`` finds what they deliver and
+``label_descriptions`` write what annotators read (``guide_pictures`` turns slices upright), and
+``predicted_slices`` keeps what networks predict. ``annotation_files`` finds what they deliver and
 reads it with ``label_volume``, ``slice_masks``, ``slicer_segmentation`` and ``dicom_segmentation``;
 ``progress`` collects how far they are (``slice_states`` says of each slice, ``annotated_case`` what
 its labels may hold), ``import_campaign`` makes a sparse data set of it. ``slice_times`` keeps the

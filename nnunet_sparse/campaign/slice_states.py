@@ -151,12 +151,23 @@ def slice_states(
     predicted = predicted or PredictedState()
     found: dict[str, list[int]] = {}
     for i, plane in enumerate(np.moveaxis(label, axis, 0)):
-        state = predicted.state_of(i, plane, confirmed) if i in asked else None
-        if state is None:
-            state = state_of_plane(plane, i in asked, i in confirmed, ignore_label)
+        state = state_of_slice(i, plane, i in asked, confirmed, ignore_label, predicted)
         if state is not None:
             found.setdefault(state, []).append(i)
     return SliceStates(**{name: tuple(indices) for name, indices in found.items()})
+
+
+def state_of_slice(
+    i: int,
+    plane: np.ndarray,
+    asked: bool,
+    confirmed: Collection[int],
+    ignore_label: int,
+    predicted: PredictedState,
+) -> str | None:
+    """Find the state of slice ``i``, (rows, columns), as :func:`slice_states` does."""
+    state = predicted.state_of(i, plane, confirmed) if asked else None
+    return state or state_of_plane(plane, asked, i in confirmed, ignore_label)
 
 
 def state_of_plane(

@@ -54,6 +54,7 @@ WAY_OF_WORK: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "campaign",
         (
             ("worklist", "choose slices of volumes without labels, for people to annotate"),
+            ("annotate", "annotate these slices in a window"),
             ("import", "make a sparse data set of what they have annotated"),
         ),
     ),

@@ -20,9 +20,14 @@ from training_fixtures import use_paths
 
 from nnunet_sparse.annotate.outcome import Result
 from nnunet_sparse.annotate.session import AnnotationSession
+from nnunet_sparse.campaign.campaign import Campaign, Round
 from nnunet_sparse.campaign.import_command import main as import_campaign
+from nnunet_sparse.campaign.predicted_slices import PredictedSlices, predictions_file
+from nnunet_sparse.campaign.prefill import prefill
 from nnunet_sparse.campaign.slice_times import read_times
+from nnunet_sparse.campaign.worklist import Answers, write_worklist
 from nnunet_sparse.campaign.worklist_command import main as worklist
+from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.paths import NnUNetPaths
 
@@ -427,3 +432,68 @@ def test_on_file_systems_without_links_and_locks(tmp_path: Path) -> None:
         expected = expected_label(campaign, case_id, kind, campaign.asked(case_id))
         np.testing.assert_array_equal(saved_label(campaign, case_id), expected)
     assert {p.name for p in campaign.folder.iterdir() if p.name[0] == "."} == set()
+
+
+@pytest.fixture
+def predicted(tmp_path: Path) -> tuple[Kind, Campaign]:
+    """A second round, in which a network predicts label 1 on slice 1 and nothing on slice 3."""
+    kind = Kind(cases=("a",), asked=(0,))
+    campaign = phantom_campaign(tmp_path / "campaign", kind)
+    label = np.zeros((2, *kind.shape[1:]), np.uint8)
+    label[0, 2:5, 1:4] = 1
+    uncertainty = np.zeros_like(label)
+    entropy, rank = np.array([0.52, 0.25]), np.array([3, 7])
+    found = PredictedSlices(np.array([1, 3]), label, uncertainty, entropy, rank, 8)
+    found.write(predictions_file(campaign, 1, "a"), campaign.folder)
+    variant = Variant(0.4, 1.0, "entropy")
+    network = {"digest": "0"}
+    asking = Round(variant, {"a": (1, 3)}, network=network, is_prefilled=True)
+    campaign = campaign.with_round(asking)
+    prefill(campaign, 1)
+    campaign = campaign.completed()
+    campaign.write()
+    write_worklist(campaign, Answers())
+    return kind, campaign
+
+
+def test_predictions_are_corrected_or_confirmed(predicted: tuple[Kind, Campaign]) -> None:
+    kind, campaign = predicted
+    person = Person(campaign.folder, kind)
+    person.annotate_slice()
+    assert person.key == ("a", 1)
+    assert person.session.reason == "round 2, entropy: entropy 0.52, rank 3 of 8"
+    said = person.volume.planes[1].copy()
+    assert said.sum() == 9
+    assert person.session.next().result is Result.CONFIRM
+    assert person.session.unsure("later").result is Result.MOVED
+    assert person.key == ("a", 3)
+    assert person.session.next().result is Result.CONFIRM  # nothing is predicted there
+    assert person.session.nothing_here().result is Result.MOVED
+    np.testing.assert_array_equal(person.volume.planes[1], said)
+    assert person.session.note == "later"
+    assert person.session.next().result is Result.CONFIRM
+    assert person.session.next(confirmed=True).result is Result.FINISHED
+    assert person.session.close() == []
+    rows = read_rows(campaign.folder)
+    assert [r["confirmed"] for r in rows] == ["", "yes", ""]
+    assert [r["status"] for r in rows] == ["done", "done", "confirmed empty"]
+    before = (campaign.folder / "worklist.csv").read_bytes()
+    assert worklist(["status", str(campaign.folder), "-np", "1"]) == 0
+    assert (campaign.folder / "worklist.csv").read_bytes() == before
+
+
+def test_predictions_that_are_erased_or_painted_on(predicted: tuple[Kind, Campaign]) -> None:
+    kind, campaign = predicted
+    person = Person(campaign.folder, kind)
+    person.session.visit(("a", 1))
+    assert person.session.nothing_here().result is Result.STAYED
+    person.paint(0)
+    assert person.session.next().result is Result.CONFIRM
+    assert person.session.nothing_here().result is Result.MOVED
+    assert read_rows(campaign.folder)[1]["status"] == "confirmed empty"
+    person.session.visit(("a", 1))
+    person.paint(2)
+    person.session.next()
+    row = read_rows(campaign.folder)[1]
+    assert (row["status"], row["confirmed_empty"], row["confirmed"]) == ("done", "", "")
+    person.session.close()

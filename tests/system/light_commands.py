@@ -3,6 +3,7 @@
 ``python light_commands.py FOLDER``; a worker that is started for them cannot do it either.
 """
 
+import contextlib
 import importlib.abc
 import os
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-HEAVY = ("torch", "monai", "torchvision")
+HEAVY = ("torch", "monai", "torchvision", "napari")
 
 
 class _Refuser(importlib.abc.MetaPathFinder):
@@ -51,6 +52,8 @@ def _work(folder: Path) -> None:
     _run("campaign.import_command", campaign, *ways)
     _run("grid.grid_command", "init", "--preset", "paper", "-d", 500, "-o", folder / "grid.yaml")
     _run("grid.grid_command", "plan", folder / "grid.yaml")
+    with contextlib.suppress(SystemExit):
+        _run("annotate.annotate_command", "--help")
     _run("front.nnsparse_command")
 
 

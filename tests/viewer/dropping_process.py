@@ -1,0 +1,20 @@
+"""``python dropping_process.py CAMPAIGN``: drop its ``campaign.json`` on napari, and leave."""
+
+import sys
+import time
+from pathlib import Path
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+if __name__ == "__main__":
+    viewer = napari.Viewer()
+    viewer.open(Path(sys.argv[1]) / "campaign.json", plugin="nnunet-sparse")
+    assert "annotation" in [layer.name for layer in viewer.layers]
+    menus = viewer.window._qt_window.menuBar().actions()
+    assert "Plugins" in [action.text().replace("&", "") for action in menus]
+    viewer.window._qt_window.close()
+    while viewer.window._qt_window.isVisible():
+        QApplication.processEvents()
+        time.sleep(0.01)
+    print("closed")
