@@ -168,14 +168,13 @@ def test_half_precision(name):
 
 @pytest.mark.slow
 @all_networks
-def test_compiled(name, monkeypatch):
+@torch._inductor.config.patch(compile_threads=1)  # others would import torch first
+def test_compiled(name):
     """By torch's default compiler for two of them, which takes up to a minute for each network.
 
     It compiles the others as well (tried by hand); here their graphs are captured, forwards and
     backwards, and run as they are.
     """
-    # in this process: others would import torch before they do anything
-    monkeypatch.setattr(torch._inductor.config, "compile_threads", 1)
     network, images = make(name, sizes=TINY | SHALLOW), images_for(name)
     backend = "inductor" if name in ("cam_wnet", "unet3d") else "aot_eager"
     # not in training mode, where dropout differs

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from trained_models import REGIONS, dataset_json, plans, write_model
 
 from nnunet_sparse.data.image_files import read_image
@@ -137,8 +138,16 @@ def test_a_full_disk_keeps_what_is_known(
     assert [path.name for path in cache.iterdir()] == ["a.npz"]
 
 
-def test_values_that_are_no_numbers_are_refused(bordered_image: Path, tmp_path: Path) -> None:
-    model = write_model(tmp_path / "results", sharpness=float("nan"))
+def test_values_that_are_no_numbers_are_refused(
+    bordered_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As numbers that are too large for half precision may give, whatever the weights are."""
+    model = write_model(tmp_path / "results")
+
+    def predict(_: nnUNetPredictor, image: torch.Tensor) -> torch.Tensor:
+        return torch.full((2, *image.shape[1:]), torch.nan, dtype=torch.float16)
+
+    monkeypatch.setattr(nnUNetPredictor, "predict_sliding_window_return_logits", predict)
     with pytest.raises(SparseError, match=r"fold 0 of .* gives values for a that are no finite"):
         scores(model, {"a": bordered_image}, tmp_path / "cache")
 
