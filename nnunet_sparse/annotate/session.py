@@ -130,10 +130,8 @@ class AnnotationSession:
 
     @property
     def reason(self) -> str:
-        """Why the current slice was chosen."""
-        if self.volume is None or self.current is None:
-            return ""
-        return self.volume.reasons.get(self.current[1], "")
+        """Why the slice that is shown was chosen; empty if it was not."""
+        return "" if self.volume is None else self.volume.reasons.get(self.shown, "")
 
     @property
     def note(self) -> str:

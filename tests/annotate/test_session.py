@@ -103,6 +103,9 @@ def test_slices_come_in_the_order_of_the_worklist_and_done_ones_do_not(tmp_path:
     assert person.key == order[3]
     assert person.session.progress == (3, 6)
     assert person.session.reason == "round 1, random"
+    asked = person.session.campaign.asked(person.key[0])
+    person.session.look(next(i for i in range(len(person.volume)) if i not in asked))
+    assert person.session.reason == ""
 
 
 def test_where_it_was_left_and_what_was_painted(tmp_path: Path) -> None:
