@@ -7,6 +7,7 @@ writes at least two bits for 258 bytes.
 
 import contextlib
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import is_text
 
 _OF_OTHERS = 4096  # LZW, PackBits, JPEG
+_MOST_INFLATED = 2**30  # a CT of 2000 slices of 512 x 512
+_AT_ONCE = 2**20
 _FLAT = (".png", ".bmp", ".jpg", ".jpeg")
 
 
@@ -75,6 +78,36 @@ def check_text(path: Path) -> None:
     """
     if not is_text(str(path)):
         raise SparseError(f"{str(path)!r} is no name in UTF-8; rename it")
+
+
+def check_inflated(path: Path, start: int) -> None:
+    """Refuse a file whose deflated part is large: libraries inflate all of it before they look.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start
+        Where the deflated part begins.
+
+    Raises
+    ------
+    SparseError
+        If it holds more than 1 GiB.
+    zlib.error
+        If it is damaged.
+    """
+    inflated = 0
+    with path.open("rb") as file:
+        file.seek(start)
+        part = zlib.decompressobj(-zlib.MAX_WBITS)
+        while (data := part.unconsumed_tail or file.read(_AT_ONCE)) and not part.eof:
+            inflated += len(part.decompress(data, _AT_ONCE))
+            if inflated > _MOST_INFLATED:
+                raise SparseError(
+                    f"{path} holds more than {_MOST_INFLATED} bytes in {path.stat().st_size}; save "
+                    "it without deflate"
+                )
 
 
 def _claim_of_nifti(path: Path) -> int:

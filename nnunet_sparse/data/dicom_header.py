@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from nnunet_sparse.data.claimed_size import check_inflated
 from nnunet_sparse.data.damaged_files import first_line
 from nnunet_sparse.data.dicom_elements import digits_of, numbers_of, text_of, texts_of, whole_of
 from nnunet_sparse.system.errors import SparseError
@@ -29,6 +30,8 @@ _MAGIC_AT, _MAGIC = 128, b"DICM"
 # and its type or its length
 _BARE_START = re.compile(rb"[\2\10]\0[\0\1\5\10\22\24\26\30]\0(?:[A-Z]{2}|.\0\0\0)", re.DOTALL)
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_LONGEST_GROUP = 4096  # of the file's own description, where it names how it is encoded
+_OF_LENGTH = 12  # bytes of the element that holds the length of this description
 _PIXELS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _OF_COMPRESSED = 2**16  # bytes of pixels of a byte of the file, blank ones of the best methods
@@ -209,6 +212,9 @@ def _read_header(file: Path, _state: tuple[int, ...]) -> DicomHeader:
 
     with file.open("rb") as raw:
         start = raw.read(_MAGIC_AT + len(_MAGIC))
+        if _DEFLATED.encode() in raw.read(_LONGEST_GROUP):
+            group = pydicom.filereader.read_file_meta_info(file).FileMetaInformationGroupLength
+            check_inflated(file, len(start) + _OF_LENGTH + group)
         if not _begins_like_dicom(start):
             raise SparseError(f"{file} is damaged: it is not recognised as a DICOM image")
         raw.seek(0)

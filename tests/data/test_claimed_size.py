@@ -6,13 +6,17 @@ import struct
 import zlib
 from pathlib import Path
 
+import dicom_files
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import tifffile
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from nnunet_sparse.data import claimed_size
 from nnunet_sparse.data.claimed_size import check_claim, check_text
+from nnunet_sparse.data.dicom_header import read_header
 from nnunet_sparse.data.geometry import read_geometry
 from nnunet_sparse.data.image_files import read_image
 from nnunet_sparse.data.itk_files import held_bytes
@@ -245,3 +249,24 @@ def test_voxels_in_several_files_are_added_up(tmp_path: Path) -> None:
         (tmp_path / "a.nhdr").write_text(NHDR.format(voxels).replace("4 4 4", "1000 1000 4"))
         with pytest.raises(SparseError, match="cannot hold"):
             check_claim(tmp_path / "a.nhdr")
+
+
+def test_deflated_dicom_is_counted_before_it_is_inflated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = dicom_files.picture(dicom_files.CT, np.zeros((300, 300), np.int16))
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    file = dicom_files.save(data, tmp_path / "a.dcm")
+    assert file.stat().st_size < 2000
+    monkeypatch.setattr(claimed_size, "_AT_ONCE", 1000)
+    monkeypatch.setattr(claimed_size, "_MOST_INFLATED", 181_000)
+    assert read_header(file).size == (300, 300)
+    monkeypatch.setattr(claimed_size, "_MOST_INFLATED", 180_000)
+    with pytest.raises(SparseError, match=r"a\.dcm holds more than 180000 bytes"):
+        read_header(dicom_files.save(data, tmp_path / "again" / "a.dcm"))
+    monkeypatch.undo()
+    damaged = bytearray(file.read_bytes())
+    damaged[-40:] = bytes(40)
+    (tmp_path / "b.dcm").write_bytes(damaged)
+    with pytest.raises(SparseError, match=r"b\.dcm is damaged"):
+        read_header(tmp_path / "b.dcm")
