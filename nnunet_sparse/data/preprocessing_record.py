@@ -6,12 +6,11 @@ the digest is empty while a step runs, and stays so if it is killed. What labels
 preprocessed stands there as well.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.system.atomic import canonical_json, write_json
+from nnunet_sparse.system.atomic import json_digest, write_json
 from nnunet_sparse.system.json_files import read_json
 
 FILE = "nnsparse_steps.json"
@@ -66,4 +65,4 @@ def _labels(folder: str) -> str:
 
 def digest_of(*inputs: Any) -> str:
     """Hash of what a step is made from, given as JSON."""
-    return hashlib.sha256(canonical_json(list(inputs)).encode()).hexdigest()
+    return json_digest(list(inputs))

@@ -1,6 +1,5 @@
 """A way of training: an item of ``configurations`` in an experiment file."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from nnunet_sparse.grid import file_rules as rules
 from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number
 from nnunet_sparse.planners.planner_classes import default_plans_name, with_scale
-from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.atomic import json_digest
 from nnunet_sparse.system.schema import Rule, choice, mapping, setting, switch
 from nnunet_sparse.training.settings import TrainingSettings
 
@@ -72,5 +71,4 @@ def plans_name(configuration: Configuration) -> str:
     own = default_plans_name(with_scale(configuration.planner, configuration.scale))
     if not configuration.settings:
         return own
-    content = canonical_json(configuration.settings).encode()
-    return f"{own}_{hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]}"
+    return f"{own}_{json_digest(configuration.settings, _DIGEST_LENGTH)}"

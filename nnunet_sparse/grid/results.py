@@ -1,6 +1,5 @@
 """The results of an experiment: one tidy table, and the counts behind it."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from nnunet_sparse.grid.step_work import Work
 from nnunet_sparse.grid.stored_scores import BATCHED, MEANS, read_scores
 from nnunet_sparse.selection.selection import Selection
 from nnunet_sparse.selection.variant import Value, Variant, table_factors
-from nnunet_sparse.system.atomic import atomic_path, canonical_json, write_text
+from nnunet_sparse.system.atomic import atomic_path, json_digest, write_text
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet_cells import safe_cell
 
@@ -237,7 +236,7 @@ def _digest(file: Path) -> str:
     if not file.is_file():
         return ""
     cases = {case: list(chosen.slices) for case, chosen in Selection.read(file).cases.items()}
-    return hashlib.sha256(canonical_json(cases).encode()).hexdigest()[:16]
+    return json_digest(cases, 16)
 
 
 def target_results(results: Iterable[Result]) -> list[Result]:

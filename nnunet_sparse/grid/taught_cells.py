@@ -4,7 +4,6 @@ All repeats of one way of training, on the data set before, are the *teacher* of
 name is known before the networks are, and part of the name of the cell's data set.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.round_path import RoundPath
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import selector_class
-from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.atomic import json_digest
 
 _DIGEST_LENGTH = 6
 # parameter of a selector that is the number of rounds in which slices are added
@@ -31,8 +30,7 @@ def teacher_name(way: Configuration, repeats: int) -> str:
     SparseError
         If there is no such planner.
     """
-    content = canonical_json([way.trainer, plans_name(way)]).encode()
-    digest = hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]
+    digest = json_digest([way.trainer, plans_name(way)], _DIGEST_LENGTH)
     return f"{way.configuration}_x{repeats}_{digest}"
 
 

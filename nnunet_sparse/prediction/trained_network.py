@@ -1,6 +1,5 @@
 """A folder of nnU-Net's results: which network it holds, and what it was trained on."""
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from nnunet_sparse.data.declared_labels import LabelError, declared_labels, without_ignore
 from nnunet_sparse.data.folds import SPLITS_FILE, read_splits
 from nnunet_sparse.data.raw_dataset import Case, RawDataset, read_dataset_json
-from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.atomic import json_digest
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
@@ -152,7 +151,7 @@ class TrainedNetwork:
         """
         checkpoints = [file_digest(file) for file in self.checkpoints.values()]
         content = [checkpoints, self.plans, self.labels, self.regions_class_order]
-        return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:16]
+        return json_digest(content, 16)
 
     def provenance(self) -> dict[str, Any]:
         """Which network it is, as JSON holds it."""

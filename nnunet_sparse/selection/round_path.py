@@ -1,12 +1,11 @@
 """How a cell of an experiment came to its slices in rounds, and names of what was made so."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from nnunet_sparse.selection.budget import Budget
-from nnunet_sparse.system.atomic import canonical_json
+from nnunet_sparse.system.atomic import json_digest
 
 _DIGEST_LENGTH = 6
 # sums of densities
@@ -114,7 +113,7 @@ def extended_suffix(
     teacher
         Networks that an experiment has trained for it; the name shows them without their hash.
     """
-    digest = hashlib.sha256(canonical_json(list(asked)).encode()).hexdigest()[:_DIGEST_LENGTH]
+    digest = json_digest(list(asked), _DIGEST_LENGTH)
     parts = [first, f"r{len(asked) + 1}", last.amount.name, last.selector]
     parts += [teacher.rpartition("_")[0]] if teacher else []
     return "_".join([*parts, digest])

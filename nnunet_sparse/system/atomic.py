@@ -7,6 +7,7 @@ is left where nothing is written any more is removed by :func:`remove_leftovers`
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -219,6 +220,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any, sort_keys: bool = True) -> None:
     """Write :func:`canonical_json` of ``content`` in one step."""
     write_text(path, canonical_json(content, sort_keys))
+
+
+def json_digest(content: Any, length: int | None = None) -> str:
+    """First hexadecimal digits of a hash that is equal for equal JSON; all of them by default."""
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:length]
 
 
 def canonical_json(content: Any, sort_keys: bool = True) -> str:
