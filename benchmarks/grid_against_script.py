@@ -28,8 +28,8 @@ from nnunet_sparse.grid.cells import Training
 from nnunet_sparse.grid.jobs import TrainJob, job_graph, jobs_of
 from nnunet_sparse.grid.open_grid import Grid, open_grid
 from nnunet_sparse.grid.step_work import dataset_name
-from nnunet_sparse.system.env import EXT_TRAINER, ext_trainers_folder
 from nnunet_sparse.system.paths import NnUNetPaths
+from nnunet_sparse.system.pipeline import Command, Runner
 
 _STEPS = ("fingerprint", "preprocess", "train", "predict", "evaluate")
 
@@ -74,14 +74,12 @@ def _script(
     """Seconds and calls of each step."""
     theirs = replace(NnUNetPaths.below(folder), raw=grid.paths.raw)
     theirs.make_folders()
-    environment = {**os.environ, **theirs.environment(), EXT_TRAINER: str(ext_trainers_folder())}
+    runner = Runner(folder / "logs", theirs, 2)
     seconds = dict.fromkeys(_STEPS, 0.0)
     calls, preprocessed = Counter[str](), set()
 
     def step(name: str, *words: str) -> None:
-        start = time.perf_counter()
-        _run(*words, environment=environment)
-        seconds[name] += time.perf_counter() - start
+        seconds[name] += runner.run(Command(name, list(words)))
         calls[name] += 1
 
     for training in trainings:
@@ -115,13 +113,8 @@ def _script(
     return seconds, calls
 
 
-def _run(*words: str, environment: dict[str, str] | None = None) -> None:
-    program = Path(sys.executable).with_name(words[0])
-    done = subprocess.run(
-        [str(program), *words[1:]], env=environment, capture_output=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(words)}: {(done.stderr or done.stdout).decode()[-2000:]}")
+def _run(*words: str) -> None:
+    subprocess.run([str(Path(sys.executable).with_name(words[0])), *words[1:]], check=True)
 
 
 if __name__ == "__main__":
