@@ -108,12 +108,13 @@ def shortened(text: str) -> str:
 def short(way: dict[str, Any]) -> None:
     """A small network that is trained for seconds, with the rest of its recipe."""
     paper = PAPER[way["trainer"]].recipe
-    way["scale"] = 0.2
+    flat = way["configuration"] == "2d"
+    way["scale"] = 0.2 if flat else 0.1
     way["settings"] = {
         "num_iterations_per_epoch": 20,
         "num_val_iterations_per_epoch": 1,
         "recipe": {
-            "iterations": 120 if way["configuration"] == "2d" else 80,
+            "iterations": 120 if flat else 40,
             "period": 20,
             "initial_lr": 20 * paper.initial_lr,
             "network": NETWORKS[way["trainer"]],
