@@ -36,6 +36,8 @@ from nnunet_sparse.report.grid.panels import (
 )
 from nnunet_sparse.report.grid.plot import (
     AMOUNT_TITLES,
+    HEIGHT,
+    LEGEND_LINE,
     MARKERS,
     OKABE_ITO,
     SMALL,
@@ -193,6 +195,7 @@ def interpolation_plots(shown: Sequence[Panel]) -> list[Plot]:
             partial(_draw_interpolation, panel=panel, kind=kind),
             panel.task,
             panel.configuration,
+            HEIGHT + LEGEND_LINE * len(interpolation_lines(panel, kind)),
         )
         for panel in asking(shown, INTERPOLATED)
         for kind in amounts(panel.of_kind(INTERPOLATED))

@@ -20,6 +20,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH, HEIGHT = 4.6, 3.6
 """Of one pair of axes, in inches."""
 
+LEGEND_LINE = 0.17
+"""Height that a line of a legend below the axes adds, in inches."""
+
 SMALL = 8
 """Size of small letters, in points."""
 
@@ -47,20 +50,25 @@ class Plot:
         Draws it into axes of matplotlib.
     task, configuration
         What it can be filtered by; empty for what belongs to all.
+    height
+        In inches; more where a long legend stands below the axes.
     """
 
     title: str
     draw: Callable[[Axes], None] = field(repr=False)
     task: str = ""
     configuration: str = ""
+    height: float = HEIGHT
 
 
 def arranged(plots: Sequence[Plot], columns: int = 2) -> Figure:
     """Plots side by side in rows."""
     columns = max(1, min(columns, len(plots)))
     rows = max(1, -(-len(plots) // columns))
-    figure = Figure(figsize=(WIDTH * columns, HEIGHT * rows), layout="constrained")
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    of_rows = [plots[row * columns : (row + 1) * columns] for row in range(rows)]
+    heights = [max((plot.height for plot in row), default=HEIGHT) for row in of_rows]
+    figure = Figure(figsize=(WIDTH * columns, sum(heights)), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel()
     for axes, plot in zip(places, plots, strict=False):
         plot.draw(axes)
         axes.set_title(textwrap.fill(plot.title, _TITLE_LETTERS), fontsize=10)

@@ -209,6 +209,21 @@ def test_one_training_has_no_deviation() -> None:
     assert legend(axes) == ["without, s = 1", "shape, s = 1"]
 
 
+def test_a_long_legend_takes_no_room_from_the_lines() -> None:
+    fractions = (1 / 8, 1 / 4, 1 / 2, 1)
+    results = [result(0.3, s=s) for s in fractions] + [
+        result(0.4, s=s, **FILLED | {"interpolation": method})
+        for s in fractions
+        for method in ("shape", "nearest")
+    ]
+    axes = drawn(interpolation_plots(panels(results))[0])
+    assert len(legend(axes)) == 12
+    whole, label = axes.figure.bbox, axes.yaxis.label.get_window_extent()
+    assert whole.y0 <= label.y0
+    assert label.y1 <= whole.y1
+    assert axes.get_window_extent().height > label.height
+
+
 def test_deviations_of_selectors_from_the_mean_of_their_cell() -> None:
     results = [
         result(0.4, selector="random", repeat=0),
