@@ -24,10 +24,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.campaign.asked_round import ROUND_FORM, Round
 from nnunet_sparse.data.declared_labels import declared_labels, ignore_label_for, label_names
 from nnunet_sparse.data.geometry import PLANES
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_file_name
@@ -39,14 +39,12 @@ from nnunet_sparse.system.json_form import (
     COUNT,
     NOT_NEGATIVE,
     OBJECT,
-    SWITCH,
     TEXT,
     Keys,
     ListOf,
     NamesTo,
     Value,
     check_form,
-    or_none,
 )
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.wording import brief
@@ -59,16 +57,6 @@ UNFINISHED_PREFIX = ".nnsparse_campaign_"
 _VERSION = 1
 _WRITTEN_FOLDERS = ("labels", "pictures", "features", "predictions")
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
-_ROUND = Keys(
-    {
-        "variant": OBJECT,
-        "slices": NamesTo(ListOf(COUNT), check_file_name),
-        "parameters": OBJECT,
-        "features": or_none(TEXT),
-        "complete": SWITCH,
-    },
-    {"network": or_none(OBJECT), "prefilled": SWITCH},
-)
 _VOLUME = Keys({"num_slices": COUNT, "sources": ListOf(TEXT), "weight": NOT_NEGATIVE})
 _FORM = Keys(
     {
@@ -76,7 +64,7 @@ _FORM = Keys(
         "axis": AXIS,
         "plane": Value(lambda plane: plane in tuple(PLANES), f"one of {', '.join(PLANES)}"),
         "volumes": NamesTo(_VOLUME, check_file_name),
-        "rounds": ListOf(_ROUND),
+        "rounds": ListOf(ROUND_FORM),
         "request": OBJECT,
     }
 )
@@ -85,62 +73,6 @@ _FORM = Keys(
 def image_path(case_id: str, channel: int) -> Path:
     """Where a campaign keeps a channel of a case, relative to its folder."""
     return Path("images", f"{case_id}_{channel:04d}{FILE_ENDING}")
-
-
-@dataclass(frozen=True)
-class Round:
-    """Slices that were asked for at one time.
-
-    Attributes
-    ----------
-    variant
-        How they were chosen.
-    slices
-        Ascending indices, by case ID.
-    parameters
-        All parameters of the selector.
-    features
-        Hash of the network whose features the selector used; None if it used none.
-    complete
-        Whether the slices are in labels, worklist and guide; False where a call was killed before.
-    network
-        Trained network that was asked, with its hash (``digest``); None if none was.
-    is_prefilled
-        Whether what it predicts stands in the prefilled labels.
-    """
-
-    variant: Variant
-    slices: Mapping[str, tuple[int, ...]]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    features: str | None = None
-    complete: bool = False
-    network: Mapping[str, Any] | None = None
-    is_prefilled: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Part of ``campaign.json``."""
-        of_network = {"network": self.network, "prefilled": self.is_prefilled}
-        return {
-            "variant": self.variant.to_json(),
-            "slices": {case_id: list(slices) for case_id, slices in self.slices.items()},
-            "parameters": dict(self.parameters),
-            "features": self.features,
-            "complete": self.complete,
-            **({} if self.network is None else of_network),
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Round":
-        """Inverse of :meth:`to_json`."""
-        return cls(
-            Variant.from_json(content["variant"]),
-            {case_id: tuple(slices) for case_id, slices in content["slices"].items()},
-            content["parameters"],
-            content["features"],
-            content["complete"],
-            content.get("network"),
-            content.get("prefilled", False),
-        )
 
 
 @dataclass(frozen=True)

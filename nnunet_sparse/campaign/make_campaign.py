@@ -16,13 +16,11 @@ from nnunet_sparse.campaign.campaign import (
     image_path,
 )
 from nnunet_sparse.campaign.find_volumes import SourceVolume
-from nnunet_sparse.campaign.guide import write_guide
 from nnunet_sparse.campaign.images import bring_image, look_at
-from nnunet_sparse.campaign.label_descriptions import write_label_descriptions
 from nnunet_sparse.campaign.nifti1 import warn_of_closed
-from nnunet_sparse.campaign.prefill import prefill
+from nnunet_sparse.campaign.round_work import begin_work
 from nnunet_sparse.campaign.slice_states import SliceStates
-from nnunet_sparse.campaign.worklist import Answers, plane_of, work_order, write_worklist
+from nnunet_sparse.campaign.worklist import plane_of
 from nnunet_sparse.data.geometry import Geometry, check_axis, resolve_axis
 from nnunet_sparse.data.same_voxels import check_same_voxels, warn_of_disagreement
 from nnunet_sparse.selection.ask_network import AskedNetwork
@@ -130,9 +128,7 @@ def make_campaign(
         try:
             with new.making():
                 campaign = _build(partial_folder, request, num_processes)
-                prefill(campaign, num_processes)
-                write_work(campaign, Answers(), None, num_processes)
-                campaign.completed().write()
+                begin_work(campaign, num_processes)
         except SparseError as error:
             raise SparseError(_by_source(str(error), partial_folder, request)) from error
     return Campaign.read(folder), True
@@ -212,19 +208,6 @@ def extend_campaign(
 
         predict_round(extended, asked, seen)
     return extended
-
-
-def write_work(
-    campaign: Campaign,
-    answers: Answers,
-    states: Mapping[str, SliceStates] | None,
-    num_processes: int,
-) -> None:
-    """Write all that people read: worklist, label descriptions, guide and pictures."""
-    write_worklist(campaign, answers, states)
-    write_label_descriptions(campaign)
-    order = list(dict.fromkeys(case_id for _, case_id, _ in work_order(campaign)))
-    write_guide(campaign, order, num_processes)
 
 
 def _check(request: CampaignRequest) -> None:
