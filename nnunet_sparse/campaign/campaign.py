@@ -12,9 +12,13 @@
     labels_slicer.ctbl  the same for 3D Slicer
     features/           networks of selectors that look at images
     predictions/        what trained networks predicted on slices that they have asked for
+    second_reading/     the same for slices that another annotator is asked for as well
 
 A *round* is one request for slices; the first makes the campaign, others extend it. Slices are
 *asked for*; what a label holds on them says whether they are annotated.
+
+A *second reading* is the annotation of a slice by another annotator, who does not see the first
+one. It has its files in a campaign of its own within the folder, made of the rounds of the first.
 """
 
 from collections.abc import Mapping
@@ -53,9 +57,12 @@ CAMPAIGN_FILE = "campaign.json"
 FILE_ENDING = ".nii.gz"
 UNFINISHED_PREFIX = ".nnsparse_campaign_"
 """What precedes the name of a folder that is not complete."""
+SECOND_FOLDER = "second_reading"
+LOCK_FILE = ".nnsparse.lock"
 
 _VERSION = 1
-_WRITTEN_FOLDERS = ("labels", "pictures", "features", "predictions")
+_WRITTEN_FOLDERS = ("labels", "pictures", "features", "predictions", SECOND_FOLDER)
+_SECOND = "second_reading"
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
 _VOLUME = Keys({"num_slices": COUNT, "sources": ListOf(TEXT), "weight": NOT_NEGATIVE})
 _FORM = Keys(
@@ -128,7 +135,10 @@ class Campaign:
     @property
     def name(self) -> str:
         """Name of its folder, or what that will be called when it is complete."""
-        return self.folder.resolve().name.removeprefix(UNFINISHED_PREFIX)
+        folder = self.folder.resolve()
+        if self.is_second_reading:
+            return f"{folder.parent.name.removeprefix(UNFINISHED_PREFIX)}, second reading"
+        return folder.name.removeprefix(UNFINISHED_PREFIX)
 
     @property
     def ignore_label(self) -> int:
@@ -190,6 +200,34 @@ class Campaign:
     def asked_cases(self) -> list[str]:
         """Sorted cases with a slice to annotate."""
         return sorted({case_id for asking in self.rounds for case_id in asking.slices})
+
+    def second_asked(self, case_id: str) -> tuple[int, ...]:
+        """Ascending slices of a case that another annotator is asked for as well."""
+        found = {i for asking in self.rounds for i in asking.second_slices.get(case_id, ())}
+        return tuple(sorted(found))
+
+    @property
+    def second_cases(self) -> list[str]:
+        """Sorted cases with such a slice."""
+        return sorted({case_id for asking in self.rounds for case_id in asking.second_slices})
+
+    @property
+    def is_second_reading(self) -> bool:
+        """Whether it is what another annotator is asked for, within the folder of a campaign."""
+        return _SECOND in self.request
+
+    def second_reading(self) -> "Campaign":
+        """What another annotator is asked for, as a campaign; its files may not be there yet."""
+        rounds = tuple(
+            Round(asking.variant, asking.second_slices, asking.parameters) for asking in self.rounds
+        )
+        return replace(
+            self,
+            folder=self.folder / SECOND_FOLDER,
+            volumes={case_id: self.volumes[case_id] for case_id in self.second_cases},
+            rounds=rounds,
+            request={_SECOND: True},
+        )
 
     def with_round(self, asking: Round) -> "Campaign":
         """The same with one more round."""
@@ -265,11 +303,16 @@ class Campaign:
             rounds = tuple(Round.from_json(asking) for asking in content["rounds"])
             declared_labels(content["dataset"], may_have_gaps=True)
         for asking in rounds:
-            for case_id, slices in asking.slices.items():
+            for case_id, slices in (*asking.slices.items(), *asking.second_slices.items()):
                 if case_id not in volumes:
                     raise SparseError(f"{damaged}: it has no volume {case_id}")
                 if not all(i < volumes[case_id].num_slices for i in slices):
                     raise SparseError(f"{damaged}: {case_id} has no slice {max(slices)}")
+            for case_id, slices in asking.second_slices.items():
+                if not set(slices) <= set(asking.slices.get(case_id, ())):
+                    raise SparseError(
+                        f"{damaged}: {case_id} is read twice on slices that were not asked for"
+                    )
         return cls(
             folder,
             content["dataset"],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, LOCK_FILE, Campaign
 from nnunet_sparse.campaign.guide import PICTURE_FOLDER
 from nnunet_sparse.campaign.images import check_images
 from nnunet_sparse.campaign.round_work import finish_round
@@ -24,7 +24,7 @@ def campaign_lock(folder: Path) -> Iterator[None]:
     """
     if not (folder / CAMPAIGN_FILE).is_file():
         Campaign.read(folder)  # says what is wrong
-    with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
+    with locked(folder / LOCK_FILE, f"Another process is working in {folder}"):
         with suppress(OSError):  # of a call that was killed when the folder had just got its name
             (folder / MARKER).unlink(missing_ok=True)
         remove_leftovers(folder)

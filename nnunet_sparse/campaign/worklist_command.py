@@ -9,6 +9,7 @@ from nnunet_sparse.campaign.campaign_options import (
     DEFAULT_CHANNEL,
     add_annotation_options,
     add_campaign_argument,
+    add_second_reader_option,
 )
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
 from nnunet_sparse.features.mae_options import add_mae_options
@@ -158,6 +159,7 @@ def _add_choice(parser: argparse.ArgumentParser, unset: str | None = None) -> No
     names = [name for name in every if not _in_simulations_only(name)]
     add_selector_options(parser, _DEFAULT_SELECTOR, names, unset)
     add_seed_option(parser, "volumes and slices", unset=unset)
+    add_second_reader_option(parser, unset)
     add_mae_options(parser)
 
 
@@ -187,6 +189,7 @@ def _make(args: argparse.Namespace) -> None:
         args.weights,
         args.copy,
         args.device,
+        args.second_reader,
     )
     if args.dry_run:
         campaign = preview_campaign(request, args.num_processes)
@@ -203,9 +206,11 @@ def _make(args: argparse.Namespace) -> None:
 
 
 def _status(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.agreement_table import agreement_table
     from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
     from nnunet_sparse.campaign.progress import find_progress
     from nnunet_sparse.campaign.progress_table import progress_table
+    from nnunet_sparse.campaign.reader_agreement import compare_readings
     from nnunet_sparse.campaign.slice_times import read_times
     from nnunet_sparse.campaign.times_table import times_table
     from nnunet_sparse.campaign.worklist import write_worklist
@@ -218,6 +223,12 @@ def _status(args: argparse.Namespace) -> None:
         write_worklist(campaign, answers, progress.states)
         times = times_table(read_times(campaign))
     print(progress_table(answers, progress))
+    try:
+        readings = compare_readings(campaign, answers, progress, args.num_processes)
+        if readings is not None:
+            print(f"\n{agreement_table(readings)}")
+    except SparseError as error:
+        print(f"\nproblem:  {error}")
     if times is not None:
         print(f"\n{times}")
 
@@ -264,6 +275,9 @@ def _asked(campaign: "Campaign") -> str:
             f"{count} slices in {len(asking.slices)} volumes, chosen by {asking.variant.selector}",
         ),
     ]
+    if second := sum(len(slices) for slices in asking.second_slices.values()):
+        where = f"in {len(asking.second_slices)} volumes, by another annotator"
+        lines.append(titled("read twice", f"{second} of these slices {where}"))
     if before:
         lines.append(titled("before", f"{before} slices"))
     return "\n".join(lines)
