@@ -15,7 +15,7 @@ from nnunet_sparse.campaign.slice_times import SliceTime, add_times
 from nnunet_sparse.campaign.worklist_command import main as worklist
 from nnunet_sparse.report.grid import campaign_advice as module
 from nnunet_sparse.report.grid.advise_command import main
-from nnunet_sparse.report.grid.campaign_advice import RemainingWork
+from nnunet_sparse.report.grid.remaining_work import RemainingWork
 
 __all__ = ["copy_campaign"]
 
