@@ -64,6 +64,31 @@ def _factors(changes: Mapping[str, Any]) -> dict[str, Any]:
     return given | ({"interpolation": Interpolation(method)} if method else {})
 
 
+def grid_of_results(noise: float = 0.002) -> list[Result]:
+    """More volumes are better, and random is better than fixed."""
+    rng = np.random.default_rng(0)
+    return [
+        result(
+            0.5
+            + 0.03 * np.log(rho)
+            + 0.06 * np.log(s)
+            + 0.02 * (selector == "random")
+            + rng.normal(0, noise),
+            task="Tiny",
+            rho=rho,
+            s=s,
+            selector=selector,
+            repeat=repeat,
+            key=f"{rho} {s} {selector} {repeat}",
+            size=100_000,
+        )
+        for rho in (0.1, 0.2, 0.4)
+        for s in (0.25, 0.5, 1.0)
+        for selector in ("fixed", "random")
+        for repeat in range(2)
+    ]
+
+
 def counts_of(iou: float, size: int = 1000, num_cases: int = 10) -> np.ndarray:
     """Counts of equal cases in which a part of the truth is found and nothing else."""
     tp = round(size * iou)

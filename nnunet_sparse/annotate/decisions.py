@@ -59,6 +59,11 @@ class Decisions:
         """Somebody does something."""
         self._clock.act()
 
+    def begin(self) -> None:
+        """Count from now on: what passed before was worked elsewhere."""
+        self._clock.act()
+        self._clock.take()
+
     def spend(self) -> None:
         """Add the time at work to the slice."""
         self._clock.act()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_sparse.annotate.both_readings import BothReadings
 from nnunet_sparse.annotate.lease import Holder
 from nnunet_sparse.annotate.open_volume import OpenVolume
 from nnunet_sparse.annotate.outcome import Outcome, Result
@@ -65,14 +66,21 @@ class AnnotationSession:
         holder: Holder | None = None,
     ) -> None:
         self._annotator, self._free = annotator, free
-        self._walk = Walk(
-            folder,
-            annotator,
-            now,
-            executor or ThreadPoolExecutor(1, "saving"),
-            holder or Holder.here(annotator, secrets.token_hex(4)),
+        self._executor = executor or ThreadPoolExecutor(1, "saving")
+        here = holder or Holder.here(annotator, secrets.token_hex(4))
+        self._readings = BothReadings(
+            folder, lambda part: Walk(part, annotator, now, self._executor, here)
         )
-        self._walk.start()
+        self._readings.start()
+
+    @property
+    def folder(self) -> Path:
+        """The campaign's, also where its second readings are worked on."""
+        return self._readings.folder
+
+    @property
+    def _walk(self) -> Walk:
+        return self._readings.walk
 
     @property
     def campaign(self) -> Campaign:
@@ -108,17 +116,22 @@ class AnnotationSession:
     @property
     def problems(self) -> list[str]:
         """Lines about what could not be written, and is kept until it can."""
-        return [*self._walk.volumes.problems, *self._walk.notices.values()]
+        return [
+            line
+            for walk in self._readings.walks
+            for line in (*walk.volumes.problems, *walk.notices.values())
+        ]
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Number of slices that are annotated, and that were asked for."""
-        return len(self.queue.keys) - self.queue.num_open, len(self.queue.keys)
+        """Number of slices that are annotated, and that this annotator is asked for."""
+        asked = len(self.queue.keys) - self._walk.num_withheld
+        return len(self.queue.keys) - self.queue.num_open, asked
 
     @property
     def minutes(self) -> float:
         """Time at work in this session."""
-        return self._walk.decisions.seconds / 60
+        return sum(walk.decisions.seconds for walk in self._readings.walks) / 60
 
     @property
     def minutes_left(self) -> float | None:
@@ -126,7 +139,8 @@ class AnnotationSession:
         times = self._walk.times
         if not times:
             return None
-        return self.queue.num_open * sum(t.seconds for t in times) / len(times) / 60
+        left = self.queue.num_open - self._walk.num_withheld
+        return left * sum(t.seconds for t in times) / len(times) / 60
 
     @property
     def reason(self) -> str:
@@ -173,7 +187,7 @@ class AnnotationSession:
         volume, index, plane = begun
         draft = volume.unsaved.drafts.get(index)
         if draft is None and not volume.is_open(index):
-            return self._walk.advance()
+            return self._readings.advance()
         if not volume.shows_object(plane):
             return Outcome(Result.CONFIRM, "nothing is painted here: confirm that nothing is here")
         is_suggestion = draft is not None and draft.is_untouched_suggestion
@@ -249,11 +263,12 @@ class AnnotationSession:
 
         Who shows its images and label then lets go of them, lest two volumes are in memory.
         """
-        self._walk.leaving = let_go
+        self._readings.when_leaving(let_go)
 
     def tick(self) -> None:
         """What is to be done every second: strokes into the journal, files, the lease."""
-        self._walk.tick()
+        for walk in self._readings.walks:
+            walk.tick()
 
     def close(self) -> list[str]:
         """Write what is decided and end the session; what is painted is there the next time.
@@ -263,7 +278,9 @@ class AnnotationSession:
         list of str
             What could not be written; it is tried again by the next session.
         """
-        return self._walk.close()
+        problems = [line for walk in self._readings.walks for line in walk.close()]
+        self._executor.shutdown()
+        return list(dict.fromkeys(problems))
 
     def _act(self) -> WorkedVolume:
         """Somebody does something with the open volume."""
@@ -274,7 +291,7 @@ class AnnotationSession:
     def _begin(self) -> tuple[OpenVolume, int, np.ndarray] | Outcome:
         """The slice that is to be decided on and what is painted there, or why it cannot be."""
         if self._walk.work is None or self.current is None:
-            return self._walk.advance()
+            return self._readings.advance()
         volume, index = self._act().volume, self.current[1]
         if index in volume.conflicts:
             return Outcome(Result.STAYED, _CONFLICT)
@@ -282,7 +299,7 @@ class AnnotationSession:
 
     def _decide(self, index: int, plane: np.ndarray, state: str, note: str = "") -> Outcome:
         self._walk.decisions.take(index, plane, state, note)
-        return self._walk.advance()
+        return self._readings.advance()
 
     def _suggest(self, suggest: Callable[[OpenVolume, int], np.ndarray | None]) -> Outcome:
         work = self._act()

@@ -6,6 +6,7 @@ from nnunet_sparse.annotate.open_volume import OpenVolume
 from nnunet_sparse.annotate.slice_work import Confirmed
 from nnunet_sparse.annotate.work_queue import WorkQueue
 from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.second_reading import withheld
 from nnunet_sparse.campaign.worklist import SliceKey, read_worklist
 
 
@@ -16,6 +17,8 @@ class SharedQueue:
     ----------
     campaign
         The campaign.
+    annotator
+        Who is offered its slices.
 
     Attributes
     ----------
@@ -25,6 +28,8 @@ class SharedQueue:
         What people say of slices, by case ID.
     notes
         What they have noted.
+    withheld
+        Slices that are not offered, and why: second readings of those who have read them first.
 
     Raises
     ------
@@ -32,13 +37,15 @@ class SharedQueue:
         If the worklist cannot be read.
     """
 
-    def __init__(self, campaign: Campaign) -> None:
+    def __init__(self, campaign: Campaign, annotator: str = "") -> None:
+        self._annotator = annotator
         # by slice: the worklist's status, and what the label said in spite of it
         self._known: dict[SliceKey, tuple[str, bool, bool]] = {}
         self._statuses: Mapping[SliceKey, str] = {}
         self.queue = WorkQueue(campaign, {})
         self.confirmed: dict[str, Confirmed] = {}
         self.notes: dict[SliceKey, str] = {}
+        self.withheld: Mapping[SliceKey, str] = {}
         self.read(campaign, ())
 
     def read(self, campaign: Campaign, volumes: Iterable[OpenVolume]) -> None:
@@ -50,6 +57,8 @@ class SharedQueue:
             If the worklist cannot be read; then all stays as it is.
         """
         answers = read_worklist(campaign)
+        if campaign.is_second_reading:
+            self.withheld = withheld(campaign, self._annotator)
         self._statuses = answers.statuses
         self.queue = WorkQueue(campaign, answers.statuses)
         self.confirmed = {

@@ -10,9 +10,11 @@ from nnunet_sparse.system.errors import SparseError
 def slice_reasons(campaign: Campaign, case_id: str) -> dict[int, str]:
     """Round and selector of each slice that was asked for, and how uncertain a network was."""
     found = dict[int, str]()
+    second = "a second reading: what somebody else has painted is not shown"
     for number, asking in enumerate(campaign.rounds, 1):
         for index in asking.slices.get(case_id, ()):
-            found.setdefault(index, f"round {number}, {asking.variant.selector}")
+            how = second if campaign.is_second_reading else asking.variant.selector
+            found.setdefault(index, f"round {number}, {how}")
     with suppress(SparseError):  # a damaged file of pictures keeps nobody from annotating
         for index, (predicted, place) in reasons(campaign, case_id).items():
             rank = f"rank {predicted.rank[place]} of {predicted.num_ranked}"

@@ -116,7 +116,6 @@ class VolumesAtWork:
             work.release()
             problems += work.problems.values()
         self._leaving.clear()
-        self._executor.shutdown()
         return list(dict.fromkeys(problems))
 
     def _start(self, work: WorkedVolume) -> None:

@@ -75,7 +75,7 @@ class Walk:
         with campaign_lock(folder):
             self.campaign = open_campaign(folder, 1)
         self.times = slice_totals(read_times(self.campaign))
-        self.shared = SharedQueue(self.campaign)
+        self.shared = SharedQueue(self.campaign, annotator)
         self.blocked: dict[str, str] = {}
         self.current: SliceKey | None = None
         self.shown = 0
@@ -91,10 +91,21 @@ class Walk:
         """The volume that is open."""
         return self.volumes.current
 
+    @property
+    def has_offer(self) -> bool:
+        """Whether a slice is open that can be offered."""
+        return self.shared.queue.following(None, self.blocked, self.shared.withheld) is not None
+
+    @property
+    def num_withheld(self) -> int:
+        """Number of open slices that this annotator is not offered."""
+        return sum(map(self.shared.queue.is_open, self.shared.withheld))
+
     def start(self) -> None:
         """Go on where the annotator was, or begin."""
         key = self._bookmark.read()
-        if key is not None and key in self.shared.queue.keys:
+        queue = self.shared.queue
+        if key is not None and key in queue.keys and key not in self.shared.withheld:
             try:
                 self.go(key)
             except SparseError as error:
@@ -108,7 +119,8 @@ class Walk:
         before, busy = self.current, dict[str, str]()
         while True:
             queue = self.shared.queue
-            key = queue.following(self.current or before, {**self.blocked, **busy})
+            taken = {**self.blocked, **busy}
+            key = queue.following(self.current or before, taken, self.shared.withheld)
             if key is None:
                 return self._finished(busy)
             try:
@@ -143,6 +155,10 @@ class Walk:
         """Show another slice that was asked for."""
         if key not in self.shared.queue:
             return Outcome(Result.STAYED, f"slice {key[1]} of {key[0]} was not asked for")
+        if key in self.shared.withheld:
+            return Outcome(
+                Result.STAYED, f"slice {key[1]} of {key[0]}: {self.shared.withheld[key]}"
+            )
         before = self.current
         try:
             self.go(key)
@@ -158,10 +174,7 @@ class Walk:
         self.decisions.spend()
         self.decisions.take_extras()
         if self.work is None or self.work.case_id != case_id:
-            self.decisions.write_down_time()
-            self.current = self.decisions.index = None
-            self.leaving()
-            self.volumes.leave()
+            self._leave_volume()
             self._read_anew()
             work = self.volumes.open(self.campaign, case_id, self.shared.confirmed[case_id])
             self.decisions.opens = True
@@ -169,6 +182,24 @@ class Walk:
             self._read_ahead()
         self.current, self.shown, self.decisions.index = key, index, index
         self._keep_place()
+
+    def looks_again(self) -> bool:
+        """Begin again after other slices were worked on, if something can be offered here."""
+        try:
+            self._follow(Campaign.read(self.campaign.folder))
+        except SparseError as error:
+            self.notices["campaign"] = str(error)
+            return False
+        self.notices.pop("campaign", None)
+        self._read_anew()
+        self.decisions.begin()
+        return self.has_offer
+
+    def rest(self) -> None:
+        """Give up the volume that is open, while other slices are worked on."""
+        self.decisions.spend()
+        self.decisions.take_extras()
+        self._leave_volume()
 
     def tick(self) -> None:
         """What is to be done every second."""
@@ -183,9 +214,15 @@ class Walk:
         self.decisions.write_down_time()
         return self.volumes.close()
 
+    def _leave_volume(self) -> None:
+        self.decisions.write_down_time()
+        self.current = self.decisions.index = None
+        self.leaving()
+        self.volumes.leave()
+
     def _finished(self, busy: dict[str, str]) -> Outcome:
         """Nothing more is offered: why."""
-        left = self.shared.queue.num_open
+        left = self.shared.queue.num_open - self.num_withheld
         if not left:
             return Outcome(Result.FINISHED, "all slices that were asked for are annotated")
         reasons = "; ".join({**self.blocked, **busy}.values())
@@ -203,16 +240,20 @@ class Walk:
 
     def _settled(self, work: WorkedVolume, campaign: Campaign) -> None:
         """Take over what files hold after a volume was written."""
-        if len(campaign.rounds) != len(self.campaign.rounds):
-            self.campaign = campaign
-            for other in self.volumes.all:
-                other.volume.follow(campaign)
-            self._read_anew()
+        self._follow(campaign)
         self.shared.note(work.volume)
         try:
             self.times = slice_totals(read_times(campaign))
         except SparseError as error:
             self.notices["times"] = str(error)
+
+    def _follow(self, campaign: Campaign) -> None:
+        """Take over the rounds that the campaign has got."""
+        if len(campaign.rounds) != len(self.campaign.rounds):
+            self.campaign = campaign
+            for other in self.volumes.all:
+                other.volume.follow(campaign)
+            self._read_anew()
 
     def _read_anew(self) -> None:
         """Read how far others have come."""
@@ -231,7 +272,8 @@ class Walk:
     def _read_ahead(self) -> None:
         """Let the system read the files of the volume that comes next."""
         assert self.work is not None
-        key = self.shared.queue.following(None, {**self.blocked, self.work.case_id: ""})
+        others = {**self.blocked, self.work.case_id: ""}
+        key = self.shared.queue.following(None, others, self.shared.withheld)
         if key is not None:
             files = self.campaign.image_files(key[0])
             read_ahead([*files, self.campaign.label_file(key[0])])

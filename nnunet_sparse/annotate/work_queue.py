@@ -3,10 +3,9 @@
 from collections.abc import Collection, Container, Mapping
 
 from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.slice_states import FINISHED_STATUSES
 from nnunet_sparse.campaign.worklist import SliceKey, work_order
 
-# what the worklist's status says of slices on which nothing is to be done
-_FINISHED = frozenset({"done", "confirmed empty"})
 _LATER = "touched"
 
 
@@ -28,7 +27,9 @@ class WorkQueue:
         lines = ((line.case_id, line.slice_index) for line in work_order(campaign))
         self.keys = tuple(dict.fromkeys(lines))
         self._places = {key: place for place, key in enumerate(self.keys)}
-        self._open = {key for key in self.keys if statuses.get(key, "todo") not in _FINISHED}
+        self._open = {
+            key for key in self.keys if statuses.get(key, "todo") not in FINISHED_STATUSES
+        }
         self._unsure = {key for key in self._open if statuses.get(key) == _LATER}
 
     def __contains__(self, key: SliceKey) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_sparse.campaign.campaign import Campaign, Round
+from nnunet_sparse.campaign.asked_round import Round
+from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.feature_store import SliceFeatures, slice_features
 from nnunet_sparse.features.mae_request import MaeRequest

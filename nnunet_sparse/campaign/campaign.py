@@ -12,9 +12,13 @@
     labels_slicer.ctbl  the same for 3D Slicer
     features/           networks of selectors that look at images
     predictions/        what trained networks predicted on slices that they have asked for
+    second_reading/     the same for slices that another annotator is asked for as well
 
 A *round* is one request for slices; the first makes the campaign, others extend it. Slices are
 *asked for*; what a label holds on them says whether they are annotated.
+
+A *second reading* is the annotation of a slice by another annotator, who does not see the first
+one. It has its files in a campaign of its own within the folder, made of the rounds of the first.
 """
 
 from collections.abc import Mapping
@@ -24,10 +28,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nnunet_sparse.campaign.asked_round import ROUND_FORM, Round
 from nnunet_sparse.data.declared_labels import declared_labels, ignore_label_for, label_names
 from nnunet_sparse.data.geometry import PLANES
 from nnunet_sparse.data.raw_dataset import Case, RawDataset
-from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.atomic import write_json
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import check_file_name
@@ -39,14 +43,12 @@ from nnunet_sparse.system.json_form import (
     COUNT,
     NOT_NEGATIVE,
     OBJECT,
-    SWITCH,
     TEXT,
     Keys,
     ListOf,
     NamesTo,
     Value,
     check_form,
-    or_none,
 )
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.wording import brief
@@ -55,20 +57,13 @@ CAMPAIGN_FILE = "campaign.json"
 FILE_ENDING = ".nii.gz"
 UNFINISHED_PREFIX = ".nnsparse_campaign_"
 """What precedes the name of a folder that is not complete."""
+SECOND_FOLDER = "second_reading"
+LOCK_FILE = ".nnsparse.lock"
 
 _VERSION = 1
-_WRITTEN_FOLDERS = ("labels", "pictures", "features", "predictions")
+_WRITTEN_FOLDERS = ("labels", "pictures", "features", "predictions", SECOND_FOLDER)
+_SECOND = "second_reading"
 _SOFTWARE = ("nnunet-sparse", "nnunetv2", "numpy")
-_ROUND = Keys(
-    {
-        "variant": OBJECT,
-        "slices": NamesTo(ListOf(COUNT), check_file_name),
-        "parameters": OBJECT,
-        "features": or_none(TEXT),
-        "complete": SWITCH,
-    },
-    {"network": or_none(OBJECT), "prefilled": SWITCH},
-)
 _VOLUME = Keys({"num_slices": COUNT, "sources": ListOf(TEXT), "weight": NOT_NEGATIVE})
 _FORM = Keys(
     {
@@ -76,7 +71,7 @@ _FORM = Keys(
         "axis": AXIS,
         "plane": Value(lambda plane: plane in tuple(PLANES), f"one of {', '.join(PLANES)}"),
         "volumes": NamesTo(_VOLUME, check_file_name),
-        "rounds": ListOf(_ROUND),
+        "rounds": ListOf(ROUND_FORM),
         "request": OBJECT,
     }
 )
@@ -85,62 +80,6 @@ _FORM = Keys(
 def image_path(case_id: str, channel: int) -> Path:
     """Where a campaign keeps a channel of a case, relative to its folder."""
     return Path("images", f"{case_id}_{channel:04d}{FILE_ENDING}")
-
-
-@dataclass(frozen=True)
-class Round:
-    """Slices that were asked for at one time.
-
-    Attributes
-    ----------
-    variant
-        How they were chosen.
-    slices
-        Ascending indices, by case ID.
-    parameters
-        All parameters of the selector.
-    features
-        Hash of the network whose features the selector used; None if it used none.
-    complete
-        Whether the slices are in labels, worklist and guide; False where a call was killed before.
-    network
-        Trained network that was asked, with its hash (``digest``); None if none was.
-    is_prefilled
-        Whether what it predicts stands in the prefilled labels.
-    """
-
-    variant: Variant
-    slices: Mapping[str, tuple[int, ...]]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    features: str | None = None
-    complete: bool = False
-    network: Mapping[str, Any] | None = None
-    is_prefilled: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Part of ``campaign.json``."""
-        of_network = {"network": self.network, "prefilled": self.is_prefilled}
-        return {
-            "variant": self.variant.to_json(),
-            "slices": {case_id: list(slices) for case_id, slices in self.slices.items()},
-            "parameters": dict(self.parameters),
-            "features": self.features,
-            "complete": self.complete,
-            **({} if self.network is None else of_network),
-        }
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Round":
-        """Inverse of :meth:`to_json`."""
-        return cls(
-            Variant.from_json(content["variant"]),
-            {case_id: tuple(slices) for case_id, slices in content["slices"].items()},
-            content["parameters"],
-            content["features"],
-            content["complete"],
-            content.get("network"),
-            content.get("prefilled", False),
-        )
 
 
 @dataclass(frozen=True)
@@ -196,7 +135,10 @@ class Campaign:
     @property
     def name(self) -> str:
         """Name of its folder, or what that will be called when it is complete."""
-        return self.folder.resolve().name.removeprefix(UNFINISHED_PREFIX)
+        folder = self.folder.resolve()
+        if self.is_second_reading:
+            return f"{folder.parent.name.removeprefix(UNFINISHED_PREFIX)}, second reading"
+        return folder.name.removeprefix(UNFINISHED_PREFIX)
 
     @property
     def ignore_label(self) -> int:
@@ -258,6 +200,34 @@ class Campaign:
     def asked_cases(self) -> list[str]:
         """Sorted cases with a slice to annotate."""
         return sorted({case_id for asking in self.rounds for case_id in asking.slices})
+
+    def second_asked(self, case_id: str) -> tuple[int, ...]:
+        """Ascending slices of a case that another annotator is asked for as well."""
+        found = {i for asking in self.rounds for i in asking.second_slices.get(case_id, ())}
+        return tuple(sorted(found))
+
+    @property
+    def second_cases(self) -> list[str]:
+        """Sorted cases with such a slice."""
+        return sorted({case_id for asking in self.rounds for case_id in asking.second_slices})
+
+    @property
+    def is_second_reading(self) -> bool:
+        """Whether it is what another annotator is asked for, within the folder of a campaign."""
+        return _SECOND in self.request
+
+    def second_reading(self) -> "Campaign":
+        """What another annotator is asked for, as a campaign; its files may not be there yet."""
+        rounds = tuple(
+            Round(asking.variant, asking.second_slices, asking.parameters) for asking in self.rounds
+        )
+        return replace(
+            self,
+            folder=self.folder / SECOND_FOLDER,
+            volumes={case_id: self.volumes[case_id] for case_id in self.second_cases},
+            rounds=rounds,
+            request={_SECOND: True},
+        )
 
     def with_round(self, asking: Round) -> "Campaign":
         """The same with one more round."""
@@ -333,11 +303,16 @@ class Campaign:
             rounds = tuple(Round.from_json(asking) for asking in content["rounds"])
             declared_labels(content["dataset"], may_have_gaps=True)
         for asking in rounds:
-            for case_id, slices in asking.slices.items():
+            for case_id, slices in (*asking.slices.items(), *asking.second_slices.items()):
                 if case_id not in volumes:
                     raise SparseError(f"{damaged}: it has no volume {case_id}")
                 if not all(i < volumes[case_id].num_slices for i in slices):
                     raise SparseError(f"{damaged}: {case_id} has no slice {max(slices)}")
+            for case_id, slices in asking.second_slices.items():
+                if not set(slices) <= set(asking.slices.get(case_id, ())):
+                    raise SparseError(
+                        f"{damaged}: {case_id} is read twice on slices that were not asked for"
+                    )
         return cls(
             folder,
             content["dataset"],

@@ -32,3 +32,24 @@ def add_annotation_options(parser: OptionHolder) -> None:
         "where nothing is named, all of all cases (refused while files belong to no case); kept in "
         "worklist.csv",
     )
+
+
+def add_second_reader_option(parser: OptionHolder, unset: str | None = None) -> None:
+    """Add the share of slices that are read twice.
+
+    Parameters
+    ----------
+    parser
+        Parser of a command.
+    unset
+        What holds where nothing is given, in words, if the parser does not know it: the default is
+        None then, otherwise 0.
+    """
+    parser.add_argument(
+        "--second_reader",
+        type=float,
+        default=0.0 if unset is None else None,
+        metavar="SHARE",
+        help="share of the slices for which another annotator is asked as well, without seeing the "
+        f"first annotation; status compares both (default: {unset or '0'})",
+    )

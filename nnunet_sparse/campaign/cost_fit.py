@@ -17,6 +17,28 @@ _MAX_RANGE = 10
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How long slices take that are like those that were measured.
+
+    They are as often empty, show as many objects, and lie as near to annotated ones.
+
+    Attributes
+    ----------
+    slice_s
+        Seconds for a slice, without opening its volume.
+    volume_s
+        Seconds for opening a volume.
+    """
+
+    slice_s: float
+    volume_s: float
+
+    def seconds(self, num_slices: int, num_volumes: int) -> float:
+        """Time for slices in so many volumes, each of which is opened once."""
+        return self.slice_s * num_slices + self.volume_s * num_volumes
+
+
+@dataclass(frozen=True)
 class FittedCost:
     """A cost that explains measured times.
 
@@ -30,6 +52,10 @@ class FittedCost:
         Slices behind it, and those of them without objects.
     residual_s
         Root of the mean square of what is not explained, in seconds.
+    pace
+        Of slices to come, by this cost.
+    drawn
+        The same by each of the fits to slices drawn anew.
     """
 
     cost: AnnotationCost
@@ -37,6 +63,8 @@ class FittedCost:
     num_slices: int
     num_empty: int
     residual_s: float
+    pace: Pace
+    drawn: tuple[Pace, ...]
 
     def to_yaml(self) -> str:
         """Text of a file that ``nnsparse_report --cost`` takes."""
@@ -81,18 +109,20 @@ def fit_cost(times: Sequence[SliceTime], where: str) -> FittedCost:
     ranges = range(1, min(_MAX_RANGE, max(distances, default=1)) + 1)
     designs = {k: _design(totals, k) for k in ranges}
     seconds = np.array([time.seconds for time in totals])
-    cost, residual = _best(designs, seconds)
+    cost, residual, pace = _best(designs, seconds)
     rng = generator(0, "cost of annotation")
     drawn = []
     for _ in range(_RESAMPLES):
         rows = np.floor(rng.random(len(totals)) * len(totals)).astype(int)
-        drawn.append(_best({k: d[rows] for k, d in designs.items()}, seconds[rows])[0])
+        cost_drawn, _, pace_drawn = _best({k: d[rows] for k, d in designs.items()}, seconds[rows])
+        drawn.append((cost_drawn, pace_drawn))
     intervals = {}
     for field in fields(AnnotationCost):
-        low, high = np.percentile([getattr(one, field.name) for one in drawn], _PERCENTILES)
+        low, high = np.percentile([getattr(one, field.name) for one, _ in drawn], _PERCENTILES)
         intervals[field.name] = float(low), float(high)
     num_empty = sum(time.objects == 0 for time in totals)
-    return FittedCost(cost, intervals, len(totals), num_empty, residual)
+    paces = tuple(one for _, one in drawn)
+    return FittedCost(cost, intervals, len(totals), num_empty, residual, pace, paces)
 
 
 def _design(times: Sequence[SliceTime], neighbour_range: int) -> np.ndarray:
@@ -112,8 +142,10 @@ def _design(times: Sequence[SliceTime], neighbour_range: int) -> np.ndarray:
     return design
 
 
-def _best(designs: Mapping[int, np.ndarray], seconds: np.ndarray) -> tuple[AnnotationCost, float]:
-    """Cost with the range that explains most, and what it leaves (root mean square)."""
+def _best(
+    designs: Mapping[int, np.ndarray], seconds: np.ndarray
+) -> tuple[AnnotationCost, float, Pace]:
+    """Cost with the range that explains most, what it leaves (root mean square), and its pace."""
     from scipy.optimize import nnls
 
     solutions = {k: nnls(design, seconds) for k, design in designs.items()}
@@ -128,7 +160,9 @@ def _best(designs: Mapping[int, np.ndarray], seconds: np.ndarray) -> tuple[Annot
         float(saved / per_slice) if per_slice else 0.0,
         best if saved else 1,
     )
-    return cost, float(norm / np.sqrt(len(seconds)))
+    without_opening = designs[best][:, :-1] @ solutions[best][0][:-1]
+    pace = Pace(float(without_opening.mean()), float(volume))
+    return cost, float(norm / np.sqrt(len(seconds))), pace
 
 
 def _text(value: float) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from importlib.resources import files
 from urllib.parse import quote
 
-from nnunet_sparse.campaign.campaign import Campaign
+from nnunet_sparse.campaign.campaign import SECOND_FOLDER, Campaign
 from nnunet_sparse.campaign.guide_pictures import draw_asked, draw_prefilled
 from nnunet_sparse.campaign.label_descriptions import ITKSNAP_FILE, SLICER_FILE, label_descriptions
 from nnunet_sparse.system.atomic import write_text
@@ -108,6 +108,9 @@ def guide_page(campaign: Campaign, order: Sequence[str]) -> str:
         place=place,
         asked_by_network=any(asking.network is not None for asking in campaign.rounds),
         has_predictions=campaign.has_predictions,
+        is_second_reading=campaign.is_second_reading,
+        num_second=sum(len(campaign.second_asked(case_id)) for case_id in order),
+        second_folder=SECOND_FOLDER,
     )
 
 

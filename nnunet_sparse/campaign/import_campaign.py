@@ -12,6 +12,12 @@ import numpy as np
 
 from nnunet_sparse.campaign.annotation_files import AnnotationFiles, read_annotation
 from nnunet_sparse.campaign.campaign import FILE_ENDING, Campaign
+from nnunet_sparse.campaign.import_documents import (
+    IMPORT_FILE,
+    ImportedCase,
+    annotation_digests,
+    import_documents,
+)
 from nnunet_sparse.campaign.import_problems import import_problems, refuse_problems
 from nnunet_sparse.campaign.import_request import ImportRequest
 from nnunet_sparse.campaign.progress import CampaignProgress, CaseProgress
@@ -23,8 +29,7 @@ from nnunet_sparse.campaign.validation_share import (
 )
 from nnunet_sparse.campaign.worklist import Answers
 from nnunet_sparse.data.dataset_name import check_range, check_suffix, find_named
-from nnunet_sparse.data.declared_labels import IGNORE
-from nnunet_sparse.data.folds import SPLITS_FILE, Fold, equal_folds
+from nnunet_sparse.data.folds import Fold, equal_folds
 from nnunet_sparse.data.groups import Grouping
 from nnunet_sparse.data.label_files import write_label_like
 from nnunet_sparse.data.raw_dataset import SELECTION_FILE
@@ -36,51 +41,13 @@ from nnunet_sparse.dataset_tools.new_dataset import (
     new_dataset,
     remove_unfinished,
 )
-from nnunet_sparse.selection.selection import CAMPAIGN_PREFIX, CaseSelection, Selection
 from nnunet_sparse.system.atomic import as_json, atomic_path, write_json
-from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import read_json
 from nnunet_sparse.system.links import link_file
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.software import software, without_software
-
-IMPORT_FILE = "import.json"
-_VERSION = 1
-# of each request for slices
-_ROUND = ("variant", "parameters", "features", "network", "prefilled")
-
-
-@dataclass(frozen=True)
-class ImportedCase:
-    """Slices of a case that are annotated in the data set; each list ascends.
-
-    Attributes
-    ----------
-    asked
-        Annotated slices that were asked for, those without an object included.
-    empty
-        Those of them that were confirmed to show no object.
-    extra
-        Annotated slices that were not asked for.
-    left_out
-        Slices that were asked for and are not annotated.
-    cleared
-        Slices that were not asked for and hold nothing but background, which nobody has confirmed;
-        they are not annotated in the data set.
-    """
-
-    asked: tuple[int, ...]
-    empty: tuple[int, ...]
-    extra: tuple[int, ...]
-    left_out: tuple[int, ...]
-    cleared: tuple[int, ...] = ()
-
-    @property
-    def annotated(self) -> tuple[int, ...]:
-        """All annotated slices."""
-        return tuple(sorted((*self.asked, *self.extra)))
+from nnunet_sparse.system.software import without_software
 
 
 @dataclass(frozen=True)
@@ -170,7 +137,7 @@ def import_campaign(
         kept = before.with_cross_validation(folds)
     left_out = {c: p.states.missing for c, p in progress.cases.items() if p.states.missing}
     files = {case_id: progress.cases[case_id].annotation for case_id in cases}
-    documents = _documents(campaign, cases, folds, files, answers, request)
+    documents = import_documents(campaign, cases, folds, files, answers, request)
     existing = _find_existing(paths, request, documents)
     if dry_run:
         found = None if request.overwrite else existing
@@ -194,79 +161,6 @@ def _imported(case: CaseProgress, request: ImportRequest) -> ImportedCase:
     states = case.states
     extra = states.extra if request.extra == "accept" else ()
     return ImportedCase(states.annotated, states.empty, extra, states.missing, states.cleared)
-
-
-def _documents(
-    campaign: Campaign,
-    cases: Mapping[str, ImportedCase],
-    folds: list[Fold],
-    files: Mapping[str, AnnotationFiles],
-    answers: Answers,
-    request: ImportRequest,
-) -> dict[str, Any]:
-    """Content of the JSON files of the data set, by file name."""
-    labels = {**campaign.dataset["labels"], IGNORE: campaign.ignore_label}
-    content = {
-        **campaign.dataset,
-        "labels": labels,
-        "numTraining": len(cases),
-        "file_ending": FILE_ENDING,
-    }
-    first = campaign.rounds[0]
-    selection = Selection(
-        base=f"{CAMPAIGN_PREFIX}{campaign.name}",
-        variant=first.variant,
-        axis=campaign.axis,
-        cases={
-            c: CaseSelection(campaign.volumes[c].num_slices, case.annotated)
-            for c, case in cases.items()
-        },
-        parameters=dict(first.parameters),
-        features=first.features,
-    )
-    record = {
-        "version": _VERSION,
-        "campaign": campaign.name,
-        "rounds": [
-            {key: value for key, value in asking.to_json().items() if key in _ROUND}
-            for asking in campaign.rounds
-        ],
-        "provenance": dict(request.provenance),
-        "cases": {
-            c: _case_record(campaign, c, case, files[c], answers) for c, case in cases.items()
-        },
-        "software": software(),
-    }
-    return {
-        "dataset.json": content,
-        SPLITS_FILE: folds,
-        SELECTION_FILE: selection.to_json(),
-        IMPORT_FILE: record,
-    }
-
-
-def _case_record(
-    campaign: Campaign, case_id: str, case: ImportedCase, files: AnnotationFiles, answers: Answers
-) -> dict[str, Any]:
-    """Where the annotation of a case comes from, and what of it was taken."""
-    notes = answers.notes(case_id)
-    return {
-        "sources": list(campaign.volumes[case_id].sources),
-        "kind": files.kind,
-        "files": _digests(files),
-        "annotated": list(case.annotated),
-        "confirmed_empty": list(case.empty),
-        "extra": list(case.extra),
-        "left_out": list(case.left_out),
-        "annotators": answers.annotators(case_id),
-        "minutes": answers.minutes(case_id) if answers.num_timed(case_id) else None,
-        "notes": {str(i): note for i, note in notes.items()},
-    }
-
-
-def _digests(files: AnnotationFiles) -> dict[str, str]:
-    """Hash of each file by its name."""
-    return {file.name: file_digest(file) for file in files.all_files}
 
 
 def _find_existing(
@@ -356,7 +250,7 @@ def _write_case(
     label = imported_label(
         read_annotation(campaign, case_id, files), campaign.axis, case, campaign.ignore_label
     )
-    if _digests(files) != digests:
+    if annotation_digests(files) != digests:
         raise SparseError(f"{files.files[0]} has changed since it was looked at; import again")
     with atomic_path(target, folder / ".staging") as temporary:
         image = campaign.image_files(case_id)[0]

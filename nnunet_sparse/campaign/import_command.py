@@ -87,11 +87,13 @@ def _run(args: argparse.Namespace) -> None:
     from nnunet_sparse.campaign.import_campaign import import_campaign
     from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
     from nnunet_sparse.campaign.progress import find_progress
+    from nnunet_sparse.campaign.second_reading import refuse_second_campaign
     from nnunet_sparse.campaign.worklist import write_worklist
 
     paths = configured_paths()
     with campaign_lock(args.campaign):
         campaign = open_campaign(args.campaign, args.num_processes)
+        refuse_second_campaign(campaign, "nnsparse_import")
         answers, progress = find_progress(
             campaign, args.annotations, args.confirm_empty, args.num_processes
         )

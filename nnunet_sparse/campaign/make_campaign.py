@@ -1,8 +1,8 @@
-"""Making a campaign, and extending it."""
+"""Making a campaign."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,13 @@ from nnunet_sparse.campaign.campaign import (
     image_path,
 )
 from nnunet_sparse.campaign.find_volumes import SourceVolume
-from nnunet_sparse.campaign.guide import write_guide
 from nnunet_sparse.campaign.images import bring_image, look_at
-from nnunet_sparse.campaign.label_descriptions import write_label_descriptions
 from nnunet_sparse.campaign.nifti1 import warn_of_closed
-from nnunet_sparse.campaign.prefill import prefill
-from nnunet_sparse.campaign.slice_states import SliceStates
-from nnunet_sparse.campaign.worklist import Answers, plane_of, work_order, write_worklist
+from nnunet_sparse.campaign.round_work import finish_round
+from nnunet_sparse.campaign.second_reading import asked_twice, check_second_share
+from nnunet_sparse.campaign.worklist import plane_of
 from nnunet_sparse.data.geometry import Geometry, check_axis, resolve_axis
 from nnunet_sparse.data.same_voxels import check_same_voxels, warn_of_disagreement
-from nnunet_sparse.selection.ask_network import AskedNetwork
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import refuse_without_network
 from nnunet_sparse.system.atomic import as_json
@@ -38,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 _LEAST_ANNOTATED = 2
 _NIBABEL = "NibabelIO"
+_SECOND = "second_reader"
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,8 @@ class CampaignRequest:
         Copy images that could be linked.
     device
         Where networks of selectors run; None for a GPU if there is one.
+    second_reader
+        Share of the slices that another annotator is asked for as well; 0 for none.
     """
 
     volumes: Sequence[SourceVolume]
@@ -69,6 +69,7 @@ class CampaignRequest:
     weights: Path | None = None
     copy: bool = False
     device: str | None = None
+    second_reader: float = 0.0
 
     @property
     def volume_weights(self) -> dict[str, float]:
@@ -87,6 +88,7 @@ class CampaignRequest:
             "axis": self.axis,
             "weights": self.volume_weights,
             "copy": self.copy,
+            **({_SECOND: self.second_reader} if self.second_reader else {}),
         }
 
 
@@ -130,9 +132,7 @@ def make_campaign(
         try:
             with new.making():
                 campaign = _build(partial_folder, request, num_processes)
-                prefill(campaign, num_processes)
-                write_work(campaign, Answers(), None, num_processes)
-                campaign.completed().write()
+                finish_round(campaign, num_processes)
         except SparseError as error:
             raise SparseError(_by_source(str(error), partial_folder, request)) from error
     return Campaign.read(folder), True
@@ -161,78 +161,13 @@ def preview_campaign(request: CampaignRequest, num_processes: int = 1) -> Campai
     return _choose(Path(), request, found, num_processes)
 
 
-def extend_campaign(
-    campaign: Campaign,
-    variant: Variant,
-    states: Mapping[str, SliceStates],
-    device: str | None = None,
-    num_processes: int = 1,
-    *,
-    asked: AskedNetwork | None = None,
-    is_prefilled: bool = False,
-    dry_run: bool = False,
-) -> Campaign:
-    """Ask for more slices; ``campaign.json`` is not written.
-
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    variant
-        How many slices are added, and how they are chosen.
-    states
-        What the labels hold, by case ID.
-    device
-        Where networks of selectors run; None for a GPU if there is one.
-    num_processes
-        Processes that read images.
-    asked
-        Trained network, if the selector asks one or its predictions are prefilled.
-    is_prefilled
-        Whether what it predicts is to stand in the prefilled labels.
-    dry_run
-        Keep nothing but what the network says of the volumes.
-
-    Returns
-    -------
-    Campaign
-        With one more round, which has to be prefilled; what the network predicts on its slices is
-        kept in the campaign.
-
-    Raises
-    ------
-    SparseError
-        If the budget exceeds what is left.
-    """
-    extra = {case_id: frozenset(found.extra) for case_id, found in states.items()}
-    asking, seen = choose_round(campaign, variant, extra, device, num_processes, asked)
-    extended = campaign.with_round(replace(asking, is_prefilled=is_prefilled))
-    if asked is not None and not dry_run:
-        from nnunet_sparse.campaign.predict_round import predict_round
-
-        predict_round(extended, asked, seen)
-    return extended
-
-
-def write_work(
-    campaign: Campaign,
-    answers: Answers,
-    states: Mapping[str, SliceStates] | None,
-    num_processes: int,
-) -> None:
-    """Write all that people read: worklist, label descriptions, guide and pictures."""
-    write_worklist(campaign, answers, states)
-    write_label_descriptions(campaign)
-    order = list(dict.fromkeys(case_id for _, case_id, _ in work_order(campaign)))
-    write_guide(campaign, order, num_processes)
-
-
 def _check(request: CampaignRequest) -> None:
     """Refuse what is wrong whatever the images hold."""
     refuse_without_network(request.variant.selector)
     check_axis(request.axis)
     check_variant(request.variant, request.volume_weights)
     check_device(request.device)
+    check_second_share(request.second_reader)
 
 
 def _same(folder: Path, wanted: Mapping[str, Any]) -> Campaign:
@@ -240,7 +175,9 @@ def _same(folder: Path, wanted: Mapping[str, Any]) -> Campaign:
     if not (folder / CAMPAIGN_FILE).is_file():
         raise SparseError(f"{folder} exists and is no campaign; give another folder")
     found = Campaign.read(folder)
-    different = [key for key in wanted if found.request.get(key) != wanted[key]]
+    # requests without a second reader do not name it
+    keys = dict.fromkeys([*wanted, _SECOND])
+    different = [key for key in keys if found.request.get(key) != wanted.get(key)]
     if different:
         parts = ", ".join(map(_named, different))
         raise SparseError(
@@ -252,7 +189,11 @@ def _same(folder: Path, wanted: Mapping[str, Any]) -> Campaign:
 
 def _named(key: str) -> str:
     """What a part of a request is called on the command line."""
-    names = {"variant": "--budget, --selector, --scope or --seed", "dataset": "labels or channels"}
+    names = {
+        "variant": "--budget, --selector, --scope or --seed",
+        "dataset": "labels or channels",
+        _SECOND: "--second_reader",
+    }
     return names.get(key, key)
 
 
@@ -329,7 +270,7 @@ def _choose(
             "1 volume gets slices; nnU-Net needs %d annotated ones, one to validate on",
             _LEAST_ANNOTATED,
         )
-    return campaign.with_round(asking)
+    return campaign.with_round(asked_twice(campaign, asking, request.second_reader))
 
 
 def _geometries(request: CampaignRequest, found: Mapping[str, Geometry]) -> dict[str, Geometry]:

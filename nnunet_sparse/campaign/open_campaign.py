@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, LOCK_FILE, Campaign
 from nnunet_sparse.campaign.guide import PICTURE_FOLDER
 from nnunet_sparse.campaign.images import check_images
-from nnunet_sparse.campaign.make_campaign import write_work
-from nnunet_sparse.campaign.prefill import prefill
-from nnunet_sparse.campaign.progress import find_progress
+from nnunet_sparse.campaign.round_work import finish_round
 from nnunet_sparse.system.atomic import remove_leftovers
 from nnunet_sparse.system.locks import locked
 from nnunet_sparse.system.publication import MARKER
@@ -26,7 +24,7 @@ def campaign_lock(folder: Path) -> Iterator[None]:
     """
     if not (folder / CAMPAIGN_FILE).is_file():
         Campaign.read(folder)  # says what is wrong
-    with locked(folder / ".nnsparse.lock", f"Another process is working in {folder}"):
+    with locked(folder / LOCK_FILE, f"Another process is working in {folder}"):
         with suppress(OSError):  # of a call that was killed when the folder had just got its name
             (folder / MARKER).unlink(missing_ok=True)
         remove_leftovers(folder)
@@ -48,13 +46,3 @@ def open_campaign(folder: Path, num_processes: int) -> Campaign:
     campaign = Campaign.read(folder)
     check_images(campaign)
     return campaign if campaign.is_complete else finish_round(campaign, num_processes)
-
-
-def finish_round(campaign: Campaign, num_processes: int) -> Campaign:
-    """Bring rounds that are not complete into labels, worklist and guide."""
-    prefill(campaign, num_processes)
-    answers, progress = find_progress(campaign, None, None, num_processes)
-    write_work(campaign, answers, progress.states, num_processes)
-    campaign = campaign.completed()
-    campaign.write()
-    return campaign

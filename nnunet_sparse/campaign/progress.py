@@ -13,6 +13,7 @@ from nnunet_sparse.campaign.annotation_files import (
 )
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.predicted_slices import handed_out
+from nnunet_sparse.campaign.second_reading import refuse_second_readings
 from nnunet_sparse.campaign.slice_states import PredictedState, SliceStates, slice_states
 from nnunet_sparse.campaign.worklist import Answers, read_worklist
 from nnunet_sparse.system.errors import SparseError
@@ -154,8 +155,10 @@ def find_progress(
     Raises
     ------
     SparseError
-        If the worklist or the folder cannot be read, or ``texts`` confirm what cannot be confirmed.
+        If the worklist or the folder cannot be read, the folder is that of second readings, or
+        ``texts`` confirm what cannot be confirmed.
     """
+    refuse_second_readings(folder, campaign)
     answers = read_worklist(campaign)
     accepted = {c: answers.accepted(c) for c in campaign.asked_cases}
     progress = read_progress(

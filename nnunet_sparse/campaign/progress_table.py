@@ -1,6 +1,6 @@
 """The table that says how far the annotation of a campaign has come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nnunet_sparse.campaign.progress import CampaignProgress
 from nnunet_sparse.campaign.slice_states import SliceStates
@@ -24,10 +24,10 @@ def progress_table(answers: Answers, progress: CampaignProgress) -> str:
         rows.append(_row(case_id, case.states, time))
     widths = {column: max(len(row[column]) for row in rows) for column in _COLUMNS}
     lines = [_aligned(row, widths) for row in rows]
-    lines += ["", _volumes(progress), _slices(progress)]
+    lines += ["", _volumes(progress), f"slices:   {slices_text(progress)}"]
     if time_line := _time(progress, answers):
         lines.append(time_line)
-    lines += _details(progress)
+    lines += problem_lines(progress)
     return "\n".join(lines)
 
 
@@ -60,12 +60,13 @@ def _volumes(progress: CampaignProgress) -> str:
     return f"volumes:  {len(summaries)}: {', '.join(counts)}"
 
 
-def _slices(progress: CampaignProgress) -> str:
+def slices_text(progress: CampaignProgress) -> str:
+    """How many slices are annotated, and how many are left."""
     states = list(progress.states.values())
     done = sum(len(s.done) + len(s.contradictory) for s in states)
     empty = sum(len(s.empty) for s in states)
     todo = sum(len(s.missing) for s in states)
-    text = f"slices:   {done + empty + todo}: {todo} todo, {done} done, {empty} confirmed empty"
+    text = f"{done + empty + todo}: {todo} todo, {done} done, {empty} confirmed empty"
     extra = sum(len(s.extra) for s in states)
     return text + (f"; {extra} annotated that were not asked for" if extra else "")
 
@@ -83,7 +84,7 @@ def _time(progress: CampaignProgress, answers: Answers) -> str | None:
     )
 
 
-def _details(progress: CampaignProgress) -> list[str]:
+def problem_lines(progress: CampaignProgress) -> list[str]:
     """What a person should look at."""
     lines = []
     for case_id, case in progress.cases.items():
@@ -100,7 +101,7 @@ def _details(progress: CampaignProgress) -> list[str]:
             (states.cleared, "background, but not asked for: was the label ignore lost?"),
         ):
             if slices:
-                lines.append(f"look at:  {case_id}, {_numbers(slices)}: {what}")
+                lines.append(f"look at:  {slices_of_case(case_id, slices)}: {what}")
         if case.problem is not None:
             lines.append(f"problem:  {case.problem}")
     lines += [f"problem:  {text}" for text in progress.unusable.values()]
@@ -108,5 +109,7 @@ def _details(progress: CampaignProgress) -> list[str]:
     return lines
 
 
-def _numbers(slices: tuple[int, ...]) -> str:
-    return f"slice{'s' if len(slices) > 1 else ''} {', '.join(map(str, slices))}"
+def slices_of_case(case_id: str, slices: Sequence[int]) -> str:
+    """Slices of a case, for messages."""
+    plural = "s" if len(slices) > 1 else ""
+    return f"{case_id}, slice{plural} {', '.join(map(str, slices))}"

@@ -116,6 +116,10 @@ class SliceStates:
         return "done"
 
 
+FINISHED_STATUSES = frozenset({"done", "confirmed empty"})
+"""What the worklist says of slices on which nothing is to be done."""
+
+
 def status_text(state: str) -> str:
     """What the worklist says of a slice that was asked for, by the name of its state."""
     if state in {"skipped", "unfinished"}:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from nnunet_sparse.campaign.slice_times import SliceTime, slice_totals
+from nnunet_sparse.campaign.text_rows import aligned_rows
 
 _TITLE = "seconds a slice"
 _GROUPS: dict[str, Callable[[SliceTime], bool]] = {
@@ -35,11 +36,7 @@ def times_table(times: Iterable[SliceTime]) -> str | None:
     rows += [_row(name or "(no name)", by_name[name]) for name in sorted(by_name)]
     if len(by_name) > 1:
         rows.append(_row("all", totals))
-    names_width, *widths = (max(len(row[k]) for row in rows) for k in range(len(rows[0])))
-    return "\n".join(
-        "  ".join([name.ljust(names_width), *map(str.rjust, cells, widths)]).rstrip()
-        for name, *cells in rows
-    )
+    return aligned_rows(rows)
 
 
 def _row(name: str, times: Sequence[SliceTime]) -> list[str]:

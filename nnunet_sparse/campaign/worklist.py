@@ -116,6 +116,11 @@ class Answers:
         """Sorted names of those who worked on a case."""
         return sorted(set(self._texts(case_id, "annotator")))
 
+    def annotator(self, case_id: str, index: int) -> str:
+        """Who worked on a slice; empty if nobody has written it."""
+        text = self.columns.get((case_id, index), {}).get("annotator", "").strip()
+        return "" if is_missing(text) else text
+
     def _texts(self, case_id: str, column: str) -> list[str]:
         """What is written into a column in the lines of a case; without what is missing."""
         texts = (t.get(column, "").strip() for (c, _), t in self.columns.items() if c == case_id)

@@ -1,7 +1,6 @@
 """The command ``nnsparse_worklist``."""
 
 import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from nnunet_sparse.campaign.campaign_options import (
     DEFAULT_CHANNEL,
     add_annotation_options,
     add_campaign_argument,
+    add_second_reader_option,
 )
 from nnunet_sparse.data.dataset_options import add_axis_option, add_dataset_option
 from nnunet_sparse.features.mae_options import add_mae_options
@@ -20,7 +20,6 @@ from nnunet_sparse.selection.selection_options import (
     add_volume_fraction_option,
     variant_of,
 )
-from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import first_selector_names, selector_class, selector_names
 from nnunet_sparse.system.command import CommandParser, run_command, run_subcommand, titled
 from nnunet_sparse.system.devices import check_device
@@ -33,12 +32,7 @@ from nnunet_sparse.system.options import (
 from nnunet_sparse.system.wording import command_line
 
 if TYPE_CHECKING:
-    from nnunet_sparse.campaign.campaign import Campaign, Round
-    from nnunet_sparse.campaign.progress import CampaignProgress
-    from nnunet_sparse.prediction.trained_network import TrainedNetwork
-    from nnunet_sparse.selection.ask_network import AskedNetwork
-
-logger = logging.getLogger(__name__)
+    from nnunet_sparse.campaign.campaign import Campaign
 
 _DEFAULT_SELECTOR = "stratified"
 
@@ -165,6 +159,7 @@ def _add_choice(parser: argparse.ArgumentParser, unset: str | None = None) -> No
     names = [name for name in every if not _in_simulations_only(name)]
     add_selector_options(parser, _DEFAULT_SELECTOR, names, unset)
     add_seed_option(parser, "volumes and slices", unset=unset)
+    add_second_reader_option(parser, unset)
     add_mae_options(parser)
 
 
@@ -194,6 +189,7 @@ def _make(args: argparse.Namespace) -> None:
         args.weights,
         args.copy,
         args.device,
+        args.second_reader,
     )
     if args.dry_run:
         campaign = preview_campaign(request, args.num_processes)
@@ -210,9 +206,11 @@ def _make(args: argparse.Namespace) -> None:
 
 
 def _status(args: argparse.Namespace) -> None:
+    from nnunet_sparse.campaign.agreement_table import agreement_table
     from nnunet_sparse.campaign.open_campaign import campaign_lock, open_campaign
     from nnunet_sparse.campaign.progress import find_progress
     from nnunet_sparse.campaign.progress_table import progress_table
+    from nnunet_sparse.campaign.reader_agreement import compare_readings
     from nnunet_sparse.campaign.slice_times import read_times
     from nnunet_sparse.campaign.times_table import times_table
     from nnunet_sparse.campaign.worklist import write_worklist
@@ -225,6 +223,12 @@ def _status(args: argparse.Namespace) -> None:
         write_worklist(campaign, answers, progress.states)
         times = times_table(read_times(campaign))
     print(progress_table(answers, progress))
+    try:
+        readings = compare_readings(campaign, answers, progress, args.num_processes)
+        if readings is not None:
+            print(f"\n{agreement_table(readings)}")
+    except SparseError as error:
+        print(f"\nproblem:  {error}")
     if times is not None:
         print(f"\n{times}")
 
@@ -243,99 +247,16 @@ def _cost(args: argparse.Namespace) -> None:
 
 
 def _extend(args: argparse.Namespace) -> None:
-    from nnunet_sparse.campaign.campaign import Campaign
-    from nnunet_sparse.campaign.open_campaign import campaign_lock, finish_round, open_campaign
+    from nnunet_sparse.campaign.ask_more import ask_more
 
     check_device(args.device)
-    network = open_model(args)
-    with campaign_lock(args.campaign):
-        before = Campaign.read(args.campaign)
-        variant = variant_of(args, before.rounds[0].variant)
-        asked = _asked_network(before, variant, network, args)
-        campaign = open_campaign(args.campaign, args.num_processes)
-        if before.is_complete or not _is_same(campaign.rounds[-1], variant, asked, args):
-            campaign = _extended(campaign, variant, asked, args)
-            if not args.dry_run:
-                campaign.write()
-                finish_round(campaign, args.num_processes)
+    campaign = ask_more(args, open_model(args))
     print(_asked(campaign))
     if args.dry_run:
         print(_slices_of_last_round(campaign))
         print("dry run: nothing was asked for")
     else:
         print(titled("next", command_line("nnsparse_worklist", "status", args.campaign)))
-
-
-def _asked_network(
-    campaign: "Campaign",
-    variant: Variant,
-    network: "TrainedNetwork | None",
-    args: argparse.Namespace,
-) -> "AskedNetwork | None":
-    """The network that is asked, if there is one; what cannot go together is refused."""
-    from nnunet_sparse.selection.ask_network import AskedNetwork, check_asked
-
-    selector = variant.make_selector()
-    if args.prefill_prediction and network is None:
-        raise SparseError("--prefill_prediction needs a network: name it with --model FOLDER")
-    if not args.prefill_prediction:
-        check_asked(selector, network is not None)
-    if network is None:
-        return None
-    asked = AskedNetwork(network, args.device)
-    asked.check(selector, campaign.images)
-    return asked
-
-
-def _is_same(
-    asking: "Round", variant: Variant, asked: "AskedNetwork | None", args: argparse.Namespace
-) -> bool:
-    """Whether a round that a killed call has left is the one that is asked for."""
-    digests = (
-        None if asking.network is None else asking.network.get("digest"),
-        None if asked is None else asked.provenance()["digest"],
-    )
-    return (asking.variant, asking.is_prefilled, digests[0]) == (
-        variant,
-        args.prefill_prediction,
-        digests[1],
-    )
-
-
-def _extended(
-    campaign: "Campaign",
-    variant: Variant,
-    asked: "AskedNetwork | None",
-    args: argparse.Namespace,
-) -> "Campaign":
-    """The campaign with another round, which is to be finished."""
-    from nnunet_sparse.campaign.make_campaign import extend_campaign
-    from nnunet_sparse.campaign.prefill import check_extendable
-    from nnunet_sparse.campaign.progress import find_progress
-
-    check_extendable(campaign)
-    _, progress = find_progress(campaign, None, None, args.num_processes)
-    _refuse_unreadable(progress)
-    return extend_campaign(
-        campaign,
-        variant,
-        progress.states,
-        args.device,
-        args.num_processes,
-        asked=asked,
-        is_prefilled=args.prefill_prediction,
-        dry_run=args.dry_run,
-    )
-
-
-def _refuse_unreadable(progress: "CampaignProgress") -> None:
-    """More slices can only be asked for where it is known what is annotated."""
-    unreadable = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
-    unreadable += progress.unusable.values()
-    if unreadable:
-        raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
-    for file in progress.unknown:
-        logger.warning("%s belongs to no case: what it holds does not count", file)
 
 
 def _asked(campaign: "Campaign") -> str:
@@ -354,6 +275,9 @@ def _asked(campaign: "Campaign") -> str:
             f"{count} slices in {len(asking.slices)} volumes, chosen by {asking.variant.selector}",
         ),
     ]
+    if second := sum(len(slices) for slices in asking.second_slices.values()):
+        where = f"in {len(asking.second_slices)} volumes, by another annotator"
+        lines.append(titled("read twice", f"{second} of these slices {where}"))
     if before:
         lines.append(titled("before", f"{before} slices"))
     return "\n".join(lines)

@@ -13,8 +13,10 @@ from nnunet_sparse.annotate.lease import Holder
 from nnunet_sparse.annotate.open_volume import OpenVolume
 from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.session import AnnotationSession
-from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume, Round
+from nnunet_sparse.campaign.asked_round import Round
+from nnunet_sparse.campaign.campaign import Campaign, CampaignVolume
 from nnunet_sparse.campaign.prefill import prefill
+from nnunet_sparse.campaign.round_work import finish_round
 from nnunet_sparse.campaign.worklist import Answers, write_worklist
 from nnunet_sparse.selection.variant import Variant
 
@@ -36,6 +38,7 @@ class Kind:
     num_labels: int = 2
     cases: tuple[str, ...] = ("a", "b")
     asked: tuple[int, ...] = (0, 2, 5)
+    second: tuple[int, ...] = ()
 
 
 class SameThread(Executor):
@@ -96,13 +99,20 @@ def phantom_campaign(folder: Path, kind: Kind) -> Campaign:
     labels = {"background": 0, **{f"organ {k + 1}": k + 1 for k in range(kind.num_labels)}}
     number = kind.shape[kind.axis]
     asked = tuple(i for i in kind.asked if i < number)
+    second = dict.fromkeys(kind.cases, kind.second) if kind.second else {}
+    asking = Round(
+        Variant(0.4, 1.0, "random"),
+        dict.fromkeys(kind.cases, asked),
+        second_share=0.5 if second else 0.0,
+        second_slices=second,
+    )
     campaign = Campaign(
         folder,
         {"channel_names": {str(k): c for k, c in enumerate(kind.channels)}, "labels": labels},
         kind.axis,
         "axial",
         {case_id: CampaignVolume(number, (f"{case_id}.nii.gz",)) for case_id in kind.cases},
-        (Round(Variant(0.4, 1.0, "random"), dict.fromkeys(kind.cases, asked)),),
+        (asking,),
     )
     for name in ("images", "labels"):
         (folder / name).mkdir(parents=True)
@@ -111,6 +121,8 @@ def phantom_campaign(folder: Path, kind: Kind) -> Campaign:
         for channel, file in enumerate(campaign.image_files(case_id)):
             voxels = (image + channel).astype(np.int16 if channel else np.float32).T
             nibabel.save(nibabel.Nifti1Image(voxels, affine), file)
+    if second:
+        return finish_round(campaign, 1)
     prefill(campaign, 1)
     campaign = campaign.completed()
     campaign.write()

@@ -17,18 +17,18 @@ CampaignCopier = Callable[..., Path]
 def copy_campaign(tmp_path_factory: pytest.TempPathFactory) -> CampaignCopier:
     """Function that copies a campaign into a folder: 3 of 12 slices of each volume.
 
-    With it come ``scans`` and ``truth``.
+    With it come ``scans`` and ``truth``. More options may be given to ``nnsparse_worklist make``.
     """
-    made: dict[tuple[str, bool], Path] = {}
+    made: dict[tuple[str, bool, tuple[str, ...]], Path] = {}
 
-    def copy(folder: Path, cases: str = "abcd", *, annotated: bool = False) -> Path:
-        once = made.get((cases, annotated))
+    def copy(folder: Path, cases: str = "abcd", *more: str, annotated: bool = False) -> Path:
+        once = made.get((cases, annotated, more))
         if once is None:
-            once = made[cases, annotated] = tmp_path_factory.mktemp("campaign")
+            once = made[cases, annotated, more] = tmp_path_factory.mktemp("campaign")
             write_scans(once / "scans", cases)
             where = (str(once / "scans"), "-o", str(once / "campaign"))
             options = ("--labels", "ball", "core", "--slices_per_volume", "3", "-np", "1")
-            assert worklist(["make", *where, *options]) == 0
+            assert worklist(["make", *where, *options, *more]) == 0
             if annotated:
                 annotate(once / "campaign", once / "truth")
         for name in ("scans", "truth", "campaign"):

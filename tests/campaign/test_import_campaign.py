@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from nnunet_sparse.campaign.import_campaign import ImportedCase, imported_label
+from nnunet_sparse.campaign.import_campaign import imported_label
+from nnunet_sparse.campaign.import_documents import ImportedCase
 
 # slices:            asked    left out  extra    extra with background  none
 LABEL = np.array([[1, 0, 2], [1, 2, 2], [1, 2, 2], [1, 0, 2], [2, 2, 2]])

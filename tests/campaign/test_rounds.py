@@ -15,7 +15,7 @@ from campaign.scans import write_scans
 from tiny import tree
 from trained_models import dataset_json, plans, write_model
 
-from nnunet_sparse.campaign import guide_pictures, open_campaign, worklist_command
+from nnunet_sparse.campaign import ask_more, guide_pictures, worklist_command
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.import_command import main as import_campaign
 from nnunet_sparse.campaign.predicted_slices import PredictedSlices, handed_out, predictions_file
@@ -281,7 +281,7 @@ def test_a_killed_call_is_finished_without_the_network(monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(open_campaign, "finish_round", killed)
+        patched.setattr(ask_more, "finish_round", killed)
         assert extend(*options) == INTERRUPTED
     assert [r.complete for r in campaign().rounds] == [True, False]
     shutil.rmtree("results")
@@ -300,7 +300,7 @@ def test_the_same_call_after_a_kill_adds_nothing_twice(monkeypatch: pytest.Monke
         def killed(*_: object) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(open_campaign, "finish_round", killed)
+        patched.setattr(ask_more, "finish_round", killed)
         assert extend(*options) == INTERRUPTED
     asked = campaign().rounds[1].slices
     assert extend(*options) == 0

@@ -20,8 +20,7 @@ from dicom_files import (
 from file_times import date_back, written_since
 from tiny import tree
 
-from nnunet_sparse.campaign import make_campaign as make_module
-from nnunet_sparse.campaign import open_campaign as open_module
+from nnunet_sparse.campaign import round_work
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_times import SliceTime, add_times
 from nnunet_sparse.campaign.worklist_command import main
@@ -126,7 +125,7 @@ def test_a_call_that_was_killed_is_gone_on_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(make_module, "write_guide", killed)
+        patch.setattr(round_work, "write_guide", killed)
         assert make("--budget", "5") == 130
     (left,) = scans.parent.glob(".nnsparse_campaign_*")
     marker = left / "images" / "a_0000.nii.gz"
@@ -355,7 +354,7 @@ def test_extend_that_was_killed_is_finished(
 
     extend = ["extend", "campaign", "--budget", "4", "-np", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(open_module, killed_in, killed)
+        patch.setattr(round_work, killed_in, killed)
         assert main(extend) == 130
     assert not Campaign.read(campaign).is_complete
     more = {"status": ["status", "campaign", "-np", "1"], "extend": extend}

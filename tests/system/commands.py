@@ -200,12 +200,12 @@ def _extended_by_network() -> int:
     return worklist(_EXTEND_BY_NETWORK)
 
 
-def _extended() -> int:
+def _extended(*more: str) -> int:
     """Extends a campaign, unless that has been done."""
     campaign = Campaign.read(Path("new/campaign"))
     if len(campaign.rounds) > 1 and campaign.is_complete:
         return worklist(_STATUS)
-    return worklist(_EXTEND)
+    return worklist([*_EXTEND, *more])
 
 
 def _lits() -> None:
@@ -237,6 +237,7 @@ _PHANTOM = (
 )
 _STATUS = ("status", "new/campaign", *_ONE)
 _EXTEND = ("extend", "new/campaign", "--slices_per_volume", "1", *_ONE)
+_TWICE = ("--second_reader", "0.5")
 _OF_MODEL = (
     *("--selector", "entropy", "-device", "cpu"),
     *("--model", "results/Dataset900_Any/nnUNetTrainer__nnUNetPlans__2d"),
@@ -269,7 +270,13 @@ COMMANDS = {
         _dbc,
     ),
     "worklist_make": Published(worklist, (*_WORKLIST, "--slices_per_volume", "2"), _scans),
+    "worklist_make_read_twice": Published(
+        worklist, (*_WORKLIST, "--slices_per_volume", "2", *_TWICE), _scans
+    ),
     "worklist_extend": Published(worklist, _EXTEND, _campaign, _extended),
+    "worklist_extend_read_twice": Published(
+        worklist, (*_EXTEND, *_TWICE), _campaign, lambda: _extended(*_TWICE)
+    ),
     "worklist_extend_by_network": Published(
         worklist, _EXTEND_BY_NETWORK, _campaign_with_model, _extended_by_network
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotate.phantom_campaign import Kind, phantom_campaign
+from annotate.phantom_campaign import Kind, Person, phantom_campaign
 from campaign.annotator import read_rows
 from plain_file_systems import without
 from viewer.virtual_display import needs_display
@@ -157,6 +157,34 @@ def test_free(tmp_path: Path) -> None:
     assert "extra: it was not asked for" in hand.dock
     hand.leave()
     assert find_progress(campaign, None, None, 1)[1].cases["a"].states.extra == (2,)
+
+
+def test_a_second_reading_shows_nothing_of_the_first_one(tmp_path: Path) -> None:
+    """In the same window, after the last slice that nobody has annotated yet."""
+    kind = Kind(shape=(9, 12, 10), asked=(1,), second=(1,))
+    campaign = phantom_campaign(tmp_path / "campaign", kind)
+    first = Person(campaign.folder, kind, "mk")
+    (case_id, _), other = first.key, {"a": "b", "b": "a"}[first.key[0]]
+    first.annotate_slice()
+    first.session.close()
+    hand = Hand(campaign.folder, "jr")
+    assert hand.session.current == (other, 1)
+    hand.stroke(4, (2, 6))
+    hand.press("N")
+    assert hand.session.current == (case_id, 1)
+    for text in ("a second reading", f"{case_id}, slice 1"):
+        assert text in hand.dock
+    assert hand.bar == "0 of 1 slices"
+    assert not hand.plane.any()
+    hand.press("A")
+    assert "nothing can be proposed" in hand.dock
+    hand.stroke(6, (2, 6))
+    hand.press("N")
+    assert "all slices that were asked for are annotated" in hand.dock
+    assert "second readings that are left to others: 1" in hand.dock
+    hand.leave()
+    (row,) = (r for r in read_rows(campaign.folder / "second_reading") if r["case"] == case_id)
+    assert (row["status"], row["annotator"]) == ("done", "jr")
 
 
 def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class CampaignWindow:
         self._is_asked = outcome.result is Result.CONFIRM
         question = " (Y: yes)" if self._is_asked else ""
         if outcome.result is Result.FINISHED and not self.session.queue.num_open:
-            question = f"; close the window, then: nnsparse_import {self.session.campaign.folder}"
+            question = f"; close the window, then: nnsparse_import {self.session.folder}"
         self._message = f"{outcome.text}{question}"
         self._show()
 

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from conftest import BaseMaker
 from grid_fixtures import write_grid
-from grid_results import result
+from grid_results import grid_of_results, result
 
 from nnunet_sparse.dataset_tools.make_dataset_command import main as make_dataset
 from nnunet_sparse.grid.cells import bases
 from nnunet_sparse.grid.open_grid import Grid
 from nnunet_sparse.grid.overview import base_facts
-from nnunet_sparse.grid.results import Result
 from nnunet_sparse.grid.template import PRESETS
 from nnunet_sparse.report.grid import advice as module
 from nnunet_sparse.report.grid.advice import advice
@@ -36,31 +35,6 @@ configurations:
   - configuration: 3d_fullres
 """
 LENGTHS = {f"case_{i:02d}": 60 + 7 * (i * i % 11) for i in range(24)}
-
-
-def grid_of_results(noise: float = 0.002) -> list[Result]:
-    """More volumes are better, and random is better than fixed."""
-    rng = np.random.default_rng(0)
-    return [
-        result(
-            0.5
-            + 0.03 * np.log(rho)
-            + 0.06 * np.log(s)
-            + 0.02 * (selector == "random")
-            + rng.normal(0, noise),
-            task="Tiny",
-            rho=rho,
-            s=s,
-            selector=selector,
-            repeat=repeat,
-            key=f"{rho} {s} {selector} {repeat}",
-            size=100_000,
-        )
-        for rho in (0.1, 0.2, 0.4)
-        for s in (0.25, 0.5, 1.0)
-        for selector in ("fixed", "random")
-        for repeat in range(2)
-    ]
 
 
 def slices_of(rho: float, s: float, num_slices: dict[str, int], seed: int = 0) -> list[int]:
