@@ -16,16 +16,13 @@ import numpy as np
 
 from nnunet_sparse.annotate.lease import Holder
 from nnunet_sparse.annotate.open_volume import OpenVolume
-from nnunet_sparse.annotate.outcome import Outcome, Result
-from nnunet_sparse.annotate.suggestions import copied, interpolated
+from nnunet_sparse.annotate.outcome import IN_CONFLICT, Outcome, Result
+from nnunet_sparse.annotate.slice_proposals import SliceProposals
 from nnunet_sparse.annotate.walk import Walk
 from nnunet_sparse.annotate.work_queue import WorkQueue
-from nnunet_sparse.annotate.worked_volume import WorkedVolume
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_times import DONE, EMPTY, UNSURE
 from nnunet_sparse.campaign.worklist import SliceKey
-
-_CONFLICT = "another program has changed this slice as well: keep one"
 
 
 class AnnotationSession:
@@ -45,6 +42,11 @@ class AnnotationSession:
         Where files are compressed and written, one job after the other; by default a thread.
     holder
         The session, as others see it; by default this process.
+
+    Attributes
+    ----------
+    proposals
+        What programs propose for the slice.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class AnnotationSession:
             holder or Holder.here(annotator, secrets.token_hex(4)),
         )
         self._walk.start()
+        self.proposals = SliceProposals(self._walk, annotator)
 
     @property
     def campaign(self) -> Campaign:
@@ -145,7 +148,7 @@ class AnnotationSession:
 
     def painted(self, slices: Sequence[int]) -> str | None:
         """Somebody has painted on slices of the label; what was not accepted, and why."""
-        work = self._act()
+        work = self._walk.act()
         message = None
         for index in slices:
             if self._free and not work.volume.may_paint(index):
@@ -199,7 +202,7 @@ class AnnotationSession:
         volume, index, _ = begun
         plane = volume.decided(index)
         if index not in volume.unsaved.drafts and volume.shows_object(plane):
-            self._put(index, plane)
+            self.proposals.put(index, plane)
         ignored = np.full_like(plane, self.campaign.ignore_label)
         return self._decide(index, ignored, UNSURE, note)
 
@@ -215,32 +218,18 @@ class AnnotationSession:
 
     def look(self, index: int) -> None:
         """Look at another slice of the volume."""
-        work = self._act()
+        work = self._walk.act()
         self._walk.shown = min(max(index, 0), len(work.volume) - 1)
 
     def return_to_slice(self) -> None:
         """Show the slice again that is to be annotated."""
-        self._act()
+        self._walk.act()
         assert self.current is not None
         self._walk.shown = self.current[1]
 
-    def copy_nearest(self) -> Outcome:
-        """Paint the nearest annotated slice that shows an object onto this one."""
-        return self._suggest(copied)
-
-    def proposal(self) -> np.ndarray | None:
-        """What interpolation says of this slice, (rows, columns); None if it says nothing."""
-        work = self._act()
-        assert self.current is not None
-        return interpolated(work.volume, self.current[1])
-
-    def accept_proposal(self) -> Outcome:
-        """Paint what interpolation says onto this slice."""
-        return self._suggest(interpolated)
-
     def resolve(self, index: int, mine: bool) -> None:
         """End a conflict: go on with what was painted here, or with what the file holds."""
-        work = self._act()
+        work = self._walk.act()
         work.put(index, partial(work.volume.resolve, index, mine))
         self._walk.shared.note(work.volume)
 
@@ -265,39 +254,15 @@ class AnnotationSession:
         """
         return self._walk.close()
 
-    def _act(self) -> WorkedVolume:
-        """Somebody does something with the open volume."""
-        self._walk.decisions.act()
-        assert self._walk.work is not None, "no volume is open"
-        return self._walk.work
-
     def _begin(self) -> tuple[OpenVolume, int, np.ndarray] | Outcome:
         """The slice that is to be decided on and what is painted there, or why it cannot be."""
         if self._walk.work is None or self.current is None:
             return self._walk.advance()
-        volume, index = self._act().volume, self.current[1]
+        volume, index = self._walk.act().volume, self.current[1]
         if index in volume.conflicts:
-            return Outcome(Result.STAYED, _CONFLICT)
+            return IN_CONFLICT
         return volume, index, volume.looks(index)
 
     def _decide(self, index: int, plane: np.ndarray, state: str, note: str = "") -> Outcome:
         self._walk.decisions.take(index, plane, state, note)
         return self._walk.advance()
-
-    def _suggest(self, suggest: Callable[[OpenVolume, int], np.ndarray | None]) -> Outcome:
-        work = self._act()
-        assert self.current is not None
-        index = self.current[1]
-        if index in work.volume.conflicts:
-            return Outcome(Result.STAYED, _CONFLICT)
-        plane = suggest(work.volume, index)
-        if plane is None:
-            return Outcome(Result.STAYED, "no slice with an object is annotated in this volume yet")
-        self._walk.shown = index
-        self._put(index, plane)
-        return Outcome(Result.STAYED)
-
-    def _put(self, index: int, plane: np.ndarray) -> None:
-        """Show a suggestion on a slice."""
-        work = self._act()
-        work.put(index, partial(work.volume.put, index, plane, self._annotator))

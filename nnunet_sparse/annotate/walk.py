@@ -91,6 +91,12 @@ class Walk:
         """The volume that is open."""
         return self.volumes.current
 
+    def act(self) -> WorkedVolume:
+        """Somebody does something with the open volume."""
+        self.decisions.act()
+        assert self.work is not None, "no volume is open"
+        return self.work
+
     def start(self) -> None:
         """Go on where the annotator was, or begin."""
         key = self._bookmark.read()
