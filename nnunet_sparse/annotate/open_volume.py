@@ -188,10 +188,10 @@ class OpenVolume:
             self._contents.paint(index, plane, annotator)
         return True, message
 
-    def put(self, index: int, plane: np.ndarray, annotator: str) -> None:
-        """Show a suggestion on a slice, as its draft."""
+    def put(self, index: int, plane: np.ndarray, annotator: str, origin: str = "") -> None:
+        """Show a suggestion on a slice, as its draft; ``origin`` as of :class:`Draft`."""
         self.planes[index] = plane
-        self._contents.suggest(index, plane, annotator)
+        self._contents.suggest(index, plane, annotator, origin)
 
     def take_extra(self, index: int) -> None:
         """Let a slice that was not asked for be annotated as a whole: unpainted is background."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_sparse.annotate.lease import Holder
+from nnunet_sparse.annotate.network_view import NetworkView
 from nnunet_sparse.annotate.open_volume import OpenVolume
 from nnunet_sparse.annotate.outcome import IN_CONFLICT, Outcome, Result
 from nnunet_sparse.annotate.slice_proposals import SliceProposals
@@ -42,6 +43,8 @@ class AnnotationSession:
         Where files are compressed and written, one job after the other; by default a thread.
     holder
         The session, as others see it; by default this process.
+    network
+        Looks at the volumes, and ends with the session; None for none.
 
     Attributes
     ----------
@@ -65,6 +68,7 @@ class AnnotationSession:
         now: Callable[[], float] = time.monotonic,
         executor: Executor | None = None,
         holder: Holder | None = None,
+        network: NetworkView | None = None,
     ) -> None:
         self._annotator, self._free = annotator, free
         self._walk = Walk(
@@ -73,6 +77,7 @@ class AnnotationSession:
             now,
             executor or ThreadPoolExecutor(1, "saving"),
             holder or Holder.here(annotator, secrets.token_hex(4)),
+            network,
         )
         self._walk.start()
         self.proposals = SliceProposals(self._walk, annotator)
@@ -110,8 +115,10 @@ class AnnotationSession:
 
     @property
     def problems(self) -> list[str]:
-        """Lines about what could not be written, and is kept until it can."""
-        return [*self._walk.volumes.problems, *self._walk.notices.values()]
+        """Lines about what does not work, above all what could not be written and is kept."""
+        problem = self.proposals.problem
+        lines = [*self._walk.volumes.problems, *self._walk.notices.values()]
+        return [*lines, problem] if problem else lines
 
     @property
     def progress(self) -> tuple[int, int]:

@@ -56,11 +56,12 @@ class SliceContents:
             draft = replace(before, plane=plane.copy(), annotator=annotator)
         self.unsaved.drafts[index] = draft
 
-    def suggest(self, index: int, plane: np.ndarray, annotator: str) -> None:
+    def suggest(self, index: int, plane: np.ndarray, annotator: str, origin: str) -> None:
         """Keep what a program proposes for a slice as its draft."""
         self.paint(index, plane, annotator)
         draft = self.unsaved.drafts[index]
-        self.unsaved.drafts[index] = replace(draft, suggestion=plane_check(plane))
+        check = plane_check(plane)
+        self.unsaved.drafts[index] = replace(draft, suggestion=check, origin=origin)
 
     def decide(self, index: int, decision: Decision, draft: Draft | None = None) -> None:
         """Take a decision; the draft is what stays painted and is not saved by it."""

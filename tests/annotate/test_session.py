@@ -18,7 +18,7 @@ from campaign.annotator import read_rows, write_rows
 from plain_file_systems import without
 from training_fixtures import use_paths
 
-from nnunet_sparse.annotate.outcome import Result
+from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.campaign.campaign import Campaign, Round
 from nnunet_sparse.campaign.import_command import main as import_campaign
@@ -157,7 +157,7 @@ def test_empty_slices_and_suggestions_are_confirmed(tmp_path: Path) -> None:
     campaign = phantom_campaign(tmp_path / "campaign", kind)
     person = Person(campaign.folder, kind)
     assert person.session.next().result is Result.CONFIRM
-    assert person.session.proposals.find() is None  # nothing is annotated yet
+    assert isinstance(person.session.proposals.find(), Outcome)  # nothing is annotated yet
     assert person.session.proposals.copy_nearest().result is Result.STAYED
     first = person.true_plane()
     person.annotate_slice()

@@ -10,7 +10,7 @@ from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.annotate.viewer.key_actions import KeyActions, error_line
 from nnunet_sparse.annotate.viewer.volume_layers import VolumeLayers
 from nnunet_sparse.annotate.viewer.window_closing import WindowClosing
-from nnunet_sparse.annotate.viewer.window_keys import CT_KEYS, LOOK_KEYS, WORK_KEYS, WindowKey
+from nnunet_sparse.annotate.viewer.window_keys import CT_KEYS, LOOK_KEYS, WindowKey, work_keys
 from nnunet_sparse.annotate.viewer.window_strokes import WindowStrokes
 from nnunet_sparse.annotate.viewer.work_dock import WorkDock
 from nnunet_sparse.annotate.viewer.work_texts import Shown, shown_of
@@ -54,14 +54,17 @@ class CampaignWindow:
         self._slice: tuple[SliceKey | None, OpenVolume] | None = None
         viewer.layers.clear()
         session.when_leaving(self._let_go)
-        self.dock = WorkDock(WORK_KEYS, self.press, self._choose_label, self._resolve)
+        buttons = work_keys(session.proposals.has_network)
+        self.dock = WorkDock(buttons, self.press, self._choose_label, self._resolve)
         self.actions = KeyActions(session, self.dock, lambda: self.layers, self._show)
-        viewer.window.add_dock_widget(self.dock.widget, name=NAME, area="right")
+        docked = viewer.window.add_dock_widget(self.dock.widget, name=NAME, area="right")
+        docked._close_btn = False  # it can be hidden and shown again, but is not lost
+        docked.title.close_button.hide()
         channels = [str(c) for c in session.campaign.images.channel_names.values()]
         look = LOOK_KEYS if len(channels) > 1 else tuple(k for k in LOOK_KEYS if k.key != "H")
         keys = (*look, *(CT_KEYS if any(map(is_ct, channels)) else ()))
         self.dock.set_help(keys)
-        for key in (*WORK_KEYS, *keys):
+        for key in (*buttons, *keys):
             viewer.bind_key(key.key, lambda _, key=key: self.press(key), overwrite=True)
         viewer.dims.events.current_step.connect(self._looked)
         self._timer = QTimer(self.dock.widget)

@@ -1,12 +1,20 @@
 """What the keys of the window do, and the line that says what came of it."""
 
 from collections.abc import Callable
+from functools import partial
 
 from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.session import AnnotationSession
+from nnunet_sparse.annotate.slice_proposals import Proposer
 from nnunet_sparse.annotate.viewer.volume_layers import VolumeLayers
 from nnunet_sparse.annotate.viewer.work_dock import WorkDock
 from nnunet_sparse.system.errors import SparseError, memory_error_message, os_error_message
+
+_OUTLINED = {
+    Proposer.SHAPE: "what lies between the annotated slices: A accepts it",
+    Proposer.NETWORK: "what the network sees: G accepts it",
+}
+_NO_SLICE = Outcome(Result.STAYED, "no slice is open")
 
 
 class KeyActions:
@@ -38,6 +46,7 @@ class KeyActions:
     ) -> None:
         self._session, self._dock, self._layers, self._show = session, dock, layers, show
         self.message, self._is_asked = "", False
+        self._outlined: Proposer | None = None
 
     def next(self) -> None:
         """Save the slice, and show the next one."""
@@ -64,13 +73,16 @@ class KeyActions:
         self._at_slice(self._session.proposals.copy_nearest)
 
     def propose(self) -> None:
-        """Show what is proposed for the slice, or accept it."""
-        layers = self._layers()
-        if layers is not None and layers.proposal is not None:
-            self._at_slice(self._session.proposals.accept)
-            layers.withdraw()
-            return
-        self._at_slice(self._outline)
+        """Show what interpolation proposes for the slice, or accept it."""
+        self._propose(Proposer.SHAPE)
+
+    def propose_network(self) -> None:
+        """Show what the network sees on the slice, or accept it."""
+        self._propose(Proposer.NETWORK)
+
+    def insert(self) -> None:
+        """Paint what another layer of labels shows on the slice, as one of a plug-in."""
+        self._at_slice(self._insert)
 
     def confirm(self) -> None:
         """Answer that something is meant as it is."""
@@ -125,16 +137,33 @@ class KeyActions:
         self.message, self._is_asked = message, False
         self._show()
 
-    def _outline(self) -> Outcome:
-        plane, current, layers = (
-            self._session.proposals.find(),
-            self._session.current,
-            self._layers(),
-        )
-        if plane is None or layers is None or current is None:
-            return Outcome(Result.STAYED, "nothing can be proposed before slices are annotated")
-        layers.propose(current[1], plane)
-        return Outcome(Result.STAYED, "a proposal: A accepts it")
+    def _insert(self) -> Outcome:
+        layers, current = self._layers(), self._session.current
+        if layers is None or current is None:
+            return _NO_SLICE
+        said = layers.take_objects(current[1])
+        return Outcome(Result.STAYED, self._session.look_for_strokes([current[1]]) or said)
+
+    def _propose(self, proposer: Proposer) -> None:
+        layers = self._layers()
+        if layers is not None and layers.proposal is not None and self._outlined is proposer:
+            self._at_slice(partial(self._session.proposals.accept, proposer))
+            layers.withdraw()
+            return
+        self._at_slice(partial(self._outline, proposer))
+
+    def _outline(self, proposer: Proposer) -> Outcome:
+        """Show outlines of what is proposed."""
+        layers, current = self._layers(), self._session.current
+        if layers is None or current is None:
+            return _NO_SLICE
+        layers.withdraw()
+        found = self._session.proposals.find(proposer)
+        if isinstance(found, Outcome):
+            return found
+        self._outlined = proposer
+        layers.propose(current[1], found)
+        return Outcome(Result.STAYED, _OUTLINED[proposer])
 
     def _at_slice(self, act: Callable[[], Outcome]) -> None:
         """Do something with the slice that is to be annotated, which has to be seen."""

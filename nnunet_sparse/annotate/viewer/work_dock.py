@@ -84,7 +84,7 @@ class WorkDock:
         self._bar = QProgressBar()
         self._bar.setFormat("%v of %m slices")
         layout.addWidget(self._bar)
-        self._time = line()
+        self._time, self._network = line(), line("color: gray;")
 
         layout.addWidget(QLabel("Paint (click, or keys - and =):"))
         self._labels = QListWidget()
@@ -138,6 +138,7 @@ class WorkDock:
             (self._message, shown.message),
             (self._problems, "\n".join(shown.problems)),
             (self._time, shown.time),
+            (self._network, shown.network),
         ):
             if label.text() != text:
                 label.setText(text)

@@ -32,6 +32,8 @@ class Shown:
         Number of slices that are annotated, and were asked for.
     time
         Minutes so far and left.
+    network
+        What the network does that proposes labels.
     message
         What the last key has to say.
     problems
@@ -47,6 +49,7 @@ class Shown:
     done: int = 0
     asked: int = 0
     time: str = ""
+    network: str = ""
     message: str = ""
     problems: tuple[str, ...] = ()
     conflict: bool = False
@@ -68,6 +71,7 @@ def shown_of(session: AnnotationSession, message: str) -> Shown:
         done=done,
         asked=asked,
         time=time_text(session.minutes, session.minutes_left),
+        network=session.proposals.network_says,
         message=message,
         problems=tuple(session.problems),
     )
