@@ -280,11 +280,14 @@ class OpenVolume:
         self.planes[index] = self.looks(index)
 
     def _state(self, index: int) -> str | None:
+        is_asked, ignore = index in self.asked, self.campaign.ignore_label
+        if not is_asked and self._contents.is_decided_as(index, ignore):
+            return None  # most of the slices of a volume
         return state_of_slice(
             index,
             self.decided(index),
-            index in self.asked,
+            is_asked,
             self.confirmed.empty,
-            self.campaign.ignore_label,
+            ignore,
             PredictedState(self._predicted, self.confirmed.right, may_be_erased=True),
         )

@@ -47,6 +47,10 @@ class SliceContents:
         decision = self.unsaved.decisions.get(index)
         return self.saved[index] if decision is None else decision.plane.copy()
 
+    def is_decided_as(self, index: int, value: int) -> bool:
+        """Whether a slice holds one value alone in the file, and nothing else is decided."""
+        return index not in self.unsaved.decisions and self.saved.is_filled(index, value)
+
     def paint(self, index: int, plane: np.ndarray, annotator: str) -> None:
         """Keep how a slice looks as its draft."""
         before = self.unsaved.drafts.get(index)
