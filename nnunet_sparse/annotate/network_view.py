@@ -98,9 +98,7 @@ class NetworkView:
         network.check_fits(campaign.images)
         self._campaign, self._network, self._start = campaign, network, start
         reader, folder = campaign.images.reader(), campaign.feature_paths.preprocessed
-        self._looking = Looking(
-            KeptLabels(network, campaign.axis, reader, folder, device), network
-        )
+        self._looking = Looking(KeptLabels(network, campaign.axis, reader, folder, device), network)
         self._digest, self._broken = "", ""
         self._wanted: tuple[str, ...] = ()
         self._files: dict[str, Path] = {}

@@ -70,7 +70,7 @@ def read_voxels(file: Path) -> np.ndarray:
 def _inflate(file: Path, offset: int, target: memoryview) -> None:
     """Fill memory with what a compressed file holds from a place on.
 
-    In large pieces: Python's gzip takes small ones, and waits for the other threads at each of them.
+    In large pieces: Python's gzip takes small ones, and waits for other threads at each of them.
     """
     begin = -offset
     with file.open("rb") as stream:

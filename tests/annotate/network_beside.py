@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from annotate.phantom_campaign import Kind
-from trained_models import dataset_json, plans, write_model
+from trained_models import dataset_json, never_background, plans, write_model
 
 from nnunet_sparse.annotate.network_view import Job, Looking, NetworkView
 from nnunet_sparse.campaign.campaign import Campaign
@@ -18,7 +18,9 @@ def phantom_network(results: Path, kind: Kind, **options: Any) -> Path:
     labels = {"background": 0, **{f"organ {k + 1}": k + 1 for k in range(kind.num_labels)}}
     described = dataset_json(labels, kind.channels)
     content = plans(channels=len(kind.channels), spacing=(1.0, 1.0, 1.0))
-    return write_model(results, content, described, sharpness=40.0, **options)
+    folder = write_model(results, content, described, sharpness=40.0, **options)
+    never_background(folder)
+    return folder
 
 
 class WhenAsked(Workers[Job, str]):

@@ -173,7 +173,7 @@ def test_a_network_of_other_labels_or_channels(campaign: Campaign, tmp_path: Pat
 
 def is_running(pid: str) -> bool:
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return False
     return fields[0] != "Z"  # nobody has asked how it ended

@@ -37,10 +37,10 @@ def seen_by(person: Person) -> np.ndarray:
 
 
 def test_what_the_network_sees_is_proposed(tmp_path: Path, beside: Beside) -> None:
+    beside.process.may_work = False
     person = person_with(beside, tmp_path / "campaign")
     session, case_id = person.session, person.key[0]
     assert session.proposals.has_network
-    beside.process.may_work = False
     assert session.proposals.network_says == "the network is being loaded ..."
     found = session.proposals.find(NETWORK)
     assert isinstance(found, Outcome)
@@ -95,7 +95,7 @@ def test_a_corrected_proposal_and_one_that_was_given_up(tmp_path: Path, beside: 
     person.session.back()
     person.session.back()
     np.testing.assert_array_equal(person.volume.planes[person.key[1]], plane)
-    person.paint(np.where(plane == 0, 1, plane))
+    person.paint(np.where(plane == 1, 2, 1))
     assert person.session.next().result is Result.MOVED
     notes = {int(r["slice"]): r["note"] for r in read_rows(folder) if r["case"] == first[0]}
     origin = beside.view.origin
@@ -107,7 +107,7 @@ def test_a_corrected_proposal_and_one_that_was_given_up(tmp_path: Path, beside: 
     person.session.proposals.accept(NETWORK)
     assert person.session.proposals.accept(Proposer.SHAPE).text == ""
     person.session.next(confirmed=True)
-    assert [r["note"] for r in read_rows(folder) if r["slice"] == "5"][0] == ""
+    assert next(r["note"] for r in read_rows(folder) if r["slice"] == "5") == ""
 
 
 def test_where_the_network_sees_nothing(
@@ -117,9 +117,7 @@ def test_where_the_network_sees_nothing(
     nothing = np.zeros_like(seen_by(person))
     monkeypatch.setattr(beside.view, "slice_of", lambda *_: nothing)
     outcome = person.session.proposals.accept(NETWORK)
-    assert outcome == Outcome(
-        Result.STAYED, "the network sees nothing here: O, if that is right"
-    )
+    assert outcome == Outcome(Result.STAYED, "the network sees nothing here: O, if that is right")
     assert person.volume.unsaved.drafts == {}
     monkeypatch.setattr(beside.view, "slice_of", lambda *_: nothing[1:])
     outcome = person.session.proposals.accept(NETWORK)

@@ -4,13 +4,14 @@ import contextlib
 import io
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-from trained_models import plans, write_model
+from trained_models import never_background, plans, write_model
 
 from nnunet_sparse.prediction.kept_labels import KeptLabels, read_kept_slice
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
@@ -31,10 +32,9 @@ def of_nnunet(model: Path, image: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_slices_are_those_of_nnunets_label(
-    bordered_image: Path, tmp_path: Path, axis: int
-) -> None:
+def test_slices_are_those_of_nnunets_label(bordered_image: Path, tmp_path: Path, axis: int) -> None:
     model = write_model(tmp_path / "results", plans(transpose=(2, 0, 1)), sharpness=40.0)
+    never_background(model)
     file = kept(model, tmp_path / "features", axis).find("case", [bordered_image])
     label = np.moveaxis(of_nnunet(model, bordered_image), axis, 0)
     assert len(np.unique(label)) > 1
@@ -74,8 +74,7 @@ def test_what_is_known_is_not_predicted_again(
     content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
     file.write_bytes(content)
     with pytest.raises(SparseError, match="missing or damaged"):
-        for index in range(9):
-            read_kept_slice(file, index)
+        list(map(partial(read_kept_slice, file), range(9)))
     # another image under the same name
     kept(model, folder, axis=1).find("a", [image])
     kept(model, folder).find("b", [image])

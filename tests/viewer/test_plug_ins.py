@@ -51,9 +51,7 @@ def test_what_another_layer_shows_is_inserted(tmp_path: Path) -> None:
     hand.leave()
 
 
-def test_nninteractive_offers_our_layers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nninteractive_offers_our_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its weights are not needed for that."""
     pytest.importorskip("napari_nninteractive", reason="pip install napari-nninteractive")
     from qtpy.QtCore import QSettings

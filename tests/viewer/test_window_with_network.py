@@ -74,10 +74,11 @@ def test_a_form_of_napari_with_a_network(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     viewer = napari.Viewer()
     form = campaign_form(viewer)
-    folder, model = (
-        form.findChild(QLineEdit, f"nnsparse_{name}") for name in ("folder", "model")
+    folder, model = (form.findChild(QLineEdit, f"nnsparse_{name}") for name in ("folder", "model"))
+    start, said = (
+        form.findChild(QPushButton, "nnsparse_start"),
+        form.findChild(QLabel, "nnsparse_said"),
     )
-    start, said = form.findChild(QPushButton, "nnsparse_start"), form.findChild(QLabel, "nnsparse_said")
     folder.setText(str(campaign.folder))
     model.setText(str(tmp_path / "nothing"))
     start.click()

@@ -32,6 +32,7 @@ def campaign_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData
     file = Path(path if isinstance(path, str) else path[0])
     if file.name != CAMPAIGN_FILE:
         return None
+
     def read(_: Any) -> list[LayerData]:
         viewer = napari.current_viewer()
         if viewer is None:
