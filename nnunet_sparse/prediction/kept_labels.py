@@ -8,7 +8,7 @@ again.
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -118,12 +118,12 @@ class KeptLabels:
 
         dtype = np.min_scalar_type(self._network.label_values[-1])
         image = loaded.prepare(images, partial(read_image, reader=self._reader), case_id)
-        planes: dict[str, np.ndarray] = {}
+        content: dict[str, Any] = {"asked": np.array(asked)}
         for slab in probability_slabs(loaded, image, self._axis, case_id, self.cache):
             label = slab.label.cpu().numpy().astype(dtype)
-            planes.update({_name_of(slab.first + k): plane for k, plane in enumerate(label)})
+            content.update({_name_of(slab.first + k): plane for k, plane in enumerate(label)})
         with atomic_path(file) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, asked=np.array(asked), **planes)
+            np.savez_compressed(stream, **content)
 
 
 def read_kept_slice(file: Path, index: int) -> np.ndarray:

@@ -101,11 +101,11 @@ def test_a_corrected_proposal_and_one_that_was_given_up(tmp_path: Path, beside: 
     origin = beside.view.origin
     assert notes[0] == f"vessel?; proposal of a network corrected: {origin}"
     assert notes[2] in {"", f"proposal of a network corrected: {origin}"}
-    # one by shape in its place is none of the network
+    # a copy in its place is none of the network
     assert person.key == (first[0], 5)
     seen_by(person)
     person.session.proposals.accept(NETWORK)
-    assert person.session.proposals.accept(Proposer.SHAPE).text == ""
+    person.session.proposals.copy_nearest()
     person.session.next(confirmed=True)
     assert next(r["note"] for r in read_rows(folder) if r["slice"] == "5") == ""
 
