@@ -45,7 +45,9 @@ JOINT = {
     "trainers/test_cross_validation.py",
     "trainers/test_ddp.py",
     "viewer/test_whole_campaign.py",
+    "viewer/test_plug_ins.py",
     "viewer/test_window.py",
+    "viewer/test_window_with_network.py",
 }
 
 

@@ -126,3 +126,13 @@ def write_model(
         (folder / f"fold_{fold}").mkdir()
         torch.save(checkpoint, folder / f"fold_{fold}" / "checkpoint_final.pth")
     return folder
+
+
+def never_background(folder: Path) -> None:
+    """Let the networks of a model folder see objects wherever they look."""
+    for file in folder.glob("fold_*/checkpoint_final.pth"):
+        checkpoint = torch.load(file, weights_only=False)
+        for name, weights in checkpoint["network_weights"].items():
+            if "seg_layers" in name and name.endswith("bias"):
+                weights[0] = -1000
+        torch.save(checkpoint, file)

@@ -14,9 +14,14 @@ GUARD_S = 300.0
 
 def wait_for(file: Path) -> None:
     """Wait until another process or thread has made a file."""
+    wait_until(file.exists, f"{file} does not appear")
+
+
+def wait_until(happened: Callable[[], object], otherwise: str = "it does not happen") -> None:
+    """Wait until another process or thread has done something."""
     end = time.monotonic() + GUARD_S
-    while not file.exists():
-        assert time.monotonic() < end, f"{file} does not appear"
+    while not happened():
+        assert time.monotonic() < end, otherwise
         time.sleep(0.01)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnunet_sparse.annotate.plane_store import plane_check
 from nnunet_sparse.annotate.shared_queue import SharedQueue
-from nnunet_sparse.annotate.slice_work import Decision
+from nnunet_sparse.annotate.slice_work import Decision, joined_notes
 from nnunet_sparse.annotate.suggestions import nearest_annotated_slice
 from nnunet_sparse.annotate.volumes_at_work import VolumesAtWork
 from nnunet_sparse.annotate.work_clock import WorkClock
@@ -89,6 +89,9 @@ class Decisions:
         work = self._volumes.current
         assert work is not None
         volume = work.volume
+        draft = volume.unsaved.drafts.get(index)
+        if draft is not None and state != UNSURE:
+            note = joined_notes(note, draft.provenance)
         self.spend()
         seconds = volume.unsaved.seconds.get(index, 0.0)
         nearest = nearest_annotated_slice(volume, index)
@@ -111,11 +114,10 @@ class Decisions:
             self.opens,
             state == DONE and volume.is_prediction(index, plane),
         )
-        draft = volume.unsaved.drafts.get(index) if state == UNSURE else None
-        work.decide(index, decision, draft)
+        work.decide(index, decision, draft if state == UNSURE else None)
         self.opens = False
-        if note:
-            self._shared.notes[work.case_id, index] = note
+        key = work.case_id, index
+        self._shared.notes[key] = joined_notes(self._shared.notes.get(key, ""), note)
         self._shared.note(work.volume)
         self._volumes.save()
 

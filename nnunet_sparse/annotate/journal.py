@@ -212,7 +212,11 @@ def _take(
         raise ValueError("a value that is no label")
     if record["kind"] == "draft":
         unsaved.drafts[index] = Draft(
-            plane, record["base"], record["annotator"], record["suggestion"]
+            plane,
+            record["base"],
+            record["annotator"],
+            record["suggestion"],
+            str(record.get("origin", "")),  # not written by earlier versions
         )
         return
     unsaved.drafts.pop(index, None)
@@ -239,6 +243,7 @@ def _draft_record(index: int, draft: Draft | None, seconds: float) -> dict[str, 
         "base": draft.base,
         "annotator": draft.annotator,
         "suggestion": draft.suggestion,
+        "origin": draft.origin,
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nnunet_sparse.annotate.lease import Lease
 from nnunet_sparse.annotate.plane_store import PlaneStore, plane_check
-from nnunet_sparse.annotate.slice_work import Decision
+from nnunet_sparse.annotate.slice_work import Decision, joined_notes
 from nnunet_sparse.annotate.volume_files import read_saved
 from nnunet_sparse.campaign.annotation_files import find_annotations
 from nnunet_sparse.campaign.campaign import Campaign
@@ -256,9 +256,8 @@ def _fill(texts: dict[str, str], decision: Decision, minutes: list[str], delimit
         texts["confirmed_empty"] = ""
     if decision.confirms_prediction and not truth_value(texts.get("confirmed", "")):
         texts["confirmed"] = "yes"
-    note, before = decision.note, texts.get("note", "")
-    if note and note not in before:
-        texts["note"] = note if is_missing(before) else f"{before.strip()}; {note}"
+    if decision.note:
+        texts["note"] = joined_notes(texts.get("note", ""), decision.note)
 
 
 def _same_number(written: str, text: str) -> bool:

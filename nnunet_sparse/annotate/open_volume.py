@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from nnunet_sparse.annotate.journal import Unsaved
-from nnunet_sparse.annotate.plane_store import PlaneStore, plane_check
+from nnunet_sparse.annotate.plane_store import PlaneStore
+from nnunet_sparse.annotate.slice_contents import SliceContents
 from nnunet_sparse.annotate.slice_reasons import slice_reasons
 from nnunet_sparse.annotate.slice_work import Confirmed, Decision, Draft
 from nnunet_sparse.annotate.volume_files import read_saved, read_voxels
@@ -40,11 +41,6 @@ class OpenVolume:
         (z, y, x) unsigned integers, to be painted on; :meth:`take_strokes` is told of it.
     reasons
         Why each slice was asked for.
-    unsaved
-        What is not in the label file.
-    conflicts
-        Slices of which the label file holds something else than what was painted on; their drafts
-        are what was painted.
 
     Raises
     ------
@@ -54,7 +50,6 @@ class OpenVolume:
 
     def __init__(self, campaign: Campaign, case_id: str, confirmed: Confirmed) -> None:
         self.campaign, self.case_id, self.confirmed = campaign, case_id, confirmed
-        self.unsaved, self.conflicts = Unsaved(), set[int]()
         self.taken_extra = set[int]()
         case = AnnotatedCase(campaign, case_id)
         with ThreadPoolExecutor(2) as readers:
@@ -67,13 +62,28 @@ class OpenVolume:
         self.spacing_mm = case.geometry.spacing_mm or (1.0, 1.0, 1.0)
         self.names = case.names
         self._look_up(campaign)
-        self.saved = PlaneStore(self.label, campaign.axis)
+        self._contents = SliceContents(self.label, campaign.axis)
         self._states = [self._state(i) for i in range(len(self))]
         for i in self.asked:
             self._show(i)
 
     def __len__(self) -> int:
-        return len(self.saved)
+        return len(self._contents)
+
+    @property
+    def saved(self) -> PlaneStore:
+        """What the label file holds."""
+        return self._contents.saved
+
+    @property
+    def unsaved(self) -> Unsaved:
+        """What is not in the label file."""
+        return self._contents.unsaved
+
+    @property
+    def conflicts(self) -> set[int]:
+        """Slices that another program has changed as well, see :class:`SliceContents`."""
+        return self._contents.conflicts
 
     @property
     def planes(self) -> np.ndarray:
@@ -93,8 +103,7 @@ class OpenVolume:
 
     def decided(self, index: int) -> np.ndarray:
         """A slice as the label file holds it, or will as soon as it is written."""
-        decision = self.unsaved.decisions.get(index)
-        return self.saved[index] if decision is None else decision.plane.copy()
+        return self._contents.decided(index)
 
     def state(self, index: int) -> str | None:
         """State of a slice, as in :func:`state_of_plane`, by what is decided."""
@@ -156,7 +165,6 @@ class OpenVolume:
             What was not accepted, and why.
         """
         plane = self.planes[index]
-        before = self.unsaved.drafts.get(index)
         shown = self.looks(index)
         if not self.may_paint(index):
             if not (plane != shown).any():
@@ -176,18 +184,14 @@ class OpenVolume:
             return False, message
         if index not in self.conflicts and np.array_equal(plane, self.starting(index)):
             self.unsaved.drafts.pop(index, None)
-            return True, message
-        suggestion = None if before is None else before.suggestion
-        base = before.base if before is not None else plane_check(self.decided(index))
-        self.unsaved.drafts[index] = Draft(plane.copy(), base, annotator, suggestion)
+        else:
+            self._contents.paint(index, plane, annotator)
         return True, message
 
-    def put(self, index: int, plane: np.ndarray, annotator: str) -> None:
-        """Show a suggestion on a slice, as its draft."""
+    def put(self, index: int, plane: np.ndarray, annotator: str, origin: str = "") -> None:
+        """Show a suggestion on a slice, as its draft; ``origin`` as of :class:`Draft`."""
         self.planes[index] = plane
-        before = self.unsaved.drafts.get(index)
-        base = before.base if before is not None else plane_check(self.decided(index))
-        self.unsaved.drafts[index] = Draft(plane.copy(), base, annotator, plane_check(plane))
+        self._contents.suggest(index, plane, annotator, origin)
 
     def take_extra(self, index: int) -> None:
         """Let a slice that was not asked for be annotated as a whole: unpainted is background."""
@@ -209,13 +213,7 @@ class OpenVolume:
 
     def decide(self, index: int, decision: Decision, draft: Draft | None = None) -> None:
         """Take a decision; the draft is what stays painted and is not saved by it."""
-        self.unsaved.decisions.pop(index, None)
-        self.unsaved.decisions[index] = decision
-        self.unsaved.drafts.pop(index, None)
-        self.unsaved.seconds.pop(index, None)
-        self.conflicts.discard(index)
-        if draft is not None:
-            self.unsaved.drafts[index] = draft.rebased(decision.plane)
+        self._contents.decide(index, decision, draft)
         self.confirmed = self.confirmed.after(index, decision)
         self._refresh(index)
 
@@ -240,67 +238,25 @@ class OpenVolume:
             Slices with a decision that was not written: the other program had changed them, too.
         """
         self.digest = digest
-        before = self.saved
-        if theirs is not None:
-            self.saved = theirs
-        for index in conflicts:
-            decision = self.unsaved.decisions.pop(index, None)
-            if decision is not None and index not in self.unsaved.drafts:
-                self.unsaved.drafts[index] = Draft(
-                    decision.plane, decision.bases[0], decision.annotator
-                )
-            if decision is not None and decision.seconds:
-                spent = self.unsaved.seconds.get(index, 0.0)
-                self.unsaved.seconds[index] = spent + decision.seconds
-            self.conflicts.add(index)
-        for index, decision in written.items():
-            self.saved[index] = decision.plane
-            now = self.unsaved.decisions.get(index)
-            if now is not None and now.visit == decision.visit:
-                del self.unsaved.decisions[index]
+        changed = self._contents.settle(written, theirs, conflicts)
+        for index in written:  # what is painted there meanwhile stays
             self._states[index] = self._state(index)
-        changed = set(conflicts)
-        if theirs is not None:
-            changed |= {
-                i for i in range(len(self)) if (before[i] != theirs[i]).any() and i not in written
-            }
-        for index in sorted(changed):
-            self._check_base(index)
+        for index in changed:
             self._refresh(index)
 
     def adopt(self, left: Unsaved) -> None:
         """Take over what another session has left unsaved."""
+        changed = self._contents.adopt(left)
         for index, decision in left.decisions.items():
-            if not 0 <= index < len(self):
-                continue
-            self.unsaved.drafts.pop(index, None)
-            self.unsaved.seconds.pop(index, None)
-            if decision.is_on(self.saved[index]):
-                self.unsaved.decisions[index] = decision
+            if self.unsaved.decisions.get(index) is decision:
                 self.confirmed = self.confirmed.after(index, decision)
-            else:
-                draft = Draft(decision.plane, decision.bases[0], decision.annotator)
-                self.unsaved.drafts[index] = draft
-                self.conflicts.add(index)
-        for index, draft in left.drafts.items():
-            if not 0 <= index < len(self):
-                continue
-            self.unsaved.drafts[index] = draft
-            if index not in self.asked:
-                self.taken_extra.add(index)
-            self._check_base(index)
-        for index, seconds in left.seconds.items():
-            self.unsaved.seconds[index] = self.unsaved.seconds.get(index, 0.0) + seconds
-        for index in {*left.decisions, *left.drafts}:
-            if 0 <= index < len(self):
-                self._refresh(index)
+        self.taken_extra |= {i for i in changed if i in left.drafts and i not in self.asked}
+        for index in changed:
+            self._refresh(index)
 
     def resolve(self, index: int, mine: bool) -> None:
         """End a conflict: keep what was painted here as the draft, or what the file holds."""
-        self.conflicts.discard(index)
-        draft = self.unsaved.drafts.pop(index, None)
-        if mine and draft is not None:
-            self.unsaved.drafts[index] = draft.rebased(self.decided(index))
+        self._contents.resolve(index, mine)
         self._refresh(index)
 
     def _look_up(self, campaign: Campaign) -> None:
@@ -313,15 +269,6 @@ class OpenVolume:
         self.images = ()
         self.label = np.empty((0, 0, 0), self.label.dtype)
 
-    def _check_base(self, index: int) -> None:
-        """Notice a draft that was painted on something else than what is decided now."""
-        draft = self.unsaved.drafts.get(index)
-        if draft is None:
-            return
-        now = self.decided(index)
-        if plane_check(now) not in {draft.base, plane_check(draft.plane)}:
-            self.conflicts.add(index)
-
     def _refresh(self, index: int) -> None:
         self._states[index] = self._state(index)
         self._show(index)
@@ -333,11 +280,14 @@ class OpenVolume:
         self.planes[index] = self.looks(index)
 
     def _state(self, index: int) -> str | None:
+        is_asked, ignore = index in self.asked, self.campaign.ignore_label
+        if not is_asked and self._contents.is_decided_as(index, ignore):
+            return None  # most of the slices of a volume
         return state_of_slice(
             index,
             self.decided(index),
-            index in self.asked,
+            is_asked,
             self.confirmed.empty,
-            self.campaign.ignore_label,
+            ignore,
             PredictedState(self._predicted, self.confirmed.right, may_be_erased=True),
         )

@@ -19,3 +19,7 @@ class Outcome:
 
     result: Result
     text: str = ""
+
+
+IN_CONFLICT = Outcome(Result.STAYED, "another program has changed this slice as well: keep one")
+"""Of a slice on which nothing is decided before somebody has chosen."""

@@ -40,6 +40,10 @@ class PlaneStore:
     def __setitem__(self, index: int, plane: np.ndarray) -> None:
         self._planes[index] = self._packed(plane.astype(self._dtype, copy=False))
 
+    def is_filled(self, index: int, value: int) -> bool:
+        """Whether a slice holds one value alone, and this one."""
+        return self._planes[index] == value
+
     def whole(self) -> np.ndarray:
         """The label, (z, y, x)."""
         label = np.empty(self._shape, self._dtype)

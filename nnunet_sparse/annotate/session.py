@@ -16,17 +16,15 @@ import numpy as np
 
 from nnunet_sparse.annotate.both_readings import BothReadings
 from nnunet_sparse.annotate.lease import Holder
+from nnunet_sparse.annotate.network_view import NetworkView
 from nnunet_sparse.annotate.open_volume import OpenVolume
-from nnunet_sparse.annotate.outcome import Outcome, Result
-from nnunet_sparse.annotate.suggestions import copied, interpolated
+from nnunet_sparse.annotate.outcome import IN_CONFLICT, Outcome, Result
+from nnunet_sparse.annotate.slice_proposals import SliceProposals
 from nnunet_sparse.annotate.walk import Walk
 from nnunet_sparse.annotate.work_queue import WorkQueue
-from nnunet_sparse.annotate.worked_volume import WorkedVolume
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.slice_times import DONE, EMPTY, UNSURE
 from nnunet_sparse.campaign.worklist import SliceKey
-
-_CONFLICT = "another program has changed this slice as well: keep one"
 
 
 class AnnotationSession:
@@ -46,6 +44,13 @@ class AnnotationSession:
         Where files are compressed and written, one job after the other; by default a thread.
     holder
         The session, as others see it; by default this process.
+    network
+        Looks at the volumes, and ends with the session; None for none.
+
+    Attributes
+    ----------
+    proposals
+        What programs propose for the slice.
 
     Raises
     ------
@@ -64,14 +69,17 @@ class AnnotationSession:
         now: Callable[[], float] = time.monotonic,
         executor: Executor | None = None,
         holder: Holder | None = None,
+        network: NetworkView | None = None,
     ) -> None:
         self._annotator, self._free = annotator, free
         self._executor = executor or ThreadPoolExecutor(1, "saving")
         here = holder or Holder.here(annotator, secrets.token_hex(4))
+        self._network = network
         self._readings = BothReadings(
-            folder, lambda part: Walk(part, annotator, now, self._executor, here)
+            folder, lambda part: Walk(part, annotator, now, self._executor, here, network)
         )
         self._readings.start()
+        self.proposals = SliceProposals(self._readings, annotator, network)
 
     @property
     def folder(self) -> Path:
@@ -115,12 +123,14 @@ class AnnotationSession:
 
     @property
     def problems(self) -> list[str]:
-        """Lines about what could not be written, and is kept until it can."""
-        return [
+        """Lines about what does not work, above all what could not be written and is kept."""
+        problem = self.proposals.problem
+        lines = [
             line
             for walk in self._readings.walks
             for line in (*walk.volumes.problems, *walk.notices.values())
         ]
+        return [*lines, problem] if problem else lines
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -159,7 +169,7 @@ class AnnotationSession:
 
     def painted(self, slices: Sequence[int]) -> str | None:
         """Somebody has painted on slices of the label; what was not accepted, and why."""
-        work = self._act()
+        work = self._walk.act()
         message = None
         for index in slices:
             if self._free and not work.volume.may_paint(index):
@@ -213,7 +223,7 @@ class AnnotationSession:
         volume, index, _ = begun
         plane = volume.decided(index)
         if index not in volume.unsaved.drafts and volume.shows_object(plane):
-            self._put(index, plane)
+            self.proposals.put(index, plane)
         ignored = np.full_like(plane, self.campaign.ignore_label)
         return self._decide(index, ignored, UNSURE, note)
 
@@ -229,32 +239,18 @@ class AnnotationSession:
 
     def look(self, index: int) -> None:
         """Look at another slice of the volume."""
-        work = self._act()
+        work = self._walk.act()
         self._walk.shown = min(max(index, 0), len(work.volume) - 1)
 
     def return_to_slice(self) -> None:
         """Show the slice again that is to be annotated."""
-        self._act()
+        self._walk.act()
         assert self.current is not None
         self._walk.shown = self.current[1]
 
-    def copy_nearest(self) -> Outcome:
-        """Paint the nearest annotated slice that shows an object onto this one."""
-        return self._suggest(copied)
-
-    def proposal(self) -> np.ndarray | None:
-        """What interpolation says of this slice, (rows, columns); None if it says nothing."""
-        work = self._act()
-        assert self.current is not None
-        return interpolated(work.volume, self.current[1])
-
-    def accept_proposal(self) -> Outcome:
-        """Paint what interpolation says onto this slice."""
-        return self._suggest(interpolated)
-
     def resolve(self, index: int, mine: bool) -> None:
         """End a conflict: go on with what was painted here, or with what the file holds."""
-        work = self._act()
+        work = self._walk.act()
         work.put(index, partial(work.volume.resolve, index, mine))
         self._walk.shared.note(work.volume)
 
@@ -269,6 +265,8 @@ class AnnotationSession:
         """What is to be done every second: strokes into the journal, files, the lease."""
         for walk in self._readings.walks:
             walk.tick()
+        if self._network is not None:
+            self._network.tick()
 
     def close(self) -> list[str]:
         """Write what is decided and end the session; what is painted is there the next time.
@@ -278,43 +276,21 @@ class AnnotationSession:
         list of str
             What could not be written; it is tried again by the next session.
         """
+        if self._network is not None:
+            self._network.close()
         problems = [line for walk in self._readings.walks for line in walk.close()]
         self._executor.shutdown()
         return list(dict.fromkeys(problems))
-
-    def _act(self) -> WorkedVolume:
-        """Somebody does something with the open volume."""
-        self._walk.decisions.act()
-        assert self._walk.work is not None, "no volume is open"
-        return self._walk.work
 
     def _begin(self) -> tuple[OpenVolume, int, np.ndarray] | Outcome:
         """The slice that is to be decided on and what is painted there, or why it cannot be."""
         if self._walk.work is None or self.current is None:
             return self._readings.advance()
-        volume, index = self._act().volume, self.current[1]
+        volume, index = self._walk.act().volume, self.current[1]
         if index in volume.conflicts:
-            return Outcome(Result.STAYED, _CONFLICT)
+            return IN_CONFLICT
         return volume, index, volume.looks(index)
 
     def _decide(self, index: int, plane: np.ndarray, state: str, note: str = "") -> Outcome:
         self._walk.decisions.take(index, plane, state, note)
         return self._readings.advance()
-
-    def _suggest(self, suggest: Callable[[OpenVolume, int], np.ndarray | None]) -> Outcome:
-        work = self._act()
-        assert self.current is not None
-        index = self.current[1]
-        if index in work.volume.conflicts:
-            return Outcome(Result.STAYED, _CONFLICT)
-        plane = suggest(work.volume, index)
-        if plane is None:
-            return Outcome(Result.STAYED, "no slice with an object is annotated in this volume yet")
-        self._walk.shown = index
-        self._put(index, plane)
-        return Outcome(Result.STAYED)
-
-    def _put(self, index: int, plane: np.ndarray) -> None:
-        """Show a suggestion on a slice."""
-        work = self._act()
-        work.put(index, partial(work.volume.put, index, plane, self._annotator))

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnunet_sparse.annotate.plane_store import plane_check
 from nnunet_sparse.campaign.slice_times import EMPTY
+from nnunet_sparse.system.spreadsheet_cells import is_missing
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,28 @@ class Draft:
         Who painted it.
     suggestion
         :func:`plane_check` of a proposal or copy that was taken; None without one.
+    origin
+        Trained network that has proposed it; empty if none has.
     """
 
     plane: np.ndarray
     base: int
     annotator: str
     suggestion: int | None = None
+    origin: str = ""
 
     @property
     def is_untouched_suggestion(self) -> bool:
         """Whether nothing was painted on what a program has proposed."""
         return self.suggestion is not None and plane_check(self.plane) == self.suggestion
+
+    @property
+    def provenance(self) -> str:
+        """What is noted of a slice for which a network has proposed something."""
+        if not self.origin:
+            return ""
+        how = "accepted" if self.is_untouched_suggestion else "corrected"
+        return f"proposal of a network {how}: {self.origin}"
 
     def rebased(self, plane: np.ndarray) -> "Draft":
         """The same on another saved slice."""
@@ -119,3 +131,10 @@ class Decision:
     def from_json(cls, content: Mapping[str, Any], plane: np.ndarray) -> "Decision":
         """Inverse of :meth:`to_json`."""
         return cls(plane=plane, **{**content, "bases": tuple(content["bases"])})
+
+
+def joined_notes(before: str, note: str) -> str:
+    """What is noted of a slice, and a note that is added once."""
+    if not note or note in before:
+        return before
+    return note if is_missing(before) else f"{before.strip()}; {note}"

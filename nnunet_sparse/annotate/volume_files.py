@@ -1,6 +1,6 @@
 """Reading the label and the images of a case, as fast and in as little memory as they are."""
 
-import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from nnunet_sparse.data.label_files import check_complete
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 
-_CHUNK = 2**22
+_PACKED, _PIECE = 2**18, 2**22  # bytes that are read, and made of them, at once
+_GZIP = 31  # tells zlib which header and check the file has
 
 
 def read_saved(campaign: Campaign, case_id: str) -> tuple[np.ndarray, str | None]:
@@ -62,12 +63,27 @@ def read_voxels(file: Path) -> np.ndarray:
             return np.asarray(voxels.get_scaled(np.float32).reshape(image.shape[:3]).T)
         # nibabel would hold the voxels twice while it reads them
         array = np.empty(image.shape[:3][::-1], image.get_data_dtype())
-        target, begin = array.reshape(-1).view(np.uint8).data, 0
-        with gzip.open(file) as stream:
-            stream.seek(int(voxels.offset))
-            while begin < len(target):
-                count = stream.readinto(target[begin : begin + _CHUNK])
-                if not count:
-                    raise SparseError(f"{file} is truncated")
-                begin += count
+        _inflate(file, int(voxels.offset), array.reshape(-1).view(np.uint8).data)
     return array
+
+
+def _inflate(file: Path, offset: int, target: memoryview) -> None:
+    """Fill memory with what a compressed file holds from a place on.
+
+    In large pieces: Python's gzip takes small ones, and waits for other threads at each of them.
+    """
+    begin = -offset
+    with file.open("rb") as stream:
+        inflater, packed, piece = zlib.decompressobj(_GZIP), b"", b""
+        while begin < len(target) or not inflater.eof:
+            packed = packed or stream.read(_PACKED)
+            if not packed and len(piece) < _PIECE:
+                raise SparseError(f"{file} is truncated")
+            if inflater.eof:  # files of several parts
+                inflater = zlib.decompressobj(_GZIP)
+            piece = inflater.decompress(packed, _PIECE)
+            packed = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+            first = max(0, -begin)
+            wanted = memoryview(piece)[first : first + len(target) - max(0, begin)]
+            target[max(0, begin) : max(0, begin) + len(wanted)] = wanted
+            begin += len(piece)

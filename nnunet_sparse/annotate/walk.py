@@ -7,6 +7,7 @@ from pathlib import Path
 from nnunet_sparse.annotate.bookmark import Bookmark
 from nnunet_sparse.annotate.decisions import Decisions
 from nnunet_sparse.annotate.lease import Holder
+from nnunet_sparse.annotate.network_view import NetworkView
 from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.read_ahead import read_ahead
 from nnunet_sparse.annotate.shared_queue import SharedQueue
@@ -34,6 +35,9 @@ class Walk:
         Where files are compressed and written.
     holder
         The session, as others see it.
+    network
+        Looks at the volumes; None for none. It is not asked in second readings: it may have learnt
+        from the first ones.
 
     Attributes
     ----------
@@ -71,11 +75,13 @@ class Walk:
         now: Callable[[], float],
         executor: Executor,
         holder: Holder,
+        network: NetworkView | None = None,
     ) -> None:
         with campaign_lock(folder):
             self.campaign = open_campaign(folder, 1)
         self.times = slice_totals(read_times(self.campaign))
         self.shared = SharedQueue(self.campaign, annotator)
+        self.network = None if self.campaign.is_second_reading else network
         self.blocked: dict[str, str] = {}
         self.current: SliceKey | None = None
         self.shown = 0
@@ -100,6 +106,12 @@ class Walk:
     def num_withheld(self) -> int:
         """Number of open slices that this annotator is not offered."""
         return sum(map(self.shared.queue.is_open, self.shared.withheld))
+
+    def act(self) -> WorkedVolume:
+        """Somebody does something with the open volume."""
+        self.decisions.act()
+        assert self.work is not None, "no volume is open"
+        return self.work
 
     def start(self) -> None:
         """Go on where the annotator was, or begin."""
@@ -179,7 +191,7 @@ class Walk:
             work = self.volumes.open(self.campaign, case_id, self.shared.confirmed[case_id])
             self.decisions.opens = True
             self.shared.note(work.volume)
-            self._read_ahead()
+            self._look_ahead()
         self.current, self.shown, self.decisions.index = key, index, index
         self._keep_place()
 
@@ -269,11 +281,14 @@ class Walk:
         if not isinstance(error, TakenError):
             self.blocked[case_id] = str(error)
 
-    def _read_ahead(self) -> None:
-        """Let the system read the files of the volume that comes next."""
+    def _look_ahead(self) -> None:
+        """Let the system read the files of the volume that comes next, and the network see both."""
         assert self.work is not None
         others = {**self.blocked, self.work.case_id: ""}
         key = self.shared.queue.following(None, others, self.shared.withheld)
         if key is not None:
             files = self.campaign.image_files(key[0])
             read_ahead([*files, self.campaign.label_file(key[0])])
+        if self.network is not None:
+            following = [] if key is None else [key[0]]
+            self.network.look_at([self.work.case_id, *following])

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from pathlib import Path
 
 from nnunet_sparse.annotate.journal import Journal, find_journals, read_journal
 from nnunet_sparse.annotate.label_saving import Saved, Saving, check_annotated_here, save
@@ -67,6 +68,8 @@ class WorkedVolume:
         self._now, self.case_id, self.problems = now, case_id, dict[str, str]()
         folder = campaign.label_folder
         folder.mkdir(exist_ok=True)
+        self._file = campaign.label_file(case_id)
+        self._seen = self._looked_at = _signature(self._file)
         taken = take_lease(folder, case_id, holder)
         if isinstance(taken, Holder):
             raise TakenError(f"{case_id} is open: {taken.who} works on it")
@@ -136,9 +139,15 @@ class WorkedVolume:
             self._unwritten.discard(index)
 
     def start_saving(self, executor: Executor, geometries: dict[str, Geometry]) -> None:
-        """Write decisions in the background, unless that is going on."""
+        """Write decisions in the background, unless that is going on.
+
+        Where another program has written the file, what it holds is taken over.
+        """
         volume = self.volume
-        if self._saving is not None or not volume.unsaved.decisions or self._is_lost:
+        if self._saving is not None or self._is_lost:
+            return
+        self._looked_at = _signature(self._file)
+        if not volume.unsaved.decisions and self._looked_at == self._seen:
             return
         decisions = dict(volume.unsaved.decisions)
         self._written = decisions
@@ -165,6 +174,7 @@ class WorkedVolume:
             return None
         saved = self._saving.result()
         self._saving = None
+        self._seen = self._looked_at
         self.volume.settle(saved.written, saved.theirs, saved.digest, saved.conflicts)
         if saved.problem is None:
             self.problems.pop("label", None)
@@ -218,6 +228,15 @@ class WorkedVolume:
             for file in files:
                 if file != self._journal.file:
                     file.unlink(missing_ok=True)
+
+
+def _signature(file: Path) -> tuple[int, int, int] | None:
+    """By which it is seen that a file has been written; None if there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class _Problem:

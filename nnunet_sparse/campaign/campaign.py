@@ -10,7 +10,7 @@
     split.json          which volumes networks are validated on, from the first import on
     labels_itksnap.txt  names and colours of the labels, for ITK-SNAP
     labels_slicer.ctbl  the same for 3D Slicer
-    features/           networks of selectors that look at images
+    features/           networks of selectors that look at images, and what networks predict
     predictions/        what trained networks predicted on slices that they have asked for
     second_reading/     the same for slices that another annotator is asked for as well
 

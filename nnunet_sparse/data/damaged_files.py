@@ -15,6 +15,7 @@ UNREADABLE_ARRAYS = (
     EOFError,
     RuntimeError,
     zipfile.BadZipFile,
+    zlib.error,
 )
 """What NumPy raises for an ``.npz`` file that is missing or damaged."""
 

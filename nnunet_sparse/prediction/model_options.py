@@ -29,7 +29,7 @@ def add_model_options(parser: OptionHolder, use: str) -> None:
         "-f",
         dest="model_folds",
         nargs="+",
-        type=_fold,
+        type=fold_of,
         metavar="FOLD",
         help="folds or repeats of it, an ensemble (default: all that are trained to their end)",
     )
@@ -57,5 +57,6 @@ def open_model(args: argparse.Namespace) -> TrainedNetwork | None:
     return TrainedNetwork.open(args.model, args.model_folds, args.checkpoint or FINAL_CHECKPOINT)
 
 
-def _fold(text: str) -> Fold:
+def fold_of(text: str) -> Fold:
+    """Fold of that name; an argparse type."""
     return text if text == ALL_CASES else non_negative_int(text)

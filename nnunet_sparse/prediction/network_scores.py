@@ -12,13 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunet_sparse.data.damaged_files import UNREADABLE_ARRAYS
-from nnunet_sparse.data.image_files import image_files
+from nnunet_sparse.prediction.asked_text import asked_text
 from nnunet_sparse.prediction.pooling import Pooling
 from nnunet_sparse.prediction.slice_scores import SliceScores
 from nnunet_sparse.prediction.trained_network import TrainedNetwork
-from nnunet_sparse.system.atomic import atomic_path, canonical_json, remove_leftovers
+from nnunet_sparse.system.atomic import atomic_path, remove_leftovers
 from nnunet_sparse.system.devices import best_device
-from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.locks import locked
 
 if TYPE_CHECKING:
@@ -171,14 +170,7 @@ def _write(cache: Path, case_id: str, scores: SliceScores, asked: str) -> None:
 
 def _asked(network: TrainedNetwork, files: Sequence[Path], axis: int, pooling: Pooling) -> str:
     """What the scores of a volume depend on."""
-    content = {
-        "version": _VERSION,
-        "network": network.digest,
-        "images": [file_digest(file) for file in image_files(files)],
-        "axis": axis,
-        "pooling": list(pooling.key),
-    }
-    return canonical_json(content)
+    return asked_text(network, files, version=_VERSION, axis=axis, pooling=list(pooling.key))
 
 
 def _read(cache: Path, case_id: str, asked: str) -> SliceScores | None:

@@ -63,6 +63,8 @@ class Workers(Generic[_In, _Out]):
         Function of one argument, picklable if processes start anew.
     count
         Number of processes.
+    start_anew
+        Whether they start anew even where forks were safe, as beside windows.
 
     Raises
     ------
@@ -70,10 +72,12 @@ class Workers(Generic[_In, _Out]):
         If no processes can be started.
     """
 
-    def __init__(self, function: Callable[[_In], _Out], count: int) -> None:
+    def __init__(
+        self, function: Callable[[_In], _Out], count: int, *, start_anew: bool = False
+    ) -> None:
         self._given: dict[Connection, list[str]] = {}
         self._processes: list[BaseProcess] = []
-        start_method = "fork" if _can_fork() else "spawn"
+        start_method = "fork" if _can_fork() and not start_anew else "spawn"
         try:
             for _ in range(count):
                 self._start(function, start_method)
@@ -141,8 +145,17 @@ class Workers(Generic[_In, _Out]):
         self._given[connection].append(case_id)
         return True
 
-    def next_results(self) -> Iterator[tuple[str, _Out]]:
+    def kill(self) -> None:
+        """End the processes at once, whatever they do."""
+        self._end(kill=True)
+
+    def next_results(self, timeout: float | None = None) -> Iterator[tuple[str, _Out]]:
         """Wait for a case, and give what has been done by then.
+
+        Parameters
+        ----------
+        timeout
+            Longest time to wait, in seconds; None until there is one.
 
         Raises
         ------
@@ -151,7 +164,9 @@ class Workers(Generic[_In, _Out]):
         Exception
             What the function has raised.
         """
-        ready: Sequence[Any] = wait([worker for worker, given in self._given.items() if given])
+        ready: Sequence[Any] = wait(
+            [worker for worker, given in self._given.items() if given], timeout
+        )
         for connection in ready:
             try:
                 is_done, result = connection.recv()

@@ -85,7 +85,7 @@ class Actions(RuleBasedStateMachine):
         key = self.person.key
         before = self.plane(key[1])
         session = self.person.session
-        done = session.copy_nearest() if copy else session.accept_proposal()
+        done = session.proposals.copy_nearest() if copy else session.proposals.accept()
         self.shown[key] = self.plane(key[1])
         if done.text:
             np.testing.assert_array_equal(self.shown[key], before)

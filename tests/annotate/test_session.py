@@ -18,7 +18,7 @@ from campaign.annotator import read_rows, write_rows
 from plain_file_systems import without
 from training_fixtures import use_paths
 
-from nnunet_sparse.annotate.outcome import Result
+from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.annotate.session import AnnotationSession
 from nnunet_sparse.campaign.campaign import Campaign, Round
 from nnunet_sparse.campaign.import_command import main as import_campaign
@@ -157,12 +157,12 @@ def test_empty_slices_and_suggestions_are_confirmed(tmp_path: Path) -> None:
     campaign = phantom_campaign(tmp_path / "campaign", kind)
     person = Person(campaign.folder, kind)
     assert person.session.next().result is Result.CONFIRM
-    assert person.session.proposal() is None  # nothing is annotated yet
-    assert person.session.copy_nearest().result is Result.STAYED
+    assert isinstance(person.session.proposals.find(), Outcome)  # nothing is annotated yet
+    assert person.session.proposals.copy_nearest().result is Result.STAYED
     first = person.true_plane()
     person.annotate_slice()
     assert person.key == ("a", 2)
-    person.session.copy_nearest()
+    person.session.proposals.copy_nearest()
     np.testing.assert_array_equal(person.volume.planes[2], first)
     assert person.session.next().result is Result.CONFIRM
     person.session.close()
@@ -171,9 +171,9 @@ def test_empty_slices_and_suggestions_are_confirmed(tmp_path: Path) -> None:
     assert person.session.nothing_here().result is Result.STAYED  # something is painted
     assert person.session.next(confirmed=True).result is Result.MOVED
     np.testing.assert_array_equal(saved_label(campaign, "a")[2], first)
-    proposal = person.session.proposal()
+    proposal = person.session.proposals.find()
     np.testing.assert_array_equal(proposal, first)  # beyond the outermost one
-    person.session.accept_proposal()
+    person.session.proposals.accept()
     assert person.session.next().result is Result.CONFIRM
     person.paint(np.where(first == 1, 2, first))
     assert person.session.next().result is Result.FINISHED

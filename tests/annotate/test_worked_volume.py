@@ -2,6 +2,7 @@ import errno
 import os
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from annotate.phantom_campaign import (
@@ -117,6 +118,36 @@ def test_a_file_that_cannot_be_written_is_tried_again(
     assert [r["status"] for r in read_rows(campaign.folder)] == ["done", "todo", "todo"]
     assert read_rows(campaign.folder)[0]["minutes"] == "0.17"
     del monkeypatch
+
+
+def test_a_label_that_another_program_writes_is_seen_before_anything_is_saved(
+    tmp_path: Path,
+) -> None:
+    campaign = phantom_campaign(tmp_path / "campaign", KIND)
+    person = Person(campaign.folder, KIND)
+    person.paint(1)
+    file = campaign.label_file("a")
+    theirs = saved_label(campaign, "a").copy()
+    theirs[0], theirs[5] = 2, 1
+    affine = nibabel.load(file).affine  # type: ignore[attr-defined]
+    nibabel.save(nibabel.Nifti1Image(theirs.T, affine), file)  # type: ignore[attr-defined]
+    content = file.read_bytes()
+    person.clock.pass_(11)
+    person.session.tick()
+    assert (person.volume.planes[5] == 1).all()
+    assert (person.volume.planes[0] == 1).all()  # what was painted
+    assert person.session.problems == [
+        "slice 0 of a was changed by another program as well: keep one"
+    ]
+    file.write_bytes(content[:50])  # in the middle of being written
+    person.clock.pass_(11)
+    person.session.tick()
+    assert any("a.nii.gz" in line for line in person.session.problems)
+    file.write_bytes(content)
+    person.clock.pass_(11)
+    person.session.tick()
+    assert len(person.session.problems) == 1
+    assert file.read_bytes() == content
 
 
 def test_a_session_that_slept_writes_no_more(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What napari's menus call: the campaign of a ``campaign.json``, and a form that asks for one."""
 
+import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from nnunet_sparse.annotate.network_view import NetworkView
 from nnunet_sparse.annotate.user_name import user_name
 from nnunet_sparse.annotate.viewer.open_window import open_window
 from nnunet_sparse.campaign.campaign import CAMPAIGN_FILE, Campaign
+from nnunet_sparse.prediction.model_options import fold_of
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.system.errors import SparseError, os_error_message
 
 LayerData = tuple[Any, ...]
@@ -28,16 +32,15 @@ def campaign_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData
     file = Path(path if isinstance(path, str) else path[0])
     if file.name != CAMPAIGN_FILE:
         return None
-    try:
-        Campaign.read(file.parent)
-    except (SparseError, OSError):
-        return None
 
     def read(_: Any) -> list[LayerData]:
         viewer = napari.current_viewer()
         if viewer is None:
             raise SparseError(f"{file} is opened in a window of napari")
-        open_window(viewer, file.parent, user_name())
+        try:
+            open_window(viewer, file.parent, user_name())
+        except OSError as error:  # napari shows what an error says
+            raise SparseError(os_error_message(error)) from error
         return [(None,)]  # as napari calls it when nothing more is to be added
 
     return read
@@ -47,38 +50,68 @@ def campaign_form(napari_viewer: napari.Viewer) -> QWidget:
     """Form that asks for a campaign and an annotator, and opens it."""
     form = QWidget()
     layout = QFormLayout(form)
-    folder, annotator = QLineEdit(), QLineEdit(user_name())
+    folder, annotator, model, folds = QLineEdit(), QLineEdit(user_name()), QLineEdit(), QLineEdit()
+    folder.setObjectName("nnsparse_folder")
+    model.setObjectName("nnsparse_model")
+    model.setPlaceholderText("nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION")
+    folds.setPlaceholderText("all that are trained")
     free = QCheckBox("other slices take paint as well")
-    choose, start, said = QPushButton("choose ..."), QPushButton("annotate"), QLabel()
+    start, said = QPushButton("annotate"), QLabel()
+    start.setObjectName("nnsparse_start")
+    said.setObjectName("nnsparse_said")
     said.setWordWrap(True)
     for name, widget in (
         ("campaign", folder),
-        ("", choose),
+        ("", _chooser(form, folder, "Folder of a campaign")),
         ("annotator", annotator),
+        ("network, if any", model),
+        ("", _chooser(form, model, "Folder of a training")),
+        ("its folds", folds),
         ("", free),
         ("", start),
         ("", said),
     ):
         layout.addRow(name, widget)
 
-    def ask() -> None:
-        found = QFileDialog.getExistingDirectory(form, "Folder of a campaign")
-        if found:
-            folder.setText(found)
-
     def open_it() -> None:
         try:
             if not folder.text():
                 raise SparseError("choose the folder of a campaign")
-            name = annotator.text().strip()
-            open_window(napari_viewer, Path(folder.text()), name, free.isChecked())
+            where, name = Path(folder.text()), annotator.text().strip()
+            network = _network_view(where, model.text().strip(), folds.text())
+            open_window(napari_viewer, where, name, free.isChecked(), network)
         except SparseError as error:
             said.setText(str(error))
         except OSError as error:
             said.setText(os_error_message(error))
         else:
+            said.setText("")
             start.setEnabled(False)
 
-    choose.clicked.connect(ask)
     start.clicked.connect(open_it)
     return form
+
+
+def _chooser(form: QWidget, line: QLineEdit, title: str) -> QPushButton:
+    """Button that asks for a folder and writes it into a line."""
+    button = QPushButton("choose ...")
+
+    def ask() -> None:
+        found = QFileDialog.getExistingDirectory(form, title)
+        if found:
+            line.setText(found)
+
+    button.clicked.connect(ask)
+    return button
+
+
+def _network_view(campaign: Path, model: str, folds: str) -> NetworkView | None:
+    """The network of a folder, beside the window; None where none is named."""
+    try:
+        wanted = [fold_of(word) for word in folds.replace(",", " ").split()]
+    except argparse.ArgumentTypeError as error:
+        raise SparseError(f"folds: {error}") from error
+    if not model:
+        return None
+    network = TrainedNetwork.open(Path(model), wanted or None)
+    return NetworkView(Campaign.read(campaign), network)

@@ -6,26 +6,57 @@ from typing import Any
 
 import napari
 
+from nnunet_sparse.annotate.network_view import NetworkView
 from nnunet_sparse.annotate.session import AnnotationSession
-from nnunet_sparse.annotate.viewer.campaign_window import CampaignWindow
+from nnunet_sparse.annotate.viewer.campaign_window import NAME, CampaignWindow
+from nnunet_sparse.system.errors import SparseError
 
 
-def open_window(viewer: Any, folder: Path, annotator: str, free: bool = False) -> CampaignWindow:
+def open_window(
+    viewer: Any,
+    folder: Path,
+    annotator: str,
+    free: bool = False,
+    network: NetworkView | None = None,
+) -> CampaignWindow:
     """Open a campaign in a viewer.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer, whose layers go.
+    folder
+        The campaign's.
+    annotator
+        Who.
+    free
+        Whether slices that were not asked for take paint.
+    network
+        Looks at the volumes, and ends with the window; None for none.
 
     Raises
     ------
     SparseError
-        If the folder holds no campaign, or it cannot be read.
+        If the folder holds no campaign, it cannot be read, or the window shows one already.
     OSError
         If the folder cannot be written to.
     """
-    return CampaignWindow(viewer, AnnotationSession(folder, annotator, free=free))
+    try:
+        if NAME in viewer.window.dock_widgets:
+            raise SparseError("a campaign is open in this window: close the window first")
+        session = AnnotationSession(folder, annotator, free=free, network=network)
+    except BaseException:
+        if network is not None:
+            network.close()
+        raise
+    return CampaignWindow(viewer, session)
 
 
-def run_window(folder: Path, annotator: str, free: bool = False) -> None:
-    """Open a viewer with a campaign, until it is closed; raises as :func:`open_window`."""
-    session = AnnotationSession(folder, annotator, free=free)
+def run_window(
+    folder: Path, annotator: str, free: bool = False, network: NetworkView | None = None
+) -> None:
+    """Open a viewer with a campaign, until it is closed; as :func:`open_window`."""
+    session = AnnotationSession(folder, annotator, free=free, network=network)
     viewer = napari.Viewer(title="nnsparse_annotate")
     window = CampaignWindow(viewer, session)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from nnunet_sparse.annotate.display import (
@@ -55,6 +56,8 @@ class VolumeLayers:
         self.volume: OpenVolume | None = None
         self._proposal: Any = None
         self._zoomed: tuple[Any, ...] = ()
+        # what plug-ins have made for the volume before
+        self._before: dict[Any, int] = {}
         self._channels = [str(name) for name in volume.campaign.images.channel_names.values()]
         nothing = np.zeros((1, 1, 1), np.uint8)
         with self._still():
@@ -81,6 +84,7 @@ class VolumeLayers:
         """Show another volume, zoomed to the body on a slice."""
         viewer, axis = self._viewer, self._axis
         self.volume = volume
+        self._before = {layer: id(layer.data) for layer in self._other_labels}
         rows, columns = (k for k in range(3) if k != axis)
         shown = (columns, rows) if view.is_transposed else (rows, columns)
         with self._still():
@@ -187,11 +191,48 @@ class VolumeLayers:
             self._viewer.layers.remove(self._proposal)
         self._proposal = None
 
+    def take_objects(self, index: int) -> str:
+        """Give the label that is chosen to all that another layer of labels shows on a slice.
+
+        It is the layer that is selected, or else the topmost one that is visible.
+
+        Returns
+        -------
+        str
+            What came of it, in words.
+        """
+        shape, before = self._open().label.shape, self._before
+        found = [
+            layer
+            for layer in self._other_labels
+            if layer.data.shape == shape and before.get(layer) != id(layer.data)
+        ]
+        selected = self._viewer.layers.selection.active
+        if selected in self._other_labels:
+            found = [layer for layer in found if layer is selected]
+        else:
+            found = [layer for layer in found if layer.visible]
+        if not found:
+            return "there is no other layer of labels that was made for this volume"
+        shown = np.moveaxis(np.asarray(found[-1].data), self._axis, 0)[index]
+        places = list(np.nonzero(shown))
+        if not len(places[0]):
+            return f"layer {found[-1].name} shows nothing on this slice"
+        places.insert(self._axis, np.full_like(places[0], index))
+        self.label.data_setitem(tuple(places), self.label.selected_label)
+        return f"taken from layer {found[-1].name}"
+
     def fit(self) -> None:
         """Zoom to the body anew where the window has another size, unless somebody has zoomed."""
         before, now = self._zoomed, self._view_now
         if self.volume is not None and before[:2] == now[:2] and before != now:
             self._zoom(self.shown)
+
+    @property
+    def _other_labels(self) -> list[Any]:
+        """Layers of labels that are not ours, the topmost one last."""
+        own = (self.label, self._proposal)
+        return [x for x in self._viewer.layers if isinstance(x, Labels) and x not in own]
 
     @property
     def _view_now(self) -> tuple[Any, ...]:

@@ -33,10 +33,17 @@ WORK_KEYS = (
     WindowKey("U", "unsure: again at the end", "unsure"),
     WindowKey("C", "copy the nearest slice", "copy_nearest"),
     WindowKey("A", "propose; once more: accept", "propose"),
+    WindowKey("I", "insert what another layer shows", "insert"),
     WindowKey("Y", "yes, it is meant so", "confirm"),
     WindowKey("R", "return to the slice", "return_to_slice"),
 )
 """Shown as buttons, in this order."""
+
+NETWORK_KEYS = (
+    WindowKey("A", "propose by shape; once more: accept", "propose"),
+    WindowKey("G", "what the network sees; once more: accept", "propose_network"),
+)
+"""In place of A where a trained network looks at the volumes."""
 
 LOOK_KEYS = (
     WindowKey("PageUp", "look at the slice above", "look_beside", "1"),
@@ -50,3 +57,11 @@ CT_KEYS = tuple(
     WindowKey(f"F{number}", name, "use_window", name) for number, name in enumerate(CT_WINDOWS, 1)
 )
 """For channels that are CTs."""
+
+
+def work_keys(has_network: bool) -> tuple[WindowKey, ...]:
+    """Keys that are shown as buttons."""
+    if not has_network:
+        return WORK_KEYS
+    place = next(k for k, key in enumerate(WORK_KEYS) if key.key == "A")
+    return *WORK_KEYS[:place], *NETWORK_KEYS, *WORK_KEYS[place + 1 :]

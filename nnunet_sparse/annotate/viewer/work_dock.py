@@ -1,7 +1,6 @@
 """The dock beside the image: what is to be done, how far it is, and the keys."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -19,49 +18,12 @@ from qtpy.QtWidgets import (
 )
 
 from nnunet_sparse.annotate.viewer.window_keys import WindowKey
+from nnunet_sparse.annotate.viewer.work_texts import Shown
 
 _BOX = "padding: 6px; border-radius: 4px; color: black; background: "
 _MESSAGE_STYLE = f"{_BOX}#f0d35c;"
 _MAIN_STYLE = "background: #2f6db5; color: white; font-weight: bold;"
 _PROBLEM_STYLE = f"{_BOX}#f28b6d;"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the dock says.
-
-    Attributes
-    ----------
-    title
-        Case and slice.
-    state
-        How it stands with the slice that is looked at.
-    reason
-        Why the slice was chosen.
-    note
-        What the worklist notes on it.
-    done, asked
-        Number of slices that are annotated, and were asked for.
-    time
-        Minutes so far and left.
-    message
-        What the last key has to say.
-    problems
-        What could not be written.
-    conflict
-        Whether it is to be chosen which of two versions of a slice stays.
-    """
-
-    title: str
-    state: str = ""
-    reason: str = ""
-    note: str = ""
-    done: int = 0
-    asked: int = 0
-    time: str = ""
-    message: str = ""
-    problems: tuple[str, ...] = field(default=())
-    conflict: bool = False
 
 
 class WorkDock:
@@ -122,7 +84,7 @@ class WorkDock:
         self._bar = QProgressBar()
         self._bar.setFormat("%v of %m slices")
         layout.addWidget(self._bar)
-        self._time = line()
+        self._time, self._network = line(), line("color: gray;")
 
         layout.addWidget(QLabel("Paint (click, or keys - and =):"))
         self._labels = QListWidget()
@@ -176,6 +138,7 @@ class WorkDock:
             (self._message, shown.message),
             (self._problems, "\n".join(shown.problems)),
             (self._time, shown.time),
+            (self._network, shown.network),
         ):
             if label.text() != text:
                 label.setText(text)

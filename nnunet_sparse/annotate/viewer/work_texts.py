@@ -1,6 +1,9 @@
-"""What the dock says of a slice and of the time."""
+"""What the dock says of a session: of the slice, of how far it is, and of the time."""
+
+from dataclasses import dataclass, replace
 
 from nnunet_sparse.annotate.open_volume import OpenVolume
+from nnunet_sparse.annotate.session import AnnotationSession
 
 _STATES = {
     "done": "annotated",
@@ -9,6 +12,83 @@ _STATES = {
     "empty": "confirmed: there is nothing here",
     "predicted": "as a network predicts: correct it, or confirm it",
 }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the dock says.
+
+    Attributes
+    ----------
+    title
+        Case and slice.
+    state
+        How it stands with the slice that is looked at.
+    reason
+        Why the slice was chosen.
+    note
+        What the worklist notes on it.
+    done, asked
+        Number of slices that are annotated, and were asked for.
+    time
+        Minutes so far and left.
+    network
+        What the network does that proposes labels.
+    message
+        What the last key has to say.
+    problems
+        What could not be written.
+    conflict
+        Whether it is to be chosen which of two versions of a slice stays.
+    """
+
+    title: str
+    state: str = ""
+    reason: str = ""
+    note: str = ""
+    done: int = 0
+    asked: int = 0
+    time: str = ""
+    network: str = ""
+    message: str = ""
+    problems: tuple[str, ...] = ()
+    conflict: bool = False
+
+
+def shown_of(session: AnnotationSession, message: str) -> Shown:
+    """What the dock says of a session.
+
+    Parameters
+    ----------
+    session
+        The session.
+    message
+        What the last key has to say.
+    """
+    done, asked = session.progress
+    shown = Shown(
+        "no slice is open",
+        done=done,
+        asked=asked,
+        time=time_text(session.minutes, session.minutes_left),
+        network=session.proposals.network_says,
+        message=message,
+        problems=tuple(session.problems),
+    )
+    volume, current = session.volume, session.current
+    if volume is None or current is None:
+        return shown
+    title = f"{volume.case_id}, slice {session.shown}"
+    if session.shown != current[1]:
+        title += f" (R: back to {current[1]})"
+    return replace(
+        shown,
+        title=title,
+        state=slice_state(volume, session.shown, session.is_free),
+        reason=session.reason,
+        note=session.note,
+        conflict=bool(volume.conflicts),
+    )
 
 
 def slice_state(volume: OpenVolume, index: int, is_free: bool) -> str:
