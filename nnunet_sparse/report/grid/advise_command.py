@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 
 from nnunet_sparse.grid.grid_options import add_grid_argument
-from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 
 
@@ -24,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.report.grid.advice import advice
 
     print(advice(open_grid(args.grid), args.budget))
