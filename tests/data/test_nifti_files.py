@@ -11,15 +11,20 @@ from nnunet_sparse.data.nifti_files import open_nifti
 
 
 def write(file: Path, *shape: int) -> None:
-    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), np.eye(4)), file)  # type: ignore[attr-defined,no-untyped-call]
+    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.uint8), np.eye(4)), file)
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Files that nibabel has opened."""
     found: list[str] = []
-    load = nibabel.load  # type: ignore[attr-defined]
-    monkeypatch.setattr(nibabel, "load", lambda path: found.append(Path(path).name) or load(path))
+    load = nibabel.load
+
+    def noticed(path: Path) -> object:
+        found.append(Path(path).name)
+        return load(path)
+
+    monkeypatch.setattr(nibabel, "load", noticed)
     nifti_files._opened.cache_clear()
     return found
 
