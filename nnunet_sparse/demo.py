@@ -10,17 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_sparse.data.dataset_name import names_with_suffix
-from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
-from nnunet_sparse.evaluation.score_table import format_table
 from nnunet_sparse.phantoms import PHANTOM_TASKS
-from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.system.command import CommandParser, run_command
-from nnunet_sparse.system.devices import best_device
-from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.options import add_num_processes_option, add_seed_option
-from nnunet_sparse.system.paths import NnUNetPaths
-from nnunet_sparse.system.pipeline import Command, Runner, TrainingRequest, training_commands, words
 
 PLANS = "nnsparseSmallPlans"
 PHANTOM = "--shape 32 80 80"
@@ -68,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.evaluation.score_table import format_table
+
     start = time.monotonic()
     demo = run_demo(
         args.output,
@@ -116,7 +110,20 @@ def run_demo(
     SparseError
         If one of the commands fails.
     """
+    from nnunet_sparse.data.dataset_name import names_with_suffix
+    from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE
     from nnunet_sparse.report.selection.dataset_pictures import draw_predictions, draw_selection
+    from nnunet_sparse.selection.variant import Variant
+    from nnunet_sparse.system.devices import best_device
+    from nnunet_sparse.system.json_files import load_json
+    from nnunet_sparse.system.paths import NnUNetPaths
+    from nnunet_sparse.system.pipeline import (
+        Command,
+        Runner,
+        TrainingRequest,
+        training_commands,
+        words,
+    )
 
     variant = Variant(rho, 1.0, "fixed", seed=seed)  # refuses a bad rho
     folder = folder.resolve()

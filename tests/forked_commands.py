@@ -15,10 +15,13 @@ import pkgutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from nnunet_shortcuts import draw_few_samples, draw_no_progress
@@ -26,6 +29,7 @@ from training_fixtures import use_threads
 
 from nnunet_sparse.grid import job_client
 from nnunet_sparse.grid.job_server import JobServer
+from nnunet_sparse.system import pipeline
 
 _IMPORTED = (
     "nnunetv2.inference.predict_from_raw_data",
@@ -67,12 +71,28 @@ def start_forked(
 ) -> "subprocess.Popen[str]":
     """Start a console script; what it prints is to be read."""
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", job_client.__file__, _address(), *map(str, words)],
+        _asking(words),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         env=environment,
     )
+
+
+def run_pipelines_forked(monkeypatch: pytest.MonkeyPatch, but: Collection[str] = ()) -> None:
+    """Let commands of a pipeline be forks, all but those named."""
+
+    def start(words: Sequence[str], **options: Any) -> "subprocess.Popen[str]":
+        name = Path(words[0]).name
+        return subprocess.Popen(words if name in but else _asking((name, *words[1:])), **options)
+
+    stand_in = SimpleNamespace(PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT, Popen=start)
+    monkeypatch.setattr(pipeline, "subprocess", stand_in)
+
+
+def _asking(words: Sequence[object]) -> list[str]:
+    """Command line that asks for a fork."""
+    return [sys.executable, "-I", "-S", job_client.__file__, _address(), *map(str, words)]
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from forked_commands import run_pipelines_forked
 
 from nnunet_sparse import demo
 
@@ -12,6 +13,8 @@ from nnunet_sparse import demo
 def test_demo_runs_to_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # one with all that a process of its own imports, and the workers that nnU-Net spawns
+    run_pipelines_forked(monkeypatch, but=("nnUNetv2_predict",))
     monkeypatch.setattr(demo, "PHANTOM", "--shape 16 32 32 --num_train 8 --num_test 2")
     monkeypatch.setattr(
         demo,

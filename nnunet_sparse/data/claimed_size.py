@@ -9,7 +9,6 @@ import contextlib
 import math
 import zlib
 from pathlib import Path
-from typing import Any
 
 from nnunet_sparse.data.damaged_files import damaged_file_errors
 from nnunet_sparse.data.itk_files import (
@@ -19,6 +18,7 @@ from nnunet_sparse.data.itk_files import (
     itk_reader,
     num_bytes,
 )
+from nnunet_sparse.data.nifti_files import open_nifti
 from nnunet_sparse.data.volume_endings import IMAGE_IO, NIFTI_ENDINGS, ending_of, is_tiff
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.file_names import is_text
@@ -111,9 +111,7 @@ def check_inflated(path: Path, start: int) -> None:
 
 
 def _claim_of_nifti(path: Path) -> int:
-    import nibabel
-
-    image: Any = nibabel.load(path)
+    image = open_nifti(path)
     voxels = math.prod(int(n) for n in image.shape)
     return int(image.dataobj.offset) + int(image.get_data_dtype().itemsize) * voxels
 

@@ -9,7 +9,7 @@ import itertools
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from nnunet_sparse.data.affines import (
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.label_files import IMAGE_READER, TIFF_READER, is_nifti, spacing_file
+from nnunet_sparse.data.nifti_files import open_nifti
 from nnunet_sparse.data.nifti_readings import ITK, NIBABEL, NiftiReadings, read_readings
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
@@ -182,7 +183,7 @@ def _read_header(path: Path, reader: str) -> Geometry:
 
 def _with_readings(geometry: Geometry, path: Path, reader: str) -> Geometry:
     """Geometry with all readings, brought to the order in which the reader gives the voxels."""
-    readings = read_readings(path)
+    readings = read_readings(path, geometry.affine if reader == "SimpleITKIO" else None)
     name = ITK if reader.startswith("SimpleITK") else NIBABEL
     if geometry.affine is None or name not in readings.affines:
         return geometry
@@ -222,7 +223,7 @@ def geometry_of(image: "sitk.Image | sitk.ImageFileReader") -> Geometry:
 def _nibabel_geometry(path: Path, reorient: bool) -> Geometry:
     import nibabel
 
-    image: Any = nibabel.load(path)
+    image = open_nifti(path)
     if len(image.shape) < 3:
         raise FlatImageError(
             f"{path} is a {len(image.shape)}D image; slices are chosen from volumes"

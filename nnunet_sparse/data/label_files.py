@@ -14,6 +14,7 @@ import numpy as np
 from nnunet_sparse.data.claimed_size import check_claim
 from nnunet_sparse.data.damaged_files import reading
 from nnunet_sparse.data.flat_pictures import check_grey
+from nnunet_sparse.data.nifti_files import open_nifti
 from nnunet_sparse.data.volume_endings import NIFTI_ENDINGS
 from nnunet_sparse.system.atomic import atomic_path
 from nnunet_sparse.system.errors import SparseError
@@ -72,7 +73,7 @@ def write_label_like(path: Path, label: np.ndarray, template: Path, reader: str)
     if keeps_header(template, reader):
         import nibabel
 
-        image: Any = nibabel.load(template)
+        image = open_nifti(template)
         header = image.header.copy()
         header.set_data_dtype(label.dtype)
         header.set_slope_inter(1, 0)
@@ -171,9 +172,7 @@ def whole_numbers(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def is_stored_whole(path: Path, reader: str) -> bool:
     """Whether nnU-Net, which cuts fractions off, reads a label as :func:`read_label` does."""
     if keeps_header(path, reader):
-        import nibabel
-
-        image: Any = nibabel.load(path)
+        image = open_nifti(path)
         if image.get_data_dtype().kind in "iu" and image.dataobj.slope == 1:
             return True
         stored = np.asanyarray(image.dataobj)
@@ -200,11 +199,9 @@ def check_complete(path: Path) -> None:
     SparseError
         If the file is truncated or not NIfTI, or holds colours, complex numbers or vectors.
     """
-    import nibabel
-
     check_claim(path)
     with reading(f"{path} is damaged or not NIfTI"):
-        image: Any = nibabel.load(path)
+        image = open_nifti(path)
         _check_scalar(path)
         expected = int(image.dataobj.offset) + image.header.get_data_dtype().itemsize * int(
             np.prod(image.shape, dtype=np.int64)
@@ -221,9 +218,7 @@ def check_complete(path: Path) -> None:
 
 def _check_scalar(path: Path) -> None:
     """Refuse NIfTI files of which a voxel is not one real number."""
-    import nibabel
-
-    image: Any = nibabel.load(path)
+    image = open_nifti(path)
     kind, shape = image.get_data_dtype().kind, image.shape
     if (what := {"c": "complex numbers", "V": "colours"}.get(kind)) is not None:
         raise SparseError(f"{path} holds {what}, not one number per voxel")
@@ -263,10 +258,7 @@ def keeps_header(path: Path, reader: str) -> bool:
 
 def _read(path: Path, reader: str, may_be_flat: bool) -> np.ndarray:
     if keeps_header(path, reader):
-        import nibabel
-
-        image: Any = nibabel.load(path)
-        voxels = np.asanyarray(image.dataobj)
+        voxels = np.asanyarray(open_nifti(path).dataobj)
         if voxels.ndim == 2 and may_be_flat:
             voxels = voxels[..., np.newaxis]
         if voxels.ndim < 3 or any(n != 1 for n in voxels.shape[3:]):

@@ -21,6 +21,7 @@ import numpy as np
 
 from nnunet_sparse.data.affines import RAS_TO_LPS, is_valid, itk_affine, reverse_columns
 from nnunet_sparse.data.damaged_files import damaged_file_errors
+from nnunet_sparse.data.nifti_files import open_nifti
 
 ITK, NIBABEL, QFORM = "itk", "nibabel", "qform"
 READINGS = (ITK, NIBABEL, QFORM)
@@ -53,19 +54,25 @@ class NiftiReadings:
     written_by: frozenset[str] = frozenset({ITK, QFORM})
 
 
-def read_readings(path: Path) -> NiftiReadings:
+def read_readings(path: Path, by_itk: np.ndarray | None = None) -> NiftiReadings:
     """Read a NIfTI header in every way.
+
+    Parameters
+    ----------
+    path
+        The file.
+    by_itk
+        (4, 4) matrix from array indices (z, y, x) to LPS positions in mm as ITK has read it; None
+        to have ITK read it.
 
     Raises
     ------
     Exception
         One of :func:`damaged_file_errors`, if nibabel cannot read it.
     """
-    import nibabel
-
-    image: Any = nibabel.load(path)
+    image = open_nifti(path)
     found = {
-        ITK: _read_by_itk(path),
+        ITK: _read_by_itk(path) if by_itk is None else reverse_columns(by_itk),
         NIBABEL: RAS_TO_LPS @ image.affine,
         QFORM: _lps(image.get_qform(coded=True)[0]),
     }

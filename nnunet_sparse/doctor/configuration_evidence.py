@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_sparse.data.annotation import MASK_SUFFIX
 from nnunet_sparse.data.preprocessing_record import StepRecord
-from nnunet_sparse.doctor.batch_checks import BatchFacts, count_patches
+from nnunet_sparse.doctor.batch_checks import BatchFacts
 from nnunet_sparse.doctor.check import Outcome, UnavailableError
 from nnunet_sparse.doctor.dataset_evidence import DatasetEvidence
 from nnunet_sparse.doctor.finding import Finding, Skipped
@@ -25,6 +26,10 @@ from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.wording import command_line
 from nnunet_sparse.trainers.repeats import check_preprocessed
 from nnunet_sparse.trainers.trainer_classes import STOCK_TRAINER
+
+if TYPE_CHECKING:
+    from nnunet_sparse.doctor.batch_recorder import NoBatchesError
+    from nnunet_sparse.doctor.drawn_batches import DrawnBatches
 
 
 class ConfigurationEvidence:
@@ -169,22 +174,22 @@ class ConfigurationEvidence:
     @property
     def batches(self) -> BatchFacts:
         """Patches of the trainer."""
-        return self._drawn_batches().facts
+        return self._drawn_batches().own.facts
 
     @property
     def level_weights(self) -> Sequence[float]:
         """Weight of each of its outputs in the loss."""
-        return self._drawn_batches().level_weights
+        return self._drawn_batches().own.level_weights
 
     @property
     def stock_batches(self) -> BatchFacts:
         """Patches of ``nnUNetTrainer``."""
-        return self._drawn_batches().stock
+        return self._drawn_batches().stock.facts
 
     @property
     def stock_level_weights(self) -> Sequence[float]:
         """Weight of each of its outputs in the loss."""
-        return self._drawn_batches().stock_level_weights
+        return self._drawn_batches().stock.level_weights
 
     @cached_property
     def _strange(self) -> Finding | None:
@@ -237,31 +242,43 @@ class ConfigurationEvidence:
             )
 
     def _sample(self, cases: Sequence[str]) -> "_Batches":
-        from nnunet_sparse.doctor.batches import open_batches
+        from nnunet_sparse.doctor.drawn_batches import BatchRequest, draw
 
         subject = self.dataset.subject
-        source = open_batches(subject, self._configuration, self._trainer, cases)
-        number = self._num_batches or source.default_num_batches
-        facts = count_patches(source.patches(number, annotation_only=True))
-        stock_source, stock = source, facts
-        if self._trainer != STOCK_TRAINER:
-            stock_source = open_batches(subject, self._configuration, STOCK_TRAINER, cases)
-            stock = count_patches(stock_source.patches(number, annotation_only=True))
+        requests = {
+            trainer: BatchRequest(
+                subject,
+                self._configuration,
+                trainer,
+                tuple(cases),
+                self._num_batches,
+                self._trainer,
+            )
+            for trainer in dict.fromkeys((self._trainer, STOCK_TRAINER))
+        }
+        found = map_cases(
+            draw, requests, self.dataset.num_processes, f"Drawing batches of {self._configuration}"
+        )
+        drawn = {trainer: _made(batches) for trainer, batches in found.items()}
         if self._picture is not None:
             from nnunet_sparse.doctor.batch_picture import draw_batches
 
             draw_batches(
-                {STOCK_TRAINER: stock_source, self._trainer: source},
+                {name: requests[name].open(name) for name in (STOCK_TRAINER, self._trainer)},
                 subject.classes,
                 self._picture,
                 f"{subject.raw.name}, {self._configuration}",
             )
-        return _Batches(facts, source.level_weights, stock, stock_source.level_weights)
+        return _Batches(drawn[self._trainer], drawn[STOCK_TRAINER])
+
+
+def _made(batches: "DrawnBatches | NoBatchesError") -> "DrawnBatches":
+    if isinstance(batches, Exception):
+        raise batches
+    return batches
 
 
 @dataclass(frozen=True)
 class _Batches:
-    facts: BatchFacts
-    level_weights: tuple[float, ...]
-    stock: BatchFacts
-    stock_level_weights: tuple[float, ...]
+    own: "DrawnBatches"
+    stock: "DrawnBatches"

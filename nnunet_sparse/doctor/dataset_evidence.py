@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.parallel import map_cases
 from nnunet_sparse.system.wording import command_line
+from nnunet_sparse.trainers.trainer_classes import OURS, OWN_TRAINER
 
 Intensities = Mapping[str, Mapping[str, float]]
 
@@ -70,7 +72,18 @@ class DatasetEvidence:
             )
             for case_id in subject.labelled
         }
-        return map_cases(read_case_facts, jobs, self.num_processes, "Reading cases")
+        return map_cases(
+            read_case_facts,
+            jobs,
+            self.num_processes,
+            "Reading cases",
+            meanwhile=_import_trainers if self._has_batches else None,
+        )
+
+    @property
+    def _has_batches(self) -> bool:
+        """Whether batches will be drawn, so that their trainers have to be imported."""
+        return any(map(self.subject.data_cases, self.subject.configurations))
 
     @property
     def labelled(self) -> Sequence[str]:
@@ -189,6 +202,12 @@ class DatasetEvidence:
                 )
             )
         return self._intensities
+
+
+def _import_trainers() -> None:
+    """Import what takes seconds, for this process and its forks."""
+    for module in ("nnunet_sparse.doctor.drawn_batches", OURS[OWN_TRAINER]):
+        import_module(module)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from nnunet_sparse.data.compressed_array import read_array
 from nnunet_sparse.data.stored_images import image_source, look_up_images, store_folder
 from nnunet_sparse.prediction.nnunet_checkpoint import NnUNetCheckpoint, read_checkpoint
 from nnunet_sparse.prediction.resampled_logits import ResampledLogits
-from nnunet_sparse.prediction.trained_network import Fold, TrainedNetwork
+from nnunet_sparse.prediction.trained_network import TrainedNetwork
 from nnunet_sparse.system.env import environment, training_environment
 from nnunet_sparse.system.errors import SparseError, naming
 from nnunet_sparse.system.foreign_code import explained, in_one_line
+from nnunet_sparse.system.nnunet_model import Fold
 
 logger = logging.getLogger(__name__)
 

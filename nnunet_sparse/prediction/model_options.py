@@ -2,16 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_sparse.prediction.trained_network import (
-    ALL_CASES,
-    FINAL_CHECKPOINT,
-    Fold,
-    TrainedNetwork,
-)
 from nnunet_sparse.system.command import non_negative_int
 from nnunet_sparse.system.errors import SparseError
+from nnunet_sparse.system.nnunet_model import ALL_CASES, FINAL_CHECKPOINT, Fold
 from nnunet_sparse.system.options import OptionHolder
+
+if TYPE_CHECKING:
+    from nnunet_sparse.prediction.trained_network import TrainedNetwork
 
 _ONLY_WITH_MODEL = {"model_folds": "-f", "checkpoint": "-chk"}
 
@@ -41,7 +40,7 @@ def add_model_options(parser: OptionHolder, use: str) -> None:
     )
 
 
-def open_model(args: argparse.Namespace) -> TrainedNetwork | None:
+def open_model(args: argparse.Namespace) -> "TrainedNetwork | None":
     """Network that the options of :func:`add_model_options` ask for, if they do.
 
     Raises
@@ -54,6 +53,8 @@ def open_model(args: argparse.Namespace) -> TrainedNetwork | None:
             if getattr(args, name):
                 raise SparseError(f"{option} works with --model")
         return None
+    from nnunet_sparse.prediction.trained_network import TrainedNetwork
+
     return TrainedNetwork.open(args.model, args.model_folds, args.checkpoint or FINAL_CHECKPOINT)
 
 

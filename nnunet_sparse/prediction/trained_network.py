@@ -16,12 +16,9 @@ from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.json_files import load_json
 from nnunet_sparse.system.json_form import FILE_NAME, OBJECT, TEXT, WHOLE, Keys, ListOf, check_form
+from nnunet_sparse.system.nnunet_model import ALL_CASES, FINAL_CHECKPOINT, Fold
 from nnunet_sparse.system.paths import NnUNetPaths
 from nnunet_sparse.system.wording import first_of
-
-FINAL_CHECKPOINT = "checkpoint_final.pth"
-ALL_CASES = "all"
-"""Fold that is trained on all cases."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +34,6 @@ _PLANS = Keys(
         "configurations": OBJECT,
     }
 )
-
-Fold = int | str
-"""Number of a fold or repeat, or ``all``."""
 
 
 @dataclass(frozen=True)

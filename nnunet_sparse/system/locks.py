@@ -17,10 +17,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from typing import TYPE_CHECKING
 
 from nnunet_sparse.system.errors import naming
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +53,10 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[None]:
         unlock(lock)
 
 
-def try_lock(path: Path) -> BaseFileLock | None:
+def try_lock(path: Path) -> "BaseFileLock | None":
     """Take a lock that nobody holds, or return None; :func:`unlock` gives it back."""
+    from filelock import Timeout
+
     try:
         lock = _lock_of(path)
         lock.acquire(timeout=0)
@@ -90,6 +94,8 @@ def held_if_free(path: Path) -> Iterator[bool]:
 @contextmanager
 def held_without_locks(path: Path) -> Iterator[None]:
     """Hold a lock whose file is the lock, for file systems that know no others."""
+    from filelock import SoftFileLock
+
     lock = SoftFileLock(path)
     _acquire(lock)
     try:
@@ -121,7 +127,7 @@ def lock_descriptor(descriptor: int, path: Path, how: int = fcntl.LOCK_EX) -> bo
     return True
 
 
-def _taken(path: Path, waiting: str | None) -> BaseFileLock:
+def _taken(path: Path, waiting: str | None) -> "BaseFileLock":
     """Lock that is held, after those of others whose files this user may not write."""
     while True:
         try:
@@ -179,8 +185,10 @@ def _wait_for(path: Path, owner: str, waiting: str | None) -> None:
         os.close(descriptor)
 
 
-def _acquire(lock: BaseFileLock, waiting: str | None = None) -> None:
+def _acquire(lock: "BaseFileLock", waiting: str | None = None) -> None:
     """Take a lock, and say what is waited for."""
+    from filelock import SoftFileLock, Timeout
+
     is_file = isinstance(lock, SoftFileLock)
     with naming(Path(lock.lock_file)):
         try:
@@ -193,11 +201,13 @@ def _acquire(lock: BaseFileLock, waiting: str | None = None) -> None:
             lock.acquire()
 
 
-def _lock_of(path: Path) -> BaseFileLock:
+def _lock_of(path: Path) -> "BaseFileLock":
     """Lock of that name; raises what keeps its file from being made.
 
     filelock would try for ever where a folder says that it holds no such file, as ``/proc`` does.
     """
+    from filelock import FileLock, SoftFileLock
+
     descriptor, is_new = _opened(path)
     try:
         if _knows_locks(descriptor, path):
@@ -234,8 +244,10 @@ def _knows_locks(descriptor: int, path: Path) -> bool:
     return lock_descriptor(descriptor, path, fcntl.LOCK_UN)
 
 
-def unlock(lock: BaseFileLock) -> None:
+def unlock(lock: "BaseFileLock") -> None:
     """Give a lock back."""
+    from filelock import SoftFileLock
+
     if isinstance(lock, SoftFileLock):  # its file goes with it
         lock.release()
         return

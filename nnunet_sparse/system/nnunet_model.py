@@ -2,6 +2,12 @@
 
 from pathlib import Path
 
+FINAL_CHECKPOINT = "checkpoint_final.pth"
+ALL_CASES = "all"
+"""Fold that is trained on all cases."""
+Fold = int | str
+"""Number of a fold or repeat, or ``all``."""
+
 
 def nnunet_model_name(trainer: str, plans: str, configuration: str) -> str:
     """Name of the folder of a network, below that of its data set."""

@@ -1,7 +1,9 @@
 """Running one function over many cases, in parallel and with a progress bar."""
 
+import queue
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TypeVar
 
@@ -19,6 +21,7 @@ def map_cases(
     description: str,
     *,
     threads: bool = False,
+    meanwhile: Callable[[], object] | None = None,
 ) -> dict[str, _Out]:
     """Apply a function to every case; the result does not depend on the number of processes.
 
@@ -34,6 +37,9 @@ def map_cases(
         Text before the progress bar.
     threads
         Use threads of this process, for work that is shorter than the start of a process.
+    meanwhile
+        Done by this process while others work, as importing what is needed next; with one process
+        it is left out.
 
     Returns
     -------
@@ -56,7 +62,7 @@ def map_cases(
         elif threads:
             found = _in_threads(function, cases, num_processes)
         else:
-            found = _in_processes(function, cases, num_processes, description)
+            found = _in_processes(function, cases, num_processes, description, meanwhile)
         with closing(found):
             for case_id, result in found:
                 results[case_id] = result
@@ -79,18 +85,58 @@ def _in_threads(
 
 
 def _in_processes(
-    function: Callable[[_In], _Out], cases: Mapping[str, _In], count: int, description: str
+    function: Callable[[_In], _Out],
+    cases: Mapping[str, _In],
+    count: int,
+    description: str,
+    meanwhile: Callable[[], object] | None,
 ) -> Generator[tuple[str, _Out]]:
     """Results as they come."""
     with _working(function, count, description) as workers:
-        todo = deque(cases)
-        missing = len(cases)
-        while missing:
-            while todo and workers.give(todo[0], cases[todo[0]]):
-                todo.popleft()
-            for found in workers.next_results():
-                missing -= 1
-                yield found
+        found = _handed_out(workers, cases)
+        yield from found if meanwhile is None else _beside(found, meanwhile)
+
+
+def _handed_out(
+    workers: Workers[_In, _Out], cases: Mapping[str, _In]
+) -> Generator[tuple[str, _Out]]:
+    todo = deque(cases)
+    missing = len(cases)
+    while missing:
+        while todo and workers.give(todo[0], cases[todo[0]]):
+            todo.popleft()
+        for found in workers.next_results():
+            missing -= 1
+            yield found
+
+
+def _beside(
+    results: Iterable[tuple[str, _Out]], meanwhile: Callable[[], object]
+) -> Generator[tuple[str, _Out]]:
+    """Results that a thread waits for, while this one does something else first."""
+    found = queue.SimpleQueue[tuple[str, _Out] | Exception | None]()
+
+    def wait() -> None:
+        try:
+            for result in results:
+                found.put(result)
+        except Exception as error:
+            found.put(error)
+        else:
+            found.put(None)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # where the user may have no more threads
+        yield from results
+        return
+    meanwhile()
+    while (result := found.get()) is not None:
+        if isinstance(result, Exception):
+            raise result
+        yield result
+    thread.join()
 
 
 def iterate_cases(

@@ -9,6 +9,8 @@ import SimpleITK as sitk
 from tiny import tree, write_volume
 
 from nnunet_sparse.data.preprocessing_record import StepRecord
+from nnunet_sparse.doctor import batches, drawn_batches
+from nnunet_sparse.doctor.batch_recorder import NoBatchesError
 from nnunet_sparse.system.digests import file_digest
 from nnunet_sparse.system.errors import SparseError
 
@@ -431,3 +433,22 @@ def test_results_belong_to_the_seed(toy):
     toy.write()
     first, again = (toy.examine("3d_fullres").to_json() for _ in range(2))
     assert first == again
+
+
+def test_the_number_of_processes_does_not_matter(toy, monkeypatch):
+    """Nor where nnU-Net's number of batches follows from those of the trainer."""
+    monkeypatch.setattr(batches, "_MIN_PATCHES", 4)
+    monkeypatch.setattr(batches, "_MAX_PATCHES", 12)
+    toy.write()
+    one, two = (toy.examine(num_processes=n, num_batches=None) for n in (1, 2))
+    assert one.to_json() == two.to_json()
+
+
+@pytest.mark.parametrize("num_processes", [1, 2])
+def test_a_trainer_that_cannot_draw_is_named_before_nnunets(toy, monkeypatch, num_processes):
+    def refuse(_subject, _configuration, trainer, _cases):
+        raise NoBatchesError(f"{trainer} cannot")
+
+    monkeypatch.setattr(drawn_batches, "open_batches", refuse)
+    finding = toy.write().finding("batches", "3d_fullres", num_processes=num_processes)
+    assert (finding.verdict, finding.found) == ("broken", "SparseTrainer cannot")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from training_fixtures import use_threads
 
 from nnunet_sparse.evaluation import evaluate
 from nnunet_sparse.evaluation.evaluate import SUMMARY_FILE, evaluate_folder, main, score_folder
@@ -66,6 +67,7 @@ def test_an_image_that_cannot_be_read_is_of_no_importance(folders):
 def run_stock(monkeypatch, entry_point, *arguments):
     from nnunetv2.evaluation import evaluate_predictions
 
+    use_threads(monkeypatch)
     monkeypatch.setattr(sys, "argv", [entry_point, *map(str, arguments)])
     getattr(evaluate_predictions, entry_point)()
 

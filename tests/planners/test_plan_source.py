@@ -8,6 +8,7 @@ import pytest
 from forked_commands import start_forked
 from sparse_datasets import make_dataset
 from tiny import made, read_json, tree
+from training_fixtures import use_threads
 
 from nnunet_sparse.data.split import SplitRequest
 from nnunet_sparse.planners import plan_store
@@ -83,6 +84,7 @@ def test_stock_plans_depend_on_the_number_of_volumes(paths, base, monkeypatch): 
         DatasetFingerprintExtractor,
     )
 
+    use_threads(monkeypatch)
     batches: dict[str, list[int]] = {"stock": [], "own": [], "base": []}
     for name in (variant(paths), variant(paths, s=0.125)):
         for plans_from in ("base", "own"):

@@ -9,6 +9,7 @@ from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor impo
 )
 from sparse_datasets import make_dataset
 from tiny import made, write_volume
+from training_fixtures import use_threads
 
 from nnunet_sparse.planners.sparse_fingerprint import (
     SparseFingerprintExtractor,
@@ -70,7 +71,8 @@ def close_to(found, dense):
 
 
 @pytest.mark.slow
-def test_ignored_voxels_are_no_foreground(paths):
+def test_ignored_voxels_are_no_foreground(paths, monkeypatch):
+    use_threads(monkeypatch)
     write(paths, DENSE, lambda organ: organ)
     write(paths, SPARSE, sparse)
     key = "foreground_intensity_properties_per_channel"
@@ -83,7 +85,8 @@ def test_ignored_voxels_are_no_foreground(paths):
 
 
 @pytest.mark.slow
-def test_dense_labels_give_what_nnunet_measures(paths):
+def test_dense_labels_give_what_nnunet_measures(paths, monkeypatch):
+    use_threads(monkeypatch)
     write(paths, DENSE, lambda organ: organ, channels=("CT", "MR"), ignore=False)
     ours = measure(DENSE)
     assert json.loads(json.dumps(ours)) == measure(DENSE, DatasetFingerprintExtractor)

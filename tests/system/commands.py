@@ -36,6 +36,7 @@ from nnunet_sparse.interpolation.interpolator_presets import (
 )
 from nnunet_sparse.interpolation.train_interpolator_command import main as train_interpolator
 from nnunet_sparse.planners.plan_and_preprocess import main as plan_and_preprocess
+from nnunet_sparse.report.grid import page
 from nnunet_sparse.report.grid.report_command import main as report
 from nnunet_sparse.report.interpolation import (
     case_measurements,
@@ -61,6 +62,7 @@ def make_fast() -> None:
     resumable._SECONDS_BETWEEN_CHECKPOINTS = 0.0
     draw_few_samples(pytest.MonkeyPatch())
     Figure.savefig = _savefig
+    page.arranged = lambda *_: Figure()  # nothing of it is seen
     # reports of an interpolation tell how long it has taken
     for module in (interpolation_quality, case_measurements):
         module.time = SimpleNamespace(perf_counter=lambda: 0.0)
@@ -178,7 +180,7 @@ def _imported() -> None:
 
 def _model(labels: dict[str, int], channel: str) -> None:
     """A network that has seen nothing."""
-    content = plans(patch=(8, 8), dataset="Dataset900_Any")
+    content = plans(patch=(16, 16), dataset="Dataset900_Any")  # one holds a slice
     write_model(Path("results"), content, dataset_json(labels, (channel,)))
 
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,6 +82,38 @@ def test_errors_are_passed_on_and_the_rest_is_dropped(
     with pytest.raises(FileNotFoundError, match="missing"):
         map_cases(make_and_wait, cases, num_processes, "x", threads=threads)
     assert len(list(begun.iterdir())) < 10
+
+
+def test_this_process_does_something_meanwhile(tmp_path: Path) -> None:
+    """Workers wait for it; no thread is left, with which this process could not fork."""
+    done, before = tmp_path / "done", threading.enumerate()
+
+    def meanwhile() -> None:
+        wait_for(tmp_path / "a")
+        done.touch()
+
+    cases = {name: (tmp_path / name, done) for name in "abc"}
+    found = map_cases(make_and_wait, cases, 2, "x", meanwhile=meanwhile)
+    assert found == dict.fromkeys("abc")
+    assert threading.enumerate() == before
+
+
+def test_what_is_done_meanwhile_may_fail_as_others_may(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ValueError("meanwhile")
+
+    missing = {name: tmp_path / "missing" / name for name in "ab"}
+    with pytest.raises(ValueError, match="meanwhile"):
+        map_cases(abs, {"a": -1, "b": -2}, 2, "x", meanwhile=fail)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        map_cases(Path.touch, missing, 2, "x", meanwhile=lambda: None)
+
+
+def test_nothing_is_done_meanwhile_without_workers() -> None:
+    def fail() -> None:
+        pytest.fail("there is no meanwhile")
+
+    assert map_cases(abs, {"a": -1, "b": -2}, 1, "x", meanwhile=fail) == {"a": 1, "b": 2}
 
 
 def test_a_worker_that_dies_is_reported() -> None:

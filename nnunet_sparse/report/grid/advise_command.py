@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.grid.grid_options import add_grid_argument
-from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.system.command import CommandParser, positive_int, run_command
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.options import add_num_processes_option
@@ -61,6 +60,7 @@ def _run(args: argparse.Namespace) -> None:
             raise SparseError("name an experiment file, or a campaign with --campaign FOLDER")
         if args.budget is None:
             raise SparseError("say with --budget N how many slices can be annotated")
+        from nnunet_sparse.grid.open_grid import open_grid
         from nnunet_sparse.report.grid.advice import advice
 
         print(advice(open_grid(args.grid), args.budget))
@@ -69,6 +69,7 @@ def _run(args: argparse.Namespace) -> None:
         raise SparseError("a campaign is advised on hours: --hours H instead of --budget")
     if args.hours is None:
         raise SparseError("say with --hours H how many hours of annotation are left")
+    from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.report.grid.campaign_advice import campaign_advice
 
     grid = None if args.grid is None else open_grid(args.grid)

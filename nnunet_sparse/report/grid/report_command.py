@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_sparse.grid.grid_options import add_grid_argument
-from nnunet_sparse.grid.open_grid import open_grid
 from nnunet_sparse.system.command import CommandParser, non_negative_int, run_command
 from nnunet_sparse.system.options import (
     add_num_processes_option,
@@ -65,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nnunet_sparse.grid.open_grid import open_grid
     from nnunet_sparse.report.grid.annotation_cost import read_cost
     from nnunet_sparse.report.grid.grid_report import write_report
     from nnunet_sparse.report.report_folder import PAGE

@@ -175,7 +175,17 @@ class ScoreSurface:
         rng = np.random.default_rng(seed)
         population = draw_posterior(self._log_likelihood, _NUM_PARAMETERS, rng)
         each = NUM_DRAWS // len(population)
-        found = [self._draw(queries, one[None], each, rng) for one in population]
+        parameters = _Parameters.of_normal(population)
+        # of all at once: of one, most of the time is spent in calls
+        found = [
+            self._draw(*of_one, each, rng)
+            for of_one in zip(
+                self._covariance_of_means(parameters),
+                self._covariance(queries, self.places, parameters),
+                self._covariance(queries, queries, parameters),
+                strict=True,
+            )
+        ]
         return self.mean + self.deviation * np.concatenate(found)
 
     def _log_likelihood(self, normal: np.ndarray) -> np.ndarray:
@@ -243,19 +253,20 @@ class ScoreSurface:
         return near
 
     def _draw(
-        self, queries: _Places, normal: np.ndarray, count: int, rng: np.random.Generator
+        self,
+        of_means: np.ndarray,
+        cross: np.ndarray,
+        of_queries: np.ndarray,
+        count: int,
+        rng: np.random.Generator,
     ) -> np.ndarray:
-        """Draws (count, queries) for one row of parameters."""
-        parameters = _Parameters.of_normal(normal)
-        cross = self._covariance(queries, self.places, parameters)[0]
-        solved = np.linalg.solve(
-            self._covariance_of_means(parameters)[0], np.column_stack([self.scores, cross.T])
-        )
+        """Draws (count, queries) of surfaces with these covariances."""
+        solved = np.linalg.solve(of_means, np.column_stack([self.scores, cross.T]))
         mean = cross @ solved[:, 0]
-        covariance = self._covariance(queries, queries, parameters)[0] - cross @ solved[:, 1:]
+        covariance = of_queries - cross @ solved[:, 1:]
         values, directions = np.linalg.eigh(covariance)
         root = directions * np.sqrt(np.maximum(values, 0))
-        drawn: np.ndarray = mean + rng.standard_normal((count, len(queries))) @ root.T
+        drawn: np.ndarray = mean + rng.standard_normal((count, of_queries.shape[0])) @ root.T
         return drawn
 
 
