@@ -76,10 +76,10 @@ class Variation:
         if is_ct:
             above = np.maximum(values - _FAT_HU, 0)
             values = np.minimum(values, _FAT_HU) + self.ct_scale * above
-            return np.clip(np.rint(values), -1024, 2000).astype(np.int16)
+            return np.asarray(np.clip(np.rint(values), -1024, 2000), dtype=np.int16)
         white = max(float(np.percentile(values, _WHITE_PERCENTILE)), 1.0)
         values = white * (np.maximum(values, 0) / white) ** self.exponent
-        return np.clip(np.rint(values), 0, np.iinfo(np.int16).max).astype(np.int16)
+        return np.asarray(np.clip(np.rint(values), 0, np.iinfo(np.int16).max), dtype=np.int16)
 
 
 def draw_variation(rng: np.random.Generator, strength: float) -> Variation:

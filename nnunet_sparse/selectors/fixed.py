@@ -32,4 +32,4 @@ class FixedSelector(Selector):
         rng: np.random.Generator,  # noqa: ARG002
     ) -> np.ndarray:
         available = pool.available
-        return available[spread(pool.relative_weights[available], budget, _MIDDLE)]
+        return np.asarray(available[spread(pool.relative_weights[available], budget, _MIDDLE)])

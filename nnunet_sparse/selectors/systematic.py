@@ -31,4 +31,5 @@ class SystematicSelector(Selector):
 
     def _choose(self, pool: Pool, budget: int, rng: np.random.Generator) -> np.ndarray:
         available = pool.available
-        return available[spread(pool.relative_weights[available], budget, rng.random())]
+        found = spread(pool.relative_weights[available], budget, rng.random())
+        return np.asarray(available[found])

@@ -12,7 +12,7 @@ def test_worked_by_hand() -> None:
     thick, joined = thick_slices(image, label, 3)
     assert thick.ravel().tolist() == [0, 6, 9]  # 0.5 and 5.5 to the even number
     assert joined.ravel().tolist() == [0, 1, 0]
-    assert (thick.dtype, joined.dtype) == (np.int16, np.uint8)
+    assert (thick.dtype, joined.dtype) == (np.dtype(np.int16), np.dtype(np.uint8))
     thick, joined = thick_slices(image, label, 2)
     assert thick.ravel().tolist() == [2, 8]
     assert joined.ravel().tolist() == [0, 0]  # of 0, 2, 1 the smallest; of 1, 2, 0 too

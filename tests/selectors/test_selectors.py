@@ -254,7 +254,7 @@ def positions(num_slices: int, k: int, start: float) -> list[int]:
             return start
 
     chosen = get_selector("systematic").select(pool_of(num_slices), k, Start(np.random.PCG64(0)))
-    return chosen.tolist()
+    return list(chosen)
 
 
 def test_systematic_by_hand() -> None:
