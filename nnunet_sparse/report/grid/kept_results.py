@@ -75,8 +75,8 @@ def write_kept_results(
     """
     wanted = set(asked)
     extra = {training.panel for training in asked if training.is_extra}
-    rows = [
-        row | _own_columns(result, wanted, extra)
+    rows: list[dict[str, object]] = [
+        {**row, **_own_columns(result, wanted, extra)}
         for row, result in zip(result_rows(results), results, strict=True)
     ]
     text = io.StringIO()
