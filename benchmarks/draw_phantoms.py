@@ -1,6 +1,7 @@
-"""Draw six cases of every phantom: docs/images/phantoms.png.
+"""Draw six cases of every phantom: docs/images/phantoms.png, and phantoms_varied.png.
 
 python benchmarks/draw_phantoms.py docs/images/phantoms.png
+python benchmarks/draw_phantoms.py docs/images/phantoms_varied.png 0.5
 """
 
 import sys
@@ -15,13 +16,13 @@ NUM_CASES = 6
 CT_WINDOW = (-150, 250)
 
 
-def draw(output: Path) -> None:
+def draw(output: Path, variation: float = 0.0) -> None:
     """Draw the slice with most foreground of every case, outlined by its labels."""
     figure = Figure(figsize=(2 * NUM_CASES, 2 * len(PHANTOM_TASKS)), layout="constrained")
     grid = figure.subplots(len(PHANTOM_TASKS), NUM_CASES)
     for row, (name, task) in zip(grid, PHANTOM_TASKS.items(), strict=True):
         for number, axes in enumerate(row):
-            case = make_case(name, seed=0, case=number)
+            case = make_case(name, seed=0, case=number, variation=variation)
             z = int(np.argmax((case.label > 0).sum(axis=(1, 2))))
             is_ct = task.channel_name == "CT"
             low, high = CT_WINDOW if is_ct else np.percentile(case.image, (1, 99))
@@ -35,4 +36,4 @@ def draw(output: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]))
+    draw(Path(sys.argv[1]), *map(float, sys.argv[2:]))

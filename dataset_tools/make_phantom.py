@@ -69,6 +69,8 @@ def make_phantom(
     spacing_mm: tuple[float, float, float] = DEFAULT_SPACING_MM,
     orientation: str = "LPS",
     oblique_deg: float = 0.0,
+    variation: float = 0.0,
+    drawn_slices: int | None = None,
     seed: int = 0,
     num_processes: int = 1,
     overwrite: bool = False,
@@ -98,6 +100,8 @@ def make_phantom(
         flipped axes.
     oblique_deg
         Tilt of the stack about the left-right axis, in degrees.
+    variation, drawn_slices
+        As of :func:`nnunet_sparse.phantoms.make_case`.
     seed
         Seed of the data set.
     num_processes
@@ -115,7 +119,7 @@ def make_phantom(
     SparseError
         If a parameter is out of range, the ID taken, or the name taken by something else.
     """
-    check_parameters(task, seed, shape, spacing_mm)
+    check_parameters(task, seed, shape, spacing_mm, variation, drawn_slices)
     if num_train < 1 or num_test < 0:
         raise SparseError(
             "a data set needs at least 1 training case and no fewer than 0 test cases, "
@@ -140,6 +144,9 @@ def make_phantom(
         "oblique_deg": float(oblique_deg),
         "seed": seed,
     }
+    # what was added later only where it is asked for, so that data sets from before are the same
+    parameters |= {"variation": float(variation)} if variation else {}
+    parameters |= {"drawn_slices": drawn_slices} if drawn_slices else {}
     request = DatasetRequest(name, parameters)
     recover_datasets(paths.raw, name)
     if dataset_id is not None and find_named(paths.raw, name, dataset_id) is None:
@@ -259,6 +266,8 @@ def _write_case(folder: Path, parameters: Mapping[str, Any], job: tuple[str, str
         number,
         (z, y, x),
         (spacing_z, spacing_y, spacing_x),
+        variation=parameters.get("variation", 0.0),
+        drawn_slices=parameters.get("drawn_slices"),
     )
     image, label = to_images(case, parameters["orientation"], parameters["oblique_deg"])
     for volume, file in ((image, image_file), (label, label_file)):
@@ -326,6 +335,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--oblique", type=float, default=0.0, metavar="DEG", help="tilt of the axial stack"
     )
+    parser.add_argument(
+        "--variation",
+        type=float,
+        default=0.0,
+        metavar="STRENGTH",
+        help="how much volumes differ in field of view, position, shape and contrast: 0 as little "
+        "as they do anyway, 1 as patients and scanners do (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--drawn_slices",
+        type=positive_int,
+        metavar="N",
+        help="draw the anatomy in N slices and join them to those of --shape (default: as many)",
+    )
     add_seed_option(parser, "the data set")
     add_overwrite_option(parser, "replace a phantom of the same name")
     add_num_processes_option(parser)
@@ -345,6 +368,8 @@ def _run(args: argparse.Namespace) -> None:
         spacing_mm=tuple(args.spacing),
         orientation=args.orientation,
         oblique_deg=args.oblique,
+        variation=args.variation,
+        drawn_slices=args.drawn_slices,
         seed=args.seed,
         num_processes=args.num_processes,
         overwrite=args.overwrite,

@@ -3,8 +3,11 @@
 from dataclasses import asdict
 
 from nnunet_sparse.data.split import split_file
+from nnunet_sparse.grid.experiment import Phantom
 from nnunet_sparse.grid.jobs import BaseJob
 from nnunet_sparse.grid.step_work import Facts, StepWork, Work, base_name
+
+_LATER_KEYS = frozenset({"spacing", "variation", "drawn_slices"})
 
 
 class BaseWork(StepWork[BaseJob]):
@@ -14,7 +17,7 @@ class BaseWork(StepWork[BaseJob]):
         """The base, or the phantom's parameters."""
         phantom = job.subject.task.phantom
         if phantom is not None:
-            return {"phantom": {**asdict(phantom), "shape": list(phantom.shape)}}
+            return {"phantom": _parameters(phantom)}
         return {"base": job.subject.name}
 
     def is_there(self, work: Work, job: BaseJob) -> bool:
@@ -36,6 +39,9 @@ class BaseWork(StepWork[BaseJob]):
                 num_train=task.phantom.num_train,
                 num_test=task.phantom.num_test,
                 shape=tuple(task.phantom.shape),  # type: ignore[arg-type]
+                spacing_mm=tuple(task.phantom.spacing),  # type: ignore[arg-type]
+                variation=task.phantom.variation,
+                drawn_slices=task.phantom.drawn_slices or None,
                 seed=task.phantom.seed,
                 num_processes=work.num_processes,
             )
@@ -43,3 +49,13 @@ class BaseWork(StepWork[BaseJob]):
         request = task.split_request(work.grid.file.parent)
         images = open_training_images(paths, name, task.axis, request)
         return {"base": name, "axis": images.axis, "num_train": len(images.cases)}
+
+
+def _parameters(phantom: Phantom) -> Facts:
+    """What a phantom is made of; keys that were added later only where they say something."""
+    plain = asdict(Phantom())
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(phantom).items()
+        if name not in _LATER_KEYS or value != plain[name]
+    }

@@ -20,7 +20,7 @@ from nnunet_sparse.grid.exclusion import Exclusion
 from nnunet_sparse.grid.filling import Filling
 from nnunet_sparse.grid.rounds import Rounds
 from nnunet_sparse.grid.yaml_lines import converted, key_lines, line_number, part, parts
-from nnunet_sparse.phantoms import PHANTOM_TASKS
+from nnunet_sparse.phantoms import DEFAULT_SPACING_MM, MAX_STRENGTH, PHANTOM_TASKS
 from nnunet_sparse.selection.budget import Budget
 from nnunet_sparse.selection.variant import Variant
 from nnunet_sparse.selectors import first_selector_names, selector_class, selector_names
@@ -61,6 +61,10 @@ class Phantom:
         Kind of phantom.
     shape
         Voxels (z, y, x).
+    spacing
+        Voxel size (z, y, x) in mm.
+    variation, drawn_slices
+        As of :func:`nnunet_sparse.phantoms.make_case`; 0 slices are as many as ``shape`` has.
     num_train, num_test
         Number of cases.
     seed
@@ -74,16 +78,26 @@ class Phantom:
         (32, 80, 80),
         rules.numbers(f"three numbers (z, y, x) from 1 to {_MAX_SIDE}", 1, 3, _MAX_SIDE),
     )
+    spacing: tuple[float, ...] = converted(DEFAULT_SPACING_MM, rules.SPACING, rules.fractions)
+    variation: float = setting(
+        0.0, Rule(float, lambda v: 0 <= v <= MAX_STRENGTH, f"a number from 0 to {MAX_STRENGTH:g}")
+    )
+    drawn_slices: int = setting(0, whole(0, _MAX_SIDE))
     num_train: int = setting(24, whole(2, _MAX_CASES))
     num_test: int = setting(8, whole(1, _MAX_CASES))
     seed: int = setting(0, _SEED)
     name: str = setting("", rules.name("a name of letters and digits"))
 
     def __post_init__(self) -> None:
-        if (number := math.prod(self.shape)) > _MAX_VOXELS:
+        drawn = (self.drawn_slices or self.shape[0], *self.shape[1:])
+        if self.drawn_slices % self.shape[0]:
             raise SparseError(
-                f"shape {list(self.shape)} has {number:.2g} voxels, a phantom at most "
-                f"{_MAX_VOXELS:.2g}"
+                f"drawn_slices must be a multiple of the {self.shape[0]} slices of the shape, got "
+                f"{self.drawn_slices}"
+            )
+        if (number := math.prod(drawn)) > _MAX_VOXELS:
+            raise SparseError(
+                f"shape {list(drawn)} has {number:.2g} voxels, a phantom at most {_MAX_VOXELS:.2g}"
             )
 
     @property

@@ -1,5 +1,6 @@
 """What the values of an experiment file may be, and how they are converted."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -15,6 +16,7 @@ from nnunet_sparse.system.schema import Rule, mapping, subset
 LARGEST = 2**31 - 1
 """Largest number of slices, and largest seed: all libraries take it, and names can hold it."""
 
+_AXES = 3
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 
 
@@ -68,6 +70,15 @@ DENSITY = Rule(float, lambda value: 0 < value <= 1, "a number above 0, at most 1
 DENSITIES = shares("densities")
 FRACTIONS = shares("volume fractions")
 SLICES = numbers(f"different whole numbers from 1 to {LARGEST}", 1)
+
+
+SPACING = Rule(
+    tuple,
+    lambda values: (
+        len(values) == _AXES and all(isinstance(v, float) and 0 < v < math.inf for v in values)
+    ),
+    "three numbers of mm above 0 (z, y, x), as [3, 3.75, 3.75]",
+)
 
 
 def some(choices: Sequence[str], empty: bool = False, known: Sequence[str] = ()) -> dict[str, Any]:

@@ -255,6 +255,12 @@ def _row(result: Result, factors: Sequence[str]) -> dict[str, Value | int]:
     return row
 
 
+def result_rows(results: Sequence[Result]) -> list[dict[str, Value | int]]:
+    """Rows of the table of results: the attributes, with factors in place of the variant."""
+    factors = table_factors(result.variant for result in results)
+    return [_row(result, factors) for result in results]
+
+
 def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     """Write ``results.csv``, and ``results.parquet`` where pyarrow is installed.
 
@@ -272,8 +278,7 @@ def write_results(results: Sequence[Result], folder: Path) -> list[Path]:
     list of Path
         The files.
     """
-    factors = table_factors(result.variant for result in results)
-    rows = [_row(result, factors) for result in results]
+    rows = result_rows(results)
     collapsed = {result.key for result in target_results(results) if result.is_collapsed}
     if collapsed:
         rows = [row | {"collapsed": row["key"] in collapsed} for row in rows]

@@ -6,11 +6,21 @@ an organ) and ``subtle`` (faint lesions on a structured background, many slices 
 """
 
 from nnunet_sparse.phantoms.phantom_case import (
+    DEFAULT_SPACING_MM,
     MIN_SHAPE,
     PHANTOM_TASKS,
     PhantomCase,
     PhantomTask,
     make_case,
 )
+from nnunet_sparse.phantoms.variation import MAX_STRENGTH
 
-__all__ = ["MIN_SHAPE", "PHANTOM_TASKS", "PhantomCase", "PhantomTask", "make_case"]
+__all__ = [
+    "DEFAULT_SPACING_MM",
+    "MAX_STRENGTH",
+    "MIN_SHAPE",
+    "PHANTOM_TASKS",
+    "PhantomCase",
+    "PhantomTask",
+    "make_case",
+]

@@ -1,12 +1,13 @@
 """Geometry of the phantoms: coordinates, smooth random fields, ellipsoids, branching curves.
 
-All anatomy is drawn in the coordinates of a :class:`VoxelGrid`, from -1 to 1 along each axis of the
-field of view, whatever the number of voxels: z upwards (inferior to superior), y backwards
-(anterior to posterior), x to the patient's left. An *implicit shape* is an array that is positive
-inside the shape, 0 on its surface, and about 1 at its centre.
+All anatomy is drawn in the coordinates of a :class:`VoxelGrid`, by default from -1 to 1 along each
+axis of the field of view, whatever the number of voxels: z upwards (inferior to superior), y
+backwards (anterior to posterior), x to the patient's left. An *implicit shape* is an array that is
+positive inside the shape, 0 on its surface, and about 1 at its centre.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -22,23 +23,68 @@ class Points(NamedTuple):
     x: np.ndarray
 
 
+_IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
 @dataclass(frozen=True)
 class VoxelGrid:
-    """Voxel grid of one phantom, axes (z, y, x)."""
+    """Voxel grid of one phantom, axes (z, y, x).
+
+    Attributes
+    ----------
+    shape, spacing_mm
+        Number of voxels, and their size.
+    matrix, shift
+        Where the anatomy lies: a point p of the field of view, from -1 to 1 along each axis, is the
+        point ``matrix @ p + shift`` of the anatomy. By default both are the same.
+    deformation
+        Factor of the amplitude of :func:`warp`.
+    """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
+    matrix: tuple[tuple[float, ...], ...] = _IDENTITY
+    shift: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    deformation: float = 1.0
+
+    @cached_property
+    def points(self) -> Points:
+        """Voxel centres in the anatomy; by default from -1 to 1."""
+        axes = (np.linspace(-1, 1, n, dtype=np.float32) for n in self.shape)
+        inside = np.ix_(*axes)
+        if self._is_plain:
+            return Points(*inside)
+        rows = np.array(self.matrix, dtype=np.float32)
+        return Points(
+            *(
+                row[0] * inside[0] + row[1] * inside[1] + row[2] * inside[2] + np.float32(offset)
+                for row, offset in zip(rows, self.shift, strict=True)
+            )
+        )
 
     @property
-    def points(self) -> Points:
-        """Voxel centres in [-1, 1]."""
-        axes = (np.linspace(-1, 1, n, dtype=np.float32) for n in self.shape)
-        return Points(*np.ix_(*axes))
+    def _is_plain(self) -> bool:
+        return self.matrix == _IDENTITY and not any(self.shift)
+
+    def in_view(self, points: np.ndarray) -> np.ndarray:
+        """Points of the anatomy (n, 3) in the field of view, the inverse of :attr:`points`."""
+        if self._is_plain:
+            return points
+        moved = np.asarray(points) - np.array(self.shift)
+        return np.asarray(np.linalg.solve(np.array(self.matrix), moved.T).T)
+
+    @property
+    def scale(self) -> tuple[float, float, float]:
+        """Anatomy along half of each axis of the field of view; by default 1."""
+        z, y, x = (float(length) for length in np.linalg.norm(np.array(self.matrix), axis=0))
+        return z, y, x
 
     @property
     def stretch(self) -> float:
         """Extent along z that makes a shape of in-plane extent 1 round in mm, within [1/2, 2]."""
-        extents_mm = [n * s for n, s in zip(self.shape, self.spacing_mm, strict=True)]
+        extents_mm = [
+            n * s / of for n, s, of in zip(self.shape, self.spacing_mm, self.scale, strict=True)
+        ]
         stretch = (extents_mm[1] + extents_mm[2]) / 2 / extents_mm[0]
         return float(np.clip(stretch, 1 / _MAX_STRETCH, _MAX_STRETCH))
 
@@ -95,6 +141,7 @@ def warp(
     cells
         Spline cells per axis, see :func:`smooth_field`.
     """
+    amplitude = amplitude * grid.deformation
     return Points(*(p + amplitude * smooth_field(rng, grid.shape, cells) for p in grid.points))
 
 
@@ -145,14 +192,16 @@ def blob(
     roughness
         Standard deviation of the surface, relative to the radius.
     """
-    centre = [float(p.ravel()[v]) for p, v in zip(grid.points, voxel, strict=True)]
+    centre = [float(np.broadcast_to(p, grid.shape)[voxel]) for p in grid.points]
     stretched = (radius * grid.stretch, radius, radius)
     radii = [
-        max(r * rng.uniform(0.75, 1.25), 2.4 / n)
-        for r, n in zip(stretched, grid.shape, strict=True)
+        max(r * rng.uniform(0.75, 1.25), 2.4 * of / n)
+        for r, n, of in zip(stretched, grid.shape, grid.scale, strict=True)
     ]
     ball = ellipsoid(grid.points, (centre[0], centre[1], centre[2]), (radii[0], radii[1], radii[2]))
-    cells = tuple(min(1.5 / r, n / 2) for r, n in zip(radii, grid.shape, strict=True))
+    cells = tuple(
+        min(1.5 * of / r, n / 2) for r, n, of in zip(radii, grid.shape, grid.scale, strict=True)
+    )
     return ball + roughness * smooth_field(rng, grid.shape, cells)
 
 
@@ -211,7 +260,7 @@ def branching_curve(
 def stamp(
     mask: np.ndarray, points: np.ndarray, thickness: float, region: np.ndarray | None = None
 ) -> None:
-    """Set the voxels within half a ``thickness`` (voxels) of points given in [-1, 1]. [n, 3]"""
+    """Set the voxels within half a ``thickness`` (voxels) of points in the field of view. [n, 3]"""
     shape = np.array(mask.shape)
     centres = (points + 1) / 2 * (shape - 1)
     reach = int(thickness / 2)

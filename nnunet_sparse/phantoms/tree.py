@@ -77,7 +77,7 @@ def _tissue(
             spread=0.55,
         )
         for path, generation in branches:
-            stamp(mask, path, max(1.0, thickest - 0.45 * generation), region)
+            stamp(mask, grid.in_view(path), max(1.0, thickest - 0.45 * generation), region)
     return mask
 
 

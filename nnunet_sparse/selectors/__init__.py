@@ -26,6 +26,7 @@ from nnunet_sparse.selectors.representative import RepresentativeSelector
 from nnunet_sparse.selectors.seen_by_network import SeenByNetwork
 from nnunet_sparse.selectors.selector import Selector
 from nnunet_sparse.selectors.stratified import StratifiedSelector
+from nnunet_sparse.selectors.systematic import SystematicSelector
 from nnunet_sparse.selectors.uncertainty import (
     BaldSelector,
     EntropySelector,
@@ -52,6 +53,7 @@ __all__ = [
     "Selector",
     "SingleObjectSelector",
     "StratifiedSelector",
+    "SystematicSelector",
     "first_selector_names",
     "get_selector",
     "parse_parameters",

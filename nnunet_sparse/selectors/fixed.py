@@ -8,7 +8,9 @@ import numpy as np
 from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.selectors.registry import register
 from nnunet_sparse.selectors.selector import Selector
-from nnunet_sparse.selectors.weights import certain, middles
+from nnunet_sparse.selectors.weights import spread
+
+_MIDDLE = 0.5
 
 
 @register("fixed")
@@ -30,8 +32,4 @@ class FixedSelector(Selector):
         rng: np.random.Generator,  # noqa: ARG002
     ) -> np.ndarray:
         available = pool.available
-        weights = pool.relative_weights[available]
-        taken = certain(weights, budget)
-        left = available[~taken]
-        spread = left[middles(weights[~taken], budget - int(taken.sum()))]
-        return np.concatenate([available[taken], spread])
+        return np.asarray(available[spread(pool.relative_weights[available], budget, _MIDDLE)])

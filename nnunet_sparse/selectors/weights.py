@@ -82,22 +82,46 @@ def drawn(weights: np.ndarray, number: float) -> int:
     return min(index, len(ends) - 1)
 
 
-def middles(weights: np.ndarray, budget: int) -> np.ndarray:
-    """Slices in the middles of equal steps of the cumulated weight.
+def spread(weights: np.ndarray, budget: int, start: float) -> np.ndarray:
+    """Slices that are certain, and of the others those at equal steps, see :func:`at_steps`.
 
-    Systematic sampling (Madow 1949) that starts in the middle of a step; no slice may be larger
-    than a step, see :func:`certain`.
+    Returns
+    -------
+    np.ndarray, shape (budget,), int64
+        Indices, the certain ones first.
+    """
+    taken = certain(weights, budget)
+    left = np.flatnonzero(~taken)
+    count = budget - int(taken.sum())
+    return np.concatenate([np.flatnonzero(taken), left[at_steps(weights[left], count, start)]])
+
+
+def at_steps(weights: np.ndarray, budget: int, start: float) -> np.ndarray:
+    """Slices at equal steps of the cumulated weight.
+
+    Systematic sampling (Madow 1949): with a uniform start each slice has a probability in
+    proportion to its weight.
+
+    Parameters
+    ----------
+    weights
+        (n,) positive. None may be larger than a step, see :func:`certain`.
+    budget
+        Number of steps.
+    start
+        Where in a step its slice lies, in [0, 1); 0.5 is the middle.
 
     Returns
     -------
     np.ndarray, shape (budget,), int64
         Ascending indices.
     """
-    ends = np.cumsum(relative(weights))
+    ends, steps = np.cumsum(relative(weights)), np.arange(budget)
     # without divisions, so that no rounding moves a slice where all weights are equal
-    steps = (2 * np.arange(budget) + 1) * ends[-1]
-    found = np.searchsorted(2 * budget * ends, steps, side="right")
-    return np.asarray(np.minimum(found, len(ends) - 1))
+    found = np.searchsorted(2 * budget * ends, 2 * (steps + start) * ends[-1], side="right")
+    # rounded, both ends of a step may lie in one slice
+    found = np.maximum.accumulate(found - steps) + steps
+    return np.asarray(np.minimum(found, len(ends) - budget + steps))
 
 
 def one_of_each_step(weights: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from nnunet_sparse.data.sliced_volume import SlicedVolume
 from nnunet_sparse.report.grid import paper_tables as grid_tables
 from nnunet_sparse.report.grid.mask_quality import MaskQuality
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
+from nnunet_sparse.report.grid.paired_findings import findings_table
 from nnunet_sparse.report.grid.panels import panels
 from nnunet_sparse.report.grid.paper_figures import drop_plots, selector_plots
 from nnunet_sparse.report.grid.slice_viewer import _view
@@ -70,7 +71,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ShownFigure("figure5", "Deviation", selector_plots(shown)),
         ],
         tables=[
-            grid_tables.findings_table(shown),
+            findings_table(shown),
             *grid_tables.budget_tables(shown),
             grid_tables.selector_table(shown),
             grid_tables.quality_table([quality]),

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from failures import fail_once_to_name
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
-from tiny import tree
+from tiny import read_json, tree
 
 from nnunet_sparse.dataset_tools import make_phantom as module
 from nnunet_sparse.dataset_tools.make_phantom import main, make_phantom, to_images
@@ -70,6 +70,21 @@ def test_same_call_again_changes_nothing_and_another_one_is_refused(paths: NnUNe
     assert make_phantom(paths, "organ", seed=1, overwrite=True, **SMALL) == name
     assert tree(paths.raw).keys() == before.keys()
     assert tree(paths.raw) != before
+
+
+def test_what_differs_between_volumes_is_asked_for(paths: NnUNetPaths) -> None:
+    plain = make_phantom(paths, "organ", **SMALL)
+    varied = make_phantom(paths, "organ", name="Varied", variation=0.5, drawn_slices=24, **SMALL)
+    parameters = [read_json(paths.raw / name / "dataset.json") for name in (plain, varied)]
+    asked = [content["nnsparse_phantom"] for content in parameters]
+    # as data sets from before have it
+    assert not {"variation", "drawn_slices"} & asked[0].keys()
+    assert (asked[1]["variation"], asked[1]["drawn_slices"]) == (0.5, 24)
+    case = make_case("organ", 0, 1, SHAPE, variation=0.5, drawn_slices=24)
+    label, _ = SimpleITKIO().read_seg(str(paths.raw / varied / "labelsTr/organ_0001.nii.gz"))
+    np.testing.assert_array_equal(label[0], case.label)
+    with pytest.raises(SparseError, match="exists with other content"):
+        make_phantom(paths, "organ", name="Varied", variation=0.4, drawn_slices=24, **SMALL)
 
 
 def test_overwrite_spares_what_is_no_phantom(paths: NnUNetPaths) -> None:
@@ -143,6 +158,8 @@ def test_oblique_stack_is_tilted_about_the_left_right_axis() -> None:
         (["--orientation", "LLS"], "orientation must be three letters"),
         (["--orientation", "XPS"], "got 'XPS'"),
         (["--oblique", "50"], "within 40 degrees of 0, got 50"),
+        (["--variation", "3"], "variation must lie in [0, 2], got 3"),
+        (["--drawn_slices", "12"], "a multiple of the 8 slices of the shape, got 12"),
         (["--id", "1000"], "between 1 and 999, got 1000"),
         (["--id", "4"], "ID 4 is taken by Dataset004_Other"),
         (["--name", "../away"], "got '../away'"),

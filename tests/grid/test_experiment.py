@@ -45,6 +45,10 @@ def test_fractions_and_single_values(tmp_path: Path) -> None:
         ("repeats: 1", f"budget: {10**40}", "line 11: budget must be different whole numbers"),
         ("[16, 32, 32]", "[100000, 1, 1]", "line 2: shape must be three numbers"),
         ("[16, 32, 32]", "[4096, 4096, 4096]", "line 2: shape [4096, 4096, 4096] has 6.9e+10"),
+        ("32],", "32], spacing: [1, 2],", "line 2: spacing must be three numbers of mm above 0"),
+        ("32],", "32], spacing: [1, 0, 2],", "line 2: spacing must be three numbers of mm"),
+        ("32],", "32], variation: 3,", "line 2: variation must be a number from 0 to 2, got 3"),
+        ("32],", "32], drawn_slices: 24,", "line 2: drawn_slices must be a multiple of the 16"),
         (
             "repeats: 1",
             f"repeats: 1000\nseeds: {list(range(101))}",

@@ -246,6 +246,47 @@ def test_fixed_by_hand() -> None:
     assert select("fixed", pool_of(10), 3) == [1, 5, 8]
 
 
+def positions(num_slices: int, k: int, start: float) -> list[int]:
+    """Slices of the systematic selector for a start, which is drawn from [0, 1)."""
+
+    class Start(np.random.Generator):
+        def random(self, *_: Any) -> float:  # type: ignore[override]
+            return start
+
+    chosen = get_selector("systematic").select(pool_of(num_slices), k, Start(np.random.PCG64(0)))
+    return list(chosen)
+
+
+def test_systematic_by_hand() -> None:
+    # steps of 10 / 3 from 0, 1.67 and 3.2 on
+    assert positions(10, 3, 0) == [0, 3, 6]
+    assert positions(10, 3, 0.5) == [1, 5, 8] == select("fixed", pool_of(10), 3)
+    assert positions(10, 3, 0.96) == [3, 6, 9]
+
+
+@QUICK
+@given(sizes())
+def test_systematic_chooses_every_slice_with_the_same_probability(size: tuple[int, int]) -> None:
+    # slices change only where the start is a multiple of 1 / n: one of each part stands for all
+    num_slices, k = size
+    starts = [(part + 0.5) / num_slices for part in range(num_slices)]
+    found = [positions(num_slices, k, start) for start in starts]
+    assert Counter(i for chosen in found for i in chosen) == dict.fromkeys(range(num_slices), k)
+    apart = {int(d) for chosen in found for d in np.diff(chosen)}
+    assert apart <= {num_slices // k, -(-num_slices // k)}
+
+
+def test_systematic_starts_anew_in_what_is_left() -> None:
+    pool = pool_of(8)
+    pool.chosen[[1, 5]] = True
+    # of 0, 2, 3, 4, 6, 7 every third, and each equally often
+    found = [tuple(select("systematic", pool, 2, seed)) for seed in range(900)]
+    counts = Counter(found)
+    assert set(counts) == {(0, 4), (2, 6), (3, 7)}
+    # expected 300 each, standard deviation sqrt(900 * 1/3 * 2/3) = 14
+    assert max(abs(number - 300) for number in counts.values()) < 4.5 * 14
+
+
 def test_selectors_that_take_no_weights_get_strata() -> None:
     asked = []
 
@@ -270,7 +311,7 @@ def test_selectors_that_take_no_weights_get_strata() -> None:
     assert asked == [((5, 2, 1), (weights == 1).tolist(), 2)]
 
 
-@pytest.mark.parametrize("name", ["random", "stratified"])
+@pytest.mark.parametrize("name", ["random", "stratified", "systematic"])
 def test_every_slice_is_drawn_equally_often(name: str) -> None:
     counts = Counter(i for seed in range(4000) for i in select(name, pool_of(8), 2, seed))
     # expected 1000 each, standard deviation sqrt(4000 * 1/4 * 3/4) = 27
@@ -355,7 +396,7 @@ def test_all_slices_with_foreground_and_more(name: str) -> None:
     st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))),
     st.floats(0.1, 50),
     st.tuples(st.integers(0, 59), st.integers(0, 59)),
-    st.sampled_from(["fixed", "stratified"]),
+    st.sampled_from(["fixed", "stratified", "systematic"]),
 )
 def test_a_run_of_slices_has_its_share(
     size: tuple[int, int], weight: float, ends: tuple[int, int], name: str
@@ -367,7 +408,7 @@ def test_a_run_of_slices_has_its_share(
     share = budget * weights / weights.sum()
     if share.max() <= 1:  # none is certain
         # as systematic sampling promises; strata have whole slices
-        allowed = 1 if name == "fixed" else 2
+        allowed = 2 if name == "stratified" else 1
         assert abs(run[chosen].sum() - share[run].sum()) <= allowed + 1e-9
 
 

@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 
 from nnunet_sparse.selectors.pool import Pool
 from nnunet_sparse.selectors.weights import (
+    at_steps,
     certain,
     drawn,
-    middles,
     one_of_each_step,
     relative,
+    spread,
     strata,
 )
 
@@ -81,7 +82,9 @@ def test_every_step_has_a_slice_of_its_own(case: tuple[np.ndarray, int], seed: i
     taken = certain(weights, budget)
     left, count = weights[~taken], budget - int(taken.sum())
     numbers = np.random.default_rng(seed).random(count)
-    for found in (middles(left, count), one_of_each_step(left, numbers)):
+    starts = (0.0, 0.5, float(numbers[0]) if count else 0.25, float(np.nextafter(1, 0)))
+    every = [at_steps(left, count, start) for start in starts]
+    for found in (*every, one_of_each_step(left, numbers)):
         assert len(found) == count
         assert (np.diff(found) > 0).all()
         assert set(found.tolist()) <= set(range(len(left)))
@@ -89,8 +92,11 @@ def test_every_step_has_a_slice_of_its_own(case: tuple[np.ndarray, int], seed: i
 
 def test_steps_by_hand() -> None:
     weights = np.array([1.0, 1, 1, 3, 3, 1])
-    # ends at 1, 2, 3, 6, 9, 10; middles of halves at 2.5 and 7.5
-    assert middles(weights, 2).tolist() == [2, 4]
+    # ends at 1, 2, 3, 6, 9, 10; middles of halves at 2.5 and 7.5, a fifth of them at 1 and 6
+    assert at_steps(weights, 2, 0.5).tolist() == [2, 4]
+    assert at_steps(weights, 2, 0.2).tolist() == [1, 4]
+    # two slices are certain; of the four others the middles of halves
+    assert spread(np.array([1.0, 1, 9, 1, 3, 1]), 4, 0.5).tolist() == [2, 4, 1, 5]
     # middles, and a half: 1, 2, 3, 5, 8, 10; of 0 to 3 and of 4 and 5 one each
     assert one_of_each_step(weights, np.array([0.49, 0.76])).tolist() == [2, 5]
     assert one_of_each_step(weights, np.array([0.51, 0.74])).tolist() == [3, 4]

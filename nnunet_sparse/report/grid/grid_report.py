@@ -30,6 +30,7 @@ from nnunet_sparse.report.grid.factor_columns import (
     varying,
 )
 from nnunet_sparse.report.grid.foreground_efficiency import foreground_shares
+from nnunet_sparse.report.grid.kept_results import check_free_for_results, write_kept_results
 from nnunet_sparse.report.grid.mask_quality import mask_qualities
 from nnunet_sparse.report.grid.page import ShownFigure, render_page
 from nnunet_sparse.report.grid.panels import (
@@ -49,6 +50,7 @@ from nnunet_sparse.report.grid.paper_figures import (
     interpolation_plots,
     selector_plots,
 )
+from nnunet_sparse.report.grid.result_tables import result_tables
 from nnunet_sparse.report.grid.round_lines import RoundLines, round_lines
 from nnunet_sparse.report.grid.round_plots import penalty_plots, round_plots
 from nnunet_sparse.report.grid.round_tables import round_tables
@@ -106,6 +108,7 @@ def write_report(
     num_cases: int = 2,
     num_processes: int = 1,
     overwrite: bool = False,
+    export: Path | None = None,
 ) -> Report:
     """Write the report of what has been scored so far; an earlier one is replaced.
 
@@ -128,12 +131,18 @@ def write_report(
         Number of processes.
     overwrite
         Whether a folder that is no report is replaced, with all that it holds.
+    export
+        File in which all results are kept as well
+        (:mod:`nnunet_sparse.report.grid.kept_results`); it is replaced.
 
     Raises
     ------
     SparseError
-        If nothing has been scored, a summary is damaged, or the folder cannot be replaced.
+        If nothing has been scored, a summary is damaged, or the folder or ``export`` cannot be
+        replaced.
     """
+    if export is not None:
+        check_free_for_results(export)
     results, asked = read_results(grid), asked_trainings(grid)
     if not results:
         raise SparseError(
@@ -176,6 +185,8 @@ def write_report(
             origin=origin,
         )
         write_text(fresh / PAGE, page)
+    if export is not None:
+        write_kept_results(results, asked, export)
     return report
 
 
@@ -333,14 +344,9 @@ def _tables(
     rounds: Sequence[RoundLines],
     num_processes: int,
 ) -> list[Table]:
-    tables = [
-        grid_tables.findings_table(shown, rounds),
-        *grid_tables.budget_tables(shown),
-        grid_tables.selector_table(shown),
-        grid_tables.area_table(shown),
-    ]
-    if grid.experiment.interpolation is not None:
-        tables.append(grid_tables.interpolation_table(shown))
+    filling = grid.experiment.interpolation is not None
+    tables = result_tables(shown, rounds, interpolated=filling)
+    if filling:
         tables.append(grid_tables.quality_table(mask_qualities(grid, num_processes)))
     if rounds:
         # there may be nothing else

@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "not supported", "undecided"
 NUM_DRAWS = 2000
-_LEVEL = 0.95
+LEVEL = 0.95
+"""Of the intervals."""
+
 # what both sides of a pair have in common besides factors
 _TRAINED = ("task", "configuration", "trainer", "plans", "label", "repeat")
 # budgets of two cells are the same if they differ by less than this share
@@ -291,7 +293,7 @@ def _half_width(parts: Sequence[tuple[float, int]]) -> float:
     if total == 0:
         return 0.0
     degrees = total**2 / sum(variance**2 / freedom for variance, freedom in parts)
-    return float(stats.t.ppf((1 + _LEVEL) / 2, degrees) * np.sqrt(total))
+    return float(stats.t.ppf((1 + LEVEL) / 2, degrees) * np.sqrt(total))
 
 
 class _Draws:

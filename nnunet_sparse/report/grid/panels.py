@@ -4,7 +4,7 @@ A *panel* is one task that is trained in one way: a table of its trainings, done
 that differ in their repeat alone are a *cell*.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import cast
 
@@ -225,6 +225,11 @@ def _also(training: AskedTraining) -> list[AskedTraining]:
     kinds = (SPARSE, PARTNER) if training.kind == DENSE else ()
     also = [replace(training, kind=kind) for kind in kinds]
     return also if training.kind == ROUND else [*also, replace(training, kind=ROUND)]
+
+
+def kinds_of_cell(training: AskedTraining, wanted: Container[AskedTraining]) -> list[str]:
+    """Kinds of which a training is a cell: its own, and others that are asked for."""
+    return [training.kind, *(other.kind for other in _also(training) if other in wanted)]
 
 
 def panels(

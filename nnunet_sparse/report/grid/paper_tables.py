@@ -8,7 +8,6 @@ of them, or to which collapsed ones belong.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -30,15 +29,7 @@ from nnunet_sparse.report.grid.factor_columns import (
     with_factors,
 )
 from nnunet_sparse.report.grid.mask_quality import MaskQuality
-from nnunet_sparse.report.grid.paired_statistics import (
-    Difference,
-    difference,
-    interpolated_against_sparse,
-    matched,
-    mean_iou,
-    more_volumes,
-    selector_against,
-)
+from nnunet_sparse.report.grid.paired_statistics import mean_iou
 from nnunet_sparse.report.grid.panels import (
     COLLAPSE,
     COLLAPSED,
@@ -47,8 +38,6 @@ from nnunet_sparse.report.grid.panels import (
     cells_of_kind,
     trainings_of_kind,
 )
-from nnunet_sparse.report.grid.round_lines import RoundLines
-from nnunet_sparse.report.grid.round_tables import round_findings
 from nnunet_sparse.report.tables import Table, mean_and_deviation
 from nnunet_sparse.selection.variant import Variant
 
@@ -310,95 +299,6 @@ def _iou(quality: MaskQuality) -> str:
     if quality.iou is not None:
         return f"{quality.iou:.3f}"
     return UNDEFINED if quality.done else MISSING
-
-
-def findings_table(shown: Sequence[Panel], rounds: Sequence[RoundLines] = ()) -> Table:
-    """Verdicts: each finding for all tasks together and for each task and way of training.
-
-    Checks beside the comparison are no part of all tasks together. What an experiment cannot tell,
-    because nothing of it is missing and no two of its cells make a pair, has no row.
-    """
-    main = [panel for panel in shown if not panel.is_extra]
-    everything = pd.concat([panel.trainings for panel in main or shown])
-    asked = [("all", everything, ("", ""))]
-    for panel in shown if len(shown) > 1 else ():
-        asked.append((panel.title, panel.trainings, (panel.task, panel.configuration)))
-    rows: list[_Row] = []
-    for claim, pairs_of in _claims(everything):
-        for task, trainings, group in asked:
-            found = _difference(pairs_of, trainings)
-            if found is not None or trainings["result"].isna().any():
-                rows.append((_verdict(claim, task, found), group))
-    of_tasks = {lines.title: (lines.panel.task, lines.panel.configuration) for lines in rounds}
-    for claim, task, found in round_findings(rounds):
-        rows.append((_verdict(claim, task, found), of_tasks.get(task, ("", ""))))
-    header = ("finding", "task", "verdict", "difference of IoU", "95 % interval", "cells", "won")
-    title = (
-        "Findings: mean paired difference of batched IoU, with its interval over test cases, "
-        "repeats and seeds"
-    )
-    return _table("findings", title, header, rows)
-
-
-_Pairs = Callable[[pd.DataFrame], pd.DataFrame]
-
-
-def _difference(pairs_of: _Pairs, trainings: pd.DataFrame) -> Difference | None:
-    """Mean difference of the pairs that have been scored."""
-    return difference(pairs_of(trainings[trainings["result"].notna()]))
-
-
-def _claims(asked: pd.DataFrame) -> list[tuple[str, _Pairs]]:
-    """What can be asked of an experiment."""
-    spread = "fewer slices on more volumes are better than more on fewer"
-    claims: list[tuple[str, _Pairs]] = [(f"{spread} (same budget)", more_volumes)]
-    sparse = having(asked, kind=SPARSE)
-    names = sorted(sparse["way"].unique())
-    # what holds for one selector may not hold for another
-    for name in names if len(names) > 1 else ():
-        claims.append((f"{spread}, if chosen by {name}", _more_volumes(name)))
-    ranked = sorted(names, key=lambda name: (name in ("fixed", "random"), name))
-    for one, other in combinations(ranked, 2):
-        claims.append((f"{one} is better than {other}", _selectors(one, other)))
-    if varying(sparse, "scope"):
-        claims.append(("choosing from the whole data set is better", _scopes))
-    for method in sorted(having(asked, kind=INTERPOLATED)["interpolation"].unique()):
-        claims.append((f"mask interpolation ({method}) helps", _interpolation(method)))
-    return claims
-
-
-def _more_volumes(selector: str) -> _Pairs:
-    return lambda scored: more_volumes(having(scored, way=selector))
-
-
-def _selectors(one: str, other: str) -> _Pairs:
-    return lambda scored: selector_against(scored, one, other)
-
-
-def _scopes(scored: pd.DataFrame) -> pd.DataFrame:
-    sparse = having(scored, kind=SPARSE)
-    of_all, of_each = (having(sparse, scope=scope) for scope in ("dataset", "volume"))
-    return matched(of_all, of_each, "scope", "min_per_volume")
-
-
-def _interpolation(method: str) -> _Pairs:
-    return lambda scored: interpolated_against_sparse(
-        scored[scored["interpolation"].isin(["", method])]
-    )
-
-
-def _verdict(claim: str, task: str, found: Difference | None) -> tuple[str, ...]:
-    if found is None:
-        return (claim, task, "no pair of cells is done", *(MISSING,) * 4)
-    return (
-        claim,
-        task,
-        found.verdict,
-        f"{found.mean:+.3f}",
-        f"{found.low:+.3f} to {found.high:+.3f}",
-        str(found.num_cells),
-        f"{found.wins:.0%}",
-    )
 
 
 def metric_table(shown: Sequence[Panel]) -> Table:

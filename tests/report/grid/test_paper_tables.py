@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +6,7 @@ from grid_results import result
 from nnunet_sparse.grid.results import Result
 from nnunet_sparse.report.grid import paper_tables as grid_tables
 from nnunet_sparse.report.grid.mask_quality import MaskQuality
+from nnunet_sparse.report.grid.paired_findings import findings_table
 from nnunet_sparse.report.grid.panels import AskedTraining, panels
 
 TASK = "Hippocampus, 2d"
@@ -81,71 +81,6 @@ def test_seeds_are_told_apart_or_named() -> None:
     assert table.title.endswith("over seeds and repeats")
     table = grid_tables.selector_table(panels(results))
     assert [row[3:] for row in table.rows] == [("0", "200", "0.400"), ("3", "200", "0.600")]
-
-
-def test_findings_of_all_and_of_each_task() -> None:
-    results = [
-        result(0.5 + gain, task=task, rho=rho, s=s, num_slices=100, repeat=repeat)
-        for task, gain_of in (("A", 0.1), ("B", 0.0))
-        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
-        for repeat in range(2)
-    ]
-    table = grid_tables.findings_table(panels(results, asked_for(result(task="C"))))
-    verdicts = {(row[0][:12], row[1]): row[2:] for row in table.rows}
-    assert verdicts["fewer slices", "all"][1] == "+0.050"
-    assert verdicts["fewer slices", "A, 2d"] == (
-        "supported",
-        "+0.100",
-        "+0.100 to +0.100",
-        "1",
-        "100%",
-    )
-    assert verdicts["fewer slices", "B, 2d"][0] == "undecided"
-    assert verdicts["fewer slices", "C, 2d"][0] == "no pair of cells is done"
-    assert table.groups[0] == ("", "")
-
-
-def test_what_an_experiment_cannot_tell_has_no_row() -> None:
-    results = [
-        result(0.5 + gain, task=task, rho=rho, s=s, num_slices=number, repeat=repeat)
-        for task, number in (("A", 100), ("B", 50))
-        for rho, s, gain in ((0.1, 1.0, 0.1), (0.2, 0.5, 0.0))
-        if number == 100 or s == 1
-        for repeat in range(2)
-    ]
-    results.append(result(0.4, task="A", rho=0.1, s=1.0, num_slices=100, selector="random"))
-    rows = grid_tables.findings_table(panels(results)).rows
-    assert [row[:2] for row in rows if "fewer slices" in row[0]] == [
-        (f"fewer slices on more volumes are better than more on fewer{rest}", task)
-        for rest in (" (same budget)", ", if chosen by fixed")
-        for task in ("all", "A, 2d")
-    ]
-
-
-def test_what_holds_for_one_selector_need_not_for_another() -> None:
-    results = [
-        result(0.5 + gain, selector=selector, rho=rho, s=s, num_slices=100, repeat=repeat)
-        for selector, gain_of in (("fixed", -0.1), ("random", 0.04))
-        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
-        for repeat in range(2)
-    ]
-    rows = grid_tables.findings_table(panels(results)).rows
-    found = {row[0].rpartition(" ")[2]: row[2:4] for row in rows if "fewer slices" in row[0]}
-    assert found == {
-        "budget)": ("not supported", "-0.030"),
-        "fixed": ("not supported", "-0.100"),
-        "random": ("supported", "+0.040"),
-    }
-
-
-def test_findings_are_asked_before_they_are_done() -> None:
-    asked = asked_for(result(), result(selector="ual"), result(interpolation="shape"))
-    asked.append(AskedTraining.of_result(result(interpolation="shape", kind="interpolated")))
-    table = grid_tables.findings_table(panels([result()], asked))
-    assert [row[0] for row in table.rows][3:] == [
-        "ual is better than fixed",
-        "mask interpolation (shape) helps",
-    ]
 
 
 def test_interpolation_beside_the_same_slices() -> None:
@@ -264,7 +199,7 @@ def test_parameters_and_networks_of_selectors_are_not_pooled() -> None:
     table = grid_tables.selector_table(panels(results))
     assert table.header[4:] == ("ual", "ual clusters=5 small", "ual small")
     assert table.rows[0][4:] == ("0.500", "0.600", "0.400")
-    claims = [row[0] for row in grid_tables.findings_table(panels(results)).rows]
+    claims = [row[0] for row in findings_table(panels(results)).rows]
     assert "ual clusters=5 small is better than ual small" in claims
 
 
@@ -362,22 +297,6 @@ def test_cells_with_collapsed_trainings_are_marked() -> None:
     assert table.title.endswith("; collapsed: no voxel of the target found in any test case")
     (table,) = grid_tables.budget_tables(panels(results[1:3]))
     assert "collapsed" not in table.title
-
-
-def test_checks_are_no_part_of_all_tasks() -> None:
-    ways = [
-        result(0.5 + gain, trainer=trainer, rho=rho, s=s, num_slices=100, repeat=repeat)
-        for trainer, gain_of in (("SparseTrainer", 0.1), ("Check", -0.3))
-        for rho, s, gain in ((0.1, 1.0, gain_of), (0.2, 0.5, 0.0))
-        for repeat in range(2)
-    ]
-    asked = [replace(each, is_extra=each.trainer == "Check") for each in asked_for(*ways)]
-    rows = grid_tables.findings_table(panels(ways, asked)).rows
-    assert [row[1:4] for row in rows] == [
-        ("all", "supported", "+0.100"),
-        (f"{TASK}, SparseTrainer", "supported", "+0.100"),
-        (f"{TASK}, Check (extra)", "not supported", "-0.300"),
-    ]
 
 
 def test_masks_that_are_not_made_are_not_missing() -> None:
