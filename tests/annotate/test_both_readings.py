@@ -15,7 +15,7 @@ from annotate.phantom_campaign import (
 )
 from campaign.annotator import read_rows, write_rows
 
-from nnunet_sparse.annotate.outcome import Result
+from nnunet_sparse.annotate.outcome import Outcome, Result
 from nnunet_sparse.campaign.campaign import Campaign
 from nnunet_sparse.campaign.worklist_command import main as worklist
 
@@ -53,8 +53,10 @@ def test_another_annotator_reads_again_and_sees_nothing(
     assert jr.session.folder == campaign.folder
     assert jr.session.progress == (0, number)
     assert jr.session.reason.startswith("round 1, a second reading")
-    assert jr.session.proposal() is None
-    assert jr.session.copy_nearest().text.startswith("no slice with an object is annotated")
+    proposals, nothing = jr.session.proposals, "no slice with an object is annotated"
+    for outcome in (proposals.find(), proposals.copy_nearest()):
+        assert isinstance(outcome, Outcome)
+        assert outcome.text.startswith(nothing)
     asked = second_of(campaign).asked(jr.key[0])
     shown = jr.volume.planes
     assert not shown[list(asked)].any()

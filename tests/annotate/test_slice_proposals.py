@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,24 @@ def test_all_else_works_without_the_network(tmp_path: Path, beside: Beside) -> N
     person.annotate_all()
     assert person.session.progress == (6, 6)
     assert person.session.close() == []
+
+
+def test_the_network_is_not_asked_in_second_readings(tmp_path: Path, model: Path) -> None:
+    kind = replace(KIND, second=(0, 5))
+    campaign = phantom_campaign(tmp_path / "campaign", kind)
+    first = Person(campaign.folder, kind, "mk")
+    first.annotate_all()
+    first.session.close()
+    beside = Beside(campaign, model)
+    second = Person(campaign.folder, kind, "jr", network=beside.view)
+    session = second.session
+    assert session.campaign.is_second_reading
+    for found in (session.proposals.find(NETWORK), session.proposals.accept(NETWORK)):
+        assert isinstance(found, Outcome)
+        assert found.text == "the network is not asked in second readings"
+    session.tick()
+    assert not beside.process.jobs
+    assert beside.process.done == [""]  # it was loaded, and has looked at nothing
+    second.annotate_all()
+    assert session.close() == []
+    assert beside.process.is_killed
