@@ -183,7 +183,7 @@ class Hand:
         """Close the window, which goes when all is written."""
         self.main.close()
         self.wait(lambda: not self.main.isVisible())
-        self.viewer.close()
+        self.settle()
 
     def _place(self, row: int, column: int) -> Any:
         """Where a pixel of the slice lies on the canvas."""
