@@ -41,7 +41,7 @@ def test_plan_accepts_it(
     for base in re.findall(r"base: (\w+)", text):
         make_base(base, shapes=[(20, 6, 5)])
     here = tmp_path / file.name
-    here.write_text(re.sub(r"test: \d+", "test: 2", text))
+    here.write_text(re.sub(r"\b(test|val): \d+", r"\1: 2", text))
     assert main(["plan", str(here)]) == 0
     said = capsys.readouterr().out
     (found,) = re.findall(r"in all: \d+ data sets, (\d+) trainings", said)
