@@ -188,10 +188,8 @@ def _readable_progress(campaign: Campaign, num_processes: int) -> CampaignProgre
     """More slices can only be asked for where it is known what is annotated."""
     check_extendable(campaign)
     _, progress = find_progress(campaign, None, None, num_processes)
-    unreadable = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
-    unreadable += progress.unusable.values()
-    if unreadable:
-        raise SparseError(f"{unreadable[0]}; nothing is asked for until that is set right")
+    if progress.unreadable:
+        raise SparseError(f"{progress.unreadable[0]}; nothing is asked for until that is set right")
     for file in progress.unknown:
         logger.warning("%s belongs to no case: what it holds does not count", file)
     return progress

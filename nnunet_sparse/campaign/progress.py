@@ -71,6 +71,12 @@ class CampaignProgress:
         """Slices of each case."""
         return {case_id: case.states for case_id, case in self.cases.items()}
 
+    @property
+    def unreadable(self) -> list[str]:
+        """Why annotations that are there do not count, which leaves open what is annotated."""
+        wrong = [c.problem for c in self.cases.values() if c.problem and not c.is_missing]
+        return [*wrong, *self.unusable.values()]
+
     def with_confirmed(self, slices: Mapping[str, frozenset[int]]) -> "CampaignProgress":
         """The same, after slices that are as prefilled were confirmed to show no object."""
         cases = {

@@ -44,7 +44,7 @@ def predict_volume(
     """
     from nnunet_sparse.prediction.probability_slab import probability_slabs
 
-    dtype = np.uint8 if network.network.label_values[-1] < 2**8 else np.uint16
+    dtype = np.min_scalar_type(network.network.label_values[-1])
     labels, confidences = [], []
     for slab in probability_slabs(network, image, axis, name, scratch):
         labels.append(slab.label.cpu().numpy().astype(dtype))

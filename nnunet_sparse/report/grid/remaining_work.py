@@ -107,9 +107,9 @@ def remaining_work(campaign: Campaign, num_processes: int) -> RemainingWork:
 
 def _readable(campaign: Campaign, num_processes: int) -> CampaignProgress:
     _, progress = find_progress(campaign, None, None, num_processes)
-    wrong = [c.problem for c in progress.cases.values() if c.problem and not c.is_missing]
-    if wrong := [*wrong, *progress.unusable.values()]:
-        raise SparseError(f"{wrong[0]}; how much is left is not known until that is set right")
+    if progress.unreadable:
+        reason = progress.unreadable[0]
+        raise SparseError(f"{reason}; how much is left is not known until that is set right")
     return progress
 
 
