@@ -11,17 +11,17 @@ from nnunet_sparse.phantoms import make_case
 
 Shape = tuple[int, int, int]
 CLOSER = 2
-"""Livers and breasts are drawn this much larger than their image, and cut out of it: small
-networks learn in seconds what fills a third of a slice, not what fills a fiftieth."""
+"""What is segmented is drawn this much larger than its image, and cut out of it: small networks
+learn in seconds what fills a third of a slice, not what fills a fiftieth."""
 
 
 def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> None:
     """Published trees of ``num_volumes`` cases of ``shape`` (z, y, x)."""
     numbers = range(num_volumes)
     spacing = (0.7, 0.7, 1)  # x, y, z, the paper's
-    lits_tree(folder / "LiTS17", numbers, _lesion(shape))
+    lits_tree(folder / "LiTS17", numbers, _closer("lesion", shape))
     dbc_tree(folder / "DBC", [1 + n for n in numbers], _breast(shape), spacing)
-    atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _stroke(shape))
+    atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _closer("subtle", shape))
 
 
 def small_trees(folder: Path) -> None:
@@ -48,9 +48,11 @@ def convert_all(folder: Path, shape: Shape) -> None:
         assert main([str(folder / name), *size, "-np", "1"]) == 0
 
 
-def _lesion(shape: Shape) -> Draw:
+def _closer(task: str, shape: Shape) -> Draw:
+    """A phantom task whose objects fill more of the image."""
+
     def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
-        case = make_case("lesion", 0, number, _larger(shape), (1, 1, 1))
+        case = make_case(task, 0, number, _larger(shape), (1, 1, 1))
         window = _window(case.label, shape)
         return case.image[window], case.label[window]
 
@@ -88,11 +90,3 @@ def _window(label: np.ndarray, shape: Shape) -> tuple[slice, ...]:
         for found, size, whole in zip(box, shape, label.shape, strict=True)
     ]
     return tuple(slice(start, start + size) for start, size in zip(starts, shape, strict=True))
-
-
-def _stroke(shape: Shape) -> Draw:
-    def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
-        case = make_case("subtle", 0, number, shape, (1, 1, 1))
-        return case.image, case.label
-
-    return draw
