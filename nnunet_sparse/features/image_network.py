@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -189,7 +189,9 @@ class ImageNetworkRequest(ABC, Generic[NetworkT, DataT]):
                 setup.num_steps,
                 device,
             )
-            losses = train_resumably(setup, device, model.latest, record, self.name)
+            # what another version has begun with a preset of other values is not continued
+            begun = {**record, "preset": asdict(self.presets[self.preset])}
+            losses = train_resumably(setup, device, model.latest, begun, self.name)
             draw_loss(losses, model.path / _CURVE, self.loss_title)
             self.draw(setup.network, data, model.path / _PICTURE)
         content = {

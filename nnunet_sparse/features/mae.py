@@ -1,11 +1,11 @@
 """Masked autoencoder on slices.
 
 He et al. 2022, "Masked autoencoders are scalable vision learners" (CVPR). An encoder of vision
-transformer blocks sees a quarter of the patches of a slice; a light decoder reconstructs the others
-from its output and from where they were. It differs from the paper in size; in images with any
-number of channels and any aspect ratio, shown whole, neither cropped nor flipped; in the constant
-that keeps empty patches from being normalised to noise (``FLAT``); in PyTorch's initialisation of
-the linear layers; and in a limit on the length of the gradient.
+transformer blocks sees some of the patches of a slice, a quarter in the paper; a light decoder
+reconstructs the others from its output and from where they were. It differs from the paper in size;
+in images with any number of channels and any aspect ratio, shown whole, neither cropped nor
+flipped; in the constant that keeps empty patches from being normalised to noise (``FLAT``); in
+PyTorch's initialisation of the linear layers; and in a limit on the length of the gradient.
 
 1 in a mask means that a patch is hidden. Shapes: N slices, L patches, D channels of a token.
 """
@@ -28,7 +28,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     from timm.models.vision_transformer import Block
 
-MASKED_SHARE = 0.75
 _WIDTH, _LENGTH = from_one_to(2048), from_one_to(64)  # the largest of the paper has 1280 and 32
 _SIDE = from_one_to(128)
 _CONFIG = Keys(
@@ -122,20 +121,24 @@ class MaskedAutoencoder(nn.Module):
         height, width = rows * p, columns * p
         return cut.permute(0, 3, 1, 4, 2, 5).reshape(len(patches), self.channels, height, width)
 
-    def random_masking(self, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def random_masking(
+        self, noise: torch.Tensor, masked_share: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Choose the visible patches: those with the smallest noise.
 
         Parameters
         ----------
         noise
             [N, L], independent random numbers.
+        masked_share
+            Share of the patches that is hidden; one patch is always visible.
 
         Returns
         -------
         tuple of torch.Tensor
             Indices of the visible patches [N, visible]; mask [N, L], 1 where a patch is hidden.
         """
-        num_visible = max(1, round(noise.shape[1] * (1 - MASKED_SHARE)))
+        num_visible = max(1, round(noise.shape[1] * (1 - masked_share)))
         visible = noise.argsort(dim=1)[:, :num_visible]
         mask = torch.ones_like(noise).scatter_(1, visible, 0)
         return visible, mask
@@ -172,7 +175,7 @@ class MaskedAutoencoder(nn.Module):
         return self.to_pixels(self.decoder_norm(tokens[:, 1:]))  # type: ignore[no-any-return]
 
     def forward(
-        self, images: torch.Tensor, noise: torch.Tensor
+        self, images: torch.Tensor, noise: torch.Tensor, masked_share: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Reconstruct slices from a part of their patches.
 
@@ -180,8 +183,8 @@ class MaskedAutoencoder(nn.Module):
         ----------
         images
             (N, C, H, W).
-        noise
-            [N, L], decides which patches are hidden.
+        noise, masked_share
+            [N, L], decides which patches are hidden; the share of them that is.
 
         Returns
         -------
@@ -190,7 +193,7 @@ class MaskedAutoencoder(nn.Module):
             mask [N, L].
         """
         patches = self.patchify(images)
-        visible, mask = self.random_masking(noise)
+        visible, mask = self.random_masking(noise, masked_share)
         predicted = self.decode(self.encode(patches, visible), visible).float()
         mean, deviation = patch_statistics(patches)
         error = (predicted - (patches - mean) / deviation).square().mean(dim=2)  # [N, L]

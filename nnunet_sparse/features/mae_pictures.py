@@ -14,7 +14,11 @@ _NUM_SLICES = 6
 
 
 def draw_reconstructions(
-    network: MaskedAutoencoder, slices: np.ndarray, output: Path, seed: int = 0
+    network: MaskedAutoencoder,
+    slices: np.ndarray,
+    output: Path,
+    masked_share: float,
+    seed: int = 0,
 ) -> None:
     """Draw slices, what the network sees of them, and what it makes of that.
 
@@ -26,6 +30,8 @@ def draw_reconstructions(
         (n, channel, height, width); some from all over are shown, their first channel.
     output
         PNG file.
+    masked_share
+        Share of the patches that is hidden.
     seed
         Seed of the masks.
     """
@@ -36,7 +42,7 @@ def draw_reconstructions(
         len(images), network.positions.shape[1], generator=torch.Generator().manual_seed(seed)
     )
     with torch.inference_mode():
-        _, predicted, mask = network(images, noise)
+        _, predicted, mask = network(images, noise, masked_share)
         patches = network.patchify(images)
         mean, deviation = patch_statistics(patches)
         hidden = mask[..., None].bool()
@@ -45,7 +51,11 @@ def draw_reconstructions(
         visible = network.unpatchify(torch.where(hidden, torch.nan, patches))
     figure = Figure(figsize=(1.6 * len(images) + 1.2, 5.2), layout="constrained")
     axes = figure.subplots(3, len(images), squeeze=False)
-    rows = {"slice": images, "visible quarter": visible, "reconstruction": restored}
+    rows = {
+        "slice": images,
+        f"visible {1 - masked_share:.0%}": visible,
+        "reconstruction": restored,
+    }
     for row, (title, content) in enumerate(rows.items()):
         for column, image in enumerate(content.numpy()):
             _draw(axes[row, column], image[0], images[column, 0].numpy())

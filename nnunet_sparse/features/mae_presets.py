@@ -45,6 +45,8 @@ class MaePreset:
         Least number of steps, however few slices there are.
     learning_rate
         Highest learning rate.
+    masked_share
+        Share of a slice's patches that is hidden, below 1. He et al. hide 0.75.
     """
 
     size: MaeSize
@@ -54,6 +56,7 @@ class MaePreset:
     max_epochs: int
     min_steps: int
     learning_rate: float
+    masked_share: float = 0.75
 
     def num_steps(self, num_slices: int, patches_per_slice: int) -> int:
         """Steps of a training on so many slices."""
@@ -63,6 +66,6 @@ class MaePreset:
 
 DEFAULT_MAE_PRESET = "tiny"
 MAE_PRESETS = {
-    "tiny": MaePreset(MaeSize(192, 3, 3, 64, 1, 1), 64, 64, 16 * 10**6, 30, 400, 1e-3),
+    "tiny": MaePreset(MaeSize(192, 1, 3, 64, 1, 1), 64, 64, 16 * 10**6, 30, 400, 1e-3, 0.9),
     "small": MaePreset(MaeSize(384, 8, 6, 192, 4, 6), 128, 128, 5 * 10**8, 800, 2000, 6e-4),
 }

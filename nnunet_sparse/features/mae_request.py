@@ -92,7 +92,7 @@ class MaeRequest(ImageNetworkRequest["MaskedAutoencoder", np.ndarray]):
         """Some slices, their visible patches, and the reconstructions."""
         from nnunet_sparse.features.mae_pictures import draw_reconstructions
 
-        draw_reconstructions(network, data, output)
+        draw_reconstructions(network, data, output, self.presets[self.preset].masked_share)
 
     def build(self, config: Mapping[str, Any]) -> "MaskedAutoencoder":
         """Masked autoencoder of a stored configuration."""

@@ -49,7 +49,7 @@ def set_up_mae(
         chosen = batch_indices(len(slices), preset.batch_size, seed, step)
         noise = torch.rand(len(chosen), patches, generator=torch_generator(seed, 1, step))
         batch = images[chosen.to(images.device)].to(device, torch.float32)
-        loss: torch.Tensor = network(batch, noise.to(device))[0]
+        loss: torch.Tensor = network(batch, noise.to(device), preset.masked_share)[0]
         return loss
 
     return TrainingSetup(

@@ -1,6 +1,7 @@
 """What both kinds of networks that learn from images alone have in common."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.training_images import TrainingImages
 from nnunet_sparse.features.mae_request import MaeRequest
 from nnunet_sparse.interpolation.interpolator_request import InterpolatorRequest
+from nnunet_sparse.system import resumable
 from nnunet_sparse.system.errors import SparseError
 
 CASES = ("tr_00", "tr_01", "tr_02")
@@ -88,6 +90,28 @@ def test_a_damaged_network_is_named_and_never_replaced_by_chance(images, kind):
             kind.restore(model)
     kind.train(images, 1, overwrite=True)
     kind.restore(model)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_what_was_begun_with_other_values_of_the_preset_is_not_continued(images, kind, monkeypatch):
+    monkeypatch.setattr(resumable, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    save = resumable._save
+
+    def save_and_die(*given):
+        save(*given)
+        raise KeyboardInterrupt
+
+    before = kind.presets[kind.preset]
+    monkeypatch.setitem(kind.presets, kind.preset, replace(before, learning_rate=2e-3))
+    monkeypatch.setattr(resumable, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        kind.train(images, 1)
+    monkeypatch.setattr(resumable, "_save", save)
+    monkeypatch.setitem(kind.presets, kind.preset, before)
+    found = kind.restore(kind.train(images, 1)).network.state_dict()
+    expected = kind.restore(kind.train(images, 1, overwrite=True)).network.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 HUGE = {
