@@ -104,7 +104,7 @@ def _rows(
         inputs[f"{side} x {side} pixels"] = {c: _small(v, side) for c, v in pixels.items()}
     return [
         f"| {raw.suffix} | {name} | {next(iter(values.values())).shape[1]} | "
-        + " | ".join(f"{score:.3f}" for score in _probe(values, targets, args.halves))
+        + " | ".join(f"{score:.3f}" for score in probe(values, targets, args.halves))
         + " |"
         for name, values in inputs.items()
     ]
@@ -120,7 +120,7 @@ def _small(slices: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(small.flatten(1).numpy())
 
 
-def _probe(
+def probe(
     values: Mapping[str, np.ndarray], targets: Mapping[str, Target], halves: int
 ) -> list[float]:
     """Position R2 and absolute error, foreground AUC, on volumes that the probe did not see."""
