@@ -199,6 +199,18 @@ def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
 
 
+def test_an_interrupted_window_writes_all_before_it_ends(tmp_path: Path) -> None:
+    campaign = phantom_campaign(tmp_path / "campaign", KIND)
+    process = Path(__file__).with_name("interrupted_process.py")
+    done = subprocess.run(
+        [sys.executable, process, campaign.folder],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "open: []\n"), done.stderr
+
+
 def test_the_command_without_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = phantom_campaign(tmp_path / "campaign", KIND)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):

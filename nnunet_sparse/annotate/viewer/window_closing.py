@@ -55,12 +55,23 @@ class WindowClosing(QObject):  # type: ignore[misc]
         if watched is not self._window or event.type() != QEvent.Type.Close or self._is_over:
             return False
         event.ignore()
+        self._start()
+        return True
+
+    def finish(self) -> None:
+        """Wait until all is written, where Qt has ended before the window was closed."""
+        if not self._is_over:
+            self._start().join()
+            self._end()
+
+    def _start(self) -> threading.Thread:
+        """Close the session in a thread, unless that goes on already."""
         if self._thread is None:
             self._begin()
             self._thread = threading.Thread(target=self._work, name="closing")
             self._thread.start()
             self._timer.start(_LOOK_MS)
-        return True
+        return self._thread
 
     def _work(self) -> None:
         try:
@@ -73,8 +84,11 @@ class WindowClosing(QObject):  # type: ignore[misc]
     def _look(self) -> None:
         if self._thread is None or self._thread.is_alive():
             return
+        self._end()
+        self._window.close()
+
+    def _end(self) -> None:
         self._timer.stop()
         self._is_over = True
         for line in self._problems:
             logger.warning("%s", line)
-        self._window.close()
