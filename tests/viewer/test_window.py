@@ -196,7 +196,9 @@ def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:
         encoding="utf-8",
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
+    said = "ERROR: a campaign is open in this window: close the window first\nclosed\n"
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_interrupted_window_writes_all_before_it_ends(tmp_path: Path) -> None:
