@@ -147,6 +147,21 @@ def test_what_cannot_be_written_is_said_at_once(hand: Hand) -> None:
     assert {r["status"] for r in read_rows(hand.session.campaign.folder)} <= {"done", "touched"}
 
 
+def test_a_window_is_not_closed_at_once_if_strokes_would_be_lost(tmp_path: Path) -> None:
+    hand = Hand(phantom_campaign(tmp_path / "campaign", KIND).folder)
+    hand.choose(1)
+    with without("open"):
+        hand.stroke(4, (2, 6))
+        for _ in range(2):
+            hand.main.close()
+            hand.settle()
+            assert "close the window once more to lose it" in hand.dock
+            hand.press("R")  # goes on, and is warned again
+        hand.main.close()
+        hand.main.close()
+        hand.wait(lambda: not hand.main.isVisible())
+
+
 def test_free(tmp_path: Path) -> None:
     kind = Kind(shape=(9, 12, 10), cases=("a",), asked=(1,))
     campaign = phantom_campaign(tmp_path / "campaign", kind)

@@ -21,23 +21,24 @@ class WindowClosing(QObject):  # type: ignore[misc]
     ----------
     window
         The window.
+    may_close
+        Asked when somebody closes the window.
     begin
         Called when it is to be closed, once.
     close
         Closes the session, in a thread; gives what could not be written.
-    say
-        Called with a line for the window.
     """
 
     def __init__(
         self,
         window: Any,
+        may_close: Callable[[], bool],
         begin: Callable[[], None],
         close: Callable[[], list[str]],
-        say: Callable[[str], None],
     ) -> None:
         super().__init__(window)
-        self._window, self._begin, self._close, self._say = window, begin, close, say
+        self._window, self._may_close = window, may_close
+        self._begin, self._close = begin, close
         self._thread: threading.Thread | None = None
         self._is_over = False
         self._problems: list[str] = []
@@ -55,7 +56,8 @@ class WindowClosing(QObject):  # type: ignore[misc]
         if watched is not self._window or event.type() != QEvent.Type.Close or self._is_over:
             return False
         event.ignore()
-        self._start()
+        if self.has_begun or self._may_close():
+            self._start()
         return True
 
     def finish(self) -> None:
