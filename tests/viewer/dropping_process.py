@@ -1,4 +1,4 @@
-"""``python dropping_process.py CAMPAIGN``: drop its ``campaign.json`` on napari, twice, and leave."""
+"""``python dropping_process.py CAMPAIGN``: drop its ``campaign.json`` twice, and leave."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""``python interrupted_process.py CAMPAIGN``: get Ctrl+C in the window, where closing takes long."""
+"""``python interrupted_process.py CAMPAIGN``: get Ctrl+C where closing takes long."""
 
 import signal
 import sys
