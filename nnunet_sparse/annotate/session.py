@@ -268,6 +268,16 @@ class AnnotationSession:
         if self._network is not None:
             self._network.tick()
 
+    def keep(self) -> list[str]:
+        """Bring all that is not saved to where it outlives the session, before that is closed.
+
+        Returns
+        -------
+        list of str
+            What could not be written, and would be lost.
+        """
+        return [line for walk in self._readings.walks for line in walk.volumes.keep()]
+
     def close(self) -> list[str]:
         """Write what is decided and end the session; what is painted is there the next time.
 

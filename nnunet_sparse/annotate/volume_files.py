@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import nibabel  # not in the functions: two threads that import it at once find half of it
 import numpy as np
 
 from nnunet_sparse.campaign.annotated_case import AnnotatedCase
@@ -51,8 +52,6 @@ def read_voxels(file: Path) -> np.ndarray:
     SparseError
         If it cannot be read.
     """
-    import nibabel
-
     check_complete(file)
     with reading(f"{file} cannot be read as an image"):
         image: Any = nibabel.load(file)

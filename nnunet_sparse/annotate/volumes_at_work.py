@@ -105,6 +105,12 @@ class VolumesAtWork:
         if self._now() - self._saved_at >= RETRY_S:
             self.save()
 
+    def keep(self) -> list[str]:
+        """Bring all that is not saved into the journals; what could not be written."""
+        for work in self.all:
+            work.keep_unsaved()
+        return [work.problems["strokes"] for work in self.all if "strokes" in work.problems]
+
     def close(self) -> list[str]:
         """Write all and give all back; what could not be written."""
         self.leave()

@@ -419,6 +419,20 @@ def test_read_only_folders_are_refused_at_once(tmp_path: Path) -> None:
         AnnotationSession(campaign.folder, "mk")
 
 
+def test_it_is_known_before_closing_what_would_be_lost(tmp_path: Path) -> None:
+    campaign = phantom_campaign(tmp_path / "campaign", Kind())
+    person = Person(campaign.folder, Kind())
+    assert person.session.keep() == []
+    person.paint(1)
+    with without("open"):
+        (line,) = person.session.keep()
+    assert "nnsparse_journal: Operation not permitted" in line
+    assert person.session.keep() == []
+    painted = person.volume.planes[person.session.shown].copy()
+    person.start()  # it was killed
+    np.testing.assert_array_equal(person.volume.planes[person.session.shown], painted)
+
+
 def test_on_file_systems_without_links_and_locks(tmp_path: Path) -> None:
     kind = Kind()
     campaign = phantom_campaign(tmp_path / "campaign", kind)

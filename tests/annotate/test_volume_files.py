@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -52,3 +54,8 @@ def test_damaged_images_are_refused(tmp_path: Path, harm: str) -> None:
     file.write_bytes(content)
     with pytest.raises(SparseError, match=r"a\.nii\.gz"):
         read_voxels(file)
+
+
+def test_what_two_threads_read_with_is_imported_before_them() -> None:
+    lines = "import sys, nnunet_sparse.annotate.volume_files\nassert 'nibabel' in sys.modules"
+    subprocess.run([sys.executable, "-c", lines], check=True)

@@ -147,6 +147,21 @@ def test_what_cannot_be_written_is_said_at_once(hand: Hand) -> None:
     assert {r["status"] for r in read_rows(hand.session.campaign.folder)} <= {"done", "touched"}
 
 
+def test_a_window_is_not_closed_at_once_if_strokes_would_be_lost(tmp_path: Path) -> None:
+    hand = Hand(phantom_campaign(tmp_path / "campaign", KIND).folder)
+    hand.choose(1)
+    with without("open"):
+        hand.stroke(4, (2, 6))
+        for _ in range(2):
+            hand.main.close()
+            hand.settle()
+            assert "close the window once more to lose it" in hand.dock
+            hand.press("R")  # goes on, and is warned again
+        hand.main.close()
+        hand.main.close()
+        hand.wait(lambda: not hand.main.isVisible())
+
+
 def test_free(tmp_path: Path) -> None:
     kind = Kind(shape=(9, 12, 10), cases=("a",), asked=(1,))
     campaign = phantom_campaign(tmp_path / "campaign", kind)
@@ -196,7 +211,21 @@ def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:
         encoding="utf-8",
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
+    said = "ERROR: a campaign is open in this window: close the window first\nclosed\n"
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_window_writes_all_before_it_ends(tmp_path: Path) -> None:
+    campaign = phantom_campaign(tmp_path / "campaign", KIND)
+    process = Path(__file__).with_name("interrupted_process.py")
+    done = subprocess.run(
+        [sys.executable, process, campaign.folder],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "open: []\n"), done.stderr
 
 
 def test_the_command_without_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

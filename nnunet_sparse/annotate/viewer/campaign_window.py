@@ -22,6 +22,11 @@ from nnunet_sparse.system.errors import SparseError
 TICK_MS = 1000
 NAME = "nnsparse_annotate"
 
+_WOULD_BE_LOST = (
+    "what you have painted cannot be written: make that possible, or close the window once more to "
+    "lose it"
+)
+
 
 class CampaignWindow:
     """The window in which somebody annotates.
@@ -72,9 +77,9 @@ class CampaignWindow:
         self._timer.start(TICK_MS)
         self.closing = WindowClosing(
             viewer.window._qt_window,
+            self._may_close,
             self._end,
             session.close,
-            self.actions.say,
         )
         viewer.title = f"{NAME}: {session.campaign.name}"
         if session.current is None:
@@ -192,6 +197,14 @@ class CampaignWindow:
         self.session.resolve(index, mine)
         self.session.look(index)
         self.actions.say("")
+
+    def _may_close(self) -> bool:
+        """Whether nothing would be lost, or somebody closes the window though it would be."""
+        self._take_strokes()
+        if not self.session.keep() or self.actions.message == _WOULD_BE_LOST:
+            return True
+        self.actions.say(_WOULD_BE_LOST)
+        return False
 
     def _end(self) -> None:
         """Take the last strokes before the session is closed."""

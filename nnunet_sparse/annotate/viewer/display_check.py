@@ -21,9 +21,11 @@ _PROBE = """
 from qtpy.QtWidgets import QApplication
 from qtpy.QtGui import QOpenGLContext
 application = QApplication(["probe"])
+if application.platformName() in ("offscreen", "minimal"):
+    raise SystemExit(4)
 raise SystemExit(0 if QOpenGLContext().create() else 3)
 """
-_NO_OPENGL = 3
+_NO_OPENGL, _UNSEEN = 3, 4
 _PATIENCE_S = 120
 
 
@@ -58,6 +60,11 @@ def check_display() -> None:
             f"the display does not draw with OpenGL: install its driver (Debian: libgl1-mesa-dri), "
             f"or {_ELSEWHERE}"
         )
+    if done.returncode == _UNSEEN:
+        platform = os.environ.get("QT_QPA_PLATFORM")
+        raise SparseError(
+            f"nobody would see the window: unset QT_QPA_PLATFORM, which is {platform!r}"
+        )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     has_display = any(os.environ.get(name) for name in _DISPLAYS)
     missing = [line for line in lines if "cannot open shared object file" in line]
@@ -68,8 +75,10 @@ def check_display() -> None:
         raise SparseError(f"libraries of Qt are missing ({missing[0]}): apt install {LIBRARIES}")
     if not has_display:
         raise SparseError(f"there is no display; {_ELSEWHERE}")
-    last = lines[-1] if lines else f"status {done.returncode}"
-    raise SparseError(f"no window can be opened on this display ({last}); {_ELSEWHERE}")
+    # at last Qt lists all platforms that it knows
+    reasons = [line for line in lines if "could not " in line.lower()] or lines[-1:]
+    reason = reasons[0] if reasons else f"status {done.returncode}"
+    raise SparseError(f"no window can be opened on this display ({reason}); {_ELSEWHERE}")
 
 
 _ELSEWHERE = (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from napari.utils.notifications import show_error
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -39,8 +40,10 @@ def campaign_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData
             raise SparseError(f"{file} is opened in a window of napari")
         try:
             open_window(viewer, file.parent, user_name())
-        except OSError as error:  # napari shows what an error says
-            raise SparseError(os_error_message(error)) from error
+        except SparseError as error:  # of what a reader raises napari shows a traceback
+            show_error(str(error))
+        except OSError as error:
+            show_error(os_error_message(error))
         return [(None,)]  # as napari calls it when nothing more is to be added
 
     return read

@@ -1,5 +1,6 @@
 """Starting napari with a campaign."""
 
+import logging
 import signal
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def run_window(
     folder: Path, annotator: str, free: bool = False, network: NetworkView | None = None
 ) -> None:
     """Open a viewer with a campaign, until it is closed; as :func:`open_window`."""
+    # says at every start that it does without a library that is not needed
+    logging.getLogger("OpenGL.acceleratesupport").setLevel(logging.WARNING)
     session = AnnotationSession(folder, annotator, free=free, network=network)
     viewer = napari.Viewer(title="nnsparse_annotate")
     window = CampaignWindow(viewer, session)
@@ -67,4 +70,4 @@ def run_window(
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, close)
     napari.run()
-    del window
+    window.closing.finish()  # Ctrl+C ends Qt at once, by napari's own handler

@@ -21,23 +21,24 @@ class WindowClosing(QObject):  # type: ignore[misc]
     ----------
     window
         The window.
+    may_close
+        Asked when somebody closes the window.
     begin
         Called when it is to be closed, once.
     close
         Closes the session, in a thread; gives what could not be written.
-    say
-        Called with a line for the window.
     """
 
     def __init__(
         self,
         window: Any,
+        may_close: Callable[[], bool],
         begin: Callable[[], None],
         close: Callable[[], list[str]],
-        say: Callable[[str], None],
     ) -> None:
         super().__init__(window)
-        self._window, self._begin, self._close, self._say = window, begin, close, say
+        self._window, self._may_close = window, may_close
+        self._begin, self._close = begin, close
         self._thread: threading.Thread | None = None
         self._is_over = False
         self._problems: list[str] = []
@@ -55,12 +56,24 @@ class WindowClosing(QObject):  # type: ignore[misc]
         if watched is not self._window or event.type() != QEvent.Type.Close or self._is_over:
             return False
         event.ignore()
+        if self.has_begun or self._may_close():
+            self._start()
+        return True
+
+    def finish(self) -> None:
+        """Wait until all is written, where Qt has ended before the window was closed."""
+        if not self._is_over:
+            self._start().join()
+            self._end()
+
+    def _start(self) -> threading.Thread:
+        """Close the session in a thread, unless that goes on already."""
         if self._thread is None:
             self._begin()
             self._thread = threading.Thread(target=self._work, name="closing")
             self._thread.start()
             self._timer.start(_LOOK_MS)
-        return True
+        return self._thread
 
     def _work(self) -> None:
         try:
@@ -73,8 +86,11 @@ class WindowClosing(QObject):  # type: ignore[misc]
     def _look(self) -> None:
         if self._thread is None or self._thread.is_alive():
             return
+        self._end()
+        self._window.close()
+
+    def _end(self) -> None:
         self._timer.stop()
         self._is_over = True
         for line in self._problems:
             logger.warning("%s", line)
-        self._window.close()

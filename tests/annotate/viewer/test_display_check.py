@@ -12,7 +12,9 @@ NO_LIBRARY = "ImportError: libEGL.so.1: cannot open shared object file: No such 
 PLUGIN = 'qt.qpa.plugin: Could not load the Qt platform plugin "xcb" even though it was found.'
 NEEDED = "qt.qpa.plugin: xcb-cursor0 or libxcb-cursor0 is needed to load the Qt xcb plugin."
 NO_CURSOR = f"{NEEDED}\n{PLUGIN}"
-NO_DISPLAY = f"qt.qpa.xcb: could not connect to display\n{NEEDED}\n{PLUGIN}"
+PLATFORMS = "Available platform plugins are: offscreen, xcb."
+NO_DISPLAY = f"qt.qpa.xcb: could not connect to display\n{NEEDED}\n{PLUGIN}\n\n{PLATFORMS}"
+NO_PLATFORM = f'qt.qpa.plugin: Could not find the Qt platform plugin "x" in ""\n{PLATFORMS}'
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,9 @@ NO_DISPLAY = f"qt.qpa.xcb: could not connect to display\n{NEEDED}\n{PLUGIN}"
         (1, NO_LIBRARY, "", "libraries of Qt are missing .*libEGL.*apt install libegl1"),
         (-6, NO_CURSOR, ":0", "libraries of Qt are missing .*xcb-cursor0"),
         (-6, NO_DISPLAY, "", r"there is no display; .*ssh -X.*--copy"),
-        (-6, NO_DISPLAY, ":9", "no window can be opened on this display .*forward X"),
+        (-6, NO_DISPLAY, ":9", "no window can be opened .*could not connect to .*forward X"),
+        (-6, NO_PLATFORM, ":0", 'no window can be opened .*Could not find .* plugin "x"'),
+        (4, "", ":0", "nobody would see the window: unset QT_QPA_PLATFORM"),
         (3, "", ":0", "does not draw with OpenGL.*libgl1-mesa-dri"),
         (-11, "", ":0", "status -11"),
     ],
