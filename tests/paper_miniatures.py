@@ -10,18 +10,18 @@ from nnunet_sparse.dataset_tools.convert.convert_command import main_atlas, main
 from nnunet_sparse.phantoms import make_case
 
 Shape = tuple[int, int, int]
-CLOSER = 2
+BREAST, TUMOUR, STROKE = 2, 4, 2
 """What is segmented is drawn this much larger than its image, and cut out of it: small networks
-learn in seconds what fills a third of a slice, not what fills a fiftieth."""
+learn in seconds what fills a good part of a slice, not what fills a fiftieth."""
 
 
 def phantom_trees(folder: Path, num_volumes: int, shape: Shape) -> None:
     """Published trees of ``num_volumes`` cases of ``shape`` (z, y, x)."""
     numbers = range(num_volumes)
     spacing = (0.7, 0.7, 1)  # x, y, z, the paper's
-    lits_tree(folder / "LiTS17", numbers, _closer("lesion", shape))
+    lits_tree(folder / "LiTS17", numbers, _closer("lesion", shape, TUMOUR))
     dbc_tree(folder / "DBC", [1 + n for n in numbers], _breast(shape), spacing)
-    atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _closer("subtle", shape))
+    atlas_tree(folder / "ATLAS_2", _subjects(num_volumes), _closer("subtle", shape, STROKE))
 
 
 def small_trees(folder: Path) -> None:
@@ -48,12 +48,12 @@ def convert_all(folder: Path, shape: Shape) -> None:
         assert main([str(folder / name), *size, "-np", "1"]) == 0
 
 
-def _closer(task: str, shape: Shape) -> Draw:
-    """A phantom task whose objects fill more of the image."""
+def _closer(task: str, shape: Shape, times: int) -> Draw:
+    """A phantom task whose target, the highest label, fills more of the image."""
 
     def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
-        case = make_case(task, 0, number, _larger(shape), (1, 1, 1))
-        window = _window(case.label, shape)
+        case = make_case(task, 0, number, _larger(shape, times), (1, 1, 1))
+        window = _window(case.label == case.label.max(), shape)
         return case.image[window], case.label[window]
 
     return draw
@@ -65,12 +65,13 @@ def _breast(shape: Shape) -> Draw:
     def draw(number: int) -> tuple[np.ndarray, np.ndarray]:
         spacing = (1, 0.7, 0.7)
         organ, tissue = (
-            make_case(task, 0, number, _larger(shape), spacing) for task in ("organ", "tree")
+            make_case(task, 0, number, _larger(shape, BREAST), spacing)
+            for task in ("organ", "tree")
         )
-        window = _window(organ.label, shape)
+        window = _window(organ.label > 0, shape)
         image, label = organ.image[window], organ.label[window].copy()
         depth = ndimage.distance_transform_edt(label == 1, spacing)
-        branches = ndimage.binary_dilation(tissue.label[window] == 1, iterations=CLOSER)
+        branches = ndimage.binary_dilation(tissue.label[window] == 1, iterations=BREAST)
         label[(label == 1) & (branches | (depth > 0.4 * depth.max()))] = 3
         brighter = np.where(label == 3, 2 * organ.image.std(), 0)
         return (image + brighter).astype(np.int16), label
@@ -78,15 +79,15 @@ def _breast(shape: Shape) -> Draw:
     return draw
 
 
-def _larger(shape: Shape) -> Shape:
-    return (CLOSER * shape[0], CLOSER * shape[1], CLOSER * shape[2])
+def _larger(shape: Shape, times: int) -> Shape:
+    return (times * shape[0], times * shape[1], times * shape[2])
 
 
-def _window(label: np.ndarray, shape: Shape) -> tuple[slice, ...]:
-    """Where an image of ``shape`` has the labelled voxels in its middle."""
-    box = ndimage.find_objects((label > 0).astype(int))[0]
+def _window(target: np.ndarray, shape: Shape) -> tuple[slice, ...]:
+    """Where an image of ``shape`` has the voxels of a mask in its middle."""
+    box = ndimage.find_objects(target.astype(int))[0]
     starts = [
         int(np.clip((found.start + found.stop - size) // 2, 0, whole - size))
-        for found, size, whole in zip(box, shape, label.shape, strict=True)
+        for found, size, whole in zip(box, shape, target.shape, strict=True)
     ]
     return tuple(slice(start, start + size) for start, size in zip(starts, shape, strict=True))

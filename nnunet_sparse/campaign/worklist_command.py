@@ -200,9 +200,10 @@ def _make(args: argparse.Namespace) -> None:
     campaign, created = make_campaign(args.output, request, args.num_processes)
     print(_asked(campaign))
     print(titled("made" if created else "exists", args.output))
-    guide = args.output / "README.html"
+    guide = command_line("open", args.output / "README.html")
+    window = command_line("nnsparse_annotate", args.output)
     status = command_line("nnsparse_worklist", "status", args.output)
-    print(titled("next", f"{command_line('open', guide)}; {status}"))
+    print(titled("next", f"{window} (or {guide}); {status}"))
 
 
 def _status(args: argparse.Namespace) -> None:

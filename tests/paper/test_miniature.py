@@ -114,7 +114,7 @@ def short(way: dict[str, Any]) -> None:
         "num_iterations_per_epoch": 20,
         "num_val_iterations_per_epoch": 1,
         "recipe": {
-            "iterations": 200 if flat else 80,
+            "iterations": 300 if flat else 80,
             "period": 20,
             "initial_lr": 20 * paper.initial_lr,
             "network": NETWORKS[way["trainer"]],
