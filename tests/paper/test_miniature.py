@@ -55,6 +55,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "SparseTrainerUNETR": {"feature_size": 8, "hidden_size": 48, "mlp_dim": 96, "num_heads": 4},
     "SparseTrainerAttentionUNet3D": {"channels": [8, 12, 16, 20, 24]},
 }
+RATES = {"SparseTrainerUNet3D": 5}
+"""Learning rate as a multiple of the recipe's, where 20 times is too much."""
 
 
 def run(main: Callable[[list[str]], int], *arguments: object) -> None:
@@ -109,14 +111,15 @@ def short(way: dict[str, Any]) -> None:
     """A small network that is trained for seconds, with the rest of its recipe."""
     paper = PAPER[way["trainer"]].recipe
     flat = way["configuration"] == "2d"
+    is_quick = flat or way["trainer"] == "SparseTrainerUNet3D"
     way["scale"] = 0.2 if flat else 0.1
     way["settings"] = {
         "num_iterations_per_epoch": 20,
         "num_val_iterations_per_epoch": 1,
         "recipe": {
-            "iterations": 300 if flat else 80,
+            "iterations": 300 if is_quick else 80,
             "period": 20,
-            "initial_lr": 20 * paper.initial_lr,
+            "initial_lr": RATES.get(way["trainer"], 20) * paper.initial_lr,
             "network": NETWORKS[way["trainer"]],
         },
     }
