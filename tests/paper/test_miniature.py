@@ -28,7 +28,7 @@ from nnunet_sparse.training.pretrained import WEIGHTS_FOLDER
 FOLDER = os.environ.get("NNSPARSE_PAPER", "")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not FOLDER, reason="takes half an hour: make paper"),
+    pytest.mark.skipif(not FOLDER, reason="takes 20 minutes: make paper"),
 ]
 SHAPE = (48, 48, 48)
 NUM_VOLUMES = 11
