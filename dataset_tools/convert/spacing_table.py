@@ -6,6 +6,7 @@ from nnunet_sparse.dataset_tools.convert.target_grid import Triple
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import decimal_number
+from nnunet_sparse.system.wording import brief
 
 _COLUMNS = ("case", "z", "y", "x")
 _BEYOND = "beyond the last column"
@@ -46,5 +47,5 @@ def read_spacings(file: Path) -> dict[str, Triple]:
 def _millimetres(text: str, delimiter: str, where: str) -> float:
     number = decimal_number(text, delimiter)
     if number is None or number <= 0:
-        raise SparseError(f"{where} must be a number of mm above 0, got {text!r}")
+        raise SparseError(f"{where} must be a number of mm above 0, got {brief(text)}")
     return number

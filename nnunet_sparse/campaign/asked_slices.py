@@ -22,6 +22,7 @@ from nnunet_sparse.selectors import Pool, SeenByNetwork
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import ChangedNames, decimal_number
+from nnunet_sparse.system.wording import brief
 
 
 def check_variant(variant: Variant, weights: Mapping[str, float]) -> None:
@@ -199,9 +200,8 @@ def _case_of(text: str, names: ChangedNames, where: str) -> str:
     """The only case for which a text may stand."""
     similar = names.meant(text)
     if len(similar) != 1:
-        which = (
-            f"{text!r} may be {' or '.join(similar)}" if similar else f"there is no case {text!r}"
-        )
+        name = brief(text)
+        which = f"{name} may be {' or '.join(similar)}" if similar else f"there is no case {name}"
         raise SparseError(
             f"{where}: {which}; has a spreadsheet changed it? Columns of the format text stay"
         )
@@ -211,7 +211,7 @@ def _case_of(text: str, names: ChangedNames, where: str) -> str:
 def _weight(text: str, delimiter: str, where: str) -> float:
     weight = decimal_number(text, delimiter)
     if weight is None or weight < 0:
-        raise SparseError(f"{where}: weight must be a number from 0 on, got {text!r}")
+        raise SparseError(f"{where}: weight must be a number from 0 on, got {brief(text)}")
     return weight
 
 

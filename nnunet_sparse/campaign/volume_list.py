@@ -8,6 +8,7 @@ from pathlib import Path
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import decoded, read_bytes, read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import is_missing
+from nnunet_sparse.system.wording import brief
 
 LIST_ENDINGS = (".txt", ".csv", ".tsv")
 
@@ -42,7 +43,7 @@ def read_list(file: Path) -> list[tuple[str, str, Path]]:
         paths = (file.parent / _expanded(form) for form in _forms(text))
         path = next((path for path in paths if text and path.exists()), None)
         if path is None:
-            raise SparseError(f"{file} lists {text!r}, which does not exist")
+            raise SparseError(f"{file} lists {brief(text)}, which does not exist")
         found.append((case_id, text, path))
     return found
 

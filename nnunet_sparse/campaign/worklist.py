@@ -30,6 +30,7 @@ from nnunet_sparse.system.spreadsheet_cells import (
     truth_value,
     whole_number,
 )
+from nnunet_sparse.system.wording import brief, cut
 
 logger = logging.getLogger(__name__)
 
@@ -338,7 +339,8 @@ def _parse(content: bytes, file: Path, campaign: Campaign) -> Answers:
         where = f"{file}, line {number}"
         key = _key(row, lines, cases, where)
         if key not in asked:
-            raise SparseError(f"{where}: slice {key[1]} of case {key[0]} was not asked for")
+            name = cut(key[0])
+            raise SparseError(f"{where}: slice {key[1]} of case {name} was not asked for")
         if key in columns:
             raise SparseError(f"{where}: slice {key[1]} of case {key[0]} is there twice")
         columns[key] = {plain: plain_cell(row.get(n, "")) for n, plain in theirs.items()}
@@ -358,9 +360,10 @@ def _key(
     another case; or from the only case that it may have been.
     """
     text = plain_cell(row["case"].strip())
-    i = whole_number(row["slice"])
+    given = row["slice"].strip()
+    i = whole_number(given)
     if i is None:
-        raise SparseError(f"{where}: slice must be a whole number, got {row['slice'].strip()!r}")
+        raise SparseError(f"{where}: slice must be a whole number, got {brief(given)}")
     of_order = lines.get(whole_number(row.get("order", "")) or 0)
     if of_order is not None and of_order[1] != i:
         of_order = None
@@ -370,7 +373,7 @@ def _key(
     if len(similar) == 1:
         return similar[0], i
     if similar:
-        raise SparseError(f"{where}: {text!r} may be case {' or '.join(similar)}")
+        raise SparseError(f"{where}: {brief(text)} may be case {' or '.join(similar)}")
     return of_order if of_order is not None else (text, i)
 
 
@@ -378,10 +381,10 @@ def _check_answer(
     texts: Mapping[str, str], delimiter: str, where: str, has_predictions: bool
 ) -> None:
     for name in ("confirmed_empty", *([_CONFIRMED] if has_predictions else [])):
-        confirmed = texts.get(name, "")
+        confirmed = texts.get(name, "").strip()
         if truth_value(confirmed) is None:
-            raise SparseError(f"{where}: {name} must be yes or empty, got {confirmed.strip()!r}")
+            raise SparseError(f"{where}: {name} must be yes or empty, got {brief(confirmed)}")
     given = texts.get("minutes", "")
     minutes = 0 if is_missing(given) else decimal_number(given, delimiter)
     if minutes is None or minutes < 0:
-        raise SparseError(f"{where}: minutes must be a number from 0 on, got {given!r}")
+        raise SparseError(f"{where}: minutes must be a number from 0 on, got {brief(given)}")

@@ -13,7 +13,7 @@ from typing import Any
 from nnunet_sparse.system.errors import SparseError
 from nnunet_sparse.system.spreadsheet import read_spreadsheet
 from nnunet_sparse.system.spreadsheet_cells import ChangedNames, is_missing
-from nnunet_sparse.system.wording import first_of
+from nnunet_sparse.system.wording import brief, first_of
 
 GROUP_COLUMNS = ("group", "patient", "subject")
 """Names that the second column of a table of groups may have."""
@@ -163,7 +163,7 @@ def check_apart(
             other, case_id = seen.setdefault(group, (part, found[0]))
             if other != part:
                 raise SparseError(
-                    f"{where}: cases of the group {group!r} are in two parts, {case_id} in "
+                    f"{where}: cases of the group {brief(group)} are in two parts, {case_id} in "
                     f"{other} and {found[0]} in {part}"
                 )
 
@@ -209,7 +209,7 @@ def _read_table(file: Path, cases: Sequence[str]) -> dict[str, str]:
         similar = names.meant(text)  # none: the table has other cases, too
         if len(similar) > 1:
             raise SparseError(
-                f"{file}, line {line}: {text!r} may be case {' or '.join(similar)}; has a "
+                f"{file}, line {line}: {brief(text)} may be case {' or '.join(similar)}; has a "
                 "spreadsheet changed it? Columns of the format text stay"
             )
         case_id = similar[0] if similar else text

@@ -29,7 +29,8 @@ _TRUE = frozenset(
 _FALSE = frozenset(["false", "falsch", "faux", "falso", "onwaar", "fałsz", "falskt", "epätosi"])
 _YES = frozenset({"yes", "y", "x", "1", "ja", "oui", "si", "sí"}) | _TRUE
 _NO = frozenset({"no", "n", "0", "nein", "non"}) | _FALSE
-_WHOLE = re.compile(r"([+-]?\d+)(?:[.,](?!000$)0*)?")
+# Python refuses to read some thousand digits
+_WHOLE = re.compile(r"([+-]?\d{1,100})(?:[.,](?!000$)0*)?")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d{1,3})?")
 # 1.5 thousand or one and a half, where commas also separate columns
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")

@@ -34,7 +34,11 @@ def command_line(*words: object) -> str:
 
 def brief(value: object) -> str:
     """A value as Python writes it, cut where it would fill the screen."""
-    text = repr(value)
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """A text, cut where it would fill the screen."""
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]} ..."
 
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from nnunet_sparse.system.errors import SparseError
 
 EXAMPLES = 40
+DIGITS = "1" * 5000  # more than Python makes a number of
 TABLES = [name for name, reader in READERS.items() if reader.file.endswith(".csv")]
 DOCUMENTS = [name for name in READERS if name not in TABLES]
 
@@ -88,13 +89,25 @@ def test_any_value_of_a_document(name: str, prepared: Path, data: st.DataObject)
 
 
 @pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("cell", [DIGITS, "x" * 5000], ids=["digits", "letters"])
+def test_long_cells_of_a_table(name: str, prepared: Path, cell: str) -> None:
+    whole = READERS[name].text.splitlines()
+    for number, line in enumerate(whole):
+        row = line.split(",")
+        for column in range(len(row)):
+            changed = ",".join([*row[:column], cell, *row[column + 1 :]])
+            lines = [*whole[:number], changed, *whole[number + 1 :]]
+            check(name, prepared, "\n".join(lines).encode())
+
+
+@pytest.mark.parametrize("name", TABLES)
 @settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_any_cell_of_a_table(name: str, prepared: Path, data: st.DataObject) -> None:
     lines = [line.split(",") for line in READERS[name].text.splitlines()]
     row = data.draw(st.sampled_from(lines))
     column = data.draw(st.sampled_from(range(len(row))))
-    cells = [*NAMES, "1" * 5000, "nan", "inf", "-1", "1e999", '"', '"a,b"', "\ufeff", "'=1", "=1"]
+    cells = [*NAMES, DIGITS, "nan", "inf", "-1", "1e999", '"', '"a,b"', "\ufeff", "'=1", "=1"]
     row[column] = data.draw(st.sampled_from(cells) | st.text(max_size=5))
     text = "\n".join(map(",".join, lines))
     check(name, prepared, text.encode("utf-8", "surrogatepass"))
