@@ -13,13 +13,12 @@ where it was stopped; networks stay in the folder.
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from bench_data import BenchData, open_paths
-from probe_features import Target, probe
+from probe_features import probe, targets_of
 
 from nnunet_sparse.data.check_base import check_cases
 from nnunet_sparse.data.geometry import resolve_axis
@@ -88,10 +87,7 @@ def _rows(
     checked = check_cases(raw, list(cases), args.num_processes)
     axis = resolve_axis("auto", {case_id: c.geometry for case_id, c in checked.items()})
     images = TrainingImages(paths, raw, cases, axis)
-    targets = {
-        c: Target((np.arange(len(f)) + 0.5) / len(f), f)
-        for c, f in ((c, case.foreground[axis]) for c, case in checked.items())
-    }
+    targets = targets_of(checked, axis)
     reference, seconds = _train(images, REFERENCE, 0, args.num_processes)
 
     def row(name: str, seed: int, seconds: float | None, features: SliceFeatures) -> list[str]:
@@ -111,7 +107,7 @@ def _rows(
             for scope in SCOPES
             for rho in args.rho
         ]
-        own = "-" if name == "random" else f"{_position(features, targets):.3f}"
+        own = "-" if name == "random" else f"{probe(features.values, targets, halves=3)[0]:.3f}"
         spent = "-" if seconds is None else f"{seconds:.0f}"
         return [name, str(seed), spent, own, *(f"{value:.3f}" for value in found)]
 
@@ -125,10 +121,6 @@ def _rows(
             yield row(name, seed, seconds, features)
     for seed in range(args.seeds):
         yield row("random", seed, None, reference)
-
-
-def _position(features: SliceFeatures, targets: Mapping[str, Target]) -> float:
-    return probe(features.values, targets, halves=3)[0]
 
 
 def _train(

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from bench_data import PHANTOM, BenchData, open_paths
 
-from nnunet_sparse.data.check_base import check_cases
+from nnunet_sparse.data.check_base import CheckedCase, check_cases
 from nnunet_sparse.data.geometry import resolve_axis
 from nnunet_sparse.data.raw_dataset import RawDataset
 from nnunet_sparse.data.split import SplitRequest, find_split, keep_split
@@ -90,10 +90,7 @@ def _rows(
     read = partial(read_slices, reader=raw.reader(), axis=axis, canvas=canvas)
     images = {case_id: raw.training[case_id].images for case_id in cases}
     pixels = map_cases(read, images, args.num_processes, "Reading slices")
-    targets = {}
-    for case_id, case in checked.items():
-        shown = case.foreground[axis]
-        targets[case_id] = Target((np.arange(len(shown)) + 0.5) / len(shown), shown)
+    targets = targets_of(checked, axis)
     half = next(iter(features.values.values())).shape[1] // 2
     inputs = {
         "mean of patch tokens": {c: v[:, :half] for c, v in features.values.items()},
@@ -108,6 +105,12 @@ def _rows(
         + " |"
         for name, values in inputs.items()
     ]
+
+
+def targets_of(checked: Mapping[str, CheckedCase], axis: int) -> dict[str, Target]:
+    """Positions along an axis, and where foreground is shown, by case."""
+    shown = {case_id: case.foreground[axis] for case_id, case in checked.items()}
+    return {c: Target((np.arange(len(f)) + 0.5) / len(f), f) for c, f in shown.items()}
 
 
 def _small(slices: np.ndarray, side: int) -> np.ndarray:

@@ -230,7 +230,7 @@ def _where_they_vary(slices: Sequence[Slice], steps: np.ndarray, allowed_mm: flo
     return (
         f": {len(steps) - len(odd)} of {len(steps)} are {step:.4g} mm, others {others}, as between "
         f"{_called(slices[first])} and {_called(slices[first + 1])}; does the distance change "
-        "within the series?"
+        "within the series, or is a slice missing?"
     )
 
 

@@ -107,11 +107,7 @@ def test_a_missing_slice_is_noticed_whatever_is_rounded(
 ) -> None:
     gone = data.draw(st.integers(1, count - 2))
     positions = np.delete(even(count, step_mm, turn), gone, axis=0)
-    # where positions are rounded to a good part of a step, two gaps may be as unlike as steps that
-    # change
-    is_clear = 9 * 10.0**-digits < step_mm
-    words = "is a slice missing" + ("" if is_clear else "|does the distance change")
-    with pytest.raises(SparseError, match=words):
+    with pytest.raises(SparseError, match="is a slice missing"):
         stacked("s", slices_at(positions, turn, 1.0, digits), SIZE)
 
 

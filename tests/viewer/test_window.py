@@ -204,13 +204,7 @@ def test_a_second_reading_shows_nothing_of_the_first_one(tmp_path: Path) -> None
 
 def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:
     campaign = phantom_campaign(tmp_path / "campaign", KIND)
-    process = Path(__file__).with_name("dropping_process.py")
-    done = subprocess.run(
-        [sys.executable, process, campaign.folder],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = _in_process("dropping_process.py", campaign.folder)
     said = "ERROR: a campaign is open in this window: close the window first\nclosed\n"
     assert (done.returncode, done.stdout) == (0, said), done.stderr
     assert "Traceback" not in done.stderr
@@ -218,14 +212,14 @@ def test_a_campaign_is_dropped_on_napari(tmp_path: Path) -> None:
 
 def test_an_interrupted_window_writes_all_before_it_ends(tmp_path: Path) -> None:
     campaign = phantom_campaign(tmp_path / "campaign", KIND)
-    process = Path(__file__).with_name("interrupted_process.py")
-    done = subprocess.run(
-        [sys.executable, process, campaign.folder],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    done = _in_process("interrupted_process.py", campaign.folder)
     assert (done.returncode, done.stdout) == (0, "open: []\n"), done.stderr
+
+
+def _in_process(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script of this folder on a campaign."""
+    words = [sys.executable, Path(__file__).with_name(script), folder]
+    return subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_the_command_without_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
